@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+// The in-memory form of the schema tables: kinds, types and fields. Loaded once, then immutable and shared.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace tetrarch::schema {
+
+struct Type;
+
+enum class Shape : std::uint8_t {
+  string, boolean, int32, int64, number, bytes /*base64*/, time, micro_time, quantity, int_or_string,
+  any /*free JSON*/, object /*Type*/, list, map /*of string to*/,
+};
+
+/// What a field holds: a scalar, a named type, or a list or map of such.
+struct TypeRef {
+  Shape shape = Shape::any;
+  const Type* type = nullptr;              ///< for Shape::object
+  std::unique_ptr<TypeRef> element = {};   ///< for list and map
+};
+
+enum class ListType : std::uint8_t { unset, atomic, set, map };
+
+struct Field {
+  std::string name;
+  std::string doc;
+  TypeRef ref;
+  std::string default_json = {};             ///< canonical JSON; empty: no default
+  bool is_required = false;
+  bool is_immutable = false;
+  std::optional<std::int64_t> min = {};
+  std::optional<std::int64_t> max = {};
+  std::vector<std::string> choices = {};     ///< allowed strings; empty: any
+  std::string format = {};                   ///< name of a check: dns-label, dns-subdomain, port, ip …
+  std::string patch_merge_key = {};          ///< x-kubernetes-patch-merge-key
+  std::string patch_strategy = {};           ///< x-kubernetes-patch-strategy: "merge", "replace", "merge,retainKeys" …
+  ListType list_type = ListType::unset;      ///< x-kubernetes-list-type
+  std::vector<std::string> list_map_keys = {};
+  bool is_atomic_map = false;                ///< x-kubernetes-map-type: atomic on the field
+};
+
+struct Type {
+  std::string name;       ///< PodSpec
+  std::string full_name;  ///< io.k8s.api.core.v1.PodSpec: its name in OpenAPI
+  std::string doc;
+  std::vector<Field> fields;
+  bool is_atomic = false;     ///< x-kubernetes-map-type: atomic
+  const Field* field(std::string_view name) const;
+};
+
+struct Column {
+  std::string name;         ///< READY
+  std::string type;         ///< string, integer, date
+  std::string format = {};  ///< "name" for the first
+  std::string source;       ///< JSONPath templates, or the name of a computed column
+  std::string doc = {};
+  int priority = 0;         ///< 1: only in wide output
+};
+
+struct Kind {
+  std::string group;    ///< "" for core
+  std::string version;
+  std::string kind;
+  std::string plural;
+  std::string singular;
+  std::vector<std::string> short_names;
+  std::vector<std::string> categories;
+  std::vector<std::string> subresources;  ///< status, scale, binding, log, exec …
+  std::vector<std::string> verbs;         ///< as discovery lists them
+  std::vector<Column> columns;
+  bool is_namespaced = true;
+  bool is_storage_version = true;   ///< others of the same kind convert to it
+  const Type* type = nullptr;
+  /// "pods", "deployments.apps": Key::resource of the stored form.
+  std::string resource;
+  /// "v1", "apps/v1".
+  std::string api_version() const;
+};
+
+class Catalog {
+ public:
+  /// The tables built into the binary.
+  static Result<std::unique_ptr<Catalog>> load_builtin();
+  /// Tables in the schema language; file name and text each.
+  static Result<std::unique_ptr<Catalog>> load(const std::vector<std::pair<std::string, std::string>>& files);
+  ~Catalog();
+
+  const Kind* find(std::string_view group, std::string_view version, std::string_view kind) const;
+  const Kind* by_plural(std::string_view group, std::string_view version, std::string_view plural) const;
+  /// The storage version of "deployments.apps".
+  const Kind* by_resource(std::string_view resource) const;
+  const Type* type(std::string_view full_name) const;
+  const std::vector<std::unique_ptr<Kind>>& kinds() const { return kinds_; }
+  const std::vector<std::unique_ptr<Type>>& types() const { return types_; }
+
+ private:
+  std::vector<std::unique_ptr<Kind>> kinds_;
+  std::vector<std::unique_ptr<Type>> types_;
+  struct Lookup;
+  std::unique_ptr<Lookup> lookup_;
+};
+
+}  // namespace tetrarch::schema
