@@ -4,7 +4,7 @@
 // status separation, finalizers), and commits to the store. Thread-safe; reads never block.
 #pragma once
 
-#include <functional>
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -62,7 +62,7 @@ struct WatchOptions {
 
 /// Attributes of an authorization question that is not about a verb of ours (access reviews, non-resource paths).
 struct Attributes {
-  std::string verb;
+  std::string verb;  ///< "get", "list" …; for non-resource paths the lower-case method
   std::string group = {};
   std::string version = {};
   std::string resource = {};
@@ -70,6 +70,19 @@ struct Attributes {
   std::string ns = {};
   std::string name = {};
   std::string path = {};  ///< non-resource requests
+  std::string fields = {};  ///< field selector of a list, watch or deletecollection (nodes may see their own pods)
+};
+
+/// What the operator chose. Addresses are IPv4 text.
+struct Options {
+  std::string service_cidr = "10.43.0.0/16";
+  int node_port_min = 30000;
+  int node_port_max = 32767;
+  /// Snapshots kept for lists that are being paged through; the oldest goes first.
+  std::size_t paged_snapshots_max = 64;
+  std::chrono::seconds paged_snapshot_age_max{300};
+  /// How often a quiet watch gets a bookmark.
+  std::chrono::seconds bookmark_interval{60};
 };
 
 class Registry {
@@ -83,9 +96,18 @@ class Registry {
 
   virtual ~Registry() = default;
 
+  /// Makes what must exist before the first request: the system namespaces, the `kubernetes` Service, the bootstrap
+  /// roles and bindings (brought back to what they grant at least), priority classes. Safe to repeat.
+  virtual Task<Status> bootstrap() = 0;
+
   virtual Task<Result<Stored>> get(Call call, ReadAt at) = 0;
+  /// Code::expired for a stale continue token: then error.fields has one entry of reason "ListContinue" whose message
+  /// is a token that continues inconsistently (metadata.continue of the Status). Code::timeout with a field of reason
+  /// ResourceVersionTooLarge for a revision that does not exist yet.
   virtual Task<Result<client::ListPage>> list(Call call, ListOptions options) = 0;
-  /// Documents are in the caller's version. An event's object carries its revision.
+  /// Documents are in the caller's version. An event's object carries its revision. A bookmark's document has kind,
+  /// apiVersion and metadata (with the annotation k8s.io/initial-events-end where it ends the initial events), so it
+  /// is printed like any other. call.name empty.
   virtual Task<Result<std::unique_ptr<client::Watch>>> watch(Call call, WatchOptions options) = 0;
   /// `json` is the body as sent: any JSON, decoded by the schema under call.field_validation. For subresources that
   /// are created (pods/binding, pods/eviction, serviceaccounts/token) the answer is that kind's object.
@@ -93,6 +115,8 @@ class Registry {
   /// A metadata.resourceVersion in the body is a precondition.
   virtual Task<Result<Stored>> update(Call call, std::string json, client::WriteOptions options) = 0;
   virtual Task<Result<Stored>> patch(Call call, client::PatchType type, std::string body, client::WriteOptions options) = 0;
+  /// The last state. It has a deletionTimestamp where the object is still ending (answer with the object), none where
+  /// it went at once (answer with a Status of success, but for pods, which always answer with themselves).
   virtual Task<Result<Stored>> remove(Call call, client::DeleteOptions options) = 0;
   /// The objects that were deleted or are now ending.
   virtual Task<Result<client::ListPage>> remove_collection(Call call, ListOptions which, client::DeleteOptions options) = 0;
@@ -100,8 +124,11 @@ class Registry {
   /// Code::forbidden with the sentence that Kubernetes prints, or ok.
   virtual Status authorize(const trust::Identity& identity, const Attributes& asked) const = 0;
 
-  /// The in-process Client under that identity.
+  /// The in-process Client under that identity. It must not outlive the registry.
   virtual std::unique_ptr<client::Client> client(trust::Identity identity) = 0;
 };
+
+/// The parts must outlive the registry.
+std::unique_ptr<Registry> make_registry(Registry::Parts parts, Options options);
 
 }  // namespace tetrarch::registry
