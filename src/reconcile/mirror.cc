@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcile/mirror.h"
+
+#include <algorithm>
+
+namespace tetrarch::reconcile {
+
+namespace {
+
+std::string_view node_of(const Stored& object) {
+  return object.key.resource == "pods" ? object.root()["spec"]["nodeName"].string() : "";
+}
+
+void erase_key(std::map<std::string, std::set<Key>, std::less<>>& index, std::string_view at, const Key& key) {
+  const auto found = index.find(at);
+  if (found == index.end()) {
+    return;
+  }
+  found->second.erase(key);
+  if (found->second.empty()) {
+    index.erase(found);
+  }
+}
+
+}  // namespace
+
+void Mirror::listen(Listener listener) { listeners_.push_back(std::move(listener)); }
+
+void Mirror::tell(const Observed& change) const {
+  for (const auto& listener : listeners_) {
+    listener(change);
+  }
+}
+
+void Mirror::put(const Stored& object, TimePoint now) {
+  auto& table = tables_[object.key.resource];
+  const auto place = Place{object.key.ns, object.key.name};
+  const auto found = table.entries.find(place);
+  table.revision = std::max(table.revision, object.revision);
+  if (found == table.entries.end()) {
+    const auto& entry = table.entries.emplace(place, Entry{object, now}).first->second;
+    index(entry.object);
+    tell({nullptr, &entry.object});
+    return;
+  }
+  if (found->second.object.revision >= object.revision) {
+    return;
+  }
+  const Stored before = std::exchange(found->second.object, object);
+  found->second.seen = now;
+  unindex(before);
+  index(found->second.object);
+  tell({&before, &found->second.object});
+}
+
+void Mirror::erase(const Stored& last) {
+  auto& table = tables_[last.key.resource];
+  table.revision = std::max(table.revision, last.revision);
+  const auto found = table.entries.find(Place{last.key.ns, last.key.name});
+  if (found == table.entries.end() || found->second.object.revision > last.revision) {
+    return;
+  }
+  const Stored before = std::move(found->second.object);
+  table.entries.erase(found);
+  unindex(before);
+  tell({&before, nullptr});
+}
+
+void Mirror::replace(std::string_view resource,
+                     const std::vector<Stored>& items,
+                     Revision revision,
+                     TimePoint now) {
+  std::set<Place> kept;
+  for (const auto& item : items) {
+    kept.emplace(item.key.ns, item.key.name);
+  }
+  std::vector<Stored> gone;
+  for (const auto& [place, entry] : tables_[std::string(resource)].entries) {
+    if (!kept.contains(place)) {
+      gone.push_back(entry.object);
+    }
+  }
+  for (auto& last : gone) {
+    last.revision = std::max(last.revision, revision);
+    erase(last);
+  }
+  for (const auto& item : items) {
+    put(item, now);
+  }
+  advance(resource, revision);
+}
+
+void Mirror::advance(std::string_view resource, Revision revision) {
+  auto& table = tables_[std::string(resource)];
+  table.revision = std::max(table.revision, revision);
+}
+
+const Stored* Mirror::get(const Key& key) const { return get(key.resource, key.ns, key.name); }
+
+const Stored* Mirror::get(std::string_view resource, std::string_view ns, std::string_view name) const {
+  const auto table = tables_.find(resource);
+  if (table == tables_.end()) {
+    return nullptr;
+  }
+  const auto found = table->second.entries.find(Place{ns, name});
+  return found == table->second.entries.end() ? nullptr : &found->second.object;
+}
+
+std::vector<const Stored*> Mirror::list(std::string_view resource, std::string_view ns) const {
+  std::vector<const Stored*> out;
+  const auto table = tables_.find(resource);
+  if (table == tables_.end()) {
+    return out;
+  }
+  const auto& entries = table->second.entries;
+  for (auto at = ns.empty() ? entries.begin() : entries.lower_bound(Place{ns, ""}); at != entries.end(); ++at) {
+    if (!ns.empty() && at->first.first != ns) {
+      break;
+    }
+    out.push_back(&at->second.object);
+  }
+  return out;
+}
+
+const Stored* Mirror::by_uid(std::string_view uid) const {
+  const auto found = uids_.find(uid);
+  return found == uids_.end() ? nullptr : get(found->second);
+}
+
+std::vector<const Stored*> Mirror::owned_by(std::string_view uid) const {
+  std::vector<const Stored*> out;
+  const auto found = dependents_.find(uid);
+  if (found != dependents_.end()) {
+    for (const auto& key : found->second) {
+      out.push_back(get(key));
+    }
+  }
+  return out;
+}
+
+std::vector<const Stored*> Mirror::controlled_by(std::string_view resource, std::string_view uid) const {
+  auto out = owned_by(uid);
+  std::erase_if(out, [&](const Stored* object) {
+    if (object->key.resource != resource) {
+      return true;
+    }
+    for (const auto reference : object->metadata()["ownerReferences"].elements()) {
+      if (reference["uid"].string() == uid && reference["controller"].boolean()) {
+        return false;
+      }
+    }
+    return true;
+  });
+  return out;
+}
+
+std::vector<const Stored*> Mirror::pods_on(std::string_view node) const {
+  std::vector<const Stored*> out;
+  const auto found = pods_.find(node);
+  if (found != pods_.end()) {
+    for (const auto& key : found->second) {
+      out.push_back(get(key));
+    }
+  }
+  return out;
+}
+
+std::vector<std::string> Mirror::resources() const {
+  std::vector<std::string> out;
+  for (const auto& [resource, table] : tables_) {
+    out.push_back(resource);
+  }
+  return out;
+}
+
+std::size_t Mirror::count(std::string_view resource) const {
+  const auto table = tables_.find(resource);
+  return table == tables_.end() ? 0 : table->second.entries.size();
+}
+
+Revision Mirror::revision(std::string_view resource) const {
+  const auto table = tables_.find(resource);
+  return table == tables_.end() ? Revision{} : table->second.revision;
+}
+
+TimePoint Mirror::seen_at(const Key& key) const {
+  const auto table = tables_.find(key.resource);
+  if (table == tables_.end()) {
+    return observing_since_;
+  }
+  const auto found = table->second.entries.find(Place{key.ns, key.name});
+  return found == table->second.entries.end() ? observing_since_
+                                              : std::max(observing_since_, found->second.seen);
+}
+
+void Mirror::index(const Stored& object) {
+  if (!object.uid().empty()) {
+    uids_.insert_or_assign(std::string(object.uid()), object.key);
+  }
+  for (const auto reference : object.metadata()["ownerReferences"].elements()) {
+    dependents_[std::string(reference["uid"].string())].insert(object.key);
+  }
+  if (const auto node = node_of(object); !node.empty()) {
+    pods_[std::string(node)].insert(object.key);
+  }
+}
+
+void Mirror::unindex(const Stored& object) {
+  const auto uid = uids_.find(object.uid());
+  if (uid != uids_.end() && uid->second == object.key) {
+    uids_.erase(uid);
+  }
+  for (const auto reference : object.metadata()["ownerReferences"].elements()) {
+    erase_key(dependents_, reference["uid"].string(), object.key);
+  }
+  if (const auto node = node_of(object); !node.empty()) {
+    erase_key(pods_, node, object.key);
+  }
+}
+
+}  // namespace tetrarch::reconcile

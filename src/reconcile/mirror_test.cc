@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcile/mirror.h"
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+namespace tetrarch::reconcile {
+namespace {
+
+using std::chrono::seconds;
+using testing::ElementsAre;
+using testing::IsEmpty;
+
+constexpr TimePoint kStart = TimePoint(seconds(1'000));
+
+Stored object(std::string resource, std::string name, std::uint64_t revision, std::string more = "") {
+  const auto json = fmt::format(
+      R"({{"kind":"X","apiVersion":"v1","metadata":{{"name":"{}","namespace":"ns","uid":"u-{}"{}}}}})", name, name, more);
+  return Stored{Key{std::move(resource), "ns", name}, Revision{revision}, Document::from_canonical(json)};
+}
+
+Stored pod_on(std::string name, std::string node, std::uint64_t revision) {
+  const auto json = fmt::format(R"({{"metadata":{{"name":"{}","uid":"u-{}"}},"spec":{{"nodeName":"{}"}}}})",
+                                name, name, node);
+  return Stored{Key{"pods", "ns", name}, Revision{revision}, Document::from_canonical(json)};
+}
+
+std::string owner(std::string_view uid, bool is_controller) {
+  return fmt::format(R"(,"ownerReferences":[{{"uid":"{}","controller":{}}}])", uid, is_controller);
+}
+
+std::vector<std::string> names(const std::vector<const Stored*>& objects) {
+  std::vector<std::string> out;
+  for (const auto* each : objects) {
+    out.push_back(each->key.name);
+  }
+  return out;
+}
+
+TEST(Mirror, IgnoresWhatIsOlderThanItKnows) {
+  Mirror mirror;
+
+  mirror.put(object("pods", "a", 5), kStart);
+  mirror.put(object("pods", "a", 3), kStart + seconds(1));
+  mirror.erase(object("pods", "a", 4));
+
+  ASSERT_NE(mirror.get("pods", "ns", "a"), nullptr);
+  EXPECT_EQ(mirror.get("pods", "ns", "a")->revision, Revision{5});
+  EXPECT_EQ(mirror.seen_at(Key{"pods", "ns", "a"}), kStart);
+}
+
+TEST(Mirror, ListsInOrderAndByNamespace) {
+  Mirror mirror;
+  auto other = object("pods", "0", 9);
+  other.key.ns = "other";
+
+  mirror.put(object("pods", "b", 1), kStart);
+  mirror.put(object("pods", "a", 2), kStart);
+  mirror.put(other, kStart);
+
+  EXPECT_THAT(names(mirror.list("pods", "ns")), ElementsAre("a", "b"));
+  EXPECT_THAT(names(mirror.list("pods")), ElementsAre("a", "b", "0"));
+  EXPECT_THAT(names(mirror.list("pods", "n")), IsEmpty());
+  EXPECT_THAT(names(mirror.list("secrets")), IsEmpty());
+}
+
+TEST(Mirror, FindsDependentsByOwnerUidAndForgetsThem) {
+  Mirror mirror;
+  mirror.put(object("pods", "child", 1, owner("u-set", true)), kStart);
+  mirror.put(object("pods", "guest", 2, owner("u-set", false)), kStart);
+  mirror.put(object("secrets", "key", 3, owner("u-set", true)), kStart);
+
+  EXPECT_THAT(names(mirror.owned_by("u-set")), ElementsAre("child", "guest", "key"));
+  EXPECT_THAT(names(mirror.controlled_by("pods", "u-set")), ElementsAre("child"));
+
+  mirror.put(object("pods", "child", 4), kStart);
+  mirror.erase(object("secrets", "key", 5));
+
+  EXPECT_THAT(names(mirror.owned_by("u-set")), ElementsAre("guest"));
+}
+
+TEST(Mirror, FindsPodsByNodeAsTheyMove) {
+  Mirror mirror;
+  mirror.put(pod_on("a", "", 1), kStart);
+  EXPECT_THAT(names(mirror.pods_on("n1")), IsEmpty());
+
+  mirror.put(pod_on("a", "n1", 2), kStart);
+  EXPECT_THAT(names(mirror.pods_on("n1")), ElementsAre("a"));
+
+  mirror.erase(pod_on("a", "n1", 3));
+  EXPECT_THAT(names(mirror.pods_on("n1")), IsEmpty());
+}
+
+TEST(Mirror, KeepsTheUidOfASuccessorWithTheSameName) {
+  Mirror mirror;
+  mirror.put(object("pods", "a", 1), kStart);
+
+  ASSERT_NE(mirror.by_uid("u-a"), nullptr);
+  mirror.erase(object("pods", "a", 2));
+
+  EXPECT_EQ(mirror.by_uid("u-a"), nullptr);
+}
+
+TEST(Mirror, ReplaceTellsOnlyWhatChanged) {
+  Mirror mirror;
+  mirror.put(object("pods", "gone", 1), kStart);
+  mirror.put(object("pods", "same", 2), kStart);
+  std::vector<std::string> told;
+  mirror.listen([&told](const Observed& change) {
+    told.push_back((change.after == nullptr    ? "-"
+                    : change.before == nullptr ? "+"
+                                               : "~") +
+                   change.any().key.name);
+  });
+
+  mirror.replace("pods", {object("pods", "new", 7), object("pods", "same", 2)}, Revision{8}, kStart + seconds(9));
+
+  EXPECT_THAT(told, ElementsAre("-gone", "+new"));
+  EXPECT_EQ(mirror.revision("pods"), Revision{8});
+  EXPECT_EQ(mirror.seen_at(Key{"pods", "ns", "same"}), kStart);
+}
+
+TEST(Mirror, SilenceWhileWeWereAwayDoesNotCount) {
+  Mirror mirror;
+  mirror.put(object("leases", "n1", 1), kStart);
+
+  mirror.forget_silence(kStart + seconds(60));
+
+  EXPECT_EQ(mirror.seen_at(Key{"leases", "ns", "n1"}), kStart + seconds(60));
+}
+
+}  // namespace
+}  // namespace tetrarch::reconcile
