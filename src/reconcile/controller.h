@@ -91,6 +91,8 @@ class Controller {
   virtual ~Controller() = default;
   virtual std::string_view name() const = 0;
   virtual std::vector<Watching> watches() const = 0;
+  /// To be looked at from the start, whatever there is: for sweeps.
+  virtual std::vector<Key> first_keys() const { return {}; }
   virtual Plan reconcile(const Question& asked) const = 0;
 };
 
@@ -98,7 +100,7 @@ class Controller {
 Watching::Keys own_key();
 /// The object's controlling owner, if it is a `kind` (Deployment), as a key of `resource` (deployments.apps).
 Watching::Keys key_of_controller(std::string resource, std::string kind);
-/// Always the same key: for sweeps over everything.
+/// Always the same key: for what one key answers for everything.
 Watching::Keys fixed_key(Key key);
 
 }  // namespace tetrarch::reconcile

@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/cache.h"
+
+#include <algorithm>
+
+#include "async/timer.h"
+#include "base/log.h"
+
+namespace tetrarch::control {
+
+namespace {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+constexpr std::string_view kRoom = "control";
+constexpr milliseconds kBackOffFirst{100};
+constexpr milliseconds kBackOffMost{10'000};
+constexpr seconds kPulse{1};
+constexpr seconds kAbsence{5};  // a pulse this late: we were stopped or starved
+
+}  // namespace
+
+Cache::Cache(Parts parts, std::vector<std::string> resources)
+    : parts_(parts), resources_(std::move(resources)), unsynced_(resources_.size()) {
+  std::sort(resources_.begin(), resources_.end());
+}
+
+void Cache::run(async::TaskGroup& group) {
+  mirror_.forget_silence(parts_.clock.now());
+  for (const auto& resource : resources_) {
+    group.spawn(follow(resource));
+  }
+  group.spawn(notice_absence());
+}
+
+bool Cache::mirrors(std::string_view resource) const {
+  return std::binary_search(resources_.begin(), resources_.end(), resource);
+}
+
+void Cache::listen(reconcile::Mirror::Listener listener) { mirror_.listen(std::move(listener)); }
+
+void Cache::on_progress(std::function<void()> callback) { progress_.push_back(std::move(callback)); }
+
+void Cache::tell_progress() const {
+  for (const auto& callback : progress_) {
+    callback();
+  }
+}
+
+Task<void> Cache::follow(std::string resource) {
+  bool is_first = true;
+  milliseconds back_off = kBackOffFirst;
+  while (true) {
+    auto listed = co_await list(resource);
+    Error error;
+    if (listed) {
+      unsynced_ -= std::exchange(is_first, false) ? 1 : 0;
+      tell_progress();
+      Revision from = *listed;
+      const auto began = parts_.clock.steady();
+      do {
+        error = co_await watch(resource, &from);
+      } while (error.code == Code::unavailable && parts_.clock.steady() - began > back_off);
+      back_off = kBackOffFirst;
+    } else {
+      error = std::move(listed).error();
+      back_off = std::min(back_off * 2, kBackOffMost);
+    }
+    log::info(kRoom, "listing {} again: {}", resource, error.message);
+    const auto jitter = milliseconds(parts_.random.next() % 100);
+    co_await async::sleep_for(back_off + jitter);
+  }
+}
+
+Task<Result<Revision>> Cache::list(std::string resource) {
+  client::ListQuery query;
+  query.resource = resource;
+  CO_TRY(const auto page, co_await parts_.client.list(query));
+  mirror_.replace(resource, page.items, page.revision, parts_.clock.now());
+  co_return page.revision;
+}
+
+/// Returns why it ended; `from` is then where to go on.
+Task<Error> Cache::watch(std::string resource, Revision* from) {
+  client::WatchQuery query;
+  query.resource = resource;
+  query.from = *from;
+  auto opened = co_await parts_.client.watch(query);
+  if (!opened) {
+    co_return std::move(opened).error();
+  }
+  const auto stream = std::move(opened).value();
+  auto& events = parts_.metrics.counter("tetrarch_cache_events_total",
+                                        "Watch events that the controllers' cache took.");
+  while (true) {
+    auto batch = co_await stream->next();
+    if (!batch) {
+      co_return std::move(batch).error();
+    }
+    for (const auto& event : *batch) {
+      if (event.type == client::EventType::bookmark) {
+        mirror_.advance(resource, event.object.revision);
+      } else {
+        take(event);
+      }
+      *from = std::max(*from, event.object.revision);
+    }
+    events.add(batch->size());
+    tell_progress();
+  }
+}
+
+void Cache::take(const client::WatchEvent& event) {
+  if (event.type == client::EventType::deleted) {
+    mirror_.erase(event.object);
+  } else {
+    mirror_.put(event.object, parts_.clock.now());
+  }
+}
+
+/// A node's lease that was not renewed while this process did not run is no sign of a dead node.
+Task<void> Cache::notice_absence() {
+  auto last = parts_.clock.now();
+  while (true) {
+    co_await async::sleep_for(kPulse);
+    const auto now = parts_.clock.now();
+    if (now - last > kAbsence || now < last) {
+      log::warning(kRoom, "this process did not run for a while (or the clock was set); node health starts afresh");
+      mirror_.forget_silence(now);
+    }
+    last = now;
+  }
+}
+
+}  // namespace tetrarch::control

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/event_recorder.h"
+
+#include <algorithm>
+#include <set>
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "object/writer.h"
+
+namespace tetrarch::control {
+
+namespace {
+
+using reconcile::Note;
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+constexpr std::size_t kQueueMost = 4096;
+constexpr std::size_t kRememberedMost = 16'384;
+// Source: client-go tools/record events_cache.go (defaults): 10 similar events in 10 minutes are joined; a source may
+// say 25 things about an object at once and one more every 5 minutes.
+constexpr int kSimilarMost = 10;
+constexpr minutes kSimilarWindow{10};
+constexpr double kBurst = 25;
+constexpr seconds kRefill{300};
+constexpr std::string_view kJoined = "(combined from similar events): ";
+
+std::string_view type_name(Note::Type type) { return type == Note::Type::normal ? "Normal" : "Warning"; }
+
+std::string object_of(const Note& note) {
+  return fmt::format("{}/{}/{}/{}", note.about.resource, note.about.ns, note.about.name, note.uid);
+}
+
+std::string reason_of(const Note& note) {
+  return fmt::format("{}|{}|{}", object_of(note), type_name(note.type), note.reason);
+}
+
+/// Events about objects without a namespace live in "default".
+std::string namespace_of(const Note& note) { return note.about.ns.empty() ? "default" : note.about.ns; }
+
+void write_involved(object::Writer& out, const Note& note) {
+  out.key("involvedObject").begin_object();
+  out.field("kind", note.kind);
+  if (!note.about.ns.empty()) {
+    out.field("namespace", note.about.ns);
+  }
+  out.field("name", note.about.name);
+  if (!note.uid.empty()) {
+    out.field("uid", note.uid);
+  }
+  out.field("apiVersion", note.api_version).end_object();
+}
+
+DocumentPtr event_document(const Note& note, const Key& key, std::string_view component, TimePoint now) {
+  std::string json;
+  object::Writer out(json);
+  out.begin_object().field("kind", "Event").field("apiVersion", "v1");
+  out.key("metadata").begin_object().field("name", key.name).field("namespace", key.ns).end_object();
+  write_involved(out, note);
+  out.field("reason", note.reason).field("message", note.message);
+  out.key("source").begin_object().field("component", component).end_object();
+  out.field("firstTimestamp", format_time(now)).field("lastTimestamp", format_time(now));
+  out.field("count", 1).field("type", type_name(note.type));
+  out.field("reportingComponent", component).field("reportingInstance", "").end_object();
+  return Document::from_canonical(std::move(json));
+}
+
+}  // namespace
+
+EventRecorder::EventRecorder(
+    client::Client& client, const Clock& clock, Random& random, Metrics& metrics, std::string component)
+    : client_(client),
+      clock_(clock),
+      random_(random),
+      component_(std::move(component)),
+      dropped_(metrics.counter("tetrarch_events_dropped_total", "Events that were not written.")),
+      queue_(kQueueMost) {}
+
+void EventRecorder::record(Note note) {
+  if (!queue_.try_push(std::move(note))) {
+    dropped_.add();
+  }
+}
+
+Task<void> EventRecorder::run() {
+  while (auto note = co_await queue_.pop()) {
+    co_await write(std::move(*note));
+  }
+}
+
+Task<void> EventRecorder::write(Note note) {
+  const auto now = clock_.now();
+  forget_old(now);
+  std::string identity = fmt::format("{}|{}", reason_of(note), note.message);
+  if (!written_.contains(identity)) {
+    join_similar(note, now);
+    if (note.message.starts_with(kJoined)) {
+      identity = reason_of(note);
+    }
+  }
+  if (!may_speak(note, now)) {
+    dropped_.add();
+    co_return;
+  }
+  const auto found = written_.find(identity);
+  if (found != written_.end()) {
+    Written written = found->second;
+    const auto repeated = co_await repeat(&written, note.message);
+    if (repeated) {
+      written_[identity] = written;
+      co_return;
+    }
+    written_.erase(identity);
+  }
+  co_await create(std::move(note), std::move(identity));
+}
+
+bool EventRecorder::may_speak(const Note& note, TimePoint now) {
+  auto [at, is_new] = objects_.try_emplace(object_of(note));
+  auto& talk = at->second;
+  if (is_new) {
+    talk.tokens = kBurst;
+    talk.refilled = now;
+  }
+  const std::chrono::duration<double> passed = now - talk.refilled;
+  talk.tokens = std::min(kBurst, talk.tokens + passed / kRefill);
+  talk.refilled = now;
+  if (talk.tokens < 1) {
+    return false;
+  }
+  talk.tokens -= 1;
+  return true;
+}
+
+void EventRecorder::join_similar(Note& note, TimePoint now) {
+  auto [at, is_new] = reasons_.try_emplace(reason_of(note));
+  auto& talk = at->second;
+  if (is_new || now - talk.since > kSimilarWindow) {
+    talk = Talk{};
+    talk.since = now;
+  }
+  if (++talk.texts > kSimilarMost) {
+    note.message.insert(0, kJoined);
+  }
+}
+
+Task<Status> EventRecorder::repeat(Written* written, std::string message) {
+  written->count += 1;
+  written->last = clock_.now();
+  std::string body;
+  object::Writer(body)
+      .begin_object()
+      .field("count", written->count)
+      .field("lastTimestamp", format_time(written->last))
+      .field("message", message)
+      .end_object();
+  client::WriteOptions options;
+  auto patched = co_await client_.patch(written->key, client::PatchType::merge, body, options);
+  if (!patched) {
+    co_return std::move(patched).error();
+  }
+  co_return ok();
+}
+
+Task<void> EventRecorder::create(Note note, std::string identity) {
+  const auto now = clock_.now();
+  const auto name = fmt::format("{}.{:016x}", note.about.name, random_.next());
+  const Key key{"events", namespace_of(note), name};
+  const auto document = event_document(note, key, component_, now);
+  client::WriteOptions options;
+  auto created = co_await client_.create("events", key.ns, document, options);
+  if (!created) {
+    // A namespace that is ending takes none.
+    log::debug("control", "event {} about {}: {}", note.reason, note.about.name, created.error().message);
+    dropped_.add();
+    co_return;
+  }
+  written_[identity] = Written{.key = key, .count = 1, .first = now, .last = now};
+}
+
+/// Keeps memory bounded; what is forgotten only begins a new Event object.
+void EventRecorder::forget_old(TimePoint now) {
+  if (written_.size() > kRememberedMost) {
+    std::erase_if(written_, [&](const auto& each) { return now - each.second.last > kSimilarWindow; });
+  }
+  if (written_.size() > kRememberedMost) {
+    written_.clear();
+  }
+  if (reasons_.size() > kRememberedMost) {
+    std::erase_if(reasons_, [&](const auto& each) { return now - each.second.since > kSimilarWindow; });
+  }
+  if (objects_.size() > kRememberedMost) {
+    objects_.clear();
+    reasons_.clear();
+  }
+}
+
+}  // namespace tetrarch::control
