@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// A journal in memory, for tests and the simulator: its Disk outlives it, so that a restart, a power loss, damage and
+// a full disk can be played. Thread-safe where Disk is.
+#pragma once
+
+#include <cstddef>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+
+#include "store/journal.h"
+
+namespace tetrarch::store {
+
+/// What is left when the process ends. Thread-safe.
+class MemoryDisk {
+ public:
+  std::map<std::string, std::string> contents() const;
+  /// As a person with an editor would: changes what the next start finds.
+  void overwrite(std::string key, std::string value);
+  /// Drops what was appended since the last durable append.
+  void lose_power();
+  /// Every append fails from now on.
+  void break_down();
+  std::size_t syncs() const;
+  std::size_t appends() const;
+
+ private:
+  friend class MemoryJournal;
+  Status append(const std::vector<Journal::Write>& writes, bool is_durable);
+
+  mutable std::mutex mutex_;  // guards all below
+  std::map<std::string, std::string> written_;
+  std::map<std::string, std::string> durable_;
+  std::vector<Journal::Write> unsynced_;  // bodies moved into the heads
+  std::size_t syncs_ = 0;
+  std::size_t appends_ = 0;
+  bool is_broken_ = false;
+};
+
+std::unique_ptr<Journal> make_memory_journal(std::shared_ptr<MemoryDisk> disk);
+
+}  // namespace tetrarch::store
