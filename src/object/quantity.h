@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Quantity: an amount of a resource as Kubernetes writes it: "100m", "1.5Gi", "1e3". Exact to one billionth (finer
-// amounts are rounded up, away from zero); saturates at about ±10^29.
+// amounts are rounded up, away from zero); saturates at ±5·10^28.
 #pragma once
 
 #include <compare>

@@ -23,7 +23,6 @@ class MergeRules {
     std::string_view merge_key = {};  ///< x-kubernetes-patch-merge-key; empty in a merged list: a list of scalars
     bool is_merged = false;           ///< patch strategy lists "merge": a list is merged, not replaced
     bool is_replaced = false;         ///< patch strategy lists "replace": an object is replaced, not merged
-    bool retains_keys = false;        ///< patch strategy lists "retainKeys": `$retainKeys` is honoured
   };
 
   virtual ~MergeRules() = default;
