@@ -53,6 +53,7 @@ struct Field {
   bool is_expected =
       false;  ///< published as required, not checked (what we write ourselves, or a rule checks)
   bool is_immutable = false;
+  bool is_zero_unset = false;  ///< a 0 counts as absent and gets the default
   bool is_write_only =
       false;  ///< read, folded into another field by a computed default, never written
   std::optional<std::int64_t> min = {};
@@ -104,6 +105,8 @@ struct Kind {
       {};  ///< what names must be: dns-subdomain, dns-label, dns-1035-label, path-segment
   bool is_namespaced = true;
   bool is_storage_version = true;  ///< others of the same resource convert to it
+  bool is_of_any_group =
+      false;  ///< a body that any group's apiVersion may stand on (DeleteOptions)
   const Type* type = nullptr;
   /// "pods", "deployments.apps": Key::resource of the stored form.
   std::string resource = {};

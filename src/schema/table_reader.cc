@@ -177,6 +177,8 @@ Status Reader::read_kind_word(Kind& kind, std::string_view word) {
     kind.categories = split_list(value, ',');
   } else if (key == "names") {
     kind.name_format = value;
+  } else if (key == "any-group") {
+    kind.is_of_any_group = true;
   } else if (key == "stored") {
     kind.resource = value;
     kind.is_storage_version = false;
@@ -279,6 +281,8 @@ Status Reader::read_attribute(Field& field, std::string_view word) {
     field.is_expected = true;
   } else if (word == "immutable") {
     field.is_immutable = true;
+  } else if (word == "zero-is-unset") {
+    field.is_zero_unset = true;
   } else if (word == "write-only") {
     field.is_write_only = true;
   } else if (word == "atomic-map") {

@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+// Source for all: the defaulting that Kubernetes documents per field in its v1 API reference, and
+// Seen: kube-apiserver 1.31 answering dry-run creates.
+#include "schema/computed_defaults.h"
+
+#include <algorithm>
+#include <array>
+
+#include "base/encoding.h"
+#include "object/writer.h"
+
+namespace tetrarch::schema {
+
+namespace {
+
+std::string json_text(std::string_view text) {
+  std::string out;
+  object::Writer{out}.string(text);
+  return out;
+}
+
+/// An image without a tag, or tagged latest, is pulled always; one with another tag or a digest is
+/// not.
+std::string pull_policy_of(std::string_view image) {
+  if (image.find('@') != image.npos) {
+    return json_text("IfNotPresent");
+  }
+  const auto slash = image.rfind('/');
+  const auto colon = image.find(':', slash == image.npos ? 0 : slash);
+  const bool is_latest = colon == image.npos || image.substr(colon + 1) == "latest";
+  return json_text(is_latest ? "Always" : "IfNotPresent");
+}
+
+std::string image_pull_policy(const Siblings& container) {
+  return pull_policy_of(container.string("image"));
+}
+
+std::string volume_pull_policy(const Siblings& volume) {
+  return pull_policy_of(volume.string("reference"));
+}
+
+/// A pod on the host's network listens on the node itself.
+std::string host_port(const Siblings& port) {
+  const auto pod_spec = port.around("PodSpec");
+  const auto* container_port = port.element("containerPort");
+  if (pod_spec.empty() || !pod_spec[0].is_true("hostNetwork") || container_port == nullptr) {
+    return {};
+  }
+  std::int64_t number = 0;
+  if (container_port->get_int64().get(number) != simdjson::SUCCESS || number == 0) {
+    return {};
+  }
+  return std::to_string(number);
+}
+
+/// A volume that names no source is an empty directory.
+std::string empty_dir(const Siblings& volume) {
+  return volume.has_other_than("name") ? "" : "{}";
+}
+
+/// The deprecated name of serviceAccountName, kept equal to it.
+std::string service_account(const Siblings& pod_spec) {
+  const auto name = pod_spec.string("serviceAccountName");
+  return name.empty() ? "" : json_text(name);
+}
+
+std::string service_account_name(const Siblings& pod_spec) {
+  const auto name = pod_spec.string("serviceAccount");
+  return name.empty() ? "" : json_text(name);
+}
+
+/// Only for pods themselves: a template keeps what its author wrote.
+std::string enable_service_links(const Siblings& pod_spec) {
+  return pod_spec.root_type().name == "Pod" ? "true" : "";
+}
+
+std::string rolling_update(const Siblings& strategy) {
+  const auto type = strategy.string("type");
+  return type.empty() || type == "RollingUpdate" ? "{}" : "";
+}
+
+std::string target_port(const Siblings& port) {
+  const auto* number = port.element("port");
+  std::int64_t value = 0;
+  if (number == nullptr || number->get_int64().get(value) != simdjson::SUCCESS) {
+    return {};
+  }
+  return std::to_string(value);
+}
+
+bool is_outside_service(const Siblings& spec) {
+  return spec.string("type") == "NodePort" || spec.string("type") == "LoadBalancer";
+}
+
+std::string internal_traffic(const Siblings& spec) {
+  return spec.string("type") == "ExternalName" ? "" : json_text("Cluster");
+}
+
+std::string external_traffic(const Siblings& spec) {
+  return is_outside_service(spec) ? json_text("Cluster") : "";
+}
+
+std::string load_balancer_node_ports(const Siblings& spec) {
+  return spec.string("type") == "LoadBalancer" ? "true" : "";
+}
+
+std::string affinity_config(const Siblings& spec) {
+  return spec.string("sessionAffinity") == "ClientIP" ? R"({"clientIP":{"timeoutSeconds":10800}})"
+                                                      : "";
+}
+
+std::string subject_group(const Siblings& subject) {
+  const auto kind = subject.string("kind");
+  return kind == "User" || kind == "Group" ? json_text("rbac.authorization.k8s.io") : "";
+}
+
+/// Missing requests are the limits; only in pods themselves.
+void requests(const Siblings& resources, MapEntries& entries) {
+  const auto* limits = resources.element("limits");
+  if (limits == nullptr || resources.root_type().name != "Pod") {
+    return;
+  }
+  simdjson::dom::object members;
+  if (limits->get_object().get(members) != simdjson::SUCCESS) {
+    return;
+  }
+  for (const auto member : members) {
+    std::string_view text;
+    std::string value;
+    if (member.value.get_string().get(text) == simdjson::SUCCESS) {
+      value = json_text(text);
+    } else {
+      value = json_text(simdjson::minify(member.value));
+    }
+    entries.emplace(std::string{member.key}, value);
+  }
+}
+
+/// A Secret's stringData goes into data, and wins over it.
+void string_data(const Siblings& secret, MapEntries& entries) {
+  const auto* given = secret.element("stringData");
+  simdjson::dom::object members;
+  if (given == nullptr || given->get_object().get(members) != simdjson::SUCCESS) {
+    return;
+  }
+  for (const auto member : members) {
+    std::string_view text;
+    if (member.value.get_string().get(text) == simdjson::SUCCESS) {
+      entries.insert_or_assign(std::string{member.key}, json_text(base64_encode(text)));
+    }
+  }
+}
+
+/// Every namespace carries its name as a label.
+void namespace_label(const Siblings& metadata, MapEntries& entries) {
+  const auto name = metadata.string("name");
+  const auto* given = metadata.root().element("metadata");
+  const bool is_top = metadata.root_type().name == "Namespace" && given != nullptr;
+  if (is_top && !name.empty()) {
+    entries.insert_or_assign("kubernetes.io/metadata.name", json_text(name));
+  }
+}
+
+constexpr auto kComputed = std::to_array<Computed>({
+    {"@affinity-config", affinity_config},
+    {"@empty-dir", empty_dir},
+    {"@enable-service-links", enable_service_links},
+    {"@external-traffic", external_traffic},
+    {"@host-port", host_port},
+    {"@image-pull-policy", image_pull_policy},
+    {"@internal-traffic", internal_traffic},
+    {"@load-balancer-node-ports", load_balancer_node_ports},
+    {"@namespace-label", nullptr, namespace_label},
+    {"@requests", nullptr, requests},
+    {"@rolling-update", rolling_update},
+    {"@service-account", service_account, nullptr, true},
+    {"@service-account-name", service_account_name},
+    {"@string-data", nullptr, string_data},
+    {"@subject-group", subject_group},
+    {"@target-port", target_port},
+    {"@volume-pull-policy", volume_pull_policy},
+});
+
+}  // namespace
+
+const Computed* find_computed(std::string_view name) {
+  const auto at = std::find_if(kComputed.begin(), kComputed.end(), [&](const Computed& computed) {
+    return computed.name == name;
+  });
+  return at == kComputed.end() ? nullptr : &*at;
+}
+
+}  // namespace tetrarch::schema
