@@ -30,10 +30,20 @@ void MemoryDisk::overwrite(std::string key, std::string value) {
   written_.insert_or_assign(std::move(key), std::move(value));
 }
 
-void MemoryDisk::lose_power() {
+std::shared_ptr<MemoryDisk> MemoryDisk::after_kill() const {
   const std::lock_guard lock(mutex_);
-  written_ = durable_;
-  unsynced_.clear();
+  auto disk = std::make_shared<MemoryDisk>();
+  disk->written_ = written_;
+  disk->durable_ = written_;
+  return disk;
+}
+
+std::shared_ptr<MemoryDisk> MemoryDisk::after_power_loss() const {
+  const std::lock_guard lock(mutex_);
+  auto disk = std::make_shared<MemoryDisk>();
+  disk->written_ = durable_;
+  disk->durable_ = durable_;
+  return disk;
 }
 
 void MemoryDisk::break_down() {

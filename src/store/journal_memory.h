@@ -19,8 +19,10 @@ class MemoryDisk {
   std::map<std::string, std::string> contents() const;
   /// As a person with an editor would: changes what the next start finds.
   void overwrite(std::string key, std::string value);
-  /// Drops what was appended since the last durable append.
-  void lose_power();
+  /// What the next start would find if the process were killed now (all that was appended), or the machine lost power
+  /// (what was appended durably). A disk of its own; this one goes on.
+  std::shared_ptr<MemoryDisk> after_kill() const;
+  std::shared_ptr<MemoryDisk> after_power_loss() const;
   /// Every append fails from now on.
   void break_down();
   std::size_t syncs() const;

@@ -100,10 +100,26 @@ class StoreTest : public testing::Test {
 
   void stop() { store_.reset(); }
 
+  /// Starts on what a kill -9 at this moment would leave.
+  Store& kill_and_start(Options options = {}) { return start_on(disk_->after_kill(), std::move(options)); }
+  Store& lose_power_and_start(Options options = {}) { return start_on(disk_->after_power_loss(), std::move(options)); }
+
+  /// Why the store does not open; empty where it does.
+  std::string why_not(Options options = {}) {
+    store_.reset();
+    const auto opened = Store::open(make_memory_journal(disk_), std::move(options));
+    return opened.ok() ? "" : opened.error().message;
+  }
+
   std::unique_ptr<Subscription> watch(WatchFilter filter, Revision from) {
     auto watching = store_->watch(std::move(filter), from);
     EXPECT_TRUE(watching.ok()) << (watching.ok() ? "" : watching.error().message);
     return watching.ok() ? std::move(watching).value() : nullptr;
+  }
+
+  Store& start_on(std::shared_ptr<MemoryDisk> disk, Options options) {
+    disk_ = std::move(disk);
+    return start(std::move(options));
   }
 
   std::shared_ptr<MemoryDisk> disk_ = std::make_shared<MemoryDisk>();
