@@ -1,62 +1,65 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "object/document.h"
 
+#include <algorithm>
 #include <charconv>
+#include <unordered_map>
+#include <unordered_set>
 
 #include <simdjson.h>
 
-#include "base/check.h"
+#include "object/document_index.h"
 #include "object/writer.h"
 
 namespace tetrarch::object {
 namespace {
 
-/// Decodes the inside of a JSON string that is known to be valid.
-std::string decode_escapes(std::string_view text) {
-  std::string out;
-  out.reserve(text.size());
-  const auto hex4 = [&](std::size_t at) {
-    std::uint32_t value = 0;
-    std::from_chars(text.data() + at, text.data() + at + 4, value, 16);
-    return value;
-  };
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    if (text[i] != '\\') {
-      out += text[i];
-      continue;
-    }
-    switch (const char c = text[++i]; c) {
-      case 'b': out += '\b'; break;
-      case 'f': out += '\f'; break;
-      case 'n': out += '\n'; break;
-      case 'r': out += '\r'; break;
-      case 't': out += '\t'; break;
-      case 'u': {
-        std::uint32_t point = hex4(i + 1);
-        i += 4;
-        if (point >= 0xd800 && point < 0xdc00 && i + 6 < text.size() && text[i + 1] == '\\') {
-          point = 0x10000 + ((point - 0xd800) << 10) + (hex4(i + 3) - 0xdc00);
-          i += 6;
-        }
-        append_utf8(out, point);
-        break;
-      }
-      default: out += c;
+using Element = simdjson::dom::element;
+using Member = simdjson::dom::key_value_pair;
+
+void write_element(Writer& writer, Element element);
+
+bool has_duplicate_keys(simdjson::dom::object object) {
+  std::unordered_set<std::string_view> seen;
+  for (const auto member : object) {
+    if (!seen.insert(member.key).second) {
+      return true;
     }
   }
-  return out;
+  return false;
 }
 
-void write_element(Writer& writer, simdjson::dom::element element) {
+/// Of a member that is there twice: its first place, its last value.
+void write_object(Writer& writer, simdjson::dom::object object) {
+  writer.begin_object();
+  if (!has_duplicate_keys(object)) {
+    for (const auto member : object) {
+      writer.key(member.key);
+      write_element(writer, member.value);
+    }
+    writer.end_object();
+    return;
+  }
+  std::vector<Member> members;
+  std::unordered_map<std::string_view, std::size_t> places;
+  for (const auto member : object) {
+    const auto [place, is_new] = places.emplace(member.key, members.size());
+    if (is_new) {
+      members.push_back(member);
+    } else {
+      members[place->second].value = member.value;
+    }
+  }
+  for (const auto& member : members) {
+    writer.key(member.key);
+    write_element(writer, member.value);
+  }
+  writer.end_object();
+}
+
+void write_element(Writer& writer, Element element) {
   switch (element.type()) {
-    case simdjson::dom::element_type::OBJECT:
-      writer.begin_object();
-      for (const auto field : simdjson::dom::object(element)) {
-        writer.key(field.key);
-        write_element(writer, field.value);
-      }
-      writer.end_object();
-      return;
+    case simdjson::dom::element_type::OBJECT: write_object(writer, element); return;
     case simdjson::dom::element_type::ARRAY:
       writer.begin_array();
       for (const auto item : simdjson::dom::array(element)) {
@@ -73,17 +76,52 @@ void write_element(Writer& writer, simdjson::dom::element element) {
   }
 }
 
+/// A parser that keeps its buffers between the calls of one thread, unless a document was large.
+class ReusedParser {
+ public:
+  ~ReusedParser() {
+    if (parser_.capacity() > kCapacityKept) {
+      parser_ = simdjson::dom::parser();
+    }
+  }
+
+  Result<Element> parse(std::string_view json) {
+    if (parser_.capacity() < json.size() || parser_.capacity() == 0) {
+      if (parser_.allocate(std::max(json.size(), kCapacityMin), kDepthMax) != simdjson::SUCCESS) {
+        return Error{Code::too_large, "JSON document is too large"};
+      }
+    }
+    Element root;
+    if (const auto error = parser_.parse(json.data(), json.size()).get(root); error) {
+      return Error{Code::malformed, std::string("invalid JSON: ") + simdjson::error_message(error)};
+    }
+    return root;
+  }
+
+ private:
+  static constexpr std::size_t kDepthMax = 512;
+  static constexpr std::size_t kCapacityMin = std::size_t{16} << 10;
+  static constexpr std::size_t kCapacityKept = std::size_t{1} << 20;
+
+  static simdjson::dom::parser& of_thread() {
+    thread_local simdjson::dom::parser parser;
+    return parser;
+  }
+
+  simdjson::dom::parser& parser_ = of_thread();
+};
+
 }  // namespace
 
+Document::Document(std::string bytes, std::unique_ptr<const DocumentIndex> index)
+    : bytes_(std::move(bytes)), index_(index.release()) {}
+
 Result<DocumentPtr> Document::parse(std::string_view json) {
-  constexpr std::size_t kDepthMax = 512;
-  simdjson::dom::parser parser;
-  if (parser.allocate(json.size() + 1, kDepthMax) != simdjson::SUCCESS) {
-    return Error{Code::too_large, "JSON document is too large"};
-  }
-  simdjson::dom::element root;
-  if (const auto error = parser.parse(json.data(), json.size()).get(root); error) {
-    return Error{Code::malformed, std::string("invalid JSON: ") + simdjson::error_message(error)};
+  ReusedParser parser;
+  TRY(const auto root, parser.parse(json));
+  // Most clients send canonical JSON: then the bytes are taken as they are, and the index comes with the check.
+  if (auto index = build_index_if_canonical(json); index != nullptr) {
+    return std::make_shared<const Document>(std::string(json), std::move(index));
   }
   std::string bytes;
   bytes.reserve(json.size());
@@ -100,8 +138,8 @@ View Document::root() const { return index().nodes.empty() ? View() : View(this,
 
 std::uint32_t Document::metadata_offset() const { return index().metadata_offset; }
 
-const Document::Index& Document::index() const {
-  const Index* found = index_.load(std::memory_order_acquire);
+const DocumentIndex& Document::index() const {
+  const DocumentIndex* found = index_.load(std::memory_order_acquire);
   if (found == nullptr) {
     auto built = build_index(bytes_);
     if (index_.compare_exchange_strong(found, built.get(), std::memory_order_acq_rel)) {
@@ -111,73 +149,22 @@ const Document::Index& Document::index() const {
   return *found;
 }
 
-std::unique_ptr<Document::Index> Document::build_index(std::string_view bytes) {
-  auto index = std::make_unique<Index>();
-  auto& nodes = index->nodes;
-  nodes.reserve(bytes.size() / 20 + 4);
-  std::vector<std::uint32_t> open;  // containers around the current byte
-  const auto add = [&](std::size_t begin, std::size_t end, Kind kind) {
-    nodes.push_back({static_cast<std::uint32_t>(begin),
-                     static_cast<std::uint32_t>(end),
-                     static_cast<std::uint32_t>(nodes.size() + 1),
-                     static_cast<std::uint32_t>(kind) & 7U,
-                     0});
-  };
-  for (std::size_t i = 0; i < bytes.size();) {
-    const char c = bytes[i];
-    if (c == '{' || c == '[') {
-      open.push_back(static_cast<std::uint32_t>(nodes.size()));
-      add(i, i, c == '{' ? Kind::object : Kind::array);
-      ++i;
-    } else if (c == '}' || c == ']') {
-      ++i;
-      CHECK(!open.empty());
-      nodes[open.back()].end = static_cast<std::uint32_t>(i);
-      nodes[open.back()].next = static_cast<std::uint32_t>(nodes.size());
-      open.pop_back();
-    } else if (c == ',' || c == ':') {
-      ++i;
-    } else if (c == '"') {
-      std::size_t end = i + 1;
-      bool has_escape = false;
-      while (bytes[end] != '"') {
-        has_escape |= bytes[end] == '\\';
-        end += bytes[end] == '\\' ? 2 : 1;
-      }
-      add(i, end + 1, Kind::string);
-      if (has_escape) {
-        index->decoded.push_back(decode_escapes(bytes.substr(i + 1, end - i - 1)));
-        nodes.back().escaped = static_cast<std::uint32_t>(index->decoded.size()) & 0x1fffffffU;
-      }
-      i = end + 1;
-    } else {
-      std::size_t end = i;
-      while (end < bytes.size() && bytes[end] != ',' && bytes[end] != '}' && bytes[end] != ']') {
-        ++end;
-      }
-      add(i, end, c == 't' || c == 'f' ? Kind::boolean : c == 'n' ? Kind::null : Kind::number);
-      i = end;
-    }
-  }
-  nodes.shrink_to_fit();
-  if (!nodes.empty() && nodes[0].kind == static_cast<std::uint32_t>(Kind::object)) {
-    for (std::uint32_t at = 1; at < nodes[0].next; at = nodes[at + 1].next) {
-      const auto key = bytes.substr(nodes[at].begin, nodes[at].end - nodes[at].begin);
-      if (key == "\"metadata\"" && nodes[at + 1].kind == static_cast<std::uint32_t>(Kind::object)) {
-        index->metadata_offset = nodes[at + 1].begin + 1;
-        break;
-      }
-    }
-  }
-  return index;
-}
-
 Kind View::kind() const { return document_ == nullptr ? Kind::absent : static_cast<Kind>(node().kind); }
 
 View View::operator[](std::string_view key) const {
-  for (const auto [name, value] : members()) {
-    if (name == key) {
-      return value;
+  if (!is_object()) {
+    return {};
+  }
+  const auto& nodes = document_->index().nodes;
+  const std::string_view bytes = document_->bytes();
+  const std::uint32_t end = nodes[node_].next;
+  for (std::uint32_t at = node_ + 1; at < end; at = nodes[at + 1].next) {
+    const Node& name = nodes[at];
+    const bool is_found = name.escaped != 0
+                              ? document_->index().decoded[name.escaped - 1] == key
+                              : bytes.substr(name.begin + 1, name.end - name.begin - 2) == key;
+    if (is_found) {
+      return {document_, at + 1};
     }
   }
   return {};

@@ -5,7 +5,6 @@
 
 #include <atomic>
 #include <cstdint>
-#include <deque>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -26,18 +25,26 @@ struct Node {
   std::uint32_t escaped : 29;  ///< 0, or 1 + the place of its decoded text
 };
 
+/// Where everything in a Document is. Built once, then immutable.
+struct DocumentIndex {
+  std::vector<Node> nodes;           ///< in the order of the bytes; the first is the whole
+  std::vector<std::string> decoded;  ///< texts of strings that have escapes
+  std::uint32_t metadata_offset = 0;
+};
+
 enum class Kind : std::uint8_t { absent, null, boolean, number, string, array, object };
 
 /// Canonical: UTF-8, no white space outside strings, as our Writer prints it. At most 4 GiB.
 /// Immutable and thread-safe; the index is built once, by whoever looks first.
 class Document {
  public:
-  /// Checks that `json` is one JSON value (depth at most 512, no duplicate-key check) and makes it canonical.
+  /// Checks that `json` is one JSON value, nested at most 512 deep, and makes it canonical. Of a member that is there
+  /// twice the last value counts, as in Go.
   static Result<std::shared_ptr<const Document>> parse(std::string_view json);
   /// Takes bytes that are known to be canonical: printed by a Writer, or read back from the store.
   static std::shared_ptr<const Document> from_canonical(std::string bytes);
 
-  explicit Document(std::string bytes) : bytes_(std::move(bytes)) {}
+  explicit Document(std::string bytes, std::unique_ptr<const DocumentIndex> index = nullptr);
   ~Document();
   Document(const Document&) = delete;
   Document& operator=(const Document&) = delete;
@@ -50,17 +57,10 @@ class Document {
  private:
   friend class View;
 
-  struct Index {
-    std::vector<Node> nodes;
-    std::deque<std::string> decoded;  // texts of strings that have escapes
-    std::uint32_t metadata_offset = 0;
-  };
-
-  const Index& index() const;
-  static std::unique_ptr<Index> build_index(std::string_view bytes);
+  const DocumentIndex& index() const;
 
   const std::string bytes_;
-  mutable std::atomic<const Index*> index_{nullptr};
+  mutable std::atomic<const DocumentIndex*> index_{nullptr};
 };
 
 using DocumentPtr = std::shared_ptr<const Document>;

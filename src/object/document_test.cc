@@ -47,6 +47,56 @@ TEST(Document, RefusesWhatIsNoJson) {
   }
 }
 
+TEST(Document, TakesTheLastOfTwoMembersInThePlaceOfTheFirst) {
+  std::string many = "{";
+  for (int i = 0; i < 40; ++i) {
+    many += "\"k" + std::to_string(i % 39) + "\":" + std::to_string(i) + ",";
+  }
+  many.back() = '}';
+
+  EXPECT_EQ(must_parse(R"({"a":1,"b":2,"a":{"c":3,"c":4}})")->bytes(), R"({"a":{"c":4},"b":2})");
+  EXPECT_EQ(must_parse(R"({"a":1,"\u0061":2})")->bytes(), R"({"a":2})");
+  EXPECT_EQ(must_parse(many)->root()["k0"].integer(), 39);
+  EXPECT_EQ(must_parse(many)->root().size(), 39U);
+}
+
+TEST(Document, RefusesWhatNestsTooDeep) {
+  const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+
+  EXPECT_TRUE(Document::parse(nested(500)).ok());
+  EXPECT_FALSE(Document::parse(nested(520)).ok());
+  EXPECT_FALSE(Document::parse(nested(100'000)).ok());
+}
+
+TEST(Document, SpellsNumbersOneWay) {
+  EXPECT_EQ(must_parse("[1.0,1e3,-0,-0.0,0.10,1E-7,1e20,18446744073709551616.0,-9223372036854775808]")->bytes(),
+            "[1,1000,0,0,0.1,1e-07,1e+20,1.8446744073709552e+19,-9223372036854775808]");
+}
+
+TEST(Document, IsTheSameWhenParsedAgain) {
+  for (const std::string_view json : {R"({"a":"\u003c\/\u0000\u001f\"\\","b":[1e400]})",
+                                      R"([" ",{"":{}},[[]],[true,false,null],-1,1.5e300,"\ud83d\ude00"])",
+                                      "18446744073709551615",
+                                      "\"\\\\\"",
+                                      " [ ] "}) {
+    const auto once = Document::parse(json);
+    if (!once.ok()) {
+      continue;
+    }
+    const auto twice = must_parse((*once)->bytes());
+    EXPECT_EQ((*once)->bytes(), twice->bytes());
+    EXPECT_TRUE((*once)->root().same_as(twice->root()));
+  }
+}
+
+TEST(Document, KeepsNothingOfALargeDocumentInTheNextOne) {
+  const auto large = must_parse("[\"" + std::string(3'000'000, 'x') + "\"]");
+  const auto small = must_parse(R"({"a":"b"})");
+
+  EXPECT_EQ(large->root().at(0).string().size(), 3'000'000U);
+  EXPECT_EQ(small->root()["a"].string(), "b");
+}
+
 TEST(Document, RoundTripsThroughATree) {
   const std::string json = R"({"i":-9007199254740993,"u":18446744073709551615,"d":0.1,"s":"a\"b","l":[{},[],null]})";
   const auto document = must_parse(json);

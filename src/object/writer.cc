@@ -4,6 +4,8 @@
 #include <charconv>
 #include <cmath>
 
+#include "object/byte_scan.h"
+
 namespace tetrarch::object {
 namespace {
 
@@ -94,18 +96,14 @@ Writer& Writer::string(std::string_view text) {
   separate();
   out_ += '"';
   std::size_t begin = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20) {
-      continue;
-    }
-    out_.append(text, begin, i - begin);
-    begin = i + 1;
-    if (c == '"' || c == '\\') {
+  for (std::size_t at = find_special(text, 0); at < text.size(); at = find_special(text, begin)) {
+    out_.append(text, begin, at - begin);
+    begin = at + 1;
+    if (text[at] == '"' || text[at] == '\\') {
       out_ += '\\';
-      out_ += c;
+      out_ += text[at];
     } else {
-      append_control(out_, c);
+      append_control(out_, text[at]);
     }
   }
   out_.append(text, begin, text.size() - begin);
@@ -129,8 +127,18 @@ Writer& Writer::number(double value) {
   if (!std::isfinite(value)) {
     return null();
   }
+  if (value == 0) {
+    return integer(0);  // no minus sign
+  }
   separate();
-  append_number(out_, value);
+  if (std::abs(value) < 0x1p63) {
+    append_number(out_, value);
+    return *this;
+  }
+  // With an exponent, or a reader would take it for an integer that is too large.
+  char buffer[40];
+  const auto [end, error] = std::to_chars(buffer, buffer + sizeof(buffer), value, std::chars_format::scientific);
+  out_.append(buffer, end);
   return *this;
 }
 
