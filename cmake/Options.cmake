@@ -6,7 +6,7 @@ if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports uses of moved-from coroutine frames and std::string internals that are not there.
   target_compile_options(tetrarch_options INTERFACE
     -Wno-maybe-uninitialized -Wno-restrict -Wno-array-bounds -Wno-stringop-overflow -Wno-stringop-overread
-    -Wno-dangling-pointer -Wno-use-after-free -fcoroutines -fpch-preprocess)
+    -Wno-dangling-pointer -Wno-use-after-free -Wno-mismatched-new-delete -fcoroutines -fpch-preprocess)
 endif()
 target_include_directories(tetrarch_options INTERFACE ${CMAKE_SOURCE_DIR}/src ${CMAKE_BINARY_DIR}/src)
 target_compile_definitions(tetrarch_options INTERFACE

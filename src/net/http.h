@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -27,7 +28,12 @@ class Headers {
   /// Case-insensitive; the first of that name, or empty.
   std::string_view get(std::string_view name) const;
   std::vector<std::string_view> all(std::string_view name) const;
-  void add(std::string name, std::string value) { list_.push_back({std::move(name), std::move(value)}); }
+  void add(std::string name, std::string value) {
+    list_.push_back({std::move(name), std::move(value)});
+  }
+  bool contains(std::string_view name) const;
+  /// Whether a comma-separated list under that name has `word` (case-insensitive).
+  bool has_word(std::string_view name, std::string_view word) const;
   const std::vector<Header>& list() const { return list_; }
 
  private:
@@ -41,6 +47,8 @@ struct Peer {
   /// Subject of a client certificate that one of the server's client CAs signed; empty otherwise.
   std::string certificate_common_name;
   std::vector<std::string> certificate_organizations;
+  /// A client certificate was shown that no client CA signed, or that is out of its time.
+  bool is_certificate_refused = false;
 };
 
 struct Request {
@@ -100,12 +108,20 @@ class Exchange {
   virtual Task<Status> start(int status, Headers headers) = 0;
   virtual Task<Status> write(Body body) = 0;
   virtual Task<Status> finish() = 0;
-  /// Completes when the client has gone away: for handlers that otherwise wait for events.
+  /// After start: the client has gone away, or the server is stopping. Writes fail from then on.
   virtual bool is_client_gone() const = 0;
+  /// After start: calls `notice` once, on the connection's strand, when is_client_gone becomes true. For handlers
+  /// that wait for events: raise an async::Event here. What it captures outlives the exchange or is shared.
+  virtual void on_client_gone(std::function<void()> notice) = 0;
   /// 101 with the given headers (Upgrade, Connection …), then the raw connection.
   virtual Task<Result<std::unique_ptr<Stream>>> upgrade_raw(Headers headers) = 0;
   /// Completes the WebSocket handshake, choosing `subprotocol` (may be empty).
   virtual Task<Result<std::unique_ptr<WebSocket>>> upgrade_websocket(std::string subprotocol) = 0;
+};
+
+struct ErrorBody {
+  std::string content_type;
+  std::string body;
 };
 
 /// A seam: api/kubernetes and every other dialect. Called concurrently, each call on its connection's strand.
@@ -113,6 +129,12 @@ class Handler {
  public:
   virtual ~Handler() = default;
   virtual Task<void> handle(Request request, Exchange& exchange) = 0;
+  /// The body for what the server refuses before a handler sees it: 400, 408, 413, 431, 500, 503.
+  virtual ErrorBody error_body(int status, std::string_view message) const;
 };
+
+/// "Not Found"; empty for a number without a name.
+std::string_view status_phrase(int status);
+bool equals_ignoring_case(std::string_view a, std::string_view b);
 
 }  // namespace tetrarch::net

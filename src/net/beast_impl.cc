@@ -1,0 +1,3 @@
+// SPDX-License-Identifier: Apache-2.0
+// The one place where the function bodies of Beast are compiled.
+#include <boost/beast/src.hpp>

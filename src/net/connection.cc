@@ -1,0 +1,324 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/connection.h"
+
+#include <cstring>
+
+#include <boost/asio/post.hpp>
+#include <boost/beast/http/error.hpp>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "net/exchange.h"
+#include "net/peer_address.h"
+
+namespace tetrarch::net {
+namespace {
+
+namespace http = boost::beast::http;
+
+constexpr std::size_t kBufferMin = 4 * 1024;
+constexpr std::size_t kReadMax = 64 * 1024;
+/// How much of a refused request is read and dropped, so that the client gets to see the refusal.
+constexpr std::size_t kLingerBytesMax = 16 * 1024 * 1024;
+
+int refusal_of(const ParseError& error) {
+  if (error == http::error::header_limit || error == http::error::buffer_overflow) {
+    return 431;
+  }
+  if (error == http::error::body_limit) {
+    return 413;
+  }
+  return error == http::error::bad_version ? 505 : 400;
+}
+
+std::string message_of(int refusal, const ParseError& error, const ServerOptions& options) {
+  switch (refusal) {
+    case 431:
+      return "the request's header is larger than " + std::to_string(options.header_bytes_max) + " bytes";
+    case 413:
+      return "the request's body is larger than " + std::to_string(options.body_bytes_max) + " bytes";
+    case 505:
+      return "this server speaks HTTP/1.1";
+    default:
+      return "the request cannot be read as HTTP/1.1: " + error.message();
+  }
+}
+
+}  // namespace
+
+ServerCore::ServerCore(asio::any_io_executor strand, Handler& its_handler, ServerOptions its_options,
+                       const Clock& its_clock)
+    : handler(its_handler),
+      options(std::move(its_options)),
+      limits{options.header_bytes_max, options.body_bytes_max, options.headers_max},
+      clock(its_clock),
+      group(std::move(strand), "net") {}
+
+void ServerCore::wait_until_empty() {
+  std::unique_lock lock(mutex);
+  is_empty.wait_for(lock, options.drain_limit, [this] { return connections.empty(); });
+}
+
+Connection::Connection(std::shared_ptr<ServerCore> core, std::unique_ptr<Transport> transport, bool refuses)
+    : core_(std::move(core)),
+      strand_(transport->socket().get_executor()),
+      transport_(std::move(transport)),
+      refuses_(refuses) {
+  const std::lock_guard lock(core_->mutex);
+  core_->connections.insert(this);
+}
+
+Connection::~Connection() {
+  const std::lock_guard lock(core_->mutex);
+  core_->connections.erase(this);
+  if (core_->connections.empty()) {
+    core_->is_empty.notify_all();
+  }
+}
+
+Task<void> Connection::serve(std::shared_ptr<Connection> self) {
+  struct Closer {
+    Connection& connection;
+    ~Closer() {
+      connection.note_gone();
+      if (connection.transport_) {
+        connection.transport_->close();  // ends a read ahead, too
+      }
+    }
+  };
+  const Closer closer{*self};
+  co_await self->run();
+}
+
+Task<void> Connection::run() {
+  bool goes_on = co_await open();
+  while (goes_on) {
+    goes_on = co_await serve_one();
+  }
+}
+
+Task<bool> Connection::open() {
+  describe_address(transport_->socket(), peer_);
+  if (transport_->tls() == nullptr) {
+    co_return true;
+  }
+  transport_->arm(core_->options.handshake_limit);
+  const auto shaken = co_await transport_->handshake();
+  if (!shaken.ok()) {
+    log::debug("net", "{}: {}: {}", core_->options.name, peer_.address, shaken.error().message);
+    co_return false;
+  }
+  transport_->tls()->describe_peer(peer_);
+  co_return true;
+}
+
+Task<bool> Connection::serve_one() {
+  RequestParser parser(core_->limits);
+  auto received = co_await receive(parser);
+  if (received.has_ended) {
+    co_return false;
+  }
+  if (received.refusal == 0 && refuses_) {
+    received = {503, "the server has as many connections as it may have; try again later"};
+  }
+  if (received.refusal != 0) {
+    co_await refuse(std::move(received));
+    co_return false;
+  }
+  auto& request = parser.request();
+  request.peer = peer_;
+  ConnectionExchange exchange(*this, parser.is_http10(), parser.keep_alive(), request.method == "HEAD");
+  if (parser.upgrade()) {
+    exchange.remember_upgrade(request.headers);
+  }
+  if (!core_->options.on_access) {
+    co_await core_->handler.handle(std::move(request), exchange);
+    co_return co_await exchange.complete();
+  }
+  const std::string method = request.method;
+  const std::string path = request.path;
+  const std::string query = request.query;
+  const auto request_bytes = request.body.size();
+  const auto begun = core_->clock.steady();
+  co_await core_->handler.handle(std::move(request), exchange);
+  const bool goes_on = co_await exchange.complete();
+  core_->options.on_access({method, path, query, &peer_, exchange.status(), request_bytes,
+                            exchange.body_bytes(), core_->clock.steady() - begun});
+  co_return goes_on;
+}
+
+Task<Connection::Received> Connection::receive(RequestParser& parser) {
+  enum class Phase { idle, head, body };
+  Phase phase = Phase::idle;
+  is_idle_ = begin_ == end_;
+  if (is_idle_ && core_->is_draining) {
+    co_return Received{.has_ended = true};
+  }
+  transport_->arm(core_->options.idle_limit);
+  bool has_continued = false;
+  while (true) {
+    auto refused = feed(parser);
+    if (refused.refusal != 0) {
+      co_return refused;
+    }
+    if (parser.is_done()) {
+      transport_->disarm();
+      co_return Received{};
+    }
+    if (parser.is_header_done() && phase != Phase::body) {
+      phase = Phase::body;
+      transport_->arm(core_->options.body_limit);
+    } else if (phase == Phase::idle && !is_idle_) {
+      phase = Phase::head;
+      transport_->arm(core_->options.header_limit);
+    }
+    if (phase == Phase::body && parser.expects_continue() && !has_continued) {
+      has_continued = true;
+      CHECK(transport_->append("HTTP/1.1 100 Continue\r\n\r\n").ok());
+      if (!(co_await transport_->flush()).ok()) {
+        co_return Received{.has_ended = true};
+      }
+    }
+    const auto got = co_await fill();
+    if (!got.ok() && got.error().code == Code::timeout && phase != Phase::idle) {
+      co_return Received{408, "the request took too long to arrive"};
+    }
+    if (!got.ok() || *got == 0) {
+      co_return Received{.has_ended = true};
+    }
+    is_idle_ = false;
+  }
+}
+
+Connection::Received Connection::feed(RequestParser& parser) {
+  while (begin_ < end_ && !parser.is_done()) {
+    ParseError error;
+    const auto used = parser.put(asio::const_buffer(buffer_.data() + begin_, end_ - begin_), error);
+    begin_ += used;
+    if (error == http::error::need_more) {
+      break;
+    }
+    if (error) {
+      const int refusal = refusal_of(error);
+      return {refusal, message_of(refusal, error, core_->options)};
+    }
+  }
+  return {};
+}
+
+Task<Result<std::size_t>> Connection::fill() {
+  // The read that watched for the end of the connection becomes the read of the next request.
+  while (is_reading_ahead_) {
+    co_await reader_ended_.wait();
+    if (is_gone_ || begin_ < end_) {
+      co_return is_gone_ ? 0 : end_ - begin_;
+    }
+  }
+  co_return co_await read_some();
+}
+
+Task<Result<std::size_t>> Connection::read_some() {
+  if (begin_ == end_) {
+    begin_ = 0;
+    end_ = 0;
+    if (buffer_.empty()) {
+      buffer_.resize(kBufferMin);
+    }
+  } else if (end_ == buffer_.size()) {
+    if (begin_ > 0) {
+      std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
+      end_ -= begin_;
+      begin_ = 0;
+    } else {
+      buffer_.resize(buffer_.size() * 2);
+    }
+  }
+  auto got = co_await transport_->read(buffer_.data() + end_, buffer_.size() - end_);
+  if (got.ok()) {
+    const bool is_full = *got == buffer_.size();
+    end_ += *got;
+    if (is_full && buffer_.size() < kReadMax) {
+      buffer_.resize(buffer_.size() * 2);
+    }
+  }
+  co_return got;
+}
+
+Task<void> Connection::refuse(Received why) {
+  auto page = core_->handler.error_body(why.refusal, why.message);
+  Headers headers;
+  headers.add("Content-Type", std::move(page.content_type));
+  if (why.refusal == 503) {
+    headers.add("Retry-After", "1");
+  }
+  ConnectionExchange exchange(*this, false, false, false);
+  const auto answered = co_await exchange.respond(why.refusal, std::move(headers), std::move(page.body));
+  if (core_->options.on_access) {
+    core_->options.on_access({"", "", "", &peer_, why.refusal, 0, exchange.body_bytes(), {}});
+  }
+  if (!answered.ok() || !(co_await transport_->shut_write()).ok()) {
+    co_return;
+  }
+  // Closing while bytes arrive would reset the connection and destroy the answer on its way.
+  transport_->arm(core_->options.linger_limit);
+  std::size_t dropped = 0;
+  while (dropped < kLingerBytesMax) {
+    begin_ = end_;
+    const auto got = co_await read_some();
+    if (!got.ok() || *got == 0) {
+      co_return;
+    }
+    dropped += *got;
+  }
+}
+
+void Connection::watch_for_end() {
+  is_streaming_ = true;
+  if (!is_reading_ahead_ && end_ - begin_ < kReadMax) {
+    is_reading_ahead_ = true;
+    core_->group.spawn_on(strand_, wait_for_end(shared_from_this()));
+  }
+}
+
+Task<void> Connection::wait_for_end(std::shared_ptr<Connection> self) {
+  // Bounded: what a client pipelines behind a stream waits in the kernel.
+  while (self->is_streaming_ && self->transport_ && self->end_ - self->begin_ < kReadMax) {
+    const auto got = co_await self->read_some();
+    if (!got.ok() || *got == 0) {
+      self->note_gone();
+      break;
+    }
+  }
+  self->is_reading_ahead_ = false;
+  self->reader_ended_.raise();
+}
+
+void Connection::note_gone() {
+  is_gone_ = true;
+  if (auto notice = std::exchange(notice_, nullptr)) {
+    notice();
+  }
+}
+
+void Connection::drain() {
+  asio::post(strand_, [self = shared_from_this()] { self->drain_here(); });
+}
+
+void Connection::drain_here() {
+  if (is_idle_ && transport_) {
+    transport_->close();
+  } else if (is_streaming_) {
+    note_gone();
+  }
+}
+
+std::string_view Connection::date() {
+  const auto now = std::chrono::floor<std::chrono::seconds>(core_->clock.now());
+  if (now.time_since_epoch().count() != date_second_) {
+    date_second_ = now.time_since_epoch().count();
+    date_ = format_http_date(now);
+  }
+  return date_;
+}
+
+}  // namespace tetrarch::net

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// One accepted connection: reads requests, hands each to the Handler, and lives until one side closes or a handler
+// takes the transport over. All of it runs on the connection's strand. Inside net only.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+#include "async/task_group.h"
+#include "async/timer.h"
+#include "net/request_parser.h"
+#include "net/server.h"
+#include "net/transport.h"
+
+namespace tetrarch::net {
+
+class Connection;
+
+/// What all connections of a server share; they keep it alive.
+struct ServerCore {
+  ServerCore(asio::any_io_executor strand, Handler& its_handler, ServerOptions its_options, const Clock& its_clock);
+
+  /// From a plain thread: until no connection is left or the drain limit has passed.
+  void wait_until_empty();
+
+  Handler& handler;
+  const ServerOptions options;
+  const ParseLimits limits;
+  const Clock& clock;
+  async::TaskGroup group;
+  mutable std::mutex mutex;  // guards what follows
+  std::unordered_set<Connection*> connections;
+  std::condition_variable is_empty;
+  std::atomic<bool> is_draining = false;  // read without the lock, too
+};
+
+class Connection : public std::enable_shared_from_this<Connection> {
+ public:
+  /// `refuses`: the server is full; the first request is answered with 503.
+  Connection(std::shared_ptr<ServerCore> core, std::unique_ptr<Transport> transport, bool refuses);
+  ~Connection();
+
+  static Task<void> serve(std::shared_ptr<Connection> self);
+  /// The server is stopping. Any thread.
+  void drain();
+
+ private:
+  friend class ConnectionExchange;
+
+  struct Received {
+    int refusal = 0;  ///< status to answer with; 0: a request is there
+    std::string message = {};
+    bool has_ended = false;
+  };
+
+  Task<void> run();
+  Task<bool> open();
+  Task<bool> serve_one();
+  Task<Received> receive(RequestParser& parser);
+  /// Feeds what is buffered to the parser. Empty: more bytes are needed, unless parser.is_done().
+  Received feed(RequestParser& parser);
+  Task<Result<std::size_t>> fill();
+  Task<void> refuse(Received why);
+  Task<Result<std::size_t>> read_some();
+  void watch_for_end();
+  static Task<void> wait_for_end(std::shared_ptr<Connection> self);
+  void note_gone();
+  void drain_here();
+  std::string_view date();
+
+  std::shared_ptr<ServerCore> core_;
+  asio::any_io_executor strand_;
+  std::unique_ptr<Transport> transport_;  // null once taken over
+  Peer peer_;
+  const bool refuses_;
+  std::vector<char> buffer_;  // received, not parsed: [begin_, end_)
+  std::size_t begin_ = 0;
+  std::size_t end_ = 0;
+  std::string head_;  // of the response under way; kept for its capacity
+  std::string date_;
+  std::int64_t date_second_ = 0;
+  std::function<void()> notice_;
+  async::Event reader_ended_;
+  bool is_reading_ahead_ = false;  // a read under way while a response streams; at most one
+  bool is_streaming_ = false;
+  bool is_gone_ = false;
+  bool is_idle_ = false;
+};
+
+}  // namespace tetrarch::net

@@ -1,0 +1,273 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/exchange.h"
+
+#include <fmt/format.h>
+
+#include "base/encoding.h"
+#include "net/transport_stream.h"
+#include "net/websocket_codec.h"
+#include "net/websocket_stream.h"
+
+namespace tetrarch::net {
+namespace {
+
+/// A header's value cannot end its line.
+void append_clean(std::string& out, std::string_view text) {
+  static constexpr std::string_view kForbidden("\r\n\0", 3);
+  if (text.find_first_of(kForbidden) == std::string_view::npos) {
+    out += text;
+    return;
+  }
+  for (const char c : text) {
+    out += kForbidden.find(c) == std::string_view::npos ? c : ' ';
+  }
+}
+
+std::uint64_t size_of(const Body& body) {
+  std::uint64_t total = 0;
+  for (const auto piece : body.pieces) {
+    total += piece.size();
+  }
+  return total;
+}
+
+/// Source: RFC 9110 section 8.6: these have no content and no Content-Length.
+bool has_no_content(int status) { return status < 200 || status == 204 || status == 304; }
+
+}  // namespace
+
+void ConnectionExchange::compose_head(int status, const Headers& headers) {
+  status_ = status;
+  auto& head = connection_.head_;
+  head.clear();
+  fmt::format_to(std::back_inserter(head), "HTTP/1.1 {} {}\r\nDate: {}\r\n", status, status_phrase(status),
+                 connection_.date());
+  for (const auto& header : headers.list()) {
+    append_clean(head, header.name);
+    head += ": ";
+    append_clean(head, header.value);
+    head += "\r\n";
+    if (equals_ignoring_case(header.name, "Connection") && equals_ignoring_case(header.value, "close")) {
+      keeps_alive_ = false;
+    }
+  }
+  if (connection_.core_->is_draining) {
+    keeps_alive_ = false;
+  }
+  if (!keeps_alive_ && status != 101) {
+    head += "Connection: close\r\n";
+  } else if (is_http10_) {
+    head += "Connection: keep-alive\r\n";
+  }
+}
+
+Status ConnectionExchange::expect(Step step) const {
+  return step_ == step ? ok() : Status{Error{Code::internal, "a request was answered twice, or out of order"}};
+}
+
+Status ConnectionExchange::noted(Status outcome) {
+  if (!outcome.ok()) {
+    step_ = Step::broken;
+    connection_.note_gone();
+  }
+  return outcome;
+}
+
+Task<Status> ConnectionExchange::send(const Body& body) {
+  auto& transport = *connection_.transport_;
+  transport.arm(connection_.core_->options.write_limit);
+  for (const auto piece : body.pieces) {
+    auto rest = piece;
+    while (!rest.empty()) {
+      const auto n = std::min(rest.size(), Transport::kWriteSize);
+      CO_TRY_STATUS(transport.append(rest.substr(0, n)));
+      rest.remove_prefix(n);
+      if (transport.pending() >= Transport::kWriteSize) {
+        CO_TRY_STATUS(co_await transport.flush());
+        transport.arm(connection_.core_->options.write_limit);
+      }
+    }
+  }
+  co_return ok();
+}
+
+Task<Status> ConnectionExchange::respond(int status, Headers headers, std::string body) {
+  Body pieces;
+  pieces.pieces.emplace_back(body);
+  co_return co_await respond(status, std::move(headers), std::move(pieces));
+}
+
+Task<Status> ConnectionExchange::respond(int status, Headers headers, Body body) {
+  CO_TRY_STATUS(expect(Step::waiting));
+  compose_head(status, headers);
+  auto& head = connection_.head_;
+  if (!has_no_content(status)) {
+    body_bytes_ = size_of(body);
+    fmt::format_to(std::back_inserter(head), "Content-Length: {}\r\n", body_bytes_);
+  }
+  head += "\r\n";
+  step_ = Step::finished;
+  auto& transport = *connection_.transport_;
+  auto appended = transport.append(head);
+  if (appended.ok() && !is_head_ && !has_no_content(status)) {
+    appended = co_await send(body);
+  } else {
+    transport.arm(connection_.core_->options.write_limit);
+  }
+  if (!appended.ok()) {
+    co_return noted(std::move(appended));
+  }
+  auto flushed = co_await transport.flush();
+  transport.disarm();
+  co_return noted(std::move(flushed));
+}
+
+Task<Status> ConnectionExchange::start(int status, Headers headers) {
+  CO_TRY_STATUS(expect(Step::waiting));
+  if (is_http10_) {
+    keeps_alive_ = false;  // HTTP/1.0 knows no chunks: the end of the connection is the end of the body
+  }
+  compose_head(status, headers);
+  connection_.head_ += is_http10_ ? "\r\n" : "Transfer-Encoding: chunked\r\n\r\n";
+  step_ = Step::streaming;
+  auto& transport = *connection_.transport_;
+  transport.arm(connection_.core_->options.write_limit);
+  auto sent = transport.append(connection_.head_);
+  if (sent.ok()) {
+    sent = co_await transport.flush();
+  }
+  transport.disarm();
+  if (sent.ok()) {
+    connection_.watch_for_end();
+    if (connection_.core_->is_draining) {
+      connection_.note_gone();
+    }
+  }
+  co_return noted(std::move(sent));
+}
+
+Task<Status> ConnectionExchange::write(Body body) {
+  if (connection_.is_gone_ || step_ == Step::broken) {
+    co_return Error{Code::cancelled, "the client has gone away"};
+  }
+  CO_TRY_STATUS(expect(Step::streaming));
+  const auto size = size_of(body);
+  if (size == 0 || is_head_) {
+    co_return ok();
+  }
+  body_bytes_ += size;
+  auto& transport = *connection_.transport_;
+  auto sent = is_http10_ ? ok() : transport.append(fmt::format("{:x}\r\n", size));
+  if (sent.ok()) {
+    sent = co_await send(body);
+  }
+  if (sent.ok() && !is_http10_) {
+    sent = transport.append("\r\n");
+  }
+  if (sent.ok()) {
+    sent = co_await transport.flush();
+  }
+  transport.disarm();
+  co_return noted(std::move(sent));
+}
+
+Task<Status> ConnectionExchange::finish() {
+  connection_.is_streaming_ = false;
+  connection_.notice_ = nullptr;
+  if (connection_.is_gone_ || step_ == Step::broken) {
+    co_return Error{Code::cancelled, "the client has gone away"};
+  }
+  CO_TRY_STATUS(expect(Step::streaming));
+  step_ = Step::finished;
+  if (is_http10_ || is_head_) {
+    co_return ok();
+  }
+  auto& transport = *connection_.transport_;
+  transport.arm(connection_.core_->options.write_limit);
+  auto sent = transport.append("0\r\n\r\n");
+  if (sent.ok()) {
+    sent = co_await transport.flush();
+  }
+  transport.disarm();
+  co_return noted(std::move(sent));
+}
+
+void ConnectionExchange::on_client_gone(std::function<void()> notice) {
+  if (connection_.is_gone_) {
+    notice();
+    return;
+  }
+  connection_.notice_ = std::move(notice);
+}
+
+Task<bool> ConnectionExchange::complete() {
+  connection_.is_streaming_ = false;
+  connection_.notice_ = nullptr;
+  if (step_ == Step::waiting) {
+    auto page = connection_.core_->handler.error_body(500, "the request was not answered");
+    Headers headers;
+    headers.add("Content-Type", std::move(page.content_type));
+    const auto answered = co_await respond(500, std::move(headers), std::move(page.body));
+    co_return answered.ok() && keeps_alive_;
+  }
+  if (step_ == Step::finished && keeps_alive_ && !connection_.is_gone_) {
+    co_return true;
+  }
+  if (step_ == Step::finished && connection_.transport_ && !connection_.is_gone_) {
+    (void)co_await connection_.transport_->shut_write();
+  }
+  co_return false;
+}
+
+Task<Result<std::unique_ptr<Stream>>> ConnectionExchange::upgrade_raw(Headers headers) {
+  if (auto misused = expect(Step::waiting); !misused.ok()) {
+    co_return std::move(misused).error();
+  }
+  compose_head(101, headers);
+  connection_.head_ += "\r\n";
+  step_ = Step::taken;
+  auto& transport = *connection_.transport_;
+  transport.arm(connection_.core_->options.write_limit);
+  auto sent = transport.append(connection_.head_);
+  if (sent.ok()) {
+    sent = co_await transport.flush();
+  }
+  transport.disarm();
+  if (!sent.ok()) {
+    co_return noted(std::move(sent)).error();
+  }
+  std::string early(connection_.buffer_.data() + connection_.begin_, connection_.end_ - connection_.begin_);
+  connection_.begin_ = connection_.end_;
+  co_return make_transport_stream(std::move(connection_.transport_), std::move(early));
+}
+
+void ConnectionExchange::remember_upgrade(const Headers& headers) {
+  wants_websocket_ = headers.has_word("Upgrade", "websocket") && headers.has_word("Connection", "upgrade");
+  websocket_key_ = headers.get("Sec-WebSocket-Key");
+  websocket_version_ = headers.get("Sec-WebSocket-Version");
+}
+
+Task<Result<std::unique_ptr<WebSocket>>> ConnectionExchange::upgrade_websocket(std::string subprotocol) {
+  // Source: RFC 6455 section 4.2.
+  const auto key = base64_decode(websocket_key_);
+  if (!wants_websocket_ || websocket_version_ != "13" || !key.ok() || key->size() != 16) {
+    const std::string message = "this is no WebSocket handshake of version 13";
+    auto page = connection_.core_->handler.error_body(wants_websocket_ ? 426 : 400, message);
+    Headers headers;
+    headers.add("Content-Type", std::move(page.content_type));
+    headers.add("Sec-WebSocket-Version", "13");
+    CO_TRY_STATUS(co_await respond(wants_websocket_ ? 426 : 400, std::move(headers), std::move(page.body)));
+    co_return Error{Code::malformed, message};
+  }
+  Headers headers;
+  headers.add("Upgrade", "websocket");
+  headers.add("Connection", "Upgrade");
+  headers.add("Sec-WebSocket-Accept", websocket::accept_key(websocket_key_));
+  if (!subprotocol.empty()) {
+    headers.add("Sec-WebSocket-Protocol", std::move(subprotocol));
+  }
+  CO_TRY(auto stream, co_await upgrade_raw(std::move(headers)));
+  co_return make_websocket(std::move(stream));
+}
+
+}  // namespace tetrarch::net

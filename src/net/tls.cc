@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/tls.h"
+
+#include <openssl/err.h>
+#include <openssl/pem.h>
+#include <openssl/ssl.h>
+
+#include "net/tls_engine.h"
+
+namespace tetrarch::net {
+namespace {
+
+using BioPtr = std::unique_ptr<BIO, decltype(&BIO_free)>;
+using X509Ptr = std::unique_ptr<X509, decltype(&X509_free)>;
+using KeyPtr = std::unique_ptr<EVP_PKEY, decltype(&EVP_PKEY_free)>;
+
+BioPtr open_pem(const std::string& pem) {
+  return {BIO_new_mem_buf(pem.data(), static_cast<int>(pem.size())), &BIO_free};
+}
+
+Error bad(std::string_view what) {
+  return Error{Code::invalid, std::string(what) + ": " + openssl_error_text()};
+}
+
+Status load_chain(SSL_CTX* context, const std::string& pem) {
+  const auto bio = open_pem(pem);
+  const X509Ptr leaf(PEM_read_bio_X509_AUX(bio.get(), nullptr, nullptr, nullptr), &X509_free);
+  if (!leaf || SSL_CTX_use_certificate(context, leaf.get()) != 1) {
+    return bad("the TLS certificate cannot be read");
+  }
+  while (X509* next = PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr)) {
+    if (SSL_CTX_add0_chain_cert(context, next) != 1) {
+      X509_free(next);
+      return bad("the TLS certificate chain cannot be used");
+    }
+  }
+  ERR_clear_error();  // the end of the PEM text is reported as an error
+  return ok();
+}
+
+Status load_key(SSL_CTX* context, const std::string& pem) {
+  const auto bio = open_pem(pem);
+  const KeyPtr key(PEM_read_bio_PrivateKey(bio.get(), nullptr, nullptr, nullptr), &EVP_PKEY_free);
+  if (!key || SSL_CTX_use_PrivateKey(context, key.get()) != 1 ||
+      SSL_CTX_check_private_key(context) != 1) {
+    return bad("the TLS key cannot be read or does not belong to the certificate");
+  }
+  return ok();
+}
+
+Status load_authorities(SSL_CTX* context, const std::string& pem, bool is_server) {
+  const auto bio = open_pem(pem);
+  X509_STORE* store = SSL_CTX_get_cert_store(context);
+  int count = 0;
+  while (true) {
+    const X509Ptr ca(PEM_read_bio_X509(bio.get(), nullptr, nullptr, nullptr), &X509_free);
+    if (!ca) {
+      break;
+    }
+    if (X509_STORE_add_cert(store, ca.get()) != 1) {
+      return bad("a CA certificate cannot be used");
+    }
+    if (is_server) {
+      SSL_CTX_add_client_CA(context, ca.get());  // Go clients choose their certificate by these names
+    }
+    ++count;
+  }
+  ERR_clear_error();
+  return count > 0 ? ok() : Status{Error{Code::invalid, "there is no CA certificate in the PEM text"}};
+}
+
+int choose_http11(SSL* /*ssl*/, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
+                  unsigned int in_size, void* /*unused*/) {
+  static constexpr std::string_view kWanted = "http/1.1";
+  for (unsigned int at = 0; at < in_size; at += 1U + in[at]) {
+    const std::string_view name(reinterpret_cast<const char*>(in) + at + 1, in[at]);
+    if (at + 1 + in[at] <= in_size && name == kWanted) {
+      *out = in + at + 1;
+      *out_size = in[at];
+      return SSL_TLSEXT_ERR_OK;
+    }
+  }
+  return SSL_TLSEXT_ERR_NOACK;  // old clients ask for nothing we know and speak HTTP/1.1 all the same
+}
+
+/// A client certificate that does not verify ends no handshake: the peer is then nobody, and the API answers 401.
+int note_refusal(int is_ok, X509_STORE_CTX* store) {
+  if (is_ok == 0) {
+    auto* ssl = static_cast<SSL*>(
+        X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    TlsEngine::note_refused_peer(ssl);
+  }
+  return 1;
+}
+
+Result<std::shared_ptr<SSL_CTX>> make_context(bool is_server, const TlsMaterial& material) {
+  const std::shared_ptr<SSL_CTX> context(
+      SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method()), &SSL_CTX_free);
+  if (!context) {
+    return bad("TLS cannot be set up");
+  }
+  SSL_CTX* raw = context.get();
+  SSL_CTX_set_min_proto_version(raw, TLS1_2_VERSION);
+  SSL_CTX_set_mode(raw, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
+  // No resumption: a resumed session would keep the identity of a certificate whose CA has since been replaced.
+  SSL_CTX_set_options(raw, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
+                               SSL_OP_IGNORE_UNEXPECTED_EOF);
+  SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
+  SSL_CTX_set_num_tickets(raw, 0);
+  if (!material.certificate_pem.empty() || is_server) {
+    TRY_STATUS(load_chain(raw, material.certificate_pem));
+    TRY_STATUS(load_key(raw, material.key_pem));
+  }
+  if (!material.ca_pem.empty()) {
+    TRY_STATUS(load_authorities(raw, material.ca_pem, is_server));
+  } else if (!is_server && SSL_CTX_set_default_verify_paths(raw) != 1) {
+    return bad("the system's CA certificates cannot be read");
+  }
+  if (is_server) {
+    SSL_CTX_set_alpn_select_cb(raw, &choose_http11, nullptr);
+    if (!material.ca_pem.empty()) {
+      SSL_CTX_set_verify(raw, SSL_VERIFY_PEER, &note_refusal);
+    }
+  } else {
+    SSL_CTX_set_verify(raw, SSL_VERIFY_PEER, nullptr);
+    static constexpr unsigned char kProtocols[] = "\x08http/1.1";
+    SSL_CTX_set_alpn_protos(raw, kProtocols, sizeof(kProtocols) - 1);
+  }
+  return context;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<TlsContext>> TlsContext::for_server(const TlsMaterial& material) {
+  TRY(auto context, make_context(true, material));
+  return std::shared_ptr<TlsContext>(new TlsContext(true, std::move(context)));  // NOLINT: private constructor
+}
+
+Result<std::shared_ptr<TlsContext>> TlsContext::for_client(const TlsMaterial& material) {
+  TRY(auto context, make_context(false, material));
+  return std::shared_ptr<TlsContext>(new TlsContext(false, std::move(context)));  // NOLINT: private constructor
+}
+
+Status TlsContext::reload(const TlsMaterial& material) {
+  TRY(auto context, make_context(is_server_, material));
+  const std::lock_guard lock(mutex_);
+  context_ = std::move(context);
+  return ok();
+}
+
+std::shared_ptr<SSL_CTX> TlsContext::current() const {
+  const std::lock_guard lock(mutex_);
+  return context_;
+}
+
+}  // namespace tetrarch::net

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+// A connected socket, with TLS on top or without, and a deadline. Inside net only: others see a Stream.
+// Belongs to the strand of whoever uses it at the time; one reader and one writer may be under way together.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/generic/stream_protocol.hpp>
+
+#include "async/task.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "net/tls_engine.h"
+
+namespace tetrarch::net {
+
+using Socket = asio::basic_stream_socket<asio::generic::stream_protocol, asio::any_io_executor>;
+
+class Transport {
+ public:
+  /// Flush once this much is waiting: large writes are what makes long answers fast.
+  static constexpr std::size_t kWriteSize = 128 * 1024;
+
+  Transport(Socket socket, const Clock& clock);
+  ~Transport();
+  Transport(const Transport&) = delete;
+  Transport& operator=(const Transport&) = delete;
+
+  /// Everything from here on is encrypted, beginning with the handshake.
+  void use_tls(std::unique_ptr<TlsEngine> engine) { tls_ = std::move(engine); }
+  Task<Status> handshake();
+  Task<Status> connect(asio::generic::stream_protocol::endpoint endpoint);
+
+  /// At least one byte; 0 at the end. Code::timeout once the deadline has passed.
+  Task<Result<std::size_t>> read(char* into, std::size_t size);
+  /// Takes the bytes into the buffer of what flush() sends; no I/O.
+  Status append(std::string_view bytes);
+  std::size_t pending() const { return plain_.size() + (tls_ ? tls_->output().size() : 0); }
+  Task<Status> flush();
+  Task<Status> shut_write();
+  /// Ends reads and writes under way; safe to repeat.
+  void close();
+  bool is_open() const { return socket_.is_open(); }
+  /// Nothing has arrived and the other side has not closed: fit to be used again.
+  bool is_idle_and_open();
+
+  /// Reads and writes fail after `limit` from now, until armed again or disarmed. Cheap: no timer is touched
+  /// unless the new deadline is earlier than the one waited for.
+  void arm(std::chrono::nanoseconds limit);
+  void disarm();
+  /// The deadline's timer runs on this strand from now on (a pooled connection changes hands).
+  void move_to(asio::any_io_executor strand);
+
+  const TlsEngine* tls() const { return tls_.get(); }
+  Socket& socket() { return socket_; }
+
+ private:
+  struct Watchdog;
+
+  Status seal();
+  Error failure(std::string_view what, const boost::system::error_code& code) const;
+
+  Socket socket_;
+  const Clock& clock_;
+  std::unique_ptr<TlsEngine> tls_;
+  std::string plain_;    // not encrypted yet (with TLS at most one record), or not sent yet
+  std::string sending_;  // what a write under way points into
+  bool is_writing_ = false;
+  std::shared_ptr<Watchdog> watchdog_;  // shared with the timer's handler, which may be queued already
+};
+
+}  // namespace tetrarch::net
