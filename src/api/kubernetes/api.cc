@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/kubernetes/api.h"
+
+#include <algorithm>
+
+#include <fmt/core.h>
+
+#include "api/kubernetes/context.h"
+#include "api/kubernetes/documents.h"
+#include "api/kubernetes/serve.h"
+#include "base/log.h"
+
+namespace tetrarch::api::kubernetes {
+namespace {
+
+bool is_open_to_all(Action action) {
+  // Ours: the issue's rule is that anonymous reaches health and version only; Kubernetes binds roles for the same.
+  return action == Action::health || action == Action::version || action == Action::join;
+}
+
+bool is_resource(Action action) {
+  switch (action) {
+    case Action::collection:
+    case Action::object:
+    case Action::subresource:
+    case Action::watch_collection:
+    case Action::watch_object:
+    case Action::log:
+    case Action::exec:
+    case Action::attach:
+    case Action::portforward:
+      return true;
+    default:
+      return false;
+  }
+}
+
+/// The token of `Authorization: Bearer …`; empty: none.
+std::string bearer_of(const net::Headers& headers) {
+  constexpr std::string_view kScheme = "bearer ";
+  auto value = headers.get("Authorization");
+  if (value.size() <= kScheme.size() || !net::equals_ignoring_case(value.substr(0, kScheme.size()), kScheme)) {
+    return "";
+  }
+  value.remove_prefix(kScheme.size());
+  value.remove_prefix(std::min(value.find_first_not_of(' '), value.size()));
+  return std::string(value);
+}
+
+Task<Result<trust::Identity>> authenticate(const Context& context) {
+  const auto& peer = context.request.peer;
+  auto token = bearer_of(context.request.headers);
+  if (peer.certificate_common_name.empty() && token.empty()) {
+    if (peer.is_certificate_refused || !context.request.headers.get("Authorization").empty()) {
+      co_return Error{Code::unauthenticated, "Unauthorized"};
+    }
+    trust::Identity anonymous;
+    anonymous.user = trust::kAnonymous;
+    anonymous.groups = {std::string(trust::kUnauthenticated)};
+    co_return anonymous;
+  }
+  auto found = co_await context.parts.authenticate(peer, std::move(token));
+  if (!found.ok()) {
+    log::debug("api", "a request of {} is refused: {}", peer.address, found.error().message);
+    co_return Error{Code::unauthenticated, "Unauthorized"};
+  }
+  co_return found;
+}
+
+Task<Status> refuse_media(Context& context) {
+  constexpr HttpError kNotAcceptable{406, "NotAcceptable"};
+  co_return co_await respond_refusal(
+      context, kNotAcceptable, "only the following media types are accepted: application/json");
+}
+
+/// Where no kind has that resource: forbidden to those who may not ask, else not found.
+Task<Status> refuse_unknown(Context& context) {
+  registry::Attributes asked;
+  asked.verb = "get";
+  asked.group = context.match.group;
+  asked.version = context.match.version;
+  asked.resource = context.match.resource;
+  asked.subresource = context.match.subresource;
+  asked.ns = context.match.ns;
+  asked.name = context.match.name;
+  CO_TRY_STATUS(context.parts.registry.authorize(context.identity, asked));
+  co_return co_await respond_not_found(context);
+}
+
+bool fits_scope(const Match& match, const schema::Kind& kind) {
+  const bool is_named = match.route->action != Action::collection && match.route->action != Action::watch_collection;
+  if (!match.ns.empty()) {
+    return kind.is_namespaced;
+  }
+  return !kind.is_namespaced || !is_named;
+}
+
+Task<Status> serve_resource(Context& context) {
+  auto& match = context.match;
+  context.kind = context.parts.catalog.by_plural(match.group, match.version, match.resource);
+  if (context.kind == nullptr || context.kind->plural.empty() || !fits_scope(match, *context.kind)) {
+    context.kind = nullptr;
+    co_return co_await refuse_unknown(context);
+  }
+  const bool is_stream = match.route->action == Action::log || match.route->action == Action::exec ||
+                         match.route->action == Action::attach || match.route->action == Action::portforward;
+  const auto form = negotiate(accept_of(context.request));
+  if (!form && !is_stream) {
+    co_return co_await refuse_media(context);
+  }
+  context.representation = form.value_or(Representation{});
+  switch (match.route->action) {
+    case Action::collection:
+      co_return co_await serve_collection(context);
+    case Action::object:
+      co_return co_await serve_object(context);
+    case Action::subresource:
+      co_return co_await serve_subresource(context);
+    case Action::log:
+      co_return co_await serve_log(context);
+    case Action::exec:
+    case Action::attach:
+      co_return co_await serve_exec(context);
+    case Action::portforward:
+      co_return co_await serve_portforward(context);
+    default:
+      co_return co_await serve_legacy_watch(context);
+  }
+}
+
+Task<Status> serve_path(Context& context) {
+  const auto action = context.match.route->action;
+  if (!is_open_to_all(action) && action != Action::feed && action != Action::reach) {
+    CO_TRY_STATUS(authorize_path(context));
+  }
+  switch (action) {
+    case Action::health:
+      co_return co_await serve_health(context);
+    case Action::metrics:
+      co_return co_await serve_metrics(context);
+    case Action::openapi_v2:
+    case Action::openapi_v3_index:
+    case Action::openapi_v3:
+      co_return co_await serve_openapi(context);
+    case Action::join:
+      co_return co_await serve_join(context);
+    case Action::feed:
+      co_return co_await serve_feed(context);
+    case Action::reach:
+      co_return co_await serve_reach(context);
+    default:
+      co_return co_await serve_document(context);
+  }
+}
+
+Task<Status> serve(Context& context) {
+  CO_TRY(const auto segments, split_path(context.request.path));
+  context.match = match_path(segments);
+  const auto* route = context.match.route;
+  context.verb = route != nullptr && !is_resource(route->action) ? "get" : "";
+  if (route == nullptr || !is_open_to_all(route->action)) {
+    CO_TRY(context.identity, co_await authenticate(context));
+  }
+  if (route == nullptr) {
+    CO_TRY_STATUS(authorize_path(context));
+    co_return co_await respond_not_found(context);
+  }
+  if (!route->allows(context.request.method)) {
+    co_return co_await respond_method_not_allowed(context);
+  }
+  if (is_resource(route->action)) {
+    co_return co_await serve_resource(context);
+  }
+  co_return co_await serve_path(context);
+}
+
+class KubernetesApi final : public net::Handler {
+ public:
+  explicit KubernetesApi(Parts parts)
+      : parts_(std::move(parts)), documents_(make_documents(parts_.catalog, parts_.options)) {}
+
+  Task<void> handle(net::Request request, net::Exchange& exchange) override {
+    const auto begun = parts_.clock.steady();
+    Context context{parts_, documents_, std::move(request), exchange};
+    auto outcome = co_await serve(context);
+    if (!outcome.ok() && context.answered == 0) {
+      outcome = co_await respond_error(context, std::move(outcome).error());
+    }
+    if (!outcome.ok()) {
+      log::debug("api", "{} {}: {}", context.request.method, context.request.path, outcome.error().message);
+    }
+    record(context, parts_.clock.steady() - begun);
+  }
+
+  net::ErrorBody error_body(int status, std::string_view message) const override {
+    const HttpError http{status, reason_of(status)};
+    return {"application/json", failure_json(Error(Code::malformed, std::string(message)), Subject{}, http)};
+  }
+
+ private:
+  static std::string_view reason_of(int status) {
+    switch (status) {
+      case 408: return "Timeout";
+      case 413: return "RequestEntityTooLarge";
+      case 500: return "InternalError";
+      case 503: return "ServiceUnavailable";
+      default: return "BadRequest";
+    }
+  }
+
+  /// Labels come from the tables, never from what a client made up.
+  void record(const Context& context, std::chrono::nanoseconds took) {
+    const std::string resource = context.kind != nullptr ? context.kind->resource : "";
+    const auto verb = context.verb.empty() ? std::string("other") : context.verb;
+    const auto labels = fmt::format(R"(verb="{}",resource="{}")", verb, resource);
+    parts_.metrics
+        .counter("apiserver_request_total",
+                 "Requests by verb, resource and HTTP code.",
+                 fmt::format(R"({},code="{}")", labels, context.answered))
+        .add();
+    const bool is_long = verb == "watch" || verb == "connect";
+    if (!is_long) {
+      parts_.metrics
+          .histogram("apiserver_request_duration_seconds", "Time to answer, by verb and resource.", labels)
+          .observe(std::chrono::duration<double>(took).count());
+    }
+    log::debug("api",
+               "{} {} by {}: {} in {} us",
+               context.request.method,
+               context.request.path,
+               context.identity.user,
+               context.answered,
+               std::chrono::duration_cast<std::chrono::microseconds>(took).count());
+  }
+
+  const Parts parts_;
+  const Documents documents_;
+};
+
+}  // namespace
+
+std::unique_ptr<net::Handler> make_kubernetes_api(Parts parts) {
+  return std::make_unique<KubernetesApi>(std::move(parts));
+}
+
+}  // namespace tetrarch::api::kubernetes

@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+// The Kubernetes REST API over the registry, as a handler of HTTP requests. It translates and never decides: paths to
+// calls, errors to Status objects, objects to the representation that the client asked for.
+#pragma once
+
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "async/task.h"
+#include "base/clock.h"
+#include "base/ids.h"
+#include "base/metrics.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "net/http.h"
+#include "registry/registry.h"
+#include "schema/catalog.h"
+#include "trust/identity.h"
+
+namespace tetrarch::api::kubernetes {
+
+/// Who shows this certificate or this token (`Authorization: Bearer`, empty: none)? Code::unauthenticated: nobody we
+/// know. Not asked where there is neither.
+using Authenticate = std::function<Task<Result<trust::Identity>>(net::Peer peer, std::string token)>;
+
+/// How nodes join and are reached. app fills these from reach::Hub, trust::CertificateAuthority and the registry.
+struct NodeAccess {
+  /// Whether a machine that shows this token may join. Code::unauthenticated where not.
+  std::function<Task<Status>(std::string token)> check_join_token;
+  /// A client certificate (PEM) for system:node:<name> from a signing request (PEM).
+  std::function<Result<std::string>(std::string_view csr_pem, const NodeName& node)> sign;
+  /// What nodes trust the servers by (PEM).
+  std::string ca_pem;
+  /// Asks a node's agent (one JSON line) and gives the stream behind its answer, or the agent's refusal.
+  std::function<Task<Result<std::unique_ptr<net::Stream>>>(NodeName node, std::string request_json)> open;
+  /// Takes an agent's connection over; completes when the connection has ended.
+  std::function<Task<Status>(NodeName node, std::unique_ptr<net::Stream> connection)> attach;
+};
+
+/// One line of /readyz, /livez and /healthz.
+struct HealthCheck {
+  std::string name;
+  bool is_for_liveness = false;  ///< else only for readiness
+  std::function<bool()> is_ok;
+};
+
+struct Options {
+  std::string git_version = "v1.35.0+tetrarch";
+  std::string build_date = "1970-01-01T00:00:00Z";
+  std::string git_commit = {};
+  /// host:port that discovery names as the server's address.
+  std::string advertise_address = "127.0.0.1:6443";
+  std::chrono::seconds watch_timeout_min{1800};  ///< without timeoutSeconds: this to twice this
+  /// A client that takes longer for one batch is cut.
+  std::chrono::seconds slow_client_max{60};
+  /// How long the agent may take to answer the head of a log, exec or port-forward request.
+  std::chrono::seconds reach_deadline{30};
+};
+
+/// All of it outlives the handler.
+struct Parts {
+  registry::Registry& registry;
+  const schema::Catalog& catalog;
+  Metrics& metrics;
+  const Clock& clock;
+  Random& random;
+  Authenticate authenticate;
+  NodeAccess nodes;
+  std::vector<HealthCheck> checks = {};
+  Options options = {};
+};
+
+std::unique_ptr<net::Handler> make_kubernetes_api(Parts parts);
+
+}  // namespace tetrarch::api::kubernetes

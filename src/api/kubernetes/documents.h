@@ -1,0 +1,39 @@
+// SPDX-License-Identifier: Apache-2.0
+// Documents that say what this server serves: discovery (plain and aggregated), version, the list of paths. Built once.
+#pragma once
+
+#include <map>
+#include <string>
+#include <string_view>
+
+#include "api/kubernetes/api.h"
+#include "async/task.h"
+
+namespace tetrarch::api::kubernetes {
+
+struct Served {
+  std::string body;
+  std::string content_type;
+  std::string etag;  ///< with its quotes
+};
+
+Served make_served(std::string body, std::string_view content_type);
+
+/// Immutable once built; shared by all connections.
+struct Documents {
+  std::map<std::string, Served, std::less<>> plain;        ///< by path
+  std::map<std::string, Served, std::less<>> aggregated;   ///< by path and version: "/apis v2"
+  const Served* find(std::string_view path) const;
+};
+
+Documents make_documents(const schema::Catalog& catalog, const Options& options);
+
+struct Context;
+/// 200 with the document, or 304 where the client has it already.
+Task<Status> respond_served(Context& context, const Served& served);
+
+/// Fills the maps; discovery_aggregated.cc and discovery.cc.
+void add_discovery(Documents& out, const schema::Catalog& catalog, const Options& options);
+void add_aggregated(Documents& out, const schema::Catalog& catalog);
+
+}  // namespace tetrarch::api::kubernetes

@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+// The catalog as discovery sees it: groups in the order of their priority, versions, resources, subresources.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "schema/catalog.h"
+
+namespace tetrarch::api::kubernetes {
+
+struct Version {
+  std::string name;                           ///< v1
+  std::vector<const schema::Kind*> kinds = {};  ///< those with a path, by plural
+};
+
+struct Group {
+  std::string name;               ///< "" for core
+  std::vector<Version> versions;  ///< the preferred one first
+};
+
+/// Core first.
+std::vector<Group> groups_of(const schema::Catalog& catalog);
+
+struct Subresource {
+  std::string_view name;
+  std::string_view group;  ///< with kind: of the object that it takes and gives; all empty: the parent's
+  std::string_view version;
+  std::string_view kind;
+  std::vector<std::string_view> verbs;
+};
+
+/// What is known of a subresource that a kind declares.
+const Subresource& subresource_of(std::string_view name);
+
+}  // namespace tetrarch::api::kubernetes

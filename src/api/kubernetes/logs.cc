@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+// pods/log: the agent sends the bytes, we pass them on as they come.
+#include <boost/asio/experimental/awaitable_operators.hpp>
+#include <fmt/core.h>
+
+#include "api/kubernetes/body.h"
+#include "api/kubernetes/parameters.h"
+#include "api/kubernetes/pod_target.h"
+#include "api/kubernetes/serve.h"
+#include "async/timer.h"
+
+namespace tetrarch::api::kubernetes {
+namespace {
+
+constexpr std::size_t kChunk = 32768;
+
+Error invalid_option(std::string_view field, std::int64_t value, std::string_view why) {
+  auto message = fmt::format("Invalid value: {}: {}", value, why);
+  auto text = fmt::format("PodLogOptions \"\" is invalid: {}: {}", field, message);
+  return {Code::invalid, std::move(text), {{"FieldValueInvalid", std::move(message), std::string(field)}}};
+}
+
+/// A whole number not below `least`, written into the request where it is given.
+Status add_number(object::Writer& writer, const net::Request& request, std::string_view name, std::int64_t least) {
+  TRY(const auto value, int_parameter(request, name));
+  if (value && *value < least) {
+    return invalid_option(name, *value, least == 0 ? "must be greater than or equal to 0" : "must be greater than 0");
+  }
+  if (value) {
+    writer.field(name, *value);
+  }
+  return ok();
+}
+
+/// The agent's request. Source: Kubernetes API reference v1.35, "Read log of the specified Pod".
+Result<std::string> log_request(const net::Request& request, const PodTarget& target) {
+  std::string out;
+  object::Writer writer(out);
+  begin_reach_request(writer, "logs", target);
+  for (const auto* name : {"follow", "previous", "timestamps"}) {
+    TRY(const bool is_set, bool_parameter(request, name));
+    writer.field(name, is_set);
+  }
+  TRY_STATUS(add_number(writer, request, "tailLines", 0));
+  TRY_STATUS(add_number(writer, request, "limitBytes", 1));
+  TRY_STATUS(add_number(writer, request, "sinceSeconds", 1));
+  const auto since = text_parameter(request, "sinceTime");
+  if (!since.empty()) {
+    if (!parse_time(since).ok()) {
+      return Error{Code::malformed, fmt::format("sinceTime \"{}\" is no RFC 3339 time", since)};
+    }
+    if (request.parameter("sinceSeconds")) {
+      return Error{Code::invalid,
+                   "PodLogOptions \"\" is invalid: sinceSeconds: Forbidden: at most one of `sinceTime` or `sinceSeconds` "
+                   "may be specified"};
+    }
+    writer.field("sinceTime", since);
+  }
+  writer.end_object();
+  return out;
+}
+
+/// Ends when the client has gone; the copy is then cancelled.
+Task<void> wait_gone(net::Exchange& exchange) {
+  const auto gone = std::make_shared<async::Event>();  // the notice may outlive this frame
+  exchange.on_client_gone([gone] { gone->raise(); });
+  while (!exchange.is_client_gone()) {
+    co_await gone->wait_for(std::chrono::minutes(1));
+  }
+}
+
+Task<void> copy(net::Stream& from, net::Exchange& to) {
+  std::string buffer(kChunk, '\0');
+  while (true) {
+    const auto count = co_await from.read(buffer.data(), buffer.size());
+    if (!count.ok() || *count == 0) {
+      co_return;
+    }
+    net::Body body;
+    body.pieces.emplace_back(buffer.data(), *count);
+    const auto written = co_await to.write(std::move(body));
+    if (!written.ok()) {
+      co_return;
+    }
+  }
+}
+
+}  // namespace
+
+Task<Status> serve_log(Context& context) {
+  context.verb = "connect";
+  CO_TRY(const auto target, co_await find_target(context, "get", true));
+  CO_TRY(auto request, log_request(context.request, target));
+  if (target.node.text.empty()) {
+    co_return co_await respond_text(context, 200, "text/plain", "");  // nothing has run yet
+  }
+  CO_TRY(const auto stream, co_await context.parts.nodes.open(target.node, std::move(request)));
+  context.answered = 200;
+  auto headers = make_headers(context, "text/plain");
+  CO_TRY_STATUS(co_await context.exchange.start(200, std::move(headers)));
+  using namespace asio::experimental::awaitable_operators;
+  co_await (copy(*stream, context.exchange) || wait_gone(context.exchange));
+  stream->close();
+  if (context.exchange.is_client_gone()) {
+    co_return ok();
+  }
+  co_return co_await context.exchange.finish();
+}
+
+}  // namespace tetrarch::api::kubernetes

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "api/kubernetes/parameters.h"
+
+#include <charconv>
+
+#include <fmt/core.h>
+
+#include "api/kubernetes/negotiate.h"
+#include "object/document.h"
+
+namespace tetrarch::api::kubernetes {
+namespace {
+
+Result<std::int64_t> parse_int(std::string_view name, std::string_view text) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc{} || end != text.data() + text.size()) {
+    return Error{Code::malformed, fmt::format("invalid value \"{}\" of parameter {}: not a number", text, name)};
+  }
+  return value;
+}
+
+/// Source: Kubernetes API reference v1.35, the messages of field.Forbidden and field.NotSupported.
+Error forbidden(std::string_view type, std::string_view field, std::string_view why) {
+  auto message = fmt::format("Forbidden: {}", why);
+  auto text = fmt::format("{}.meta.k8s.io \"\" is invalid: {}: {}", type, field, message);
+  return {Code::invalid, std::move(text), {{"FieldValueForbidden", std::move(message), std::string(field)}}};
+}
+
+Error unsupported_value(std::string_view type,
+                        std::string_view field,
+                        std::string_view value,
+                        std::string_view choices) {
+  auto message = fmt::format("Unsupported value: \"{}\": supported values: {}", value, choices);
+  auto text = fmt::format("{}.meta.k8s.io \"\" is invalid: {}: {}", type, field, message);
+  return {Code::invalid, std::move(text), {{"FieldValueNotSupported", std::move(message), std::string(field)}}};
+}
+
+/// Source: Kubernetes API Concepts, "Resource versions" and "Streaming lists", the tables of allowed combinations.
+Status check_versions(const net::Request& request, const ListParameters& all) {
+  constexpr std::string_view kType = "ListOptions";
+  const auto& at = all.list.at;
+  const bool has_initial = request.parameter("sendInitialEvents").has_value();
+  if (!at.match.empty() && at.match != "Exact" && at.match != "NotOlderThan") {
+    return unsupported_value(kType, "resourceVersionMatch", at.match, "\"Exact\", \"NotOlderThan\"");
+  }
+  if (has_initial && !all.is_watch) {
+    return forbidden(kType, "sendInitialEvents", "sendInitialEvents is forbidden for list");
+  }
+  if (has_initial && at.match != "NotOlderThan") {
+    return forbidden(kType,
+                     "resourceVersionMatch",
+                     "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
+  }
+  if (all.is_watch && !has_initial && !at.match.empty()) {
+    return forbidden(kType,
+                     "resourceVersionMatch",
+                     "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+  }
+  if (!all.is_watch && !at.match.empty()) {
+    if (at.resource_version.empty()) {
+      return forbidden(kType,
+                       "resourceVersionMatch",
+                       "resourceVersionMatch is forbidden unless resourceVersion is provided");
+    }
+    if (!all.list.continue_token.empty()) {
+      return forbidden(kType, "resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided");
+    }
+    if (at.match == "Exact" && at.resource_version == "0") {
+      return forbidden(kType,
+                       "resourceVersionMatch",
+                       "resourceVersionMatch \"exact\" is forbidden for resourceVersion \"0\"");
+    }
+  }
+  return ok();
+}
+
+Result<bool> dry_run(const std::vector<std::string>& values, std::string_view type) {
+  bool out = false;
+  for (const auto& value : values) {
+    if (value != "All") {
+      return unsupported_value(type, "dryRun", value, "\"All\"");
+    }
+    out = true;
+  }
+  return out;
+}
+
+Result<registry::FieldValidation> field_validation(std::string_view word) {
+  if (word.empty() || word == "Warn") {
+    return registry::FieldValidation::warn;
+  }
+  if (word == "Strict") {
+    return registry::FieldValidation::strict;
+  }
+  if (word == "Ignore") {
+    return registry::FieldValidation::ignore;
+  }
+  return unsupported_value("CreateOptions", "fieldValidation", word, "\"\", \"Ignore\", \"Strict\", \"Warn\"");
+}
+
+Result<client::Propagation> propagation(std::string_view word) {
+  if (word.empty()) {
+    return client::Propagation::unset;
+  }
+  if (word == "Background") {
+    return client::Propagation::background;
+  }
+  if (word == "Foreground") {
+    return client::Propagation::foreground;
+  }
+  if (word == "Orphan") {
+    return client::Propagation::orphan;
+  }
+  return unsupported_value(
+      "DeleteOptions", "propagationPolicy", word, "\"Background\", \"Foreground\", \"Orphan\", \"nil\"");
+}
+
+Status read_delete_body(const net::Request& request, client::DeleteOptions& out) {
+  auto parsed = object::Document::parse(request.body);
+  if (!parsed.ok() || !(*parsed)->root().is_object()) {
+    return Error{Code::malformed, "couldn't get version/kind; json parse error: the body is no DeleteOptions object"};
+  }
+  const auto root = (*parsed)->root();
+  const auto kind = root["kind"].string("DeleteOptions");
+  if (kind != "DeleteOptions") {
+    return Error{Code::malformed, fmt::format("the body of a delete request is no {}, but DeleteOptions", kind)};
+  }
+  if (const auto grace = root["gracePeriodSeconds"]) {
+    if (!grace.is_number()) {
+      return Error{Code::malformed, "DeleteOptions.gracePeriodSeconds must be a number"};
+    }
+    out.grace_seconds = grace.integer();
+  }
+  if (const auto word = root["propagationPolicy"]) {
+    TRY(out.propagation, propagation(word.string()));
+  } else if (const auto orphan = root["orphanDependents"]) {
+    out.propagation = orphan.boolean() ? client::Propagation::orphan : client::Propagation::background;
+  }
+  std::vector<std::string> words;
+  for (const auto word : root["dryRun"].elements()) {
+    words.emplace_back(word.string());
+  }
+  TRY(const bool is_dry, dry_run(words, "DeleteOptions"));
+  out.is_dry_run = out.is_dry_run || is_dry;
+  const auto preconditions = root["preconditions"];
+  out.expected_uid = preconditions["uid"].string();
+  if (const auto version = preconditions["resourceVersion"].string(); !version.empty()) {
+    TRY(const auto number, parse_int("preconditions.resourceVersion", version));
+    out.expected = Revision{static_cast<std::uint64_t>(number)};
+  }
+  return ok();
+}
+
+}  // namespace
+
+std::string text_parameter(const net::Request& request, std::string_view name) {
+  return request.parameter(name).value_or("");
+}
+
+// Source: Kubernetes API Concepts: query parameters are decoded as Go's strconv.ParseBool does, empty is true-less.
+Result<bool> bool_parameter(const net::Request& request, std::string_view name) {
+  const auto text = text_parameter(request, name);
+  if (text.empty() || text == "0" || text == "f" || text == "F" || text == "false" || text == "False" ||
+      text == "FALSE") {
+    return false;
+  }
+  if (text == "1" || text == "t" || text == "T" || text == "true" || text == "True" || text == "TRUE") {
+    return true;
+  }
+  return Error{Code::malformed, fmt::format("invalid value \"{}\" of parameter {}: not a boolean", text, name)};
+}
+
+Result<std::optional<std::int64_t>> int_parameter(const net::Request& request, std::string_view name) {
+  const auto text = text_parameter(request, name);
+  if (text.empty()) {
+    return std::optional<std::int64_t>{};
+  }
+  TRY(const auto value, parse_int(name, text));
+  return std::optional<std::int64_t>{value};
+}
+
+Result<ListParameters> list_parameters(const net::Request& request) {
+  ListParameters out;
+  out.list.select.labels = text_parameter(request, "labelSelector");
+  out.list.select.fields = text_parameter(request, "fieldSelector");
+  out.list.at.resource_version = text_parameter(request, "resourceVersion");
+  out.list.at.match = text_parameter(request, "resourceVersionMatch");
+  out.list.continue_token = text_parameter(request, "continue");
+  TRY(const auto limit, int_parameter(request, "limit"));
+  out.list.limit = limit.value_or(0) > 0 ? static_cast<std::size_t>(*limit) : 0;
+  TRY(out.is_watch, bool_parameter(request, "watch"));
+  TRY(out.wants_bookmarks, bool_parameter(request, "allowWatchBookmarks"));
+  TRY(out.sends_initial_events, bool_parameter(request, "sendInitialEvents"));
+  TRY(out.timeout_s, int_parameter(request, "timeoutSeconds"));
+  TRY_STATUS(check_versions(request, out));
+  return out;
+}
+
+Result<WriteParameters> write_parameters(const net::Request& request) {
+  WriteParameters out;
+  TRY(out.options.is_dry_run, dry_run(request.parameters("dryRun"), "CreateOptions"));
+  TRY(out.field_validation, field_validation(text_parameter(request, "fieldValidation")));
+  out.options.field_manager = text_parameter(request, "fieldManager");
+  constexpr std::size_t kManagerMax = 128;  // Source: Kubernetes API reference v1.35, fieldManager
+  if (out.options.field_manager.size() > kManagerMax) {
+    auto message = fmt::format("Too long: may not be more than {} bytes", kManagerMax);
+    return Error{Code::invalid,
+                 "CreateOptions.meta.k8s.io \"\" is invalid: fieldManager: " + message,
+                 {{"FieldValueTooLong", message, "fieldManager"}}};
+  }
+  return out;
+}
+
+Result<client::DeleteOptions> delete_parameters(const net::Request& request) {
+  client::DeleteOptions out;
+  TRY(out.is_dry_run, dry_run(request.parameters("dryRun"), "DeleteOptions"));
+  TRY(out.grace_seconds, int_parameter(request, "gracePeriodSeconds"));
+  TRY(out.propagation, propagation(text_parameter(request, "propagationPolicy")));
+  if (out.propagation == client::Propagation::unset && request.parameter("orphanDependents")) {
+    TRY(const bool is_orphan, bool_parameter(request, "orphanDependents"));
+    out.propagation = is_orphan ? client::Propagation::orphan : client::Propagation::background;
+  }
+  if (!request.body.empty()) {
+    TRY_STATUS(read_delete_body(request, out));
+  }
+  if (out.grace_seconds && *out.grace_seconds < 0) {
+    out.grace_seconds = 1;  // Source: Kubernetes API reference v1.35, DeleteOptions: negative means 1 second
+  }
+  return out;
+}
+
+Result<IncludeObject> include_object(const net::Request& request) {
+  const auto word = text_parameter(request, "includeObject");
+  if (word.empty() || word == "Metadata") {
+    return IncludeObject::metadata;
+  }
+  if (word == "None") {
+    return IncludeObject::none;
+  }
+  if (word == "Object") {
+    return IncludeObject::object;
+  }
+  return unsupported_value("TableOptions", "includeObject", word, "\"Metadata\", \"None\", \"Object\"");
+}
+
+}  // namespace tetrarch::api::kubernetes
