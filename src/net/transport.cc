@@ -67,10 +67,7 @@ Transport::Transport(Socket socket, const Clock& clock)
   }
 }
 
-Transport::~Transport() {
-  watchdog_->socket = nullptr;
-  watchdog_->timer.cancel();
-}
+Transport::~Transport() { park(); }
 
 void Transport::arm(std::chrono::nanoseconds limit) {
   auto& dog = *watchdog_;
@@ -86,9 +83,16 @@ void Transport::disarm() {
   watchdog_->deadline = SteadyPoint::max();
 }
 
-void Transport::move_to(asio::any_io_executor strand) {
-  watchdog_->socket = nullptr;
-  watchdog_->timer.cancel();
+void Transport::park() {
+  if (watchdog_) {
+    watchdog_->socket = nullptr;
+    watchdog_->timer.cancel();
+    watchdog_.reset();
+  }
+}
+
+void Transport::unpark(asio::any_io_executor strand) {
+  park();
   watchdog_ = std::make_shared<Watchdog>(&socket_, clock_, std::move(strand));
 }
 

@@ -52,8 +52,9 @@ class Transport {
   /// unless the new deadline is earlier than the one waited for.
   void arm(std::chrono::nanoseconds limit);
   void disarm();
-  /// The deadline's timer runs on this strand from now on (a pooled connection changes hands).
-  void move_to(asio::any_io_executor strand);
+  /// Between two users on different strands (a pooled connection): park on the old one, unpark on the new one.
+  void park();
+  void unpark(asio::any_io_executor strand);
 
   const TlsEngine* tls() const { return tls_.get(); }
   Socket& socket() { return socket_; }

@@ -57,8 +57,8 @@ class CertificateAuthority {
  public:
   /// A new CA with a new key.
   static Result<CertificateAuthority> create(std::string_view common_name, TimePoint now);
-  /// Reads `<directory>/<name>.crt` and `.key`; makes and saves them where neither is there.
-  /// Error: unreadable, not a pair, no CA, or only one of the two is there.
+  /// Reads `<directory>/<name>.crt` and `.key`; makes and saves them where neither is there. A key alone gets a new
+  /// certificate: its fingerprint stays. Error: unreadable, not a pair, no CA, or a certificate without its key.
   static Result<CertificateAuthority> load_or_create(const std::string& directory,
                                                      std::string_view name,
                                                      TimePoint now);

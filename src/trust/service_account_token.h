@@ -59,7 +59,7 @@ class TokenKeys {
 
   Result<std::string> issue(const TokenClaims& claims) const;
   /// Error (Code::unauthenticated): malformed, not ours, bad signature, expired, not valid yet, wrong issuer, or
-  /// `audience` (empty: any) is not among its audiences. Whether the bound objects still exist is the caller's to check.
+  /// `audience` (empty: any) is not among its audiences. That the bound objects still exist is the caller's to check.
   Result<TokenClaims> verify(std::string_view token,
                              std::string_view issuer,
                              std::string_view audience,

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// The CNI configuration that the runtime runs for each pod sandbox: a bridge, with addresses from the node's range.
+#pragma once
+
+#include <filesystem>
+#include <string>
+
+#include "agent/network/address.h"
+
+namespace tetrarch::agent::network {
+
+struct CniOptions {
+  std::string bridge;
+  Cidr pod_cidr;
+  std::filesystem::path leases;  ///< where host-local keeps who has which address
+};
+
+/// Source: CNI specification 1.0.0, "Network configuration format"; plugins bridge, host-local and loopback 1.1.
+std::string render_conflist(const CniOptions& options);
+
+}  // namespace tetrarch::agent::network

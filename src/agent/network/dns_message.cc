@@ -1,0 +1,154 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/network/dns_message.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <memory>
+
+#include <fmt/format.h>
+#include <ldns/ldns.h>
+
+namespace tetrarch::agent::network {
+namespace {
+
+// Ours: short, as service addresses may change at any time and the server is on the same machine.
+constexpr int kTtl = 5;
+constexpr std::size_t kUdpSizeMax = 4096;
+
+struct FreePacket {
+  void operator()(ldns_pkt* packet) const { ldns_pkt_free(packet); }
+};
+
+struct FreeBytes {
+  void operator()(void* bytes) const { std::free(bytes); }  // NOLINT: allocated by ldns
+};
+
+using Packet = std::unique_ptr<ldns_pkt, FreePacket>;
+
+Packet parse(std::string_view wire) {
+  ldns_pkt* packet = nullptr;
+  const auto* bytes = reinterpret_cast<const std::uint8_t*>(wire.data());
+  return ldns_wire2pkt(&packet, bytes, wire.size()) == LDNS_STATUS_OK ? Packet(packet) : Packet();
+}
+
+RecordType from_ldns(ldns_rr_type type) {
+  switch (type) {
+    case LDNS_RR_TYPE_A: return RecordType::a;
+    case LDNS_RR_TYPE_AAAA: return RecordType::aaaa;
+    case LDNS_RR_TYPE_SRV: return RecordType::srv;
+    case LDNS_RR_TYPE_PTR: return RecordType::ptr;
+    case LDNS_RR_TYPE_CNAME: return RecordType::cname;
+    case LDNS_RR_TYPE_TXT: return RecordType::txt;
+    case LDNS_RR_TYPE_SOA: return RecordType::soa;
+    case LDNS_RR_TYPE_NS: return RecordType::ns;
+    case LDNS_RR_TYPE_ANY: return RecordType::any;
+    default: return RecordType::other;
+  }
+}
+
+std::string_view type_text(RecordType type) {
+  switch (type) {
+    case RecordType::a: return "A";
+    case RecordType::srv: return "SRV";
+    case RecordType::ptr: return "PTR";
+    case RecordType::cname: return "CNAME";
+    case RecordType::soa: return "SOA";
+    default: return "TXT";
+  }
+}
+
+void push(ldns_pkt* packet, ldns_pkt_section section, const Record& record) {
+  const auto text = fmt::format("{}. {} IN {} {}", record.name, kTtl, type_text(record.type), record.data);
+  ldns_rr* made = nullptr;
+  // A name that DNS cannot carry (a label over 63 bytes in an ExternalName) is left out.
+  if (ldns_rr_new_frm_str(&made, text.c_str(), kTtl, nullptr, nullptr) == LDNS_STATUS_OK) {
+    ldns_pkt_push_rr(packet, section, made);
+  }
+}
+
+std::string to_wire(const ldns_pkt* packet) {
+  std::uint8_t* bytes = nullptr;
+  std::size_t size = 0;
+  if (ldns_pkt2wire(&bytes, packet, &size) != LDNS_STATUS_OK) {
+    return "";
+  }
+  const std::unique_ptr<std::uint8_t, FreeBytes> owner(bytes);
+  return {reinterpret_cast<const char*>(bytes), size};
+}
+
+/// An answer to `query` with its question and nothing else yet.
+Packet reply_to(const ldns_pkt* query, ldns_pkt_rcode code) {
+  Packet reply(ldns_pkt_new());
+  ldns_pkt_set_id(reply.get(), ldns_pkt_id(query));
+  ldns_pkt_set_qr(reply.get(), true);
+  ldns_pkt_set_rd(reply.get(), ldns_pkt_rd(query));
+  ldns_pkt_set_ra(reply.get(), true);
+  ldns_pkt_set_rcode(reply.get(), code);
+  const ldns_rr* question = ldns_rr_list_rr(ldns_pkt_question(query), 0);
+  if (question != nullptr) {
+    ldns_pkt_push_rr(reply.get(), LDNS_SECTION_QUESTION, ldns_rr_clone(question));
+  }
+  if (ldns_pkt_edns(query)) {
+    ldns_pkt_set_edns_udp_size(reply.get(), kUdpSizeMax);
+  }
+  return reply;
+}
+
+}  // namespace
+
+Result<Query> read_query(std::string_view wire) {
+  const Packet packet = parse(wire);
+  if (!packet || ldns_pkt_qr(packet.get()) || ldns_pkt_get_opcode(packet.get()) != LDNS_PACKET_QUERY ||
+      ldns_rr_list_rr_count(ldns_pkt_question(packet.get())) != 1) {
+    return Error{Code::malformed, "not a DNS query with one question"};
+  }
+  const ldns_rr* question = ldns_rr_list_rr(ldns_pkt_question(packet.get()), 0);
+  const std::unique_ptr<char, FreeBytes> name(ldns_rdf2str(ldns_rr_owner(question)));
+  Query query;
+  query.id = ldns_pkt_id(packet.get());
+  query.name = name ? name.get() : "";
+  query.type = from_ldns(ldns_rr_get_type(question));
+  if (ldns_pkt_edns(packet.get())) {
+    query.size_max = std::clamp<std::size_t>(ldns_pkt_edns_udp_size(packet.get()), 512, kUdpSizeMax);
+  }
+  return query;
+}
+
+std::string write_answer(std::string_view query_wire,
+                         const Answer& answer,
+                         const std::string& domain,
+                         std::size_t size_max) {
+  const Packet query = parse(query_wire);
+  if (!query) {
+    return "";
+  }
+  const auto code = answer.exists ? LDNS_RCODE_NOERROR : LDNS_RCODE_NXDOMAIN;
+  Packet reply = reply_to(query.get(), code);
+  ldns_pkt_set_aa(reply.get(), true);
+  for (const Record& record : answer.records) {
+    push(reply.get(), LDNS_SECTION_ANSWER, record);
+  }
+  for (const Record& record : answer.additional) {
+    push(reply.get(), LDNS_SECTION_ADDITIONAL, record);
+  }
+  if (answer.records.empty()) {
+    // How long "no" may be remembered: RFC 2308 section 3.
+    const auto soa = fmt::format("ns.dns.{0}. hostmaster.{0}. 1 7200 1800 86400 {1}", domain, kTtl);
+    push(reply.get(), LDNS_SECTION_AUTHORITY, {domain, RecordType::soa, soa});
+  }
+  auto wire = to_wire(reply.get());
+  if (size_max > 0 && wire.size() > size_max) {
+    Packet cut = reply_to(query.get(), code);
+    ldns_pkt_set_aa(cut.get(), true);
+    ldns_pkt_set_tc(cut.get(), true);
+    wire = to_wire(cut.get());
+  }
+  return wire;
+}
+
+std::string write_failure(std::string_view query_wire) {
+  const Packet query = parse(query_wire);
+  return query ? to_wire(reply_to(query.get(), LDNS_RCODE_SERVFAIL).get()) : "";
+}
+
+}  // namespace tetrarch::agent::network

@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// DNS messages by ldns: reading a question, writing an answer. Input is untrusted.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "agent/network/dns_zone.h"
+#include "base/result.h"
+
+namespace tetrarch::agent::network {
+
+struct Query {
+  std::uint16_t id = 0;
+  std::string name;
+  RecordType type = RecordType::other;
+  std::size_t size_max = 512;  ///< of a UDP answer: 512, or what EDNS says, at most 4096
+};
+
+/// Code::malformed where it is no query with one question. RFC 1035 section 4.
+Result<Query> read_query(std::string_view wire);
+
+/// The wire form of an answer to `query_wire`. `size_max` 0: no limit (TCP); beyond it the answer is cut and flagged.
+std::string write_answer(std::string_view query_wire, const Answer& answer, const std::string& domain,
+                         std::size_t size_max);
+/// An answer without records that says that we could not find out (RFC 1035 RCODE 2). Empty where the query is
+/// unreadable.
+std::string write_failure(std::string_view query_wire);
+
+}  // namespace tetrarch::agent::network

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: Apache-2.0
+// The server over real sockets on loopback, asked in wire form; and its messages against broken input.
+#include "agent/network/dns_server.h"
+
+#include <array>
+#include <future>
+#include <random>
+
+#include <arpa/inet.h>
+#include <gtest/gtest.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "agent/network/dns_message.h"
+#include "async/io_pool.h"
+#include "async/task_group.h"
+
+namespace tetrarch::agent::network {
+namespace {
+
+/// A question for `name` (labels with dots, no last dot), type A by default.
+std::string query_for(std::string_view name, std::uint8_t type = 1) {
+  std::string wire("\x12\x34\x01\x00\x00\x01\x00\x00\x00\x00\x00\x00", 12);
+  while (!name.empty()) {
+    const auto label = name.substr(0, name.find('.'));
+    wire += static_cast<char>(label.size());
+    wire += label;
+    name.remove_prefix(std::min(name.size(), label.size() + 1));
+  }
+  wire += std::string("\0\0", 2) + static_cast<char>(type) + std::string("\0\x01", 2);
+  return wire;
+}
+
+int code_of(const std::string& reply) { return reply[3] & 15; }
+
+std::string ask(std::uint16_t port, const std::string& query) {
+  const int fd = socket(AF_INET, SOCK_DGRAM, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(port);
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  const timeval patience{5, 0};
+  setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience));
+  sendto(fd, query.data(), query.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof(to));
+  std::array<char, 4096> buffer;
+  const auto size = recv(fd, buffer.data(), buffer.size(), 0);
+  close(fd);
+  return size > 0 ? std::string(buffer.data(), static_cast<std::size_t>(size)) : "";
+}
+
+Task<void> stop_server(DnsServer& server, std::promise<void>& done) {
+  co_await server.stop();
+  done.set_value();
+}
+
+class DnsServerTest : public testing::Test {
+ protected:
+  DnsServerTest() {
+    table_.apply({{{"services", "default", "web"},
+                   *Document::parse(R"({"spec":{"clusterIP":"10.43.0.20","ports":[{"port":80}]}})")}},
+                 true);
+  }
+
+  void stop(DnsServer& server) {
+    async::TaskGroup group(pool_.strand(), "test");
+    std::promise<void> done;
+    group.spawn(stop_server(server, done));
+    done.get_future().wait();
+    group.stop_and_wait();
+  }
+
+  async::IoPool pool_{1};
+  ServiceTable table_{"n1"};
+  DnsZone zone_{{"cluster.local", *parse_cidr("10.42.0.0/16"), *parse_cidr("10.43.0.0/16"), "127.0.0.1"}, table_};
+};
+
+TEST_F(DnsServerTest, AnswersClusterNamesAndForwardsTheRest) {
+  DnsServer upstream({"127.0.0.1", 0, {}}, zone_, system_random());
+  ASSERT_TRUE(upstream.start(pool_.strand()).ok());
+  ServiceTable empty("n1");
+  const DnsZone other({"elsewhere", {}, {}, ""}, empty);
+  DnsServer server({"127.0.0.1", 0, {"127.0.0.1:" + std::to_string(upstream.port())}}, other, system_random());
+  ASSERT_TRUE(server.start(pool_.strand()).ok());
+
+  const auto direct = ask(upstream.port(), query_for("web.default.svc.cluster.local"));
+  const auto forwarded = ask(server.port(), query_for("web.default.svc.cluster.local"));
+  const auto unknown = ask(upstream.port(), query_for("x.default.svc.cluster.local"));
+
+  ASSERT_GT(direct.size(), 12U);
+  EXPECT_EQ(direct.substr(0, 2), "\x12\x34");
+  EXPECT_EQ(direct.substr(direct.size() - 4), std::string("\x0a\x2b\x00\x14", 4));
+  EXPECT_EQ(forwarded, direct);
+  EXPECT_EQ(code_of(unknown), 3);
+  stop(server);
+  stop(upstream);
+}
+
+TEST_F(DnsServerTest, FailsWhereNobodyElseCanBeAsked) {
+  DnsServer server({"127.0.0.1", 0, {}}, zone_, system_random());
+  ASSERT_TRUE(server.start(pool_.strand()).ok());
+
+  EXPECT_EQ(code_of(ask(server.port(), query_for("example.org"))), 2);
+  stop(server);
+}
+
+TEST(DnsMessage, CutsAnAnswerThatIsTooLargeForUdpAndSaysSo) {
+  Answer answer;
+  answer.exists = true;
+  for (int i = 0; i < 100; ++i) {
+    answer.records.push_back({"a.cluster.local", RecordType::a, "10.42.0." + std::to_string(i)});
+  }
+
+  const auto cut = write_answer(query_for("a.cluster.local"), answer, "cluster.local", 512);
+  const auto whole = write_answer(query_for("a.cluster.local"), answer, "cluster.local", 0);
+
+  EXPECT_LE(cut.size(), 512U);
+  EXPECT_NE(cut[2] & 2, 0);
+  EXPECT_GT(whole.size(), 1600U);
+  EXPECT_EQ(whole[2] & 2, 0);
+}
+
+TEST(DnsMessage, SurvivesBrokenInput) {
+  std::mt19937 random(1);
+  const auto good = query_for("web.default.svc.cluster.local");
+  for (int i = 0; i < 20000; ++i) {
+    auto wire = good.substr(0, random() % (good.size() + 1));
+    for (int flips = 0; flips < 3 && !wire.empty(); ++flips) {
+      wire[random() % wire.size()] = static_cast<char>(random());
+    }
+    const auto query = read_query(wire);
+    if (query.ok()) {
+      write_answer(wire, {}, "cluster.local", 512);
+    }
+    write_failure(wire);
+  }
+}
+
+}  // namespace
+}  // namespace tetrarch::agent::network

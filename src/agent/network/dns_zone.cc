@@ -1,0 +1,221 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/network/dns_zone.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include "schema/views/core.h"
+
+namespace tetrarch::agent::network {
+namespace {
+
+std::string normalized(std::string_view name) {
+  std::string out(name.ends_with('.') ? name.substr(0, name.size() - 1) : name);
+  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return out;
+}
+
+std::vector<std::string> split(std::string_view text) {
+  std::vector<std::string> labels;
+  while (!text.empty()) {
+    const auto dot = text.find('.');
+    labels.emplace_back(text.substr(0, dot));
+    text = dot == std::string_view::npos ? "" : text.substr(dot + 1);
+  }
+  return labels;
+}
+
+bool wants(RecordType asked, RecordType have) { return asked == have || asked == RecordType::any; }
+
+bool is_headless(const views::ServiceSpecView& spec) { return spec.cluster_ip() == "None"; }
+
+}  // namespace
+
+std::string DnsZone::service_domain(const std::string& service) const {
+  const auto slash = service.find('/');
+  return fmt::format("{}.{}.svc.{}", service.substr(slash + 1), service.substr(0, slash), options_.domain);
+}
+
+/// An endpoint's own label below its service: its hostname, or its address with dashes.
+std::string DnsZone::endpoint_host(const Endpoint& endpoint) const {
+  if (!endpoint.hostname.empty()) {
+    return endpoint.hostname;
+  }
+  std::string host = endpoint.address;
+  std::replace(host.begin(), host.end(), '.', '-');
+  return host;
+}
+
+Answer DnsZone::answer_addresses(const std::string& service,
+                                 const std::string& host,
+                                 const std::string& name,
+                                 RecordType type) const {
+  const auto found = table_.services().find(service);
+  if (found == table_.services().end()) {
+    return {};
+  }
+  const auto spec = views::ServiceView(found->second->root()).spec();
+  Answer out;
+  if (spec.type() == "ExternalName") {
+    out.exists = host.empty();
+    if (host.empty()) {
+      out.records.push_back({name, RecordType::cname, std::string(spec.external_name()) + "."});
+    }
+    return out;
+  }
+  if (!is_headless(spec) && host.empty()) {
+    out.exists = true;
+    if (wants(type, RecordType::a)) {
+      out.records.push_back({name, RecordType::a, std::string(spec.cluster_ip())});
+    }
+    return out;
+  }
+  out.exists = host.empty();
+  for (const Endpoint& endpoint : table_.endpoints(service)) {
+    const bool is_named = !host.empty() && endpoint_host(endpoint) == host;
+    const bool is_usable = endpoint.is_ready || spec.publish_not_ready_addresses();
+    if (is_usable && (is_named || (host.empty() && is_headless(spec)))) {
+      out.exists = true;
+      if (wants(type, RecordType::a)) {
+        out.records.push_back({name, RecordType::a, endpoint.address});
+      }
+    }
+  }
+  return out;
+}
+
+Answer DnsZone::answer_srv(const std::string& service,
+                           const std::string& port,
+                           const std::string& protocol,
+                           const std::string& name,
+                           RecordType type) const {
+  const auto found = table_.services().find(service);
+  if (found == table_.services().end()) {
+    return {};
+  }
+  Answer out;
+  const auto domain = service_domain(service);
+  const auto add = [&](std::int64_t number, const std::string& target, const std::string& address) {
+    out.exists = true;
+    if (wants(type, RecordType::srv)) {
+      out.records.push_back({name, RecordType::srv, fmt::format("0 100 {} {}.", number, target)});
+      out.additional.push_back({target, RecordType::a, address});
+    }
+  };
+  const auto spec = views::ServiceView(found->second->root()).spec();
+  if (!is_headless(spec)) {
+    for (const auto view : spec.ports()) {
+      if (view.name() == port && normalized(view.protocol().empty() ? "TCP" : view.protocol()) == protocol) {
+        add(view.port(), domain, std::string(spec.cluster_ip()));
+      }
+    }
+    return out;
+  }
+  for (const Endpoint& endpoint : table_.endpoints(service)) {
+    const auto number = endpoint.ports.find(fmt::format("{}/{}", port, protocol));
+    if (endpoint.is_ready && number != endpoint.ports.end()) {
+      add(number->second, fmt::format("{}.{}", endpoint_host(endpoint), domain), endpoint.address);
+    }
+  }
+  return out;
+}
+
+/// labels: what stands before ".svc.<domain>".
+Answer DnsZone::answer_service(const std::vector<std::string>& labels, const std::string& name, RecordType type) const {
+  const auto n = labels.size();
+  if (n < 2) {
+    // A namespace, or "svc" itself: exists if anything is below it.
+    const bool exists = n == 0 || std::any_of(table_.services().begin(), table_.services().end(), [&](const auto& at) {
+                          return at.first.starts_with(labels[0] + "/");
+                        });
+    return {exists, {}, {}};
+  }
+  const auto service = fmt::format("{}/{}", labels[n - 1], labels[n - 2]);
+  if (n == 4 && labels[0].starts_with('_') && labels[1].starts_with('_')) {
+    return answer_srv(service, labels[0].substr(1), labels[1].substr(1), name, type);
+  }
+  return n > 3 ? Answer{} : answer_addresses(service, n == 3 ? labels[0] : "", name, type);
+}
+
+/// Source: the same specification, section 2.3 is silent; this is the form of the `pods insecure` option of CoreDNS
+/// that clusters are set up with: 10-42-0-5.default.pod.<domain>.
+Answer DnsZone::answer_pod(const std::vector<std::string>& labels, const std::string& name, RecordType type) const {
+  if (labels.size() != 2) {
+    return {labels.size() < 2, {}, {}};
+  }
+  std::string text = labels[0];
+  std::replace(text.begin(), text.end(), '-', '.');
+  const auto address = parse_address(text);
+  if (!address.ok() || !options_.pod_cidr.contains(*address)) {
+    return {};
+  }
+  Answer out{true, {}, {}};
+  if (wants(type, RecordType::a)) {
+    out.records.push_back({name, RecordType::a, text});
+  }
+  return out;
+}
+
+std::optional<Answer> DnsZone::answer_reverse(const std::string& name, RecordType type) const {
+  auto labels = split(name.substr(0, name.size() - std::string_view(".in-addr.arpa").size()));
+  std::reverse(labels.begin(), labels.end());
+  const auto address = parse_address(fmt::format("{}", fmt::join(labels, ".")));
+  if (!address.ok() || !(options_.service_cidr.contains(*address) || options_.pod_cidr.contains(*address))) {
+    return std::nullopt;
+  }
+  const auto text = address_text(*address);
+  Answer out;
+  const auto add = [&](const std::string& target) {
+    out.exists = true;
+    if (wants(type, RecordType::ptr)) {
+      out.records.push_back({name, RecordType::ptr, target + "."});
+    }
+  };
+  for (const auto& [service, document] : table_.services()) {
+    const auto spec = views::ServiceView(document->root()).spec();
+    if (spec.cluster_ip() == text) {
+      add(service_domain(service));
+    }
+    if (!is_headless(spec) || !options_.pod_cidr.contains(*address)) {
+      continue;
+    }
+    for (const Endpoint& endpoint : table_.endpoints(service)) {
+      if (endpoint.address == text) {
+        add(fmt::format("{}.{}", endpoint_host(endpoint), service_domain(service)));
+      }
+    }
+  }
+  return out;
+}
+
+std::optional<Answer> DnsZone::answer(std::string_view asked, RecordType type) const {
+  const auto name = normalized(asked);
+  if (name.ends_with(".in-addr.arpa")) {
+    return answer_reverse(name, type);
+  }
+  const std::string suffix = "." + options_.domain;
+  if (name == options_.domain) {
+    return Answer{true, {}, {}};
+  }
+  if (!name.ends_with(suffix)) {
+    return std::nullopt;
+  }
+  auto labels = split(std::string_view(name).substr(0, name.size() - suffix.size()));
+  if (labels.size() == 1 && labels[0] == "dns-version") {
+    Answer out{true, {}, {}};
+    if (wants(type, RecordType::txt)) {
+      out.records.push_back({name, RecordType::txt, "\"1.1.0\""});
+    }
+    return out;
+  }
+  const auto last = labels.back();
+  labels.pop_back();
+  if (last == "svc") {
+    return answer_service(labels, name, type);
+  }
+  return last == "pod" ? answer_pod(labels, name, type) : Answer{};
+}
+
+}  // namespace tetrarch::agent::network

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// The packet filter's text: one table per cluster instance. The frame is written once; after that a change costs only
+// the services that it touches. Each text is one atomic batch.
+#pragma once
+
+#include <map>
+#include <set>
+#include <string>
+
+#include "agent/network/address.h"
+#include "agent/network/service_table.h"
+
+namespace tetrarch::agent::network {
+
+struct NftOptions {
+  std::string table;  ///< tetrarch_ab12cd
+  std::string bridge;
+  Cidr pod_cidr;          ///< of this node
+  Cidr cluster_pod_cidr;  ///< of all nodes
+  Cidr service_cidr;
+  std::string dns_address;
+};
+
+/// What was last made true.
+struct NftState {
+  std::map<std::string, ServicePort> ports;
+  std::set<PodHostPort> host_ports;
+};
+
+/// Replaces whatever the table held by the frame (chains and empty maps) and everything in `wanted`.
+std::string render_whole(const NftOptions& options, const NftState& wanted);
+/// Leads from `present` to `wanted`; empty where nothing differs.
+std::string render_change(const NftOptions& options, const NftState& present, const NftState& wanted);
+
+}  // namespace tetrarch::agent::network

@@ -1,0 +1,200 @@
+// SPDX-License-Identifier: Apache-2.0
+// The real Network: bridge by netlink, service tables in nftables, DNS on the node.
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include <boost/asio/this_coro.hpp>
+#include <fmt/format.h>
+
+#include "agent/network/bridge.h"
+#include "agent/network/cni_config.h"
+#include "agent/network/dns_server.h"
+#include "agent/network/network.h"
+#include "agent/network/nft.h"
+#include "agent/network/nft_rules.h"
+#include "async/blocking.h"
+#include "base/log.h"
+
+namespace tetrarch::agent::network {
+namespace {
+
+constexpr std::string_view kRoom = "network";
+
+std::string bridge_name(const Options& options) { return "tet-" + options.instance; }
+
+std::string table_name(const Options& options) { return "tetrarch_" + options.instance; }
+
+std::filesystem::path switches_note(const Options& options) { return options.directory / "switches-before"; }
+
+std::string read_file(const std::filesystem::path& path) {
+  std::ifstream file(path);
+  std::ostringstream out;
+  out << file.rdbuf();
+  return out.str();
+}
+
+/// By rename, so that the runtime never reads half a file. Unchanged content is left alone: containerd reloads on
+/// every write.
+Status write_file(const std::filesystem::path& path, const std::string& content) {
+  if (read_file(path) == content) {
+    return ok();
+  }
+  const auto fresh = path.string() + ".new";
+  {
+    std::ofstream file(fresh);
+    file << content;
+    if (!file.flush()) {
+      return Error{Code::internal, fmt::format("cannot write {}", fresh)};
+    }
+  }
+  std::error_code error;
+  std::filesystem::rename(fresh, path, error);
+  return error ? Status(Error{Code::internal, fmt::format("cannot rename {}: {}", fresh, error.message())}) : ok();
+}
+
+Result<NftOptions> nft_options(const Options& options, const std::string& node_pod_cidr) {
+  NftOptions out;
+  TRY(out.pod_cidr, parse_cidr(node_pod_cidr));
+  TRY(out.cluster_pod_cidr, parse_cidr(options.cluster_pod_cidr));
+  TRY(out.service_cidr, parse_cidr(options.service_cidr));
+  out.table = table_name(options);
+  out.bridge = bridge_name(options);
+  out.dns_address = options.dns_address;
+  return out;
+}
+
+ZoneOptions zone_options(const Options& options) {
+  const auto pods = parse_cidr(options.cluster_pod_cidr);
+  const auto services = parse_cidr(options.service_cidr);
+  return {options.cluster_domain, pods.value_or({}), services.value_or({}), options.dns_address};
+}
+
+class NodeNetwork final : public Network {
+ public:
+  NodeNetwork(Options options, async::BlockingPool& blocking)
+      : options_(std::move(options)),
+        blocking_(blocking),
+        table_(options_.node_name),
+        zone_(zone_options(options_), table_) {}
+
+  Task<Status> set_up(std::string node_pod_cidr) override;
+  Task<Status> apply(std::vector<Change> changes, bool is_whole) override;
+  Task<void> stop() override;
+
+  std::filesystem::path cni_conf_directory() const override { return options_.directory / "cni"; }
+
+  std::filesystem::path cni_bin_directory() const override { return options_.cni_bin_directory; }
+
+  std::string dns_address() const override { return options_.dns_address; }
+
+ private:
+  Status set_up_links();
+  Status write_cni();
+  Status start_dns(asio::any_io_executor strand);
+  Task<Status> render(bool is_whole);
+
+  const Options options_;
+  async::BlockingPool& blocking_;
+  Nft nft_;  // used on the blocking pool, one call at a time: the strand awaits each
+  ServiceTable table_;
+  DnsZone zone_;
+  std::unique_ptr<DnsServer> dns_;
+  NftOptions rules_;
+  NftState present_;
+  bool is_set_up_ = false;
+  bool has_frame_ = false;  // the table in the kernel is ours, of this process
+};
+
+Status NodeNetwork::set_up_links() {
+  std::error_code error;
+  std::filesystem::create_directories(cni_conf_directory(), error);
+  const auto gateway = fmt::format("{}/{}", address_text(rules_.pod_cidr.address(1)), rules_.pod_cidr.bits);
+  TRY_STATUS(ensure_bridge({rules_.bridge, {gateway, options_.dns_address + "/32"}}));
+  TRY_STATUS(ensure_switches(rules_.bridge, switches_note(options_)));
+  return write_cni();
+}
+
+Status NodeNetwork::write_cni() {
+  const CniOptions cni{rules_.bridge, rules_.pod_cidr, options_.directory / "leases"};
+  return write_file(cni_conf_directory() / "10-tetrarch.conflist", render_conflist(cni));
+}
+
+Status NodeNetwork::start_dns(asio::any_io_executor strand) {
+  if (dns_) {
+    return ok();
+  }
+  auto upstreams = read_upstreams(read_file("/etc/resolv.conf"), options_.dns_address);
+  auto server = std::make_unique<DnsServer>(DnsOptions{options_.dns_address, 53, std::move(upstreams)}, zone_,
+                                            system_random());
+  TRY_STATUS(server->start(std::move(strand)));
+  dns_ = std::move(server);
+  return ok();
+}
+
+Task<Status> NodeNetwork::set_up(std::string node_pod_cidr) {
+  CO_TRY(auto rules, nft_options(options_, node_pod_cidr));
+  rules_ = std::move(rules);
+  auto links = [this] { return set_up_links(); };
+  CO_TRY_STATUS(co_await async::run_blocking(blocking_, std::move(links)));
+  CO_TRY_STATUS(start_dns(co_await asio::this_coro::executor));
+  is_set_up_ = true;
+  has_frame_ = false;
+  log::info(kRoom, "bridge {} with {}, DNS on {}", rules_.bridge, node_pod_cidr, options_.dns_address);
+  co_return co_await render(true);
+}
+
+Task<Status> NodeNetwork::render(bool is_whole) {
+  NftState wanted{table_.ports(), table_.host_ports()};
+  const bool is_replacing = is_whole || !has_frame_;
+  auto text = is_replacing ? render_whole(rules_, wanted) : render_change(rules_, present_, wanted);
+  if (!text.empty()) {
+    auto run = [this, text = std::move(text)] { return nft_.run(text); };
+    auto done = co_await async::run_blocking(blocking_, std::move(run));
+    if (!done.ok()) {
+      has_frame_ = false;  // unknown state: the next call replaces everything
+      co_return done;
+    }
+  }
+  has_frame_ = true;
+  present_ = std::move(wanted);
+  co_return ok();
+}
+
+Task<Status> NodeNetwork::apply(std::vector<Change> changes, bool is_whole) {
+  table_.apply(changes, is_whole);
+  if (!is_set_up_) {
+    co_return ok();
+  }
+  // A whole list after a relist mostly equals what is in force: only differences are written.
+  co_return co_await render(false);
+}
+
+Task<void> NodeNetwork::stop() {
+  if (dns_) {
+    co_await dns_->stop();
+    dns_.reset();
+  }
+}
+
+}  // namespace
+
+std::unique_ptr<Network> make_network(Options options,
+                                      async::IoPool& pool,
+                                      async::BlockingPool& blocking,
+                                      const Clock& clock) {
+  static_cast<void>(pool);
+  static_cast<void>(clock);
+  return std::make_unique<NodeNetwork>(std::move(options), blocking);
+}
+
+Status tear_down(const Options& options) {
+  Nft nft;
+  if (nft.has_table(table_name(options))) {
+    TRY_STATUS(nft.run("delete table ip " + table_name(options)));
+  }
+  TRY_STATUS(remove_bridge(bridge_name(options)));
+  return restore_switches(switches_note(options));
+}
+
+}  // namespace tetrarch::agent::network

@@ -1,0 +1,222 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/network/service_table.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "schema/views/core.h"
+#include "schema/views/discovery.h"
+
+namespace tetrarch::agent::network {
+namespace {
+
+// Source: Kubernetes API reference, ServiceSpec.sessionAffinityConfig: the default is three hours.
+constexpr std::int64_t kAffinityDefault = 10800;
+
+std::string lower(std::string_view text) {
+  std::string out(text.empty() ? "tcp" : text);
+  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  return out;
+}
+
+std::uint16_t to_port(std::int64_t number) { return static_cast<std::uint16_t>(number); }
+
+std::string path(const Key& key) { return key.ns + "/" + key.name; }
+
+std::vector<Target> only_local(const std::vector<Target>& targets) {
+  std::vector<Target> out;
+  std::copy_if(targets.begin(), targets.end(), std::back_inserter(out), [](const Target& t) { return t.is_local; });
+  return out;
+}
+
+bool is_ready(const views::EndpointView& endpoint) {
+  return !endpoint.conditions().has_ready() || endpoint.conditions().ready();
+}
+
+bool is_serving_while_ending(const views::EndpointView& endpoint) {
+  return endpoint.conditions().serving() && endpoint.conditions().terminating();
+}
+
+/// Targets of one service port in one slice; those that are ending but still serve go to `ending`.
+void collect(const views::EndpointSliceView& slice,
+             const ServicePort& port,
+             std::string_view node_name,
+             std::vector<Target>& ready,
+             std::vector<Target>& ending) {
+  std::int64_t number = 0;
+  for (const auto candidate : slice.ports()) {
+    if (candidate.name() == port.name && lower(candidate.protocol()) == port.protocol) {
+      number = candidate.port();
+    }
+  }
+  if (number == 0 || slice.address_type() != "IPv4") {
+    return;
+  }
+  for (const auto endpoint : slice.endpoints()) {
+    for (const std::string_view address : endpoint.addresses()) {
+      const Target target{std::string(address), to_port(number), endpoint.node_name() == node_name};
+      if (is_ready(endpoint)) {
+        ready.push_back(target);
+      } else if (is_serving_while_ending(endpoint)) {
+        ending.push_back(target);
+      }
+    }
+  }
+}
+
+}  // namespace
+
+std::string ServicePort::id() const { return fmt::format("{}:{}:{}", service, port, protocol); }
+
+std::vector<Target> ServicePort::inside() const { return is_local_inside ? only_local(targets) : targets; }
+
+std::vector<Target> ServicePort::outside() const { return is_local_outside ? only_local(targets) : targets; }
+
+void ServiceTable::put_slice(const Change& change) {
+  const auto slice = path(change.key);
+  if (const auto known = service_of_slice_.find(slice); known != service_of_slice_.end()) {
+    slices_[known->second].erase(slice);
+    service_of_slice_.erase(known);
+  }
+  if (change.document) {
+    // Source: Kubernetes documentation, "EndpointSlices", label kubernetes.io/service-name.
+    const auto labels = views::EndpointSliceView(change.document->root()).metadata().labels();
+    const auto service = fmt::format("{}/{}", change.key.ns, labels.find("kubernetes.io/service-name"));
+    slices_[service][slice] = change.document;
+    service_of_slice_[slice] = service;
+  }
+}
+
+void ServiceTable::apply(const std::vector<Change>& changes, bool is_whole) {
+  std::set<std::string> touched;
+  if (is_whole) {
+    for (const auto& [service, document] : services_) {
+      touched.insert(service);
+    }
+    services_.clear();
+    slices_.clear();
+    service_of_slice_.clear();
+    pods_.clear();
+  }
+  bool has_pods = is_whole;
+  for (const Change& change : changes) {
+    if (change.key.resource == "services") {
+      touched.insert(path(change.key));
+      if (change.document) {
+        services_[path(change.key)] = change.document;
+      } else {
+        services_.erase(path(change.key));
+      }
+    } else if (change.key.resource == "endpointslices.discovery.k8s.io") {
+      const auto before = service_of_slice_.find(path(change.key));
+      touched.insert(before == service_of_slice_.end() ? std::string() : before->second);
+      put_slice(change);
+      const auto after = service_of_slice_.find(path(change.key));
+      touched.insert(after == service_of_slice_.end() ? std::string() : after->second);
+    } else if (change.key.resource == "pods") {
+      has_pods = true;
+      if (change.document) {
+        pods_[path(change.key)] = change.document;
+      } else {
+        pods_.erase(path(change.key));
+      }
+    }
+  }
+  for (const std::string& service : touched) {
+    derive(service);
+  }
+  if (has_pods) {
+    derive_host_ports();
+  }
+}
+
+void ServiceTable::derive(const std::string& service) {
+  for (const std::string& id : ids_[service]) {
+    ports_.erase(id);
+  }
+  ids_.erase(service);
+  const auto found = services_.find(service);
+  if (found == services_.end()) {
+    return;
+  }
+  const auto spec = views::ServiceView(found->second->root()).spec();
+  if (spec.cluster_ip().empty() || spec.cluster_ip() == "None" || spec.type() == "ExternalName") {
+    return;
+  }
+  for (const auto view : spec.ports()) {
+    ServicePort port;
+    port.service = service;
+    port.name = view.name();
+    port.protocol = lower(view.protocol());
+    port.port = to_port(view.port());
+    port.addresses.emplace_back(spec.cluster_ip());
+    for (const std::string_view address : spec.external_ips()) {
+      port.addresses.emplace_back(address);
+    }
+    port.node_port = to_port(view.node_port());
+    if (spec.session_affinity() == "ClientIP") {
+      const auto seconds = spec.session_affinity_config().client_ip().timeout_seconds();
+      port.affinity_s = seconds > 0 ? seconds : kAffinityDefault;
+    }
+    port.is_local_inside = spec.internal_traffic_policy() == "Local";
+    port.is_local_outside = spec.external_traffic_policy() == "Local";
+    std::vector<Target> ending;
+    for (const auto& [name, slice] : slices_[service]) {
+      collect(views::EndpointSliceView(slice->root()), port, node_name_, port.targets, ending);
+    }
+    // Source: Kubernetes documentation, "Service: traffic to terminating endpoints".
+    if (port.targets.empty()) {
+      port.targets = std::move(ending);
+    }
+    std::sort(port.targets.begin(), port.targets.end());
+    port.targets.erase(std::unique(port.targets.begin(), port.targets.end()), port.targets.end());
+    ids_[service].push_back(port.id());
+    ports_.insert_or_assign(port.id(), std::move(port));
+  }
+}
+
+void ServiceTable::derive_host_ports() {
+  host_ports_.clear();
+  for (const auto& [name, document] : pods_) {
+    const views::PodView pod(document->root());
+    const bool is_over = pod.status().phase() == "Succeeded" || pod.status().phase() == "Failed";
+    if (pod.spec().host_network() || pod.status().pod_ip().empty() || is_over) {
+      continue;
+    }
+    for (const auto container : pod.spec().containers()) {
+      for (const auto port : container.ports()) {
+        if (port.host_port() != 0) {
+          host_ports_.insert({lower(port.protocol()),
+                              std::string(port.host_ip() == "0.0.0.0" ? "" : port.host_ip()),
+                              to_port(port.host_port()),
+                              std::string(pod.status().pod_ip()),
+                              to_port(port.container_port())});
+        }
+      }
+    }
+  }
+}
+
+std::vector<Endpoint> ServiceTable::endpoints(const std::string& service) const {
+  std::vector<Endpoint> out;
+  const auto found = slices_.find(service);
+  if (found == slices_.end()) {
+    return out;
+  }
+  for (const auto& [name, document] : found->second) {
+    const views::EndpointSliceView slice(document->root());
+    for (const auto view : slice.endpoints()) {
+      for (const std::string_view address : view.addresses()) {
+        Endpoint endpoint{std::string(address), std::string(view.hostname()), is_ready(view), {}};
+        for (const auto port : slice.ports()) {
+          endpoint.ports[fmt::format("{}/{}", port.name(), lower(port.protocol()))] = to_port(port.port());
+        }
+        out.push_back(std::move(endpoint));
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace tetrarch::agent::network

@@ -1,0 +1,218 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/network/service_table.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "agent/network/cni_config.h"
+#include "agent/network/dns_zone.h"
+#include "agent/network/nft_rules.h"
+
+namespace tetrarch::agent::network {
+namespace {
+
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::IsEmpty;
+using testing::Not;
+
+Change put(std::string resource, std::string name, std::string_view json) {
+  auto document = Document::parse(json);
+  EXPECT_TRUE(document.ok()) << json;
+  return {{std::move(resource), "default", std::move(name)}, *document};
+}
+
+Change gone(std::string resource, std::string name) {
+  return {{std::move(resource), "default", std::move(name)}, nullptr};
+}
+
+Change web_service(std::string_view more = "") {
+  return put("services", "web",
+             R"({"metadata":{"name":"web","namespace":"default"},"spec":{"clusterIP":"10.43.0.20",
+             "ports":[{"name":"http","port":80,"protocol":"TCP","targetPort":8080,"nodePort":30080}])" +
+                 std::string(more) + "}}");
+}
+
+Change web_slice(std::string_view endpoints) {
+  return put("endpointslices.discovery.k8s.io", "web-1",
+             R"({"metadata":{"name":"web-1","namespace":"default","labels":{"kubernetes.io/service-name":"web"}},
+             "addressType":"IPv4","ports":[{"name":"http","port":8080,"protocol":"TCP"}],"endpoints":)" +
+                 std::string(endpoints) + "}");
+}
+
+constexpr std::string_view kTwo = R"([{"addresses":["10.42.0.5"],"nodeName":"n1","conditions":{"ready":true}},
+  {"addresses":["10.42.1.6"],"nodeName":"n2","conditions":{"ready":true}}])";
+
+std::vector<std::string> addresses(const std::vector<Target>& targets) {
+  std::vector<std::string> out;
+  for (const Target& target : targets) {
+    out.push_back(target.address);
+  }
+  return out;
+}
+
+const ServicePort& only_port(const ServiceTable& table) {
+  EXPECT_EQ(table.ports().size(), 1U);
+  return table.ports().begin()->second;
+}
+
+TEST(ServiceTable, JoinsAServiceWithItsSlices) {
+  ServiceTable table("n1");
+  table.apply({web_slice(kTwo), web_service()}, true);
+
+  const ServicePort& port = only_port(table);
+  EXPECT_EQ(port.id(), "default/web:80:tcp");
+  EXPECT_EQ(port.node_port, 30080);
+  EXPECT_THAT(addresses(port.inside()), ElementsAre("10.42.0.5", "10.42.1.6"));
+  EXPECT_TRUE(port.targets[0].is_local);
+
+  table.apply({gone("endpointslices.discovery.k8s.io", "web-1")}, false);
+  EXPECT_THAT(only_port(table).targets, IsEmpty());
+  table.apply({gone("services", "web")}, false);
+  EXPECT_THAT(table.ports(), IsEmpty());
+}
+
+TEST(ServiceTable, LeavesOutWhatIsNotReadyUnlessNothingElseServes) {
+  ServiceTable table("n1");
+  table.apply({web_service(), web_slice(R"([
+    {"addresses":["10.42.0.5"],"conditions":{"ready":false,"serving":true,"terminating":true}},
+    {"addresses":["10.42.0.6"],"conditions":{"ready":false,"serving":false}},
+    {"addresses":["10.42.0.7"],"conditions":{"ready":true}}])")}, true);
+  EXPECT_THAT(addresses(only_port(table).targets), ElementsAre("10.42.0.7"));
+
+  table.apply({web_slice(R"([
+    {"addresses":["10.42.0.5"],"conditions":{"ready":false,"serving":true,"terminating":true}}])")}, false);
+  EXPECT_THAT(addresses(only_port(table).targets), ElementsAre("10.42.0.5"));
+}
+
+TEST(ServiceTable, KeepsToThisNodeWhereThePolicySaysLocal) {
+  ServiceTable table("n1");
+  table.apply({web_service(R"(,"externalTrafficPolicy":"Local","internalTrafficPolicy":"Cluster")"), web_slice(kTwo)}, true);
+
+  EXPECT_THAT(addresses(only_port(table).outside()), ElementsAre("10.42.0.5"));
+  EXPECT_THAT(addresses(only_port(table).inside()), ElementsAre("10.42.0.5", "10.42.1.6"));
+}
+
+TEST(ServiceTable, FindsHostPortsOfRunningPods) {
+  ServiceTable table("n1");
+  table.apply({put("pods", "p", R"({"spec":{"containers":[{"ports":[{"containerPort":80,"hostPort":8080}]}]},
+    "status":{"phase":"Running","podIP":"10.42.0.9"}})")}, true);
+
+  EXPECT_EQ(table.host_ports(), (std::set<PodHostPort>{{"tcp", "", 8080, "10.42.0.9", 80}}));
+  table.apply({gone("pods", "p")}, false);
+  EXPECT_THAT(table.host_ports(), IsEmpty());
+}
+
+NftOptions an_nft() {
+  return {"t", "b", *parse_cidr("10.42.0.0/24"), *parse_cidr("10.42.0.0/16"), *parse_cidr("10.43.0.0/16"), "10.43.0.10"};
+}
+
+TEST(NftRules, WritesOnlyTheServicesThatChanged) {
+  ServiceTable table("n1");
+  table.apply({web_service(), web_slice(kTwo)}, true);
+  const NftState before{table.ports(), {}};
+  EXPECT_THAT(render_whole(an_nft(), before), HasSubstr("numgen random mod 2 map { 0 : 10.42.0.5 . 8080, 1 : 10.42.1.6 . 8080 }"));
+  EXPECT_EQ(render_change(an_nft(), before, before), "");
+
+  table.apply({put("services", "other", R"({"metadata":{},"spec":{"clusterIP":"10.43.0.30","ports":[{"port":1}]}})"),
+               put("endpointslices.discovery.k8s.io", "other-1",
+                   R"({"metadata":{"labels":{"kubernetes.io/service-name":"other"}},"addressType":"IPv4",
+                   "ports":[{"name":"","port":9}],"endpoints":[{"addresses":["10.42.0.8"],"nodeName":"n1"}]})")},
+              false);
+  const auto change = render_change(an_nft(), before, {table.ports(), {}});
+
+  EXPECT_THAT(change, HasSubstr("add element ip t services { 10.43.0.30 . tcp . 1"));
+  EXPECT_THAT(change, HasSubstr("hairpin { 10.42.0.8 . 10.42.0.8 }"));
+  EXPECT_THAT(change, Not(HasSubstr("10.43.0.20")));
+}
+
+TEST(CniConfig, IsTheBridgeWithTheNodesRange) {
+  const auto text = render_conflist({"tet-1", *parse_cidr("10.42.3.0/24"), "/x/leases"});
+
+  EXPECT_TRUE(Document::parse(text).ok());
+  EXPECT_THAT(text, HasSubstr(R"("subnet":"10.42.3.0/24","gateway":"10.42.3.1")"));
+}
+
+struct AddressRow {
+  std::string_view text;
+  bool is_good;
+};
+
+TEST(Address, ReadsRangesStrictly) {
+  for (const AddressRow& row : {AddressRow{"10.42.0.0/16", true}, {"0.0.0.0/0", true}, {"10.42.0.1/16", false},
+                                {"10.42.0.0", false}, {"10.42.0.0/33", false}, {"x/8", false}, {"10.0.0.0/8x", false}}) {
+    EXPECT_EQ(parse_cidr(row.text).ok(), row.is_good) << row.text;
+  }
+}
+
+class DnsZoneTest : public testing::Test {
+ protected:
+  DnsZoneTest() {
+    table_.apply({web_service(), web_slice(kTwo),
+                  put("services", "db", R"({"spec":{"clusterIP":"None","ports":[{"name":"sql","port":5432,"protocol":"TCP"}]}})"),
+                  put("endpointslices.discovery.k8s.io", "db-1",
+                      R"({"metadata":{"labels":{"kubernetes.io/service-name":"db"}},"addressType":"IPv4",
+                      "ports":[{"name":"sql","port":5432,"protocol":"TCP"}],"endpoints":[
+                      {"addresses":["10.42.0.7"],"hostname":"db-0","conditions":{"ready":true}},
+                      {"addresses":["10.42.0.8"],"conditions":{"ready":true}},
+                      {"addresses":["10.42.0.9"],"conditions":{"ready":false}}]})"),
+                  put("services", "out", R"({"spec":{"type":"ExternalName","externalName":"example.org"}})")},
+                 true);
+  }
+
+  ServiceTable table_{"n1"};
+  DnsZone zone_{{"cluster.local", *parse_cidr("10.42.0.0/16"), *parse_cidr("10.43.0.0/16"), "10.43.0.10"}, table_};
+};
+
+struct DnsRow {
+  std::string_view name;
+  RecordType type;
+  std::vector<std::string> data;
+  bool exists = true;
+};
+
+TEST_F(DnsZoneTest, AnswersAsTheSpecificationSays) {
+  const std::vector<DnsRow> rows = {
+      {"web.default.svc.cluster.local.", RecordType::a, {"10.43.0.20"}},
+      {"WEB.Default.svc.cluster.local", RecordType::a, {"10.43.0.20"}},
+      {"web.default.svc.cluster.local", RecordType::aaaa, {}},
+      {"nope.default.svc.cluster.local", RecordType::a, {}, false},
+      {"default.svc.cluster.local", RecordType::a, {}},
+      {"other.svc.cluster.local", RecordType::a, {}, false},
+      {"_http._tcp.web.default.svc.cluster.local", RecordType::srv, {"0 100 80 web.default.svc.cluster.local."}},
+      {"_http._udp.web.default.svc.cluster.local", RecordType::srv, {}, false},
+      {"db.default.svc.cluster.local", RecordType::a, {"10.42.0.7", "10.42.0.8"}},
+      {"db-0.db.default.svc.cluster.local", RecordType::a, {"10.42.0.7"}},
+      {"10-42-0-8.db.default.svc.cluster.local", RecordType::a, {"10.42.0.8"}},
+      {"_sql._tcp.db.default.svc.cluster.local",
+       RecordType::srv,
+       {"0 100 5432 db-0.db.default.svc.cluster.local.", "0 100 5432 10-42-0-8.db.default.svc.cluster.local."}},
+      {"out.default.svc.cluster.local", RecordType::a, {"example.org."}},
+      {"10-42-0-9.default.pod.cluster.local", RecordType::a, {"10.42.0.9"}},
+      {"10-99-0-9.default.pod.cluster.local", RecordType::a, {}, false},
+      {"20.0.43.10.in-addr.arpa", RecordType::ptr, {"web.default.svc.cluster.local."}},
+      {"7.0.42.10.in-addr.arpa", RecordType::ptr, {"db-0.db.default.svc.cluster.local."}},
+      {"cluster.local", RecordType::a, {}},
+      {"nothing.cluster.local", RecordType::a, {}, false},
+      {"dns-version.cluster.local", RecordType::txt, {"\"1.1.0\""}},
+  };
+  for (const DnsRow& row : rows) {
+    const auto answer = zone_.answer(row.name, row.type);
+    ASSERT_TRUE(answer.has_value()) << row.name;
+    EXPECT_EQ(answer->exists, row.exists) << row.name;
+    std::vector<std::string> data;
+    for (const Record& record : answer->records) {
+      data.push_back(record.data);
+    }
+    EXPECT_EQ(data, row.data) << row.name;
+  }
+}
+
+TEST_F(DnsZoneTest, LeavesOtherNamesToOthers) {
+  EXPECT_EQ(zone_.answer("example.org", RecordType::a), std::nullopt);
+  EXPECT_EQ(zone_.answer("notcluster.local", RecordType::a), std::nullopt);
+  EXPECT_EQ(zone_.answer("1.1.1.1.in-addr.arpa", RecordType::ptr), std::nullopt);
+}
+
+}  // namespace
+}  // namespace tetrarch::agent::network

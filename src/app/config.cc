@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/config.h"
+
+#include <charconv>
+#include <set>
+
+#include <fmt/format.h>
+#include <unistd.h>
+#include <yaml-cpp/yaml.h>
+
+namespace tetrarch::app {
+namespace {
+
+const ConfigKey* find_key(std::string_view name) {
+  for (const ConfigKey& key : config_keys()) {
+    if (key.name == name) {
+      return &key;
+    }
+  }
+  return nullptr;
+}
+
+Status assign(Config& config, const ConfigKey& key, const std::string& value) {
+  if (key.text != nullptr) {
+    config.*key.text = value;
+    return ok();
+  }
+  int number = 0;
+  const auto [rest, error] = std::from_chars(value.data(), value.data() + value.size(), number);
+  if (error != std::errc{} || rest != value.data() + value.size() || number <= 0) {
+    return Error{Code::invalid, fmt::format("{}: '{}' is not a positive number", key.name, value)};
+  }
+  config.*key.number = number;
+  return ok();
+}
+
+/// Keys that the command line has set are not taken from the file.
+Status read_file(Config& config, const std::set<std::string_view>& already_set) {
+  YAML::Node root;
+  try {
+    root = YAML::LoadFile(config.config_file);
+  } catch (const YAML::Exception& e) {
+    return Error{Code::invalid, fmt::format("{}: {}", config.config_file, e.what())};
+  }
+  if (!root.IsMap() && !root.IsNull()) {
+    return Error{Code::invalid, fmt::format("{}: must be a map of keys", config.config_file)};
+  }
+  for (const auto& entry : root) {
+    const auto name = entry.first.Scalar();
+    const ConfigKey* key = find_key(name);
+    if (key == nullptr || name == "config") {
+      return Error{Code::invalid, fmt::format("{}: unknown key '{}'", config.config_file, name)};
+    }
+    if (!entry.second.IsScalar()) {
+      return Error{Code::invalid, fmt::format("{}: {} must be a plain value", config.config_file, name)};
+    }
+    if (!already_set.contains(key->name)) {
+      TRY_STATUS(assign(config, *key, entry.second.Scalar()));
+    }
+  }
+  return ok();
+}
+
+std::string host_name() {
+  char buffer[256] = "";
+  return gethostname(buffer, sizeof(buffer) - 1) == 0 ? buffer : "node";
+}
+
+}  // namespace
+
+std::string Config::api_port() const {
+  const auto colon = api_listen.rfind(':');
+  return colon == std::string::npos ? "6443" : api_listen.substr(colon + 1);
+}
+
+const std::vector<ConfigKey>& config_keys() {
+  static const std::vector<ConfigKey> keys = {
+      {"data-dir", "DIR", "where everything is kept", &Config::data_dir},
+      {"config", "FILE", "YAML file with these keys", &Config::config_file},
+      {"api-listen", "HOST:PORT", "address of the Kubernetes API", &Config::api_listen},
+      {"advertise-address", "IP", "address at which other machines reach the API", &Config::advertise_address},
+      {"pod-cidr", "CIDR", "addresses of pods", &Config::pod_cidr},
+      {"service-cidr", "CIDR", "addresses of services", &Config::service_cidr},
+      {"service-node-ports", "FROM-TO", "ports for NodePort services", &Config::service_node_ports},
+      {"cluster-domain", "NAME", "DNS domain of the cluster", &Config::cluster_domain},
+      {"node-name", "NAME", "name of this machine's Node; default: its host name", &Config::node_name},
+      {"node-labels", "A=B,…", "labels of this machine's Node", &Config::node_labels},
+      {"node-taints", "K=V:EFFECT,…", "taints that a new Node starts with", &Config::node_taints},
+      {"bridge", "NAME", "name of the pod bridge; default: derived from the data directory", &Config::bridge},
+      {"log-level", "LEVEL", "debug, info, warn or error", &Config::log_level},
+      {"server", "URL", "agent: the server to join, https://host:port", &Config::server},
+      {"token", "TOKEN", "agent: the join token", &Config::token},
+      {"io-threads", "N", "threads for connections", nullptr, &Config::io_threads},
+      {"max-pods", "N", "most pods on this machine", nullptr, &Config::max_pods},
+  };
+  return keys;
+}
+
+Result<Config> read_config(const std::vector<std::string>& arguments, std::vector<std::string>& rest) {
+  Config config;
+  std::set<std::string_view> already_set;
+  for (std::size_t i = 0; i < arguments.size(); ++i) {
+    const std::string& word = arguments[i];
+    if (!word.starts_with("--")) {
+      rest.push_back(word);
+      continue;
+    }
+    const auto equals = word.find('=');
+    const auto name = word.substr(2, equals == std::string::npos ? equals : equals - 2);
+    const ConfigKey* key = find_key(name);
+    if (key == nullptr) {
+      rest.push_back(word);
+      continue;
+    }
+    if (equals == std::string::npos && i + 1 >= arguments.size()) {
+      return Error{Code::invalid, fmt::format("--{} needs a value", name)};
+    }
+    TRY_STATUS(assign(config, *key, equals == std::string::npos ? arguments[++i] : word.substr(equals + 1)));
+    already_set.insert(key->name);
+  }
+  if (!config.config_file.empty()) {
+    TRY_STATUS(read_file(config, already_set));
+  }
+  if (config.node_name.empty()) {
+    config.node_name = host_name();
+  }
+  return config;
+}
+
+}  // namespace tetrarch::app

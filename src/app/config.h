@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+// Config: what `tetrarch up|server|agent` is told, by flags or by a YAML file with the same keys.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace tetrarch::app {
+
+struct Config {
+  std::string data_dir = "/var/lib/tetrarch";
+  std::string config_file;
+  std::string api_listen = "0.0.0.0:6443";
+  std::string advertise_address;  ///< empty: the address of the default route, else 127.0.0.1
+  std::string pod_cidr = "10.42.0.0/16";
+  std::string service_cidr = "10.43.0.0/16";
+  std::string service_node_ports = "30000-32767";
+  std::string cluster_domain = "cluster.local";
+  std::string node_name;  ///< empty: the machine's host name
+  std::string node_labels;  ///< a=b,c=d
+  std::string node_taints;  ///< key=value:Effect,…
+  std::string log_level = "info";
+  std::string server;  ///< agent: https://host:port
+  std::string token;   ///< agent: join token
+  std::string bridge;  ///< empty: tet-<4 hex of the data directory>
+  int io_threads = 2;
+  int max_pods = 110;
+
+  /// Port of api_listen.
+  std::string api_port() const;
+};
+
+/// One key of the configuration, for help, completion and the two readers.
+struct ConfigKey {
+  std::string_view name;
+  std::string_view argument;
+  std::string_view doc;
+  std::string Config::*text = nullptr;
+  int Config::*number = nullptr;
+};
+
+const std::vector<ConfigKey>& config_keys();
+
+/// Reads `--key value`, `--key=value` and the file named by --config; flags win over the file.
+/// What is no flag is left in `rest`. Code::invalid names the unknown key or the bad value.
+Result<Config> read_config(const std::vector<std::string>& arguments, std::vector<std::string>& rest);
+
+}  // namespace tetrarch::app

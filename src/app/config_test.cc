@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/config.h"
+
+#include <filesystem>
+#include <fstream>
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace tetrarch::app {
+namespace {
+
+/// A file of the test's own, removed at its end.
+class ConfigFile {
+ public:
+  explicit ConfigFile(std::string_view text)
+      : path_(std::filesystem::temp_directory_path() / ("tetrarch-config-" + std::to_string(getpid()))) {
+    std::ofstream(path_) << text;
+  }
+
+  ~ConfigFile() { std::filesystem::remove(path_); }
+
+  std::string path() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+TEST(Config, FlagsWinOverTheFile) {
+  const ConfigFile file("pod-cidr: 10.1.0.0/16\nlog-level: debug\nmax-pods: 7\n");
+  std::vector<std::string> rest;
+
+  const auto config = read_config({"--config", file.path(), "--log-level=warn", "extra"}, rest);
+
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_EQ(config->pod_cidr, "10.1.0.0/16");
+  EXPECT_EQ(config->log_level, "warn");
+  EXPECT_EQ(config->max_pods, 7);
+  EXPECT_EQ(rest, std::vector<std::string>{"extra"});
+}
+
+struct BadRow {
+  std::string_view text;
+  std::string_view says;
+};
+
+TEST(Config, RefusesWhatItDoesNotKnowAndNamesIt) {
+  for (const BadRow& row : {BadRow{"pod-cdir: x\n", "unknown key 'pod-cdir'"},
+                            BadRow{"max-pods: many\n", "'many' is not a positive number"},
+                            BadRow{"max-pods: [1]\n", "must be a plain value"},
+                            BadRow{"- a\n", "must be a map"}}) {
+    const ConfigFile file(row.text);
+    std::vector<std::string> rest;
+
+    const auto config = read_config({"--config", file.path()}, rest);
+
+    ASSERT_FALSE(config.ok()) << row.text;
+    EXPECT_NE(config.error().message.find(row.says), std::string::npos) << config.error().message;
+  }
+}
+
+TEST(Config, SaysThatAFlagNeedsAValue) {
+  std::vector<std::string> rest;
+
+  EXPECT_EQ(read_config({"--pod-cidr"}, rest).error().message, "--pod-cidr needs a value");
+}
+
+}  // namespace
+}  // namespace tetrarch::app

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "control/scheduler_loop.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "object/tree.h"
+#include "object/writer.h"
+#include "schema/views/core.h"
+
+namespace tetrarch::control {
+namespace {
+
+constexpr std::string_view kRoom = "scheduler";
+/// How long at most between two looks at pods that wait.
+constexpr std::chrono::seconds kIdle{30};
+
+bool is_ours(const Stored& pod) {
+  const views::PodSpecView spec(pod.root()["spec"]);
+  return spec.scheduler_name().empty() || spec.scheduler_name() == "default-scheduler";
+}
+
+bool is_waiting(const Stored& pod) {
+  const views::PodView view(pod.root());
+  return view.spec().node_name().empty() && view.metadata().deletion_timestamp().empty() &&
+         view.spec().scheduling_gates().empty() && view.status().phase() != "Failed" &&
+         view.status().phase() != "Succeeded" && is_ours(pod);
+}
+
+/// Source: Kubernetes API reference, Binding v1.
+client::Change binding_of(const Stored& pod, const NodeName& node) {
+  std::string json;
+  object::Writer writer(json);
+  writer.begin_object().field("kind", "Binding").field("apiVersion", "v1");
+  writer.key("metadata").begin_object().field("name", pod.key.name).field("namespace", pod.key.ns);
+  writer.field("uid", pod.uid()).end_object();
+  writer.key("target").begin_object().field("kind", "Node").field("apiVersion", "v1").field("name", node.text);
+  writer.end_object().end_object();
+  client::Change change;
+  change.verb = client::Change::Verb::create;
+  change.key = pod.key;
+  change.document = Document::from_canonical(std::move(json));
+  change.write.subresource = "binding";
+  change.write.expected_uid = pod.uid();
+  change.write.field_manager = "tetrarch-scheduler";
+  return change;
+}
+
+/// The pod with its condition PodScheduled set to False.
+client::Change unschedulable(const Stored& pod, std::string_view message, TimePoint now) {
+  object::Tree tree = object::to_tree(pod.root());
+  auto& object = tree.as_object();
+  if (!object["status"].is_object()) {
+    object["status"] = object::TreeObject();
+  }
+  auto& conditions = object["status"].as_object()["conditions"];
+  object::TreeArray kept;
+  if (conditions.is_array()) {
+    for (const auto& condition : conditions.as_array()) {
+      if (condition.at("type") != "PodScheduled") {
+        kept.push_back(condition);
+      }
+    }
+  }
+  object::TreeObject condition;
+  condition["type"] = "PodScheduled";
+  condition["status"] = "False";
+  condition["lastProbeTime"] = nullptr;
+  condition["lastTransitionTime"] = format_time(now);
+  condition["reason"] = "Unschedulable";
+  condition["message"] = boost::json::string_view(message.data(), message.size());
+  kept.push_back(std::move(condition));
+  conditions = std::move(kept);
+  client::Change change;
+  change.verb = client::Change::Verb::update;
+  change.key = pod.key;
+  change.document = object::to_document(tree);
+  change.write.subresource = "status";
+  change.write.expected = pod.revision;
+  change.write.expected_uid = pod.uid();
+  return change;
+}
+
+}  // namespace
+
+SchedulerLoop::SchedulerLoop(Parts parts)
+    : parts_(parts),
+      placed_count_(parts.metrics.counter("scheduler_placements_total", "Pods bound to a node.")),
+      refused_count_(parts.metrics.counter("scheduler_refusals_total", "Attempts that found no node.")),
+      waiting_(parts.metrics.gauge("scheduler_waiting_pods", "Pods that fit nowhere at present.")) {
+  parts_.cache.listen([this](const reconcile::Observed& change) { observe(change); });
+  parts_.cache.on_progress([this] { work_.raise(); });
+}
+
+void SchedulerLoop::run(async::TaskGroup& group) { group.spawn(loop()); }
+
+void SchedulerLoop::observe(const reconcile::Observed& change) {
+  const Key& key = change.any().key;
+  if (key.resource == "pods") {
+    observe_pod(change);
+  } else if (key.resource == "nodes") {
+    if (change.after != nullptr) {
+      cluster_.upsert_node(*change.after);
+    } else {
+      cluster_.remove_node(key.name);
+    }
+  }
+}
+
+void SchedulerLoop::observe_pod(const reconcile::Observed& change) {
+  if (change.before != nullptr && (change.after == nullptr || change.after->uid() != change.before->uid())) {
+    cluster_.remove_pod(change.before->uid());
+    queue_.remove(change.before->uid());
+    refused_.erase(std::string(change.before->uid()));
+  }
+  if (change.after == nullptr) {
+    return;
+  }
+  if (is_waiting(*change.after)) {
+    queue_.upsert(*change.after);
+    return;
+  }
+  queue_.remove(change.after->uid());
+  cluster_.upsert_pod(*change.after);
+}
+
+Task<void> SchedulerLoop::loop() {
+  while (!parts_.cache.is_synced()) {
+    co_await work_.wait();
+  }
+  while (true) {
+    const auto next = queue_.wake(cluster_.room_version(), parts_.clock.now());
+    waiting_.set(static_cast<std::int64_t>(queue_.asleep()));
+    if (queue_.ready() > 0) {
+      co_await schedule_batch();
+      continue;
+    }
+    std::chrono::nanoseconds patience = kIdle;
+    if (next) {
+      patience = std::min<std::chrono::nanoseconds>(patience, *next - parts_.clock.now());
+    }
+    co_await work_.wait_for(std::max<std::chrono::nanoseconds>(patience, std::chrono::milliseconds(1)));
+  }
+}
+
+Task<void> SchedulerLoop::schedule_batch() {
+  std::vector<Placement> placements;
+  std::vector<client::Change> conditions;
+  for (std::size_t i = 0; i < kBatchMax; ++i) {
+    auto pod = queue_.pop();
+    if (!pod) {
+      break;
+    }
+    auto decision = cluster_.place(*pod);
+    if (decision.is_placed()) {
+      placements.push_back({std::move(*pod), std::move(decision.node)});
+    } else {
+      refuse(*pod, decision.explanation, conditions);
+    }
+  }
+  co_await commit(std::move(placements));
+  co_await report(std::move(conditions));
+}
+
+Task<void> SchedulerLoop::commit(std::vector<Placement> placements) {
+  if (placements.empty()) {
+    co_return;
+  }
+  std::vector<client::Change> bindings;
+  bindings.reserve(placements.size());
+  for (const Placement& placement : placements) {
+    bindings.push_back(binding_of(placement.pod, placement.node));
+  }
+  const auto answers = co_await parts_.client.apply(std::move(bindings));
+  for (std::size_t i = 0; i < placements.size(); ++i) {
+    settle(placements[i], answers[i]);
+  }
+}
+
+void SchedulerLoop::settle(const Placement& placement, const Result<Stored>& answer) {
+  const Stored& pod = placement.pod;
+  if (answer.ok()) {
+    placed_count_.add();
+    refused_.erase(std::string(pod.uid()));
+    parts_.events.record(reconcile::note_about(
+        pod, reconcile::Note::Type::normal, "Scheduled",
+        fmt::format("Successfully assigned {}/{} to {}", pod.key.ns, pod.key.name, placement.node.text)));
+    return;
+  }
+  // Bound by someone else, or gone: the watch tells. Anything else is tried again.
+  cluster_.forget(pod.uid());
+  const Code code = answer.error().code;
+  if (code != Code::not_found && code != Code::conflict && code != Code::precondition) {
+    log::warning(kRoom, "binding {}/{} to {}: {}", pod.key.ns, pod.key.name, placement.node.text,
+                 answer.error().message);
+    queue_.retry_later(pod, parts_.clock.now());
+  }
+}
+
+void SchedulerLoop::refuse(const Stored& pod,
+                           const schedule::Explanation& why,
+                           std::vector<client::Change>& conditions) {
+  refused_count_.add();
+  queue_.put_aside(pod, cluster_.room_version(), parts_.clock.now());
+  auto message = why.text();
+  auto& told = refused_[std::string(pod.uid())];
+  if (told == message) {
+    return;
+  }
+  parts_.events.record(
+      reconcile::note_about(pod, reconcile::Note::Type::warning, "FailedScheduling", message));
+  conditions.push_back(unschedulable(pod, message, parts_.clock.now()));
+  told = std::move(message);
+}
+
+Task<void> SchedulerLoop::report(std::vector<client::Change> conditions) {
+  if (conditions.empty()) {
+    co_return;
+  }
+  std::vector<std::string> uids;
+  for (const auto& change : conditions) {
+    uids.push_back(change.write.expected_uid);
+  }
+  const auto answers = co_await parts_.client.apply(std::move(conditions));
+  for (std::size_t i = 0; i < answers.size(); ++i) {
+    if (!answers[i].ok()) {
+      refused_.erase(uids[i]);  // told again at the next attempt
+    }
+  }
+}
+
+}  // namespace tetrarch::control

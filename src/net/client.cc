@@ -1,0 +1,325 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/client.h"
+
+#include <cstring>
+
+#include <boost/asio/this_coro.hpp>
+#include <boost/beast/http/error.hpp>
+
+#include "net/dial.h"
+#include "net/response_parser.h"
+#include "net/transport_stream.h"
+
+namespace tetrarch::net {
+namespace {
+
+namespace http = boost::beast::http;
+
+constexpr std::size_t kBufferMin = 4 * 1024;
+constexpr std::size_t kReadMax = 64 * 1024;
+
+/// Source: RFC 9110 section 9.2.2: sending these twice does no harm.
+bool is_repeatable(std::string_view method) {
+  return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" || method == "OPTIONS";
+}
+
+}  // namespace
+
+/// One connection and the response that is read from it at present.
+class Client::Session {
+ public:
+  explicit Session(std::unique_ptr<Transport> its_transport) : transport(std::move(its_transport)) {}
+
+  Task<Status> send(std::string head, std::string_view body) {
+    CO_TRY_STATUS(transport->append(head));
+    CO_TRY_STATUS(transport->append(body));
+    co_return co_await transport->flush();
+  }
+
+  void begin_response(bool has_no_body, std::uint64_t bytes_max) {
+    parser = std::make_unique<ResponseParser>(has_no_body, bytes_max);
+    has_response_begun = begin < end;
+  }
+
+  /// Until the head is there (then perhaps also some or all of the body); interim answers are passed over.
+  Task<Status> read_head(bool has_no_body, std::uint64_t bytes_max) {
+    begin_response(has_no_body, bytes_max);
+    while (true) {
+      CO_TRY_STATUS(parse());
+      if (parser->is_header_done()) {
+        const int status = parser->response().status;
+        if (status >= 200 || status == 101) {
+          co_return ok();
+        }
+        begin_response(has_no_body, bytes_max);
+        continue;
+      }
+      CO_TRY_STATUS(co_await fill());
+    }
+  }
+
+  /// More of the body into parser->response().body.
+  Task<Status> read_more() {
+    CO_TRY_STATUS(parse());
+    if (!parser->is_done()) {
+      CO_TRY_STATUS(co_await fill());
+      CO_TRY_STATUS(parse());
+    }
+    co_return ok();
+  }
+
+  bool may_be_kept() const { return parser->is_done() && parser->keep_alive() && begin == end; }
+
+  std::unique_ptr<Transport> transport;
+  std::unique_ptr<ResponseParser> parser;
+  std::vector<char> buffer;  // received, not parsed: [begin, end)
+  std::size_t begin = 0;
+  std::size_t end = 0;
+  bool was_kept = false;
+  bool has_response_begun = false;
+
+ private:
+  Status parse() {
+    while (begin < end && !parser->is_done()) {
+      ParseError error;
+      begin += parser->put(asio::const_buffer(buffer.data() + begin, end - begin), error);
+      if (error == http::error::need_more) {
+        break;
+      }
+      if (error) {
+        const auto code = error == http::error::body_limit ? Code::too_large : Code::unavailable;
+        return Error{code, "the server's answer cannot be read: " + error.message()};
+      }
+    }
+    return ok();
+  }
+
+  Task<Status> fill() {
+    if (begin == end) {
+      begin = 0;
+      end = 0;
+      if (buffer.empty()) {
+        buffer.resize(kBufferMin);
+      }
+    } else if (end == buffer.size()) {
+      std::memmove(buffer.data(), buffer.data() + begin, end - begin);
+      end -= begin;
+      begin = 0;
+      if (end > buffer.size() / 2) {
+        buffer.resize(buffer.size() * 2);
+      }
+    }
+    CO_TRY(const auto got, co_await transport->read(buffer.data() + end, buffer.size() - end));
+    if (got == 0) {
+      co_return ended();
+    }
+    has_response_begun = true;
+    const bool is_full = got == buffer.size();
+    end += got;
+    if (is_full && buffer.size() < kReadMax) {
+      buffer.resize(buffer.size() * 2);
+    }
+    co_return ok();
+  }
+
+  Status ended() {
+    if (parser->is_header_done() && parser->need_eof()) {
+      ParseError error;
+      parser->put_eof(error);
+      if (!error) {
+        return ok();
+      }
+    }
+    return Error{Code::unavailable, "the server closed the connection before its answer was whole"};
+  }
+};
+
+struct Client::Kept {
+  std::unique_ptr<Session> session;
+  SteadyPoint since;
+};
+
+class Client::SessionStream final : public ResponseStream {
+ public:
+  SessionStream(std::unique_ptr<Session> session, std::chrono::nanoseconds silence_limit)
+      : session_(std::move(session)), silence_limit_(silence_limit) {}
+
+  int status() const override { return session_->parser->response().status; }
+  const Headers& headers() const override { return session_->parser->response().headers; }
+
+  Task<Result<std::string>> read() override {
+    auto& body = session_->parser->response().body;
+    session_->transport->arm(silence_limit_);
+    while (body.empty() && !session_->parser->is_done()) {
+      CO_TRY_STATUS(co_await session_->read_more());
+    }
+    session_->transport->disarm();
+    co_return std::exchange(body, {});
+  }
+
+  Task<Result<std::string>> read_all(std::size_t bytes_max) override {
+    std::string out;
+    while (true) {
+      CO_TRY(const auto piece, co_await read());
+      if (piece.empty()) {
+        co_return out;
+      }
+      if (out.size() + piece.size() > bytes_max) {
+        co_return Error{Code::too_large, "the server's answer is too large"};
+      }
+      out += piece;
+    }
+  }
+
+ private:
+  std::unique_ptr<Session> session_;
+  const std::chrono::nanoseconds silence_limit_;
+};
+
+Result<std::unique_ptr<Client>> Client::make(ClientOptions options, std::shared_ptr<TlsContext> tls,
+                                             const Clock& clock) {
+  TRY(auto url, parse_url(options.url));
+  if (url.scheme == Url::Scheme::https && !tls) {
+    return Error{Code::invalid, "https needs TLS settings"};
+  }
+  return std::unique_ptr<Client>(  // NOLINT: private constructor
+      new Client(std::move(options), std::move(url), std::move(tls), clock));
+}
+
+Client::Client(ClientOptions options, Url url, std::shared_ptr<TlsContext> tls, const Clock& clock)
+    : options_(std::move(options)), url_(std::move(url)), tls_(std::move(tls)), clock_(clock) {}
+
+Client::~Client() = default;
+
+std::string Client::compose_head(const ClientRequest& request) const {
+  std::string head;
+  head.reserve(512);
+  head += request.method;
+  head += ' ';
+  head += url_.base_path;
+  head += request.target;
+  head += " HTTP/1.1\r\nHost: ";
+  head += url_.authority();
+  head += "\r\n";
+  if (!options_.bearer_token.empty()) {
+    head += "Authorization: Bearer " + options_.bearer_token + "\r\n";
+  }
+  for (const auto& header : request.headers.list()) {
+    head += header.name + ": " + header.value + "\r\n";
+  }
+  if (!request.body.empty() || request.method == "POST" || request.method == "PUT" || request.method == "PATCH") {
+    head += "Content-Length: " + std::to_string(request.body.size()) + "\r\n";
+  }
+  head += "\r\n";
+  return head;
+}
+
+Task<Result<std::unique_ptr<Client::Session>>> Client::connect() {
+  CO_TRY(auto transport, co_await dial(url_, options_.connect_limit, clock_));
+  if (url_.scheme == Url::Scheme::https) {
+    transport->use_tls(
+        std::make_unique<TlsEngine>(*tls_, options_.tls_name.empty() ? url_.host : options_.tls_name));
+    transport->arm(options_.connect_limit);
+    CO_TRY_STATUS(co_await transport->handshake());
+  }
+  co_return std::make_unique<Session>(std::move(transport));
+}
+
+std::unique_ptr<Client::Session> Client::take_kept(asio::any_io_executor strand) {
+  const auto oldest = clock_.steady() - options_.idle_limit;
+  std::vector<Kept> dropped;  // closed without the lock
+  const std::lock_guard lock(mutex_);
+  while (!kept_.empty()) {
+    Kept last = std::move(kept_.back());
+    kept_.pop_back();
+    if (last.since >= oldest && last.session->transport->is_idle_and_open()) {
+      last.session->transport->unpark(std::move(strand));
+      last.session->was_kept = true;
+      return std::move(last.session);
+    }
+    dropped.push_back(std::move(last));
+  }
+  return nullptr;
+}
+
+void Client::keep(std::unique_ptr<Session> session) {
+  if (!session->may_be_kept()) {
+    return;
+  }
+  session->transport->park();
+  session->parser.reset();
+  Kept kept{std::move(session), clock_.steady()};
+  const std::lock_guard lock(mutex_);
+  if (kept_.size() < options_.idle_connections_max) {
+    kept_.push_back(std::move(kept));
+  }
+}
+
+Task<Result<std::unique_ptr<Client::Session>>> Client::open(const ClientRequest& request) {
+  const bool is_head = request.method == "HEAD";
+  auto session = take_kept(co_await asio::this_coro::executor);
+  while (true) {
+    if (!session) {
+      CO_TRY(session, co_await connect());
+    }
+    session->transport->arm(options_.request_limit);
+    session->has_response_begun = false;
+    auto answered = co_await session->send(compose_head(request), request.body);
+    if (answered.ok() || !session->was_kept) {
+      // A server that refuses a large body answers and closes before it has read all of it: look for the answer.
+      auto read = co_await session->read_head(is_head, options_.response_bytes_max);
+      if (read.ok() || answered.ok()) {
+        answered = std::move(read);
+      }
+    }
+    if (answered.ok()) {
+      co_return session;
+    }
+    // The server may have closed a kept connection just when we used it.
+    const bool tries_again = session->was_kept && !session->has_response_begun && is_repeatable(request.method) &&
+                             answered.error().code == Code::unavailable;
+    if (!tries_again) {
+      co_return std::move(answered).error();
+    }
+    session = nullptr;
+  }
+}
+
+Task<Result<Response>> Client::request(ClientRequest request) {
+  CO_TRY(auto session, co_await open(request));
+  while (!session->parser->is_done()) {
+    CO_TRY_STATUS(co_await session->read_more());
+  }
+  Response response = std::move(session->parser->response());
+  keep(std::move(session));
+  co_return response;
+}
+
+Task<Result<std::unique_ptr<ResponseStream>>> Client::stream(ClientRequest request) {
+  CO_TRY(auto session, co_await open(request));
+  session->parser->body_limit(boost::none);  // only what is not taken yet is held
+  session->transport->disarm();
+  co_return std::make_unique<SessionStream>(std::move(session), options_.silence_limit);
+}
+
+Task<Result<std::unique_ptr<Stream>>> Client::upgrade(ClientRequest request, std::string protocol) {
+  request.headers.add("Connection", "Upgrade");
+  request.headers.add("Upgrade", std::move(protocol));
+  CO_TRY(auto session, co_await open(request));
+  auto& response = session->parser->response();
+  if (response.status != 101) {
+    while (!session->parser->is_done() && response.body.size() < kReadMax) {
+      CO_TRY_STATUS(co_await session->read_more());
+    }
+    const auto code = response.status == 401   ? Code::unauthenticated
+                      : response.status == 403 ? Code::forbidden
+                      : response.status == 404 ? Code::not_found
+                                               : Code::unavailable;
+    co_return Error{code, "the server refused to upgrade: " + std::to_string(response.status) + " " + response.body};
+  }
+  session->transport->disarm();
+  std::string early(session->buffer.data() + session->begin, session->end - session->begin);
+  co_return make_transport_stream(std::move(session->transport), std::move(early));
+}
+
+}  // namespace tetrarch::net

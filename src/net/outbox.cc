@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "net/outbox.h"
+
+namespace tetrarch::net {
+
+Task<Status> Outbox::push(std::string head, std::string_view payload) {
+  while (true) {
+    auto room = std::make_shared<async::Event>();  // shared with the list of those who wait
+    {
+      const std::lock_guard lock(mutex_);
+      if (is_closed_ || is_finished_) {
+        co_return Error{Code::cancelled, "the connection has ended"};
+      }
+      if (pending_.size() < capacity_) {
+        pending_ += head;
+        pending_ += payload;
+        has_work_.raise();
+        co_return ok();
+      }
+      waiting_.push_back(room);
+    }
+    co_await room->wait();
+  }
+}
+
+bool Outbox::push_now(std::string_view frame) {
+  const std::lock_guard lock(mutex_);
+  if (is_closed_ || is_finished_ || pending_.size() > 4 * capacity_) {
+    return false;
+  }
+  pending_ += frame;
+  has_work_.raise();
+  return true;
+}
+
+void Outbox::wake_all() {
+  for (const auto& event : waiting_) {
+    event->raise();
+  }
+  waiting_.clear();
+}
+
+void Outbox::finish() {
+  const std::lock_guard lock(mutex_);
+  is_finished_ = true;
+  wake_all();
+  has_work_.raise();
+}
+
+void Outbox::close() {
+  const std::lock_guard lock(mutex_);
+  is_closed_ = true;
+  pending_.clear();
+  wake_all();
+  has_work_.raise();
+}
+
+Task<Status> Outbox::drain(Stream& to) {
+  std::string sending;
+  while (true) {
+    sending.clear();
+    bool is_last = false;
+    {
+      const std::lock_guard lock(mutex_);
+      if (is_closed_) {
+        co_return Error{Code::cancelled, "the connection has ended"};
+      }
+      std::swap(sending, pending_);
+      is_last = sending.empty() && is_finished_;
+      wake_all();
+    }
+    if (is_last) {
+      co_return ok();
+    }
+    if (sending.empty()) {
+      co_await has_work_.wait();
+      continue;
+    }
+    auto written = co_await to.write(sending);
+    if (!written.ok()) {
+      close();
+      co_return written;
+    }
+  }
+}
+
+}  // namespace tetrarch::net

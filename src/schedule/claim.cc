@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "schedule/claim.h"
+
+#include <algorithm>
+#include <map>
+
+#include "object/quantity.h"
+#include "schema/views/core.h"
+
+namespace tetrarch::schedule {
+namespace {
+
+// Source: kube-scheduler, NodeResourcesFit scoring: requests assumed for containers that state none.
+constexpr std::int64_t kAssumedCpu = 100;
+constexpr std::int64_t kAssumedMemory = 200LL * 1024 * 1024;
+
+/// Amounts by dimension while they are summed; ranked amounts beside them.
+struct Sum {
+  std::map<Dimension, std::int64_t> amounts;
+  std::int64_t ranked_cpu = 0;
+  std::int64_t ranked_memory = 0;
+
+  void add(const Sum& other) {
+    for (const auto& [dimension, value] : other.amounts) {
+      amounts[dimension] += value;
+    }
+    ranked_cpu += other.ranked_cpu;
+    ranked_memory += other.ranked_memory;
+  }
+
+  void raise_to(const Sum& other) {
+    for (const auto& [dimension, value] : other.amounts) {
+      amounts[dimension] = std::max(amounts[dimension], value);
+    }
+    ranked_cpu = std::max(ranked_cpu, other.ranked_cpu);
+    ranked_memory = std::max(ranked_memory, other.ranked_memory);
+  }
+};
+
+template <class Quantities>
+Sum sum_of(const Quantities& quantities, Dimensions& dimensions) {
+  Sum sum;
+  for (const auto& [name, quantity] : quantities) {
+    const auto dimension = dimensions.id(name);
+    sum.amounts[dimension] += amount_of(dimension, quantity);
+  }
+  return sum;
+}
+
+Sum sum_of_container(const views::ContainerView& container, Dimensions& dimensions) {
+  Sum sum = sum_of(container.resources().requests(), dimensions);
+  sum.ranked_cpu = sum.amounts.contains(kCpu) ? sum.amounts[kCpu] : kAssumedCpu;
+  sum.ranked_memory = sum.amounts.contains(kMemory) ? sum.amounts[kMemory] : kAssumedMemory;
+  return sum;
+}
+
+/// Source: Kubernetes enhancement 753 (sidecar containers), "Resources calculation for scheduling": what runs at
+/// once is either all containers with all sidecars, or one init container with the sidecars started before it.
+Sum sum_of_pod(const views::PodSpecView& spec, Dimensions& dimensions) {
+  Sum running;
+  for (const auto container : spec.containers()) {
+    running.add(sum_of_container(container, dimensions));
+  }
+  Sum sidecars;
+  Sum starting;
+  for (const auto container : spec.init_containers()) {
+    Sum own = sum_of_container(container, dimensions);
+    if (container.restart_policy() == "Always") {
+      sidecars.add(own);
+      own = sidecars;
+    } else {
+      own.add(sidecars);
+    }
+    starting.raise_to(own);
+  }
+  running.add(sidecars);
+  running.raise_to(starting);
+  Sum overhead = sum_of(spec.overhead(), dimensions);
+  overhead.ranked_cpu = overhead.amounts[kCpu];
+  overhead.ranked_memory = overhead.amounts[kMemory];
+  running.add(overhead);
+  return running;
+}
+
+void add_ports(const views::PodSpecView& spec, Claim& claim) {
+  const auto add = [&](const views::ContainerView& container) {
+    for (const auto port : container.ports()) {
+      const auto number = port.host_port() != 0 ? port.host_port() : spec.host_network() ? port.container_port() : 0;
+      if (number != 0) {
+        const auto address = port.host_ip() == "0.0.0.0" ? "" : port.host_ip();
+        const auto protocol = port.protocol().empty() ? "TCP" : port.protocol();
+        claim.ports.push_back({std::string(protocol), std::string(address), number});
+      }
+    }
+  };
+  for (const auto container : spec.containers()) {
+    add(container);
+  }
+  for (const auto container : spec.init_containers()) {
+    if (container.restart_policy() == "Always") {
+      add(container);
+    }
+  }
+}
+
+}  // namespace
+
+Dimensions::Dimensions() {
+  for (const std::string_view name : {"cpu", "memory", "ephemeral-storage", "pods"}) {
+    names_.intern(name);
+  }
+}
+
+std::int64_t amount_of(Dimension dimension, std::string_view quantity) {
+  const auto parsed = object::Quantity::parse(quantity);
+  if (!parsed.ok()) {
+    return 0;
+  }
+  return dimension == kCpu ? parsed->milli_value() : parsed->value();
+}
+
+Claim claim_of_pod(object::View pod, Dimensions& dimensions) {
+  const views::PodSpecView spec(pod["spec"]);
+  Sum sum = sum_of_pod(spec, dimensions);
+  sum.amounts[kPods] = 1;
+  Claim claim;
+  for (const auto& [dimension, value] : sum.amounts) {
+    if (value > 0) {
+      claim.amounts.push_back({dimension, value});
+    }
+  }
+  claim.ranked_cpu = sum.ranked_cpu;
+  claim.ranked_memory = sum.ranked_memory;
+  add_ports(spec, claim);
+  return claim;
+}
+
+}  // namespace tetrarch::schedule

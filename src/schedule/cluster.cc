@@ -1,0 +1,213 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "schedule/cluster.h"
+
+#include "schema/views/core.h"
+
+namespace tetrarch::schedule {
+namespace {
+
+bool is_finished(const views::PodView& pod) {
+  return pod.status().phase() == "Succeeded" || pod.status().phase() == "Failed";
+}
+
+void append_container(std::string& out, const views::ContainerView& container) {
+  out += container.resources().requests().view().raw();
+  out += container.ports().view().raw();
+  out += container.restart_policy();
+  out += ';';
+}
+
+}  // namespace
+
+Cluster::Cluster() : nodes_(dimensions_, texts_), counts_(nodes_, pods_) {}
+
+void Cluster::log_change(Place place) {
+  // Older entries than twice the nodes are of no use: a class that far behind is built anew.
+  if (log_.places.size() > 2 * nodes_.places() + 1024) {
+    const std::size_t half = log_.places.size() / 2;
+    log_.places.erase(log_.places.begin(), log_.places.begin() + static_cast<std::ptrdiff_t>(half));
+    log_.first += half;
+  }
+  log_.places.push_back(place);
+}
+
+void Cluster::upsert_node(const Stored& node) {
+  const bool was_known = nodes_.find(node.key.name) != kNowhere;
+  // Domains may change with the labels: take the node's pods out of the counts while they do.
+  std::vector<PlacedPod*> here;
+  if (was_known) {
+    for (auto& [uid, pod] : pods_) {
+      if (pod.place == nodes_.find(node.key.name)) {
+        here.push_back(&pod);
+      }
+    }
+  }
+  bool is_changed = false;
+  for (PlacedPod* pod : here) {
+    counts_.remove(*pod);
+  }
+  const Place place = nodes_.upsert(node.root(), is_changed);
+  for (PlacedPod* pod : here) {
+    counts_.add(*pod);
+  }
+  if (!was_known) {
+    // Pods that were told of before their node.
+    for (auto& [uid, pod] : pods_) {
+      if (pod.place == kNowhere && pod.object.root()["spec"]["nodeName"].string() == node.key.name) {
+        pod.place = place;
+        nodes_.claim(place, pod.claim);
+        counts_.add(pod);
+      }
+    }
+  }
+  if (is_changed) {
+    ++room_version_;
+    log_change(place);
+  }
+}
+
+void Cluster::remove_node(std::string_view name) {
+  const Place place = nodes_.find(name);
+  if (place == kNowhere) {
+    return;
+  }
+  for (auto& [uid, pod] : pods_) {
+    if (pod.place == place) {
+      counts_.remove(pod);
+      pod.place = kNowhere;
+    }
+  }
+  nodes_.remove(name);
+  log_change(place);
+  ++room_version_;
+}
+
+void Cluster::put(const Stored& pod, Place place, Claim claim) {
+  PlacedPod placed{pod, place, std::move(claim), anti_affinity_of(pod.root(), texts_)};
+  if (place != kNowhere) {
+    nodes_.claim(place, placed.claim);
+    counts_.add(placed);
+    log_change(place);
+  }
+  pods_.insert_or_assign(std::string(pod.uid()), std::move(placed));
+}
+
+void Cluster::upsert_pod(const Stored& pod) {
+  const views::PodView view(pod.root());
+  if (is_finished(view)) {
+    remove_pod(pod.uid());
+    return;
+  }
+  const auto node_name = view.spec().node_name();
+  if (node_name.empty()) {
+    return;
+  }
+  const Place place = nodes_.find(node_name);
+  const auto known = pods_.find(std::string(pod.uid()));
+  if (known == pods_.end()) {
+    put(pod, place, claim_of_pod(pod.root(), dimensions_));
+    return;
+  }
+  // The claim decides, not the spec: confirming our own placement adds spec.nodeName and makes no room.
+  PlacedPod& placed = known->second;
+  auto claim = claim_of_pod(pod.root(), dimensions_);
+  const bool is_same = placed.place == place && placed.claim == claim &&
+                       placed.labels().same_as(view.metadata().labels().view());
+  if (is_same) {
+    placed.object = pod;
+    return;
+  }
+  remove_pod(pod.uid());
+  put(pod, place, std::move(claim));
+}
+
+void Cluster::remove_pod(std::string_view uid) {
+  const auto known = pods_.find(std::string(uid));
+  if (known == pods_.end()) {
+    return;
+  }
+  const PlacedPod& pod = known->second;
+  if (pod.place != kNowhere) {
+    counts_.remove(pod);
+    nodes_.release(pod.place, pod.claim);
+    log_change(pod.place);
+  }
+  pods_.erase(known);
+  ++room_version_;
+}
+
+/// Everything of the pod that a decision depends on.
+std::string Cluster::signature(const Stored& pod) const {
+  const views::PodView view(pod.root());
+  const auto spec = view.spec();
+  std::string out = pod.key.ns + "\n";
+  for (const auto container : spec.containers()) {
+    append_container(out, container);
+  }
+  out += '|';
+  for (const auto container : spec.init_containers()) {
+    append_container(out, container);
+  }
+  for (const object::View part : {spec.overhead().view(),
+                                  spec.node_selector().view(),
+                                  spec.affinity().view(),
+                                  spec.tolerations().view(),
+                                  spec.topology_spread_constraints().view()}) {
+    out += '|';
+    out += part.raw();
+  }
+  out += spec.host_network() ? "|host|" : "||";
+  out += spec.node_name();
+  // Labels matter only where pods are compared with pods.
+  if (counts_.has_anti_affinity() || spec.has_topology_spread_constraints() || spec.has_affinity()) {
+    out += view.metadata().labels().view().raw();
+  }
+  return out;
+}
+
+PodClass& Cluster::class_of(const Stored& pod) {
+  auto text = signature(pod);
+  auto found = classes_.find(text);
+  if (found != classes_.end() && found->second.value->anti_affinity_version() != counts_.version()) {
+    ages_.erase(found->second.age);
+    classes_.erase(found);
+    found = classes_.end();
+  }
+  if (found != classes_.end()) {
+    ages_.splice(ages_.end(), ages_, found->second.age);
+    return *found->second.value;
+  }
+  if (classes_.size() >= kClassesMax) {
+    classes_.erase(ages_.front());
+    ages_.pop_front();
+  }
+  ages_.push_back(text);
+  auto made = std::make_unique<PodClass>(pod, claim_of_pod(pod.root(), dimensions_), nodes_, counts_, texts_);
+  const auto at = classes_.emplace(std::move(text), Living{std::move(made), std::prev(ages_.end())}).first;
+  return *at->second.value;
+}
+
+Decision Cluster::place(const Stored& pod) {
+  PodClass& like = class_of(pod);
+  const Place place = like.choose(log_);
+  if (place == kNowhere) {
+    return {{}, like.explain()};
+  }
+  put(pod, place, like.claim());
+  return {NodeName(nodes_.name(place)), {}};
+}
+
+void Cluster::forget(std::string_view uid) {
+  const auto known = pods_.find(std::string(uid));
+  const bool is_bound = known != pods_.end() && known->second.object.root()["spec"]["nodeName"];
+  if (!is_bound) {
+    remove_pod(uid);
+  }
+}
+
+std::int64_t Cluster::free(std::string_view node, std::string_view resource) {
+  const Place place = nodes_.find(node);
+  return place == kNowhere ? 0 : nodes_.free(place, dimensions_.id(resource));
+}
+
+}  // namespace tetrarch::schedule

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "schedule/pair_rules.h"
+
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "schema/views/core.h"
+
+namespace tetrarch::schedule {
+namespace {
+
+// Ours: one pod of skew weighs as much as ten percent of free room; a full affinity weight as much as all of it.
+constexpr std::int64_t kPointsPerSkew = 2000;
+constexpr std::int64_t kPointsPerWeight = 200;
+constexpr std::int64_t kSkewMax = 50;
+
+object::View labels_of(const Stored& pod) { return pod.root()["metadata"]["labels"]; }
+
+}  // namespace
+
+PairRules::PairRules(const Stored& pod, PodCounts& counts, Interner& texts) {
+  add_spread(pod, counts, texts);
+  add_affinity(pod, counts, texts);
+  for (auto& counter : counts.against(pod.key.ns, labels_of(pod))) {
+    const auto key = key_place(counter->question().topology_key);
+    rules_.push_back({.sort = Sort::others_anti_affinity, .key = key, .counter = std::move(counter)});
+  }
+}
+
+std::size_t PairRules::key_place(std::uint32_t key) {
+  const auto found = std::find(keys_.begin(), keys_.end(), key);
+  if (found != keys_.end()) {
+    return static_cast<std::size_t>(found - keys_.begin());
+  }
+  keys_.push_back(key);
+  return keys_.size() - 1;
+}
+
+void PairRules::add_spread(const Stored& pod, PodCounts& counts, Interner& texts) {
+  for (const auto constraint : views::PodView(pod.root()).spec().topology_spread_constraints()) {
+    const auto selector = object::LabelSelector::from_object(constraint.label_selector().view());
+    PodQuestion question{.topology_key = texts.intern(constraint.topology_key()),
+                         .namespaces = {pod.key.ns},
+                         .selector = selector.ok() ? *selector : object::LabelSelector::nothing()};
+    const bool is_soft = constraint.when_unsatisfiable() == "ScheduleAnyway";
+    rules_.push_back({.sort = is_soft ? Sort::soft_spread : Sort::spread,
+                      .key = key_place(question.topology_key),
+                      .counter = counts.counter(question),
+                      .max_skew = constraint.max_skew(),
+                      .domains_min = std::max<std::int64_t>(1, constraint.min_domains()),
+                      .counts_itself = question.means(pod.key.ns, labels_of(pod))});
+  }
+}
+
+void PairRules::add_term(const Stored& pod,
+                         object::View term,
+                         Sort sort,
+                         std::int64_t weight,
+                         PodCounts& counts,
+                         Interner& texts) {
+  const auto question = question_of_term(term, pod.key.ns, texts);
+  rules_.push_back({.sort = sort,
+                    .key = key_place(question.topology_key),
+                    .counter = counts.counter(question),
+                    .weight = weight,
+                    .counts_itself = question.means(pod.key.ns, labels_of(pod))});
+}
+
+void PairRules::add_affinity(const Stored& pod, PodCounts& counts, Interner& texts) {
+  const auto affinity = views::PodView(pod.root()).spec().affinity();
+  const auto together = affinity.pod_affinity();
+  const auto apart = affinity.pod_anti_affinity();
+  for (const auto term : together.required_during_scheduling_ignored_during_execution()) {
+    add_term(pod, term.view(), Sort::affinity, 0, counts, texts);
+  }
+  for (const auto term : apart.required_during_scheduling_ignored_during_execution()) {
+    add_term(pod, term.view(), Sort::anti_affinity, 0, counts, texts);
+  }
+  for (const auto soft : together.preferred_during_scheduling_ignored_during_execution()) {
+    add_term(pod, soft.pod_affinity_term().view(), Sort::soft_affinity, soft.weight(), counts, texts);
+  }
+  for (const auto soft : apart.preferred_during_scheduling_ignored_during_execution()) {
+    add_term(pod, soft.pod_affinity_term().view(), Sort::soft_affinity, -soft.weight(), counts, texts);
+  }
+}
+
+void PairRules::prepare(const std::vector<const Domains*>& eligible) {
+  for (Rule& rule : rules_) {
+    if (rule.sort != Sort::spread && rule.sort != Sort::soft_spread) {
+      continue;
+    }
+    std::int64_t smallest = std::numeric_limits<std::int64_t>::max();
+    std::set<std::uint32_t> domains;
+    for (const Domains* cell : eligible) {
+      const auto domain = (*cell)[rule.key];
+      if (domain != Interner::kNone) {
+        smallest = std::min(smallest, rule.counter->count(domain));
+        if (rule.domains_min > 1) {
+          domains.insert(domain);
+        }
+      }
+    }
+    const bool has_too_few = rule.domains_min > 1 && static_cast<std::int64_t>(domains.size()) < rule.domains_min;
+    rule.smallest = has_too_few || smallest == std::numeric_limits<std::int64_t>::max() ? 0 : smallest;
+  }
+}
+
+Refusal PairRules::refusal(const Rule& rule, std::uint32_t domain) const {
+  const bool has_domain = domain != Interner::kNone;
+  const std::int64_t count = has_domain ? rule.counter->count(domain) : 0;
+  switch (rule.sort) {
+    case Sort::spread:
+      return has_domain && count + (rule.counts_itself ? 1 : 0) - rule.smallest <= rule.max_skew ? Refusal::none
+                                                                                                 : Refusal::spread;
+    case Sort::affinity: {
+      // The first pod of a group that wants to be together with itself may start anywhere.
+      const bool is_first = rule.counts_itself && rule.counter->total() == 0;
+      return has_domain && (count > 0 || is_first) ? Refusal::none : Refusal::pod_affinity;
+    }
+    case Sort::anti_affinity: return count == 0 ? Refusal::none : Refusal::pod_anti_affinity;
+    case Sort::others_anti_affinity: return count == 0 ? Refusal::none : Refusal::others_anti_affinity;
+    case Sort::soft_spread:
+    case Sort::soft_affinity: return Refusal::none;
+  }
+  return Refusal::none;
+}
+
+Refusal PairRules::refusal(const Domains& domains) const {
+  for (const Rule& rule : rules_) {
+    if (const Refusal refused = refusal(rule, domains[rule.key]); refused != Refusal::none) {
+      return refused;
+    }
+  }
+  return Refusal::none;
+}
+
+std::int32_t PairRules::preference(const Domains& domains) const {
+  std::int64_t points = 0;
+  for (const Rule& rule : rules_) {
+    const auto domain = domains[rule.key];
+    const std::int64_t count = domain == Interner::kNone ? 0 : rule.counter->count(domain);
+    if (rule.sort == Sort::soft_spread) {
+      const auto skew = domain == Interner::kNone ? kSkewMax : std::min(kSkewMax, count - rule.smallest);
+      points -= skew * kPointsPerSkew;
+    } else if (rule.sort == Sort::soft_affinity && count > 0) {
+      points += rule.weight * kPointsPerWeight;
+    }
+  }
+  return static_cast<std::int32_t>(std::clamp<std::int64_t>(points, -500'000'000, 500'000'000));
+}
+
+}  // namespace tetrarch::schedule

@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "schedule/pod_class.h"
+
+#include <algorithm>
+#include <map>
+
+namespace tetrarch::schedule {
+namespace {
+
+/// Ranks are 0 to 20,000; preferences may push them below zero, where a tournament knows only "infeasible".
+constexpr std::int32_t kScoreBase = 1'000'000;
+
+}  // namespace
+
+PodClass::PodClass(const Stored& pod, Claim claim, const Nodes& nodes, PodCounts& counts, Interner& texts)
+    : nodes_(nodes),
+      claim_(std::move(claim)),
+      rules_(pod.root(), texts),
+      pairs_(pod, counts, texts),
+      anti_affinity_version_(counts.version()) {}
+
+PairRules::Domains PodClass::domains_of(Place place) const {
+  PairRules::Domains domains;
+  for (const auto key : pairs_.topology_keys()) {
+    domains.push_back(nodes_.label(place, key));
+  }
+  return domains;
+}
+
+Score PodClass::score(Place place, const Seat& seat) const {
+  if (!seat.is_eligible || !nodes_.fits(place, claim_) || !nodes_.ports_are_free(place, claim_)) {
+    return kInfeasible;
+  }
+  return kScoreBase + nodes_.rank(place, claim_) + seat.preference;
+}
+
+void PodClass::build() {
+  cells_.clear();
+  seats_.assign(nodes_.places(), Seat{});
+  std::map<PairRules::Domains, std::uint32_t> known;
+  for (Place place = 0; place < nodes_.places(); ++place) {
+    if (!nodes_.is_used(place)) {
+      continue;
+    }
+    const auto [at, is_new] = known.emplace(domains_of(place), static_cast<std::uint32_t>(cells_.size()));
+    if (is_new) {
+      cells_.push_back({at->first, {}, {}, 0});
+    }
+    Cell& cell = cells_[at->second];
+    Seat& seat = seats_[place];
+    seat.cell = at->second;
+    seat.position = static_cast<std::uint32_t>(cell.places.size());
+    seat.is_eligible = rules_.refusal(nodes_, place) == Refusal::none;
+    seat.preference = rules_.preference(nodes_, place);
+    cell.places.push_back(place);
+    cell.eligible += seat.is_eligible ? 1 : 0;
+  }
+  for (Cell& cell : cells_) {
+    cell.order.resize(cell.places.size());
+    for (std::size_t i = 0; i < cell.places.size(); ++i) {
+      cell.order.set_unsettled(i, score(cell.places[i], seats_[cell.places[i]]));
+    }
+    cell.order.rebuild();
+  }
+  is_built_ = true;
+}
+
+/// Whether the node came, went or changed its domains: then cells are built anew.
+bool PodClass::moved(Place place) const {
+  if (place >= seats_.size()) {
+    return true;
+  }
+  const Seat& seat = seats_[place];
+  const bool was_there = seat.cell != kNowhere;
+  return was_there != nodes_.is_used(place) || (was_there && cells_[seat.cell].domains != domains_of(place));
+}
+
+void PodClass::refresh(Place place) {
+  Seat& seat = seats_[place];
+  if (seat.cell == kNowhere) {
+    return;
+  }
+  Cell& cell = cells_[seat.cell];
+  cell.eligible -= seat.is_eligible ? 1 : 0;
+  seat.is_eligible = rules_.refusal(nodes_, place) == Refusal::none;
+  seat.preference = rules_.preference(nodes_, place);
+  cell.eligible += seat.is_eligible ? 1 : 0;
+  cell.order.set(seat.position, score(place, seat));
+}
+
+void PodClass::catch_up(const ChangeLog& log) {
+  const bool is_cheaper_anew = !is_built_ || seen_ < log.first || log.end() - seen_ > nodes_.places();
+  for (std::uint64_t i = seen_; !is_cheaper_anew && i < log.end(); ++i) {
+    const Place place = log.places[i - log.first];
+    if (moved(place)) {
+      is_built_ = false;
+      break;
+    }
+    refresh(place);
+  }
+  if (is_cheaper_anew || !is_built_) {
+    build();
+  }
+  seen_ = log.end();
+}
+
+Place PodClass::choose(const ChangeLog& log) {
+  catch_up(log);
+  if (!pairs_.is_empty()) {
+    std::vector<const PairRules::Domains*> eligible;
+    for (const Cell& cell : cells_) {
+      if (cell.eligible > 0) {
+        eligible.push_back(&cell.domains);
+      }
+    }
+    pairs_.prepare(eligible);
+  }
+  Place best = kNowhere;
+  std::int64_t best_score = 0;
+  for (const Cell& cell : cells_) {
+    if (cell.order.best() == kInfeasible || pairs_.refusal(cell.domains) != Refusal::none) {
+      continue;
+    }
+    const Place winner = cell.places[cell.order.winner()];
+    const std::int64_t total = std::int64_t{cell.order.best()} + pairs_.preference(cell.domains);
+    if (best == kNowhere || total > best_score || (total == best_score && winner < best)) {
+      best = winner;
+      best_score = total;
+    }
+  }
+  return best;
+}
+
+void PodClass::explain_place(Place place, Explanation& out) const {
+  if (const Refusal refused = rules_.refusal(nodes_, place); refused != Refusal::none) {
+    out.add(refused, refused == Refusal::taint ? rules_.taint_detail(nodes_, place) : "");
+    return;
+  }
+  bool is_refused = false;
+  if (!nodes_.ports_are_free(place, claim_)) {
+    out.add(Refusal::ports);
+    is_refused = true;
+  }
+  for (const Amount& amount : claim_.amounts) {
+    if (amount.value > nodes_.free(place, amount.dimension)) {
+      const bool is_pods = amount.dimension == kPods;
+      out.add(is_pods ? Refusal::too_many_pods : Refusal::resource, nodes_.dimension_name(amount.dimension));
+      is_refused = true;
+    }
+  }
+  if (!is_refused) {
+    out.add(pairs_.refusal(cells_[seats_[place].cell].domains));
+  }
+}
+
+Explanation PodClass::explain() const {
+  Explanation out;
+  out.set_nodes(nodes_.count());
+  for (Place place = 0; place < nodes_.places(); ++place) {
+    if (nodes_.is_used(place)) {
+      explain_place(place, out);
+    }
+  }
+  return out;
+}
+
+}  // namespace tetrarch::schedule

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// PodClass: all pods with equal needs. It keeps which nodes are feasible and their order (a tournament per cell), so
+// that a pod like the last one costs O(log nodes) and O(cells).
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "schedule/node_rules.h"
+#include "schedule/nodes.h"
+#include "schedule/pair_rules.h"
+#include "schedule/tournament.h"
+
+namespace tetrarch::schedule {
+
+/// Places whose nodes changed, in order; every class reads on from where it was.
+struct ChangeLog {
+  std::vector<Place> places;
+  std::uint64_t first = 0;  ///< number of places[0]
+  std::uint64_t end() const { return first + places.size(); }
+};
+
+class PodClass {
+ public:
+  PodClass(const Stored& pod, Claim claim, const Nodes& nodes, PodCounts& counts, Interner& texts);
+
+  /// The best node, or kNowhere. Takes over what changed since the last question.
+  Place choose(const ChangeLog& log);
+  /// Why it was kNowhere, node by node.
+  Explanation explain() const;
+
+  const Claim& claim() const { return claim_; }
+  std::uint64_t anti_affinity_version() const { return anti_affinity_version_; }
+
+ private:
+  struct Cell {
+    PairRules::Domains domains;
+    std::vector<Place> places;  // ascending
+    Tournament order;
+    std::size_t eligible = 0;  // nodes that pass the node rules
+  };
+
+  struct Seat {
+    std::uint32_t cell = kNowhere;
+    std::uint32_t position = 0;
+    bool is_eligible = false;
+    std::int32_t preference = 0;
+  };
+
+  void build();
+  void catch_up(const ChangeLog& log);
+  void refresh(Place place);
+  bool moved(Place place) const;
+  Score score(Place place, const Seat& seat) const;
+  PairRules::Domains domains_of(Place place) const;
+  void explain_place(Place place, Explanation& out) const;
+
+  const Nodes& nodes_;
+  const Claim claim_;
+  const NodeRules rules_;
+  PairRules pairs_;
+  std::uint64_t anti_affinity_version_;
+  std::vector<Cell> cells_;
+  std::vector<Seat> seats_;  // by place
+  std::uint64_t seen_ = 0;   // up to where the log was read
+  bool is_built_ = false;
+};
+
+}  // namespace tetrarch::schedule

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: Apache-2.0
+// PodCounts: pods per topology domain, for spread constraints and for affinity between pods. A counter is shared by
+// all classes that ask the same question, and kept up to date with every placement.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "object/selector.h"
+#include "object/stored.h"
+#include "schedule/nodes.h"
+
+namespace tetrarch::schedule {
+
+/// Which pods a counter counts.
+struct PodQuestion {
+  /// selected: pods whose labels match. holding: pods that themselves carry this required anti-affinity term.
+  enum class What : std::uint8_t { selected, holding };
+  What what = What::selected;
+  std::uint32_t topology_key = Interner::kNone;
+  std::vector<std::string> namespaces = {};  ///< sorted; empty: all
+  object::LabelSelector selector = {};
+  bool operator==(const PodQuestion&) const = default;
+
+  /// Whether a pod with these labels in this namespace is meant.
+  bool means(std::string_view ns, object::View labels) const;
+};
+
+/// The required anti-affinity terms of a pod, as questions (what: holding).
+std::vector<PodQuestion> anti_affinity_of(object::View pod, Interner& texts);
+/// A PodAffinityTerm as a question (what: selected).
+PodQuestion question_of_term(object::View term, std::string_view own_namespace, Interner& texts);
+
+class Counter {
+ public:
+  Counter(PodQuestion question) : question_(std::move(question)) {}  // NOLINT: implicit on purpose
+
+  const PodQuestion& question() const { return question_; }
+  std::int64_t count(std::uint32_t domain) const;
+  std::int64_t total() const { return total_; }
+  void add(std::uint32_t domain, std::int64_t change);
+
+ private:
+  PodQuestion question_;
+  std::unordered_map<std::uint32_t, std::int64_t> by_domain_;
+  std::int64_t total_ = 0;
+};
+
+/// A pod that is placed.
+struct PlacedPod {
+  Stored object;
+  Place place = kNowhere;
+  Claim claim;
+  std::vector<PodQuestion> anti_affinity;
+
+  object::View labels() const { return object.root()["metadata"]["labels"]; }
+  std::string_view ns() const { return object.key.ns; }
+};
+
+class PodCounts {
+ public:
+  PodCounts(const Nodes& nodes, const std::unordered_map<std::string, PlacedPod>& pods) : nodes_(nodes), pods_(pods) {}
+
+  /// The shared counter for a question; counts all placed pods when it is new.
+  std::shared_ptr<Counter> counter(const PodQuestion& question);
+  void add(const PlacedPod& pod) { change(pod, 1); }
+  void remove(const PlacedPod& pod) { change(pod, -1); }
+
+  /// Counters of anti-affinity terms that placed pods hold and that mean such a pod.
+  std::vector<std::shared_ptr<Counter>> against(std::string_view ns, object::View labels) const;
+  /// Grows when a new anti-affinity term turns up: classes then look again at who is against them.
+  std::uint64_t version() const { return version_; }
+  bool has_anti_affinity() const { return !holding_.empty(); }
+
+ private:
+  void change(const PlacedPod& pod, std::int64_t by);
+  void count_pod(Counter& counter, const PlacedPod& pod, std::int64_t by) const;
+
+  const Nodes& nodes_;
+  const std::unordered_map<std::string, PlacedPod>& pods_;
+  std::vector<std::weak_ptr<Counter>> selected_;     // kept alive by the classes that ask
+  std::vector<std::shared_ptr<Counter>> holding_;
+  std::uint64_t version_ = 0;
+};
+
+}  // namespace tetrarch::schedule

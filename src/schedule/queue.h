@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Queue: pods that wait for a node, by priority, then by age. A pod that fitted nowhere sleeps until there is more
+// room somewhere, and at least for its back-off (1 s doubling to 10 s). Not thread-safe: one strand.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <unordered_map>
+
+#include "base/clock.h"
+#include "object/stored.h"
+
+namespace tetrarch::schedule {
+
+class Queue {
+ public:
+  /// A waiting pod is new or has changed.
+  void upsert(const Stored& pod);
+  /// It was bound, deleted or is no business of ours.
+  void remove(std::string_view uid);
+  /// The most important pod that is ready; it is out of the queue until upsert or put_aside.
+  std::optional<Stored> pop();
+  /// It fits nowhere: sleeps until `room_version` has grown and its back-off is over.
+  void put_aside(const Stored& pod, std::uint64_t room_version, TimePoint now);
+  /// Its commit failed: tried again after its back-off.
+  void retry_later(const Stored& pod, TimePoint now);
+  /// Wakes the sleepers that are due. Returns when the next back-off ends, if any sleeper only waits for that.
+  std::optional<TimePoint> wake(std::uint64_t room_version, TimePoint now);
+
+  std::size_t ready() const { return ready_.size(); }
+  std::size_t asleep() const { return sleepers_.size(); }
+
+ private:
+  /// Negated priority, creation time, uid.
+  using Order = std::tuple<std::int64_t, std::string, std::string>;
+
+  struct Sleeper {
+    Stored pod;
+    std::uint64_t room_version;
+    TimePoint not_before;
+  };
+
+  static Order order_of(const Stored& pod);
+  TimePoint back_off(const std::string& uid, TimePoint now);
+
+  std::map<Order, Stored> ready_;
+  std::unordered_map<std::string, Order> orders_;      // of ready pods, by uid
+  std::unordered_map<std::string, Sleeper> sleepers_;  // by uid
+  std::unordered_map<std::string, int> tries_;         // failures so far, by uid
+};
+
+}  // namespace tetrarch::schedule

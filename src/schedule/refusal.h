@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// Refusal: why one node does not take one pod, and the sentence that counts nodes by it.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+
+namespace tetrarch::schedule {
+
+enum class Refusal : std::uint8_t {
+  none,
+  node_name,
+  unschedulable,
+  taint,            ///< detail: "{key: value}"
+  node_affinity,
+  ports,
+  resource,         ///< detail: the resource's name
+  too_many_pods,
+  spread,
+  pod_affinity,
+  pod_anti_affinity,
+  others_anti_affinity,
+};
+
+/// Nodes by the reason that refused them.
+/// Source: kube-scheduler, framework plugins' failure texts, which users and tools search for.
+class Explanation {
+ public:
+  void add(Refusal refusal, std::string_view detail = "");
+  void set_nodes(std::size_t nodes) { nodes_ = nodes; }
+  /// "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) were unschedulable."
+  std::string text() const;
+  /// Reason text to number of nodes.
+  const std::map<std::string, std::size_t>& counts() const { return counts_; }
+
+ private:
+  std::size_t nodes_ = 0;
+  std::map<std::string, std::size_t> counts_;
+};
+
+}  // namespace tetrarch::schedule
