@@ -11,6 +11,9 @@ std::string_view node_of(const Stored& object) {
   return object.key.resource == "pods" ? object.root()["spec"]["nodeName"].string() : "";
 }
 
+/// The resources that a selector adopts.
+bool is_adoptable(std::string_view resource) { return resource == "pods" || resource == "replicasets.apps"; }
+
 void erase_key(std::map<std::string, std::set<Key>, std::less<>>& index, std::string_view at, const Key& key) {
   const auto found = index.find(at);
   if (found == index.end()) {
@@ -154,6 +157,19 @@ std::vector<const Stored*> Mirror::controlled_by(std::string_view resource, std:
   return out;
 }
 
+std::vector<const Stored*> Mirror::uncontrolled(std::string_view resource, std::string_view ns) const {
+  std::vector<const Stored*> out;
+  const auto table = tables_.find(resource);
+  if (table == tables_.end()) {
+    return out;
+  }
+  const auto& places = table->second.uncontrolled;
+  for (auto at = places.lower_bound(Place{ns, ""}); at != places.end() && at->first == ns; ++at) {
+    out.push_back(get(resource, at->first, at->second));
+  }
+  return out;
+}
+
 std::vector<const Stored*> Mirror::pods_on(std::string_view node) const {
   std::vector<const Stored*> out;
   const auto found = pods_.find(node);
@@ -197,8 +213,13 @@ void Mirror::index(const Stored& object) {
   if (!object.uid().empty()) {
     uids_.insert_or_assign(std::string(object.uid()), object.key);
   }
+  bool is_controlled = false;
   for (const auto reference : object.metadata()["ownerReferences"].elements()) {
     dependents_[std::string(reference["uid"].string())].insert(object.key);
+    is_controlled = is_controlled || reference["controller"].boolean();
+  }
+  if (!is_controlled && is_adoptable(object.key.resource)) {
+    tables_[object.key.resource].uncontrolled.emplace(object.key.ns, object.key.name);
   }
   if (const auto node = node_of(object); !node.empty()) {
     pods_[std::string(node)].insert(object.key);
@@ -213,6 +234,7 @@ void Mirror::unindex(const Stored& object) {
   for (const auto reference : object.metadata()["ownerReferences"].elements()) {
     erase_key(dependents_, reference["uid"].string(), object.key);
   }
+  tables_[object.key.resource].uncontrolled.erase(Place{object.key.ns, object.key.name});
   if (const auto node = node_of(object); !node.empty()) {
     erase_key(pods_, node, object.key);
   }

@@ -53,6 +53,8 @@ class Mirror {
   std::vector<const Stored*> owned_by(std::string_view uid) const;
   /// The same, of one resource and with the reference marked as controller.
   std::vector<const Stored*> controlled_by(std::string_view resource, std::string_view uid) const;
+  /// Objects of a resource in a namespace that no reference marks as controlled: what a selector may adopt.
+  std::vector<const Stored*> uncontrolled(std::string_view resource, std::string_view ns) const;
   /// Pods by spec.nodeName.
   std::vector<const Stored*> pods_on(std::string_view node) const;
   std::vector<std::string> resources() const;
@@ -74,6 +76,7 @@ class Mirror {
 
   struct Table {
     std::map<Place, Entry> entries;
+    std::set<Place> uncontrolled;
     Revision revision;
   };
 

@@ -1,0 +1,225 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcile/deployment.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "object/selector.h"
+#include "reconcile/deployment_rollout.h"
+#include "reconcile/deployment_sets.h"
+#include "reconcile/deployment_status.h"
+#include "reconcile/edit.h"
+#include "reconcile/pod_state.h"
+
+namespace tetrarch::reconcile {
+
+namespace {
+
+constexpr std::string_view kResource = "deployments.apps";
+constexpr std::string_view kSetResource = "replicasets.apps";
+
+/// One reconcile of one Deployment: claims its sets, then takes one step, then tells.
+class Round {
+ public:
+  Round(const Question& asked, const Stored& stored)
+      : asked_(asked),
+        stored_(stored),
+        deployment_(stored.root()),
+        sets_(find_sets(asked, stored, &plan_)),
+        state_(rollout_state(stored, sets_)),
+        collisions_(deployment_.status().collision_count()) {}
+
+  Plan run() {
+    if (!plan_.changes.empty()) {
+      return std::move(plan_);  // claims first: the rest is planned on their outcome
+    }
+    bool is_rolling_out = false;
+    if (!is_terminating(stored_)) {
+      if (note_own_revision()) {
+        return std::move(plan_);  // its own object has one revision to expect: the status comes next time
+      }
+      is_rolling_out = step();
+    }
+    report_deployment({.deployment = stored_,
+                       .sets = sets_,
+                       .state = state_,
+                       .now = asked_.now,
+                       .is_rolling_out = is_rolling_out,
+                       .last_failure = asked_.last_failure,
+                       .collisions = collisions_,
+                       .created_set = created_},
+                      &plan_);
+    return std::move(plan_);
+  }
+
+ private:
+  /// True where progress is judged: neither paused nor only being scaled.
+  bool step() {
+    if (deployment_.spec().paused() || is_scaling(state_)) {
+      resize(scaled_sizes(state_));
+      if (deployment_.spec().paused()) {
+        clean_up();
+      }
+      return false;
+    }
+    if (!sets_.newest) {
+      make_set();
+      return true;
+    }
+    const auto sizes = next_sizes(state_);
+    resize(sizes);
+    if (is_complete()) {
+      clean_up();
+    }
+    return true;
+  }
+
+  /// The Deployment carries the revision of its present template.
+  bool note_own_revision() {
+    if (!sets_.newest) {
+      return false;
+    }
+    const auto revision = fmt::format("{}", newest_revision(sets_));
+    if (stored_.metadata()["annotations"][kRevision].string() == revision) {
+      return false;
+    }
+    Edit edit(stored_);
+    Edit::object_in(edit.metadata(), "annotations")[kRevision] = revision;
+    plan_.changes.push_back(update_of(stored_, edit.document()));
+    resize(next_resting_sizes());
+    return true;
+  }
+
+  std::vector<std::int64_t> next_resting_sizes() const {
+    std::vector<std::int64_t> out;
+    for (const auto& set : state_.sets) {
+      out.push_back(set.replicas);
+    }
+    return out;
+  }
+
+  void resize(const std::vector<std::int64_t>& sizes) {
+    for (std::size_t i = 0; i < sizes.size(); ++i) {
+      if (is_terminating(*sets_.all[i].stored)) {
+        continue;
+      }
+      auto change = change_of_set(stored_, sets_, i, sizes[i], state_);
+      if (change) {
+        plan_.changes.push_back(std::move(*change));
+      }
+    }
+  }
+
+  void make_set() {
+    auto creation = creation_of_set(stored_, sets_, first_size(state_));
+    const auto* other = asked_.seen.get(creation.key);
+    if (other != nullptr) {
+      const bool is_ours = controller_of(*other).uid() == stored_.uid();
+      const bool is_same = has_template_of(views::ReplicaSetView(other->root()), deployment_);
+      if (!is_ours || !is_same) {
+        ++collisions_;  // another name next time
+      }
+      return;  // else it is ending, or was not adopted yet: it comes back here
+    }
+    if (state_.is_recreate) {
+      resize(next_sizes(state_));
+      if (state_.has_old_pods) {
+        return;  // the new set is made when the old pods are gone
+      }
+    }
+    created_ = creation.key.name;
+    plan_.changes.push_back(std::move(creation));
+  }
+
+  bool is_complete() const {
+    const auto* newest = sets_.new_set();
+    return newest != nullptr && newest->available == state_.desired && state_.total() == state_.desired &&
+           newest->replicas == state_.desired;
+  }
+
+  /// Deletes the oldest revisions beyond the history limit.
+  void clean_up() {
+    if (!deployment_.spec().has_revision_history_limit()) {
+      return;
+    }
+    std::vector<const DeploymentSet*> idle;
+    std::size_t old_count = 0;
+    for (std::size_t i = 0; i < sets_.all.size(); ++i) {
+      const auto& set = sets_.all[i];
+      if (!sets_.is_old(i) || is_terminating(*set.stored)) {
+        continue;
+      }
+      ++old_count;
+      if (set.replicas == 0 && set.unfinished == 0) {
+        idle.push_back(&set);
+      }
+    }
+    const auto limit = static_cast<std::size_t>(std::max<std::int64_t>(0, deployment_.spec().revision_history_limit()));
+    std::sort(idle.begin(), idle.end(), [](const auto* a, const auto* b) { return a->revision < b->revision; });
+    for (std::size_t i = 0; i < idle.size() && old_count > limit; ++i, --old_count) {
+      plan_.changes.push_back(removal_of(*idle[i]->stored));
+    }
+  }
+
+  const Question& asked_;
+  const Stored& stored_;
+  const views::DeploymentView deployment_;
+  Plan plan_;
+  const DeploymentSets sets_;
+  const RolloutState state_;
+  std::int64_t collisions_;
+  std::string created_;
+};
+
+/// A pod concerns the Deployment that controls its set.
+void keys_of_pod(const Mirror& seen, const Observed& change, std::vector<Key>& keys) {
+  const auto set = controller_of(change.any());
+  if (set.kind() != "ReplicaSet") {
+    return;
+  }
+  const auto* stored = seen.get(kSetResource, change.any().key.ns, set.name());
+  if (stored == nullptr) {
+    return;
+  }
+  const auto owner = controller_of(*stored);
+  if (owner.kind() == "Deployment") {
+    keys.push_back(Key{std::string(kResource), stored->key.ns, std::string(owner.name())});
+  }
+}
+
+/// A set without a controller may be one to adopt.
+void keys_of_set(const Mirror& seen, const Observed& change, std::vector<Key>& keys) {
+  key_of_controller(std::string(kResource), "Deployment")(seen, change, keys);
+  if (change.after == nullptr || controller_of(*change.after)) {
+    return;
+  }
+  for (const auto* each : seen.list(kResource, change.after->key.ns)) {
+    const auto selector = object::LabelSelector::from_object(each->root()["spec"]["selector"]);
+    if (selector && selector->matches(change.after->metadata()["labels"])) {
+      keys.push_back(each->key);
+    }
+  }
+}
+
+class DeploymentController final : public Controller {
+ public:
+  std::string_view name() const override { return "deployment"; }
+
+  std::vector<Watching> watches() const override {
+    return {{std::string(kResource), own_key()},
+            {std::string(kSetResource), keys_of_set},
+            {"pods", keys_of_pod}};
+  }
+
+  Plan reconcile(const Question& asked) const override {
+    const auto* stored = asked.seen.get(asked.key);
+    return stored == nullptr ? Plan{} : Round(asked, *stored).run();
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<Controller> deployment_controller() { return std::make_unique<DeploymentController>(); }
+
+}  // namespace tetrarch::reconcile

@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcile/every_controller.h"
+
+#include <algorithm>
+
+#include "reconcile/deployment.h"
+#include "reconcile/endpoints.h"
+#include "reconcile/endpointslice.h"
+#include "reconcile/garbage_collection.h"
+#include "reconcile/namespace_lifecycle.h"
+#include "reconcile/node_lifecycle.h"
+#include "reconcile/replicaset.h"
+#include "reconcile/sweeps.h"
+
+namespace tetrarch::reconcile {
+
+namespace {
+
+bool has_verb(const schema::Kind& kind, std::string_view verb) {
+  return std::find(kind.verbs.begin(), kind.verbs.end(), verb) != kind.verbs.end();
+}
+
+std::vector<std::string> namespaced_resources(const schema::Catalog& catalog) {
+  std::vector<std::string> out;
+  for (const auto& kind : catalog.kinds()) {
+    if (kind->is_namespaced && kind->is_storage_version && has_verb(*kind, "list") && has_verb(*kind, "delete")) {
+      out.push_back(kind->resource);
+    }
+  }
+  std::sort(out.begin(), out.end());
+  out.erase(std::unique(out.begin(), out.end()), out.end());
+  return out;
+}
+
+KindLookup lookup_in(const schema::Catalog& catalog) {
+  return [&catalog](std::string_view api_version, std::string_view kind) -> KindPlace {
+    const auto slash = api_version.find('/');
+    const bool is_core = slash == std::string_view::npos;
+    const auto* found = catalog.find(is_core ? "" : api_version.substr(0, slash),
+                                     is_core ? api_version : api_version.substr(slash + 1),
+                                     kind);
+    if (found == nullptr) {
+      return {};
+    }
+    return {.resource = found->resource, .is_namespaced = found->is_namespaced};
+  };
+}
+
+}  // namespace
+
+std::vector<std::unique_ptr<Controller>> every_controller(const schema::Catalog& catalog,
+                                                          const ClusterSettings& settings) {
+  std::vector<std::unique_ptr<Controller>> out;
+  out.push_back(namespace_defaults_controller(settings.ca_pem));
+  out.push_back(deployment_controller());
+  out.push_back(replicaset_controller());
+  out.push_back(endpointslice_controller());
+  out.push_back(endpoints_controller());
+  out.push_back(endpoints_mirroring_controller());
+  out.push_back(namespace_lifecycle_controller(namespaced_resources(catalog)));
+  out.push_back(garbage_collection_controller(lookup_in(catalog)));
+  out.push_back(node_health_controller(settings.node_grace));
+  out.push_back(taint_eviction_controller(settings.node_grace));
+  out.push_back(pod_sweep_controller(settings.terminated_pods_max, settings.node_grace));
+  out.push_back(event_expiry_controller(settings.event_ttl));
+  if (auto cidrs = node_cidr_controller(settings.pod_cidr, settings.node_cidr_bits)) {
+    out.push_back(std::move(cidrs));
+  }
+  if (!settings.advertise_address.empty()) {
+    out.push_back(kubernetes_service_controller({.ip = settings.advertise_address,
+                                                 .port = settings.advertise_port,
+                                                 .service_ip = settings.kubernetes_service_ip}));
+  }
+  return out;
+}
+
+}  // namespace tetrarch::reconcile

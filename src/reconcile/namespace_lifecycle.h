@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: Apache-2.0
+// Namespaces: one that is being deleted is emptied of every kind there is, then finalized; one that is not gets its
+// `default` ServiceAccount and the cluster's CA as ConfigMap `kube-root-ca.crt`.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "reconcile/controller.h"
+
+namespace tetrarch::reconcile {
+
+/// `namespaced`: every resource that can live in a namespace.
+std::unique_ptr<Controller> namespace_lifecycle_controller(std::vector<std::string> namespaced);
+/// `ca_pem` empty: no CA is published.
+std::unique_ptr<Controller> namespace_defaults_controller(std::string ca_pem);
+
+}  // namespace tetrarch::reconcile

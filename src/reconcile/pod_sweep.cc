@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: Apache-2.0
+// Source: kube-controller-manager, pod garbage collector (1.31): what it deletes and how often it looks.
+#include <algorithm>
+
+#include "reconcile/pod_state.h"
+#include "reconcile/sweeps.h"
+
+namespace tetrarch::reconcile {
+
+namespace {
+
+using std::chrono::seconds;
+
+constexpr seconds kEvery{20};
+const Key kAllPods{"pods", "", ""};
+
+class PodSweep final : public Controller {
+ public:
+  PodSweep(std::size_t finished_most, seconds grace) : finished_most_(finished_most), grace_(grace) {}
+
+  std::string_view name() const override { return "pod-sweep"; }
+
+  std::vector<Watching> watches() const override {
+    return {{"nodes", [](const Mirror&, const Observed& change, std::vector<Key>& keys) {
+               if (change.after == nullptr) {
+                 keys.push_back(kAllPods);
+               }
+             }}};
+  }
+
+  std::vector<Key> first_keys() const override { return {kAllPods}; }
+
+  Plan reconcile(const Question& asked) const override {
+    Plan plan;
+    plan.look_again_at(asked.now + kEvery);
+    std::vector<const Stored*> finished;
+    const bool may_judge = asked.now >= asked.seen.observing_since() + grace_;
+    for (const auto* stored : asked.seen.list("pods")) {
+      const views::PodView pod(stored->root());
+      const auto node = pod.spec().node_name();
+      if (node.empty()) {
+        if (is_terminating(*stored)) {
+          end(*stored, &plan);
+        }
+      } else if (asked.seen.get("nodes", "", node) == nullptr) {
+        if (may_judge) {
+          end(*stored, &plan).confirm_absent.push_back({.key = Key{"nodes", "", std::string(node)}, .uid = ""});
+        }
+      } else if (is_finished(pod) && !is_terminating(*stored)) {
+        finished.push_back(stored);
+      }
+    }
+    end_oldest(finished, &plan);
+    return plan;
+  }
+
+ private:
+  static Change& end(const Stored& pod, Plan* plan) {
+    auto removal = removal_of(pod);
+    removal.grace_seconds = 0;
+    plan->changes.push_back(std::move(removal));
+    return plan->changes.back();
+  }
+
+  void end_oldest(std::vector<const Stored*>& finished, Plan* plan) const {
+    if (finished.size() <= finished_most_) {
+      return;
+    }
+    std::sort(finished.begin(), finished.end(), [](const Stored* a, const Stored* b) {
+      return std::pair(created_at(*a), a->key) < std::pair(created_at(*b), b->key);
+    });
+    for (std::size_t i = 0; i < finished.size() - finished_most_; ++i) {
+      end(*finished[i], plan);
+    }
+  }
+
+  const std::size_t finished_most_;
+  const seconds grace_;
+};
+
+}  // namespace
+
+std::unique_ptr<Controller> pod_sweep_controller(std::size_t finished_most, seconds grace) {
+  return std::make_unique<PodSweep>(finished_most, grace);
+}
+
+}  // namespace tetrarch::reconcile
