@@ -48,23 +48,23 @@ TEST(Decode, TakesTheResourceVersionOutOfTheMetadataOnly) {
              Unknown::refuse);
 
   EXPECT_EQ(result->resource_version, "7");
-  EXPECT_EQ(
-      result->document->bytes(),
-      R"({"kind":"Binding","apiVersion":"v1","metadata":{"name":"x"},"target":{"resourceVersion":"8"}})");
+  EXPECT_EQ(result->document->bytes(),
+            R"({"kind":"Binding","apiVersion":"v1","metadata":{"name":"x"},"target":{)"
+            R"("resourceVersion":"8"}})");
 }
 
 TEST(Decode, DropsNullsAndEmptyListsAndMaps) {
-  EXPECT_EQ(
-      decoded(
-          kind("", "ServiceAccount"),
-          R"({"metadata":{"name":"x","creationTimestamp":null,"labels":{}},"secrets":[],"imagePullSecrets":null})"),
-      R"({"kind":"ServiceAccount","apiVersion":"v1","metadata":{"name":"x"}})");
+  EXPECT_EQ(decoded(kind("", "ServiceAccount"),
+                    R"({"metadata":{"name":"x","creationTimestamp":null,"labels":{}},"secrets":[],)"
+                    R"("imagePullSecrets":null})"),
+            R"({"kind":"ServiceAccount","apiVersion":"v1","metadata":{"name":"x"}})");
 }
 
 TEST(Decode, KeepsManagedFieldsAsTheyAre) {
   const auto result = decode(
       kind("", "ConfigMap"),
-      R"({"metadata":{"name":"x","managedFields":[{"manager":"m","fieldsV1":{"f:b":{},"f:a":{".":{}}}}]}})",
+      R"({"metadata":{"name":"x","managedFields":[{"manager":"m","fieldsV1":{"f:b":{},"f:a":{)"
+      R"(".":{}}}}]}})",
       Unknown::warn);
 
   EXPECT_EQ(root_of(result).find("metadata.managedFields").at(0)["fieldsV1"].raw(),
@@ -72,24 +72,28 @@ TEST(Decode, KeepsManagedFieldsAsTheyAre) {
 }
 
 TEST(Decode, FillsAPodAsKubernetesDoes) {
-  const auto result = decode(
-      kind("", "Pod"),
-      R"({"metadata":{"name":"p"},"spec":{"containers":[{"name":"c","image":"r:5000/i","ports":[{"containerPort":80}],
+  const auto result = decode(kind("", "Pod"),
+                             R"({"metadata":{"name":"p"},"spec":{"containers":[{"name":"c",
+      "image":"r:5000/i","ports":[{"containerPort":80}],
       "resources":{"limits":{"cpu":1,"memory":"1Gi"},"requests":{"memory":"1Mi"}},
-      "livenessProbe":{"httpGet":{"port":"http"}}}],"volumes":[{"name":"v"},{"name":"s","secret":{"secretName":"x"}}]}})",
-      Unknown::refuse);
+      "livenessProbe":{"httpGet":{"port":"http"}}}],
+      "volumes":[{"name":"v"},{"name":"s","secret":{"secretName":"x"}}]}})",
+                             Unknown::refuse);
 
   EXPECT_EQ(
       root_of(result)["spec"].raw(),
       R"({"containers":[{"image":"r:5000/i","imagePullPolicy":"Always",)"
-      R"("livenessProbe":{"failureThreshold":3,"httpGet":{"path":"/","port":"http","scheme":"HTTP"},)"
+      R"("livenessProbe":{"failureThreshold":3,"httpGet":{"path":"/","port":"http",)"
+      R"("scheme":"HTTP"},)"
       R"("periodSeconds":10,"successThreshold":1,"timeoutSeconds":1},"name":"c",)"
       R"("ports":[{"containerPort":80,"protocol":"TCP"}],)"
       R"("resources":{"limits":{"cpu":"1","memory":"1Gi"},"requests":{"cpu":"1","memory":"1Mi"}},)"
       R"("terminationMessagePath":"/dev/termination-log","terminationMessagePolicy":"File"}],)"
       R"("dnsPolicy":"ClusterFirst","enableServiceLinks":true,"restartPolicy":"Always",)"
-      R"("schedulerName":"default-scheduler","securityContext":{},"terminationGracePeriodSeconds":30,)"
-      R"("volumes":[{"emptyDir":{},"name":"v"},{"name":"s","secret":{"defaultMode":420,"secretName":"x"}}]})");
+      R"("schedulerName":"default-scheduler","securityContext":{},)"
+      R"("terminationGracePeriodSeconds":30,)"
+      R"("volumes":[{"emptyDir":{},"name":"v"},{"name":"s","secret":{"defaultMode":420,)"
+      R"("secretName":"x"}}]})");
 }
 
 struct DefaultRow {
@@ -190,10 +194,13 @@ constexpr auto kDefaultRows = std::to_array<DefaultRow>({
     {"host_network_ports",
      "",
      "Pod",
-     R"({"spec":{"hostNetwork":true,"containers":[{"image":"a:1","ports":[{"containerPort":80}]}]}})",
+     R"({"spec":{"hostNetwork":true,"containers":[{"image":"a:1","ports":[{)"
+     R"("containerPort":80}]}]}})",
      "spec.containers",
-     R"([{"image":"a:1","imagePullPolicy":"IfNotPresent","ports":[{"containerPort":80,"hostPort":80,"protocol":"TCP"}],)"
-     R"("resources":{},"terminationMessagePath":"/dev/termination-log","terminationMessagePolicy":"File"}])"},
+     R"([{"image":"a:1","imagePullPolicy":"IfNotPresent","ports":[{"containerPort":80,)"
+     R"("hostPort":80,"protocol":"TCP"}],)"
+     R"("resources":{},"terminationMessagePath":"/dev/termination-log",)"
+     R"("terminationMessagePolicy":"File"}])"},
     {"service_type",
      "",
      "Service",
@@ -206,7 +213,8 @@ constexpr auto kDefaultRows = std::to_array<DefaultRow>({
      R"({"spec":{"type":"NodePort","ports":[{"port":80}]}})",
      "spec",
      R"({"externalTrafficPolicy":"Cluster","internalTrafficPolicy":"Cluster",)"
-     R"("ports":[{"port":80,"protocol":"TCP","targetPort":80}],"sessionAffinity":"None","type":"NodePort"})"},
+     R"("ports":[{"port":80,"protocol":"TCP","targetPort":80}],"sessionAffinity":"None",)"
+     R"("type":"NodePort"})"},
     {"external_name_service",
      "",
      "Service",
@@ -230,9 +238,11 @@ constexpr auto kDefaultRows = std::to_array<DefaultRow>({
     {"user_subject",
      "rbac.authorization.k8s.io",
      "RoleBinding",
-     R"({"roleRef":{"kind":"Role","name":"r"},"subjects":[{"kind":"User","name":"u"},{"kind":"ServiceAccount","name":"s"}]})",
+     R"({"roleRef":{"kind":"Role","name":"r"},"subjects":[{"kind":"User","name":"u"},{)"
+     R"("kind":"ServiceAccount","name":"s"}]})",
      "subjects",
-     R"([{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"u"},{"kind":"ServiceAccount","name":"s"}])"},
+     R"([{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"u"},{)"
+     R"("kind":"ServiceAccount","name":"s"}])"},
     {"role_ref",
      "rbac.authorization.k8s.io",
      "RoleBinding",
@@ -261,9 +271,11 @@ constexpr auto kDefaultRows = std::to_array<DefaultRow>({
     {"field_ref_version",
      "",
      "Pod",
-     R"({"spec":{"volumes":[{"downwardAPI":{"items":[{"path":"a","fieldRef":{"fieldPath":"x"}}]}}]}})",
+     R"({"spec":{"volumes":[{"downwardAPI":{"items":[{"path":"a","fieldRef":{)"
+     R"("fieldPath":"x"}}]}}]}})",
      "spec.volumes",
-     R"([{"downwardAPI":{"defaultMode":420,"items":[{"fieldRef":{"apiVersion":"v1","fieldPath":"x"},"path":"a"}]}}])"},
+     R"([{"downwardAPI":{"defaultMode":420,"items":[{"fieldRef":{"apiVersion":"v1",)"
+     R"("fieldPath":"x"},"path":"a"}]}}])"},
     {"time_is_utc",
      "",
      "Pod",
@@ -387,7 +399,8 @@ constexpr auto kRefusalRows = std::to_array<RefusalRow>({
     {"unknown_and_duplicate",
      "apps",
      "Deployment",
-     R"({"spec":{"replicas":1,"foo":1,"replicas":2,"template":{"spec":{"containers":[{"imag":"x"}]}}}})",
+     R"({"spec":{"replicas":1,"foo":1,"replicas":2,"template":{"spec":{"containers":[{)"
+     R"("imag":"x"}]}}}})",
      "Deployment in version \"v1\" cannot be handled as a Deployment: strict decoding error: "
      "unknown field \"spec.foo\", "
      "duplicate field \"spec.replicas\", unknown field \"spec.template.spec.containers[0].imag\""},

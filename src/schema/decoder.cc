@@ -46,17 +46,6 @@ bool is_as_good_as_absent(const Field& field, Element value) {
 
 }  // namespace
 
-std::string path_of(const Step& step) {
-  std::string path = step.parent == nullptr ? "" : path_of(*step.parent);
-  if (step.index >= 0) {
-    return fmt::format("{}[{}]", path, step.index);
-  }
-  if (!path.empty() && !step.name.empty()) {
-    path += '.';
-  }
-  return path.append(step.name);
-}
-
 void Decoder::complain(std::string_view what, const Step& at, std::string_view name) {
   if (unknown_ == Unknown::ignore || complaints_.size() >= kComplaintsMax) {
     return;

@@ -14,19 +14,9 @@
 #include "schema/computed_defaults.h"
 #include "schema/decode.h"
 #include "schema/siblings.h"
+#include "schema/step.h"
 
 namespace tetrarch::schema {
-
-/// Where the decoder is, for messages.
-struct Step {
-  const Step* parent = nullptr;
-  std::string_view name = {};    ///< of a field, or a key of a map
-  std::int64_t index = -1;       ///< in a list
-  const Type* holder = nullptr;  ///< the type that has the field; null for a key or an element
-};
-
-/// spec.containers[0].name
-std::string path_of(const Step& step);
 
 class Decoder {
  public:

@@ -283,6 +283,8 @@ Status Reader::read_attribute(Field& field, std::string_view word) {
     field.is_immutable = true;
   } else if (word == "zero-is-unset") {
     field.is_zero_unset = true;
+  } else if (word == "unique") {
+    field.is_unique = true;
   } else if (word == "write-only") {
     field.is_write_only = true;
   } else if (word == "atomic-map") {

@@ -28,7 +28,8 @@ DocumentPtr document(std::string_view json) {
 TEST(TypedView, ReadsScalarsListsAndMapsOfAPod) {
   const auto pod_document =
       document(R"({"metadata":{"name":"a","namespace":"b","labels":{"app":"x"}},
-    "spec":{"containers":[{"name":"c","ports":[{"containerPort":80}]},{"name":"d"}],"hostNetwork":true},
+    "spec":{"containers":[{"name":"c","ports":[{"containerPort":80}]},{"name":"d"}],
+            "hostNetwork":true},
     "status":{"podIPs":[{"ip":"10.0.0.1"}]}})");
 
   const PodView pod{pod_document->root()};
@@ -59,8 +60,9 @@ TEST(TypedView, AnswersNothingAlongAnAbsentPath) {
 }
 
 TEST(TypedView, KeepsIntOrStringAsTheJsonValue) {
-  const auto deployment_document = document(
-      R"({"spec":{"replicas":3,"strategy":{"rollingUpdate":{"maxSurge":"25%","maxUnavailable":1}}}})");
+  const auto deployment_document =
+      document(R"({"spec":{"replicas":3,"strategy":{"rollingUpdate":{"maxSurge":"25%",)"
+               R"("maxUnavailable":1}}}})");
 
   const DeploymentView deployment{deployment_document->root()};
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// schema_views OUT_DIR TABLE…: run by the build. Writes OUT_DIR/views/<group>.h for every group of
-// tables, and OUT_DIR/builtin_tables.cc with the tables' texts. A file that would not change is
+// schema_views OUT_DIR TABLE...: run by the build. Writes OUT_DIR/views/<group>.h for every group
+// of tables, and OUT_DIR/builtin_tables.cc with the tables' texts. A file that would not change is
 // left alone.
 #include <filesystem>
 #include <fstream>
