@@ -28,9 +28,12 @@ struct Decoded {
 /// "spec.foo"`.
 Result<Decoded> decode(const Kind& kind, std::string_view json, Unknown unknown);
 
-/// Structural validation: required, immutable (against `old`, absent on create), ranges, choices,
-/// formats, list-map uniqueness. Empty: valid. Rules of a kind that a table cannot say are in
-/// registry.
+/// What is wrong with an object, field by field, in the words of Kubernetes; empty: nothing. Both
+/// views are canonical (decoded) objects of this kind; `old` is absent on create and what is stored
+/// on update. Checked: what the tables say (required, ranges, choices, formats, immutable) and the
+/// rules of src/schema/rules.h, pod updates included; so do not call it for what the server itself
+/// changes in a spec (binding a pod), nor, with `old`, before server-given fields (uid,
+/// creationTimestamp, cluster IPs) are carried over. A generateName has become a name before.
 std::vector<FieldError> validate(const Kind& kind, object::View fresh, object::View old);
 
 }  // namespace tetrarch::schema

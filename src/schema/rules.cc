@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "schema/rules.h"
+
+#include <algorithm>
+#include <array>
+
+namespace tetrarch::schema {
+
+namespace {
+
+struct TypeRule {
+  std::string_view group;
+  std::string_view type;
+  Rule rule;
+};
+
+constexpr auto kRules = std::to_array<TypeRule>({
+    {"apps", "Deployment", check_deployment},
+    {"apps", "ReplicaSet", check_replica_set},
+    {"core", "ConfigMap", check_config_map},
+    {"core", "Container", check_container},
+    {"core", "EphemeralContainer", check_container},
+    {"core", "EndpointSubset", check_endpoint_subset},
+    {"core", "EnvVar", check_env_var},
+    {"core", "Event", check_core_event},
+    {"core", "LifecycleHandler", check_lifecycle_handler},
+    {"core", "NodeSelectorRequirement", check_node_requirement},
+    {"core", "Pod", check_pod},
+    {"core", "PodSpec", check_pod_spec},
+    {"core", "Probe", check_probe},
+    {"core", "ResourceRequirements", check_resources},
+    {"core", "Secret", check_secret},
+    {"core", "Service", check_service},
+    {"core", "Toleration", check_toleration},
+    {"core", "Volume", check_volume},
+    {"discovery", "EndpointSlice", check_endpoint_slice},
+    {"meta", "LabelSelectorRequirement", check_label_requirement},
+    {"rbac", "ClusterRole", check_cluster_role},
+    {"rbac", "ClusterRoleBinding", check_cluster_role_binding},
+    {"rbac", "Role", check_role},
+    {"rbac", "RoleBinding", check_role_binding},
+    {"scheduling", "PriorityClass", check_priority_class},
+});
+
+}  // namespace
+
+Rule find_rule(std::string_view group, std::string_view type_name) {
+  const auto at = std::find_if(kRules.begin(), kRules.end(), [&](const TypeRule& each) {
+    return each.type == type_name && each.group == group;
+  });
+  return at == kRules.end() ? nullptr : at->rule;
+}
+
+}  // namespace tetrarch::schema

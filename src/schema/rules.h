@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: Apache-2.0
+// Validation rules that a table cannot say, by the type they are about. The walk over the tables
+// calls them wherever a value of that type is: a PodSpec's rule holds for pods and for templates
+// alike. Internal to the room.
+#pragma once
+
+#include <string_view>
+
+#include "schema/problems.h"
+
+namespace tetrarch::schema {
+
+using Rule = void (*)(Problems& problems, const Site& site);
+
+/// nullptr: the type has no rule of its own. Types are named as in the tables, without their
+/// package.
+Rule find_rule(std::string_view group, std::string_view type_name);
+
+// validate_selector.cc
+void check_label_requirement(Problems& problems, const Site& site);
+void check_node_requirement(Problems& problems, const Site& site);
+void check_toleration(Problems& problems, const Site& site);
+// validate_container.cc
+void check_container(Problems& problems, const Site& site);
+void check_env_var(Problems& problems, const Site& site);
+void check_probe(Problems& problems, const Site& site);
+void check_lifecycle_handler(Problems& problems, const Site& site);
+void check_resources(Problems& problems, const Site& site);
+// validate_volume.cc
+void check_volume(Problems& problems, const Site& site);
+// validate_pod.cc
+void check_pod_spec(Problems& problems, const Site& site);
+// validate_pod_update.cc
+void check_pod(Problems& problems, const Site& site);
+// validate_workload.cc
+void check_deployment(Problems& problems, const Site& site);
+void check_replica_set(Problems& problems, const Site& site);
+// validate_service.cc
+void check_service(Problems& problems, const Site& site);
+// validate_config.cc
+void check_config_map(Problems& problems, const Site& site);
+void check_secret(Problems& problems, const Site& site);
+// validate_rbac.cc
+void check_role(Problems& problems, const Site& site);
+void check_cluster_role(Problems& problems, const Site& site);
+void check_role_binding(Problems& problems, const Site& site);
+void check_cluster_role_binding(Problems& problems, const Site& site);
+// validate_endpoints.cc
+void check_endpoint_subset(Problems& problems, const Site& site);
+void check_endpoint_slice(Problems& problems, const Site& site);
+// validate_cluster.cc
+void check_core_event(Problems& problems, const Site& site);
+void check_priority_class(Problems& problems, const Site& site);
+
+}  // namespace tetrarch::schema

@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+// What an update of a pod may change. Placement (spec.nodeName), status and the other subresources
+// do not come here. Source: Kubernetes pkg/apis/core/validation/validation.go, ValidatePodUpdate,
+// v1.34.
+#include <algorithm>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "schema/rules.h"
+#include "schema/views/core.h"
+
+namespace tetrarch::schema {
+
+namespace {
+
+using object::View;
+
+constexpr std::string_view kOnlyThese =
+    "pod updates may not change fields other than "
+    "`spec.containers[*].image`,`spec.initContainers[*].image`,"
+    "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
+    "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
+
+/// The same members with the same values, but for these.
+bool same_but(View fresh, View old, const std::vector<std::string_view>& except) {
+  const auto is_excepted = [&](std::string_view key) {
+    return std::find(except.begin(), except.end(), key) != except.end();
+  };
+  for (const auto member : fresh.members()) {
+    if (!is_excepted(member.key) && !member.value.same_as(old[member.key])) {
+      return false;
+    }
+  }
+  for (const auto member : old.members()) {
+    if (!is_excepted(member.key) && !fresh[member.key].exists()) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Only images (and the pull policies that default from them) differ.
+bool same_containers(View fresh, View old) {
+  if (fresh.size() != old.size()) {
+    return false;
+  }
+  std::size_t index = 0;
+  for (const auto container : fresh.elements()) {
+    if (!same_but(container, old.at(index++), {"image"})) {
+      return false;
+    }
+  }
+  return true;
+}
+
+bool contains(View list, View wanted) {
+  for (const auto each : list.elements()) {
+    if (each.same_as(wanted)) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool only_adds(View fresh, View old) {
+  for (const auto each : old.elements()) {
+    if (!contains(fresh, each)) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Gates are lifted, never added; while a pod is gated its node selector and affinity may be
+/// narrowed.
+void check_gates(Problems& problems, const Site& spec) {
+  const auto old_gates = spec.old["schedulingGates"];
+  for (const auto gate : spec.fresh["schedulingGates"].elements()) {
+    if (!contains(old_gates, gate)) {
+      problems.forbidden(spec.at("schedulingGates"),
+                         "only deletion is allowed, but found new scheduling gate '" +
+                             std::string{gate["name"].string()} + "'");
+    }
+  }
+}
+
+void check_deadline(Problems& problems, const Site& spec) {
+  const auto fresh = spec.fresh["activeDeadlineSeconds"];
+  const auto old = spec.old["activeDeadlineSeconds"];
+  if (old && !fresh) {
+    problems.invalid(spec.at("activeDeadlineSeconds"),
+                     fresh,
+                     "must not update from a positive integer to nil value");
+  } else if (old && fresh.integer() > old.integer()) {
+    problems.invalid(
+        spec.at("activeDeadlineSeconds"), fresh, "must be less than or equal to previous value");
+  }
+}
+
+bool grace_may_change(View fresh, View old) {
+  return fresh.same_as(old) || (old.integer() < 0 && fresh.integer() == 1);
+}
+
+}  // namespace
+
+void check_pod(Problems& problems, const Site& site) {
+  if (!site.is_update()) {
+    return;
+  }
+  const auto spec = site.child("spec");
+  check_gates(problems, spec);
+  check_deadline(problems, spec);
+  std::vector<std::string_view> except{"containers",
+                                       "initContainers",
+                                       "activeDeadlineSeconds",
+                                       "tolerations",
+                                       "schedulingGates",
+                                       "terminationGracePeriodSeconds"};
+  if (spec.old["schedulingGates"].size() > 0) {
+    except.insert(except.end(), {"nodeSelector", "affinity"});
+  }
+  const bool is_allowed =
+      same_containers(spec.fresh["containers"], spec.old["containers"]) &&
+      same_containers(spec.fresh["initContainers"], spec.old["initContainers"]) &&
+      only_adds(spec.fresh["tolerations"], spec.old["tolerations"]) &&
+      grace_may_change(spec.fresh["terminationGracePeriodSeconds"],
+                       spec.old["terminationGracePeriodSeconds"]) &&
+      same_but(spec.fresh, spec.old, except);
+  if (!is_allowed) {
+    problems.forbidden(spec.path, kOnlyThese);
+  }
+}
+
+}  // namespace tetrarch::schema
