@@ -41,6 +41,7 @@ void parses_canonical_pod(benchmark::State& state) {
   }
   state.SetBytesProcessed(state.iterations() * static_cast<std::int64_t>(kPod.size()));
 }
+
 BENCHMARK(parses_canonical_pod);
 
 void parses_pod_with_blanks(benchmark::State& state) {
@@ -50,6 +51,7 @@ void parses_pod_with_blanks(benchmark::State& state) {
     benchmark::DoNotOptimize(Document::parse(json));
   }
 }
+
 BENCHMARK(parses_pod_with_blanks);
 
 void indexes_pod(benchmark::State& state) {
@@ -58,6 +60,7 @@ void indexes_pod(benchmark::State& state) {
     benchmark::DoNotOptimize(document.metadata_offset());
   }
 }
+
 BENCHMARK(indexes_pod);
 
 void finds_member_of_pod(benchmark::State& state) {
@@ -66,6 +69,7 @@ void finds_member_of_pod(benchmark::State& state) {
     benchmark::DoNotOptimize(document->root().find("spec.nodeName").string());
   }
 }
+
 BENCHMARK(finds_member_of_pod);
 
 void turns_pod_into_tree_and_back(benchmark::State& state) {
@@ -74,6 +78,7 @@ void turns_pod_into_tree_and_back(benchmark::State& state) {
     benchmark::DoNotOptimize(to_document(to_tree(document->root())));
   }
 }
+
 BENCHMARK(turns_pod_into_tree_and_back);
 
 void merge_patches_pod(benchmark::State& state) {
@@ -85,6 +90,7 @@ void merge_patches_pod(benchmark::State& state) {
     benchmark::DoNotOptimize(to_document(tree));
   }
 }
+
 BENCHMARK(merge_patches_pod);
 
 void reads_quantity(benchmark::State& state) {
@@ -92,6 +98,7 @@ void reads_quantity(benchmark::State& state) {
     benchmark::DoNotOptimize(Quantity::parse("1536Mi")->value());
   }
 }
+
 BENCHMARK(reads_quantity);
 
 void matches_selector(benchmark::State& state) {
@@ -102,6 +109,7 @@ void matches_selector(benchmark::State& state) {
     benchmark::DoNotOptimize(selector.matches(labels));
   }
 }
+
 BENCHMARK(matches_selector);
 
 }  // namespace

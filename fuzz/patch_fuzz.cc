@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two JSON values, a line feed between them: the second patches the first in each of the three ways.
+// Two JSON values, a line feed between them: the second patches the first in each of the three
+// ways.
 #include <cstddef>
 #include <cstdint>
 #include <string_view>
@@ -15,7 +16,8 @@ using namespace tetrarch::object;
 
 namespace {
 
-/// `a` is merged by `k`, `b` is a merged list of scalars, `c` is replaced, all others are objects like the root.
+/// `a` is merged by `k`, `b` is a merged list of scalars, `c` is replaced, all others are objects
+/// like the root.
 class AnyRules final : public MergeRules {
  public:
   Field field(Type type, std::string_view name) const override {
@@ -32,7 +34,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   const std::string_view input(reinterpret_cast<const char*>(data), size);
   const auto line = input.find('\n');
   const auto target = Document::parse(input.substr(0, line));
-  const auto patch = Document::parse(line == std::string_view::npos ? "[]" : input.substr(line + 1));
+  const auto patch =
+      Document::parse(line == std::string_view::npos ? "[]" : input.substr(line + 1));
   if (!target.ok() || !patch.ok()) {
     return 0;
   }

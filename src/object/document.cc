@@ -3,10 +3,9 @@
 
 #include <algorithm>
 #include <charconv>
+#include <simdjson.h>
 #include <unordered_map>
 #include <unordered_set>
-
-#include <simdjson.h>
 
 #include "object/document_index.h"
 #include "object/writer.h"
@@ -59,7 +58,9 @@ void write_object(Writer& writer, simdjson::dom::object object) {
 
 void write_element(Writer& writer, Element element) {
   switch (element.type()) {
-    case simdjson::dom::element_type::OBJECT: write_object(writer, element); return;
+    case simdjson::dom::element_type::OBJECT:
+      write_object(writer, element);
+      return;
     case simdjson::dom::element_type::ARRAY:
       writer.begin_array();
       for (const auto item : simdjson::dom::array(element)) {
@@ -67,12 +68,24 @@ void write_element(Writer& writer, Element element) {
       }
       writer.end_array();
       return;
-    case simdjson::dom::element_type::STRING: writer.string(std::string_view(element)); return;
-    case simdjson::dom::element_type::INT64: writer.integer(std::int64_t(element)); return;
-    case simdjson::dom::element_type::UINT64: writer.unsigned_integer(std::uint64_t(element)); return;
-    case simdjson::dom::element_type::DOUBLE: writer.number(double(element)); return;
-    case simdjson::dom::element_type::BOOL: writer.boolean(bool(element)); return;
-    case simdjson::dom::element_type::NULL_VALUE: writer.null(); return;
+    case simdjson::dom::element_type::STRING:
+      writer.string(std::string_view(element));
+      return;
+    case simdjson::dom::element_type::INT64:
+      writer.integer(std::int64_t(element));
+      return;
+    case simdjson::dom::element_type::UINT64:
+      writer.unsigned_integer(std::uint64_t(element));
+      return;
+    case simdjson::dom::element_type::DOUBLE:
+      writer.number(double(element));
+      return;
+    case simdjson::dom::element_type::BOOL:
+      writer.boolean(bool(element));
+      return;
+    case simdjson::dom::element_type::NULL_VALUE:
+      writer.null();
+      return;
   }
 }
 
@@ -119,7 +132,8 @@ Document::Document(std::string bytes, std::unique_ptr<const DocumentIndex> index
 Result<DocumentPtr> Document::parse(std::string_view json) {
   ReusedParser parser;
   TRY(const auto root, parser.parse(json));
-  // Most clients send canonical JSON: then the bytes are taken as they are, and the index comes with the check.
+  // Most clients send canonical JSON: then the bytes are taken as they are, and the index comes
+  // with the check.
   if (auto index = build_index_if_canonical(json); index != nullptr) {
     return std::make_shared<const Document>(std::string(json), std::move(index));
   }
@@ -130,13 +144,21 @@ Result<DocumentPtr> Document::parse(std::string_view json) {
   return from_canonical(std::move(bytes));
 }
 
-DocumentPtr Document::from_canonical(std::string bytes) { return std::make_shared<const Document>(std::move(bytes)); }
+DocumentPtr Document::from_canonical(std::string bytes) {
+  return std::make_shared<const Document>(std::move(bytes));
+}
 
-Document::~Document() { delete index_.load(); }  // NOLINT: the atomic owns it
+Document::~Document() {
+  delete index_.load();
+}  // NOLINT: the atomic owns it
 
-View Document::root() const { return index().nodes.empty() ? View() : View(this, 0); }
+View Document::root() const {
+  return index().nodes.empty() ? View() : View(this, 0);
+}
 
-std::uint32_t Document::metadata_offset() const { return index().metadata_offset; }
+std::uint32_t Document::metadata_offset() const {
+  return index().metadata_offset;
+}
 
 const DocumentIndex& Document::index() const {
   const DocumentIndex* found = index_.load(std::memory_order_acquire);
@@ -149,7 +171,9 @@ const DocumentIndex& Document::index() const {
   return *found;
 }
 
-Kind View::kind() const { return document_ == nullptr ? Kind::absent : static_cast<Kind>(node().kind); }
+Kind View::kind() const {
+  return document_ == nullptr ? Kind::absent : static_cast<Kind>(node().kind);
+}
 
 View View::operator[](std::string_view key) const {
   if (!is_object()) {
@@ -234,7 +258,9 @@ double View::number(double fallback) const {
   return value;
 }
 
-bool View::boolean(bool fallback) const { return kind() == Kind::boolean ? raw() == "true" : fallback; }
+bool View::boolean(bool fallback) const {
+  return kind() == Kind::boolean ? raw() == "true" : fallback;
+}
 
 std::string_view View::raw() const {
   if (document_ == nullptr) {
@@ -244,11 +270,13 @@ std::string_view View::raw() const {
 }
 
 View::ElementRange View::elements() const {
-  return is_array() ? ElementRange(document_, node_ + 1, node().next) : ElementRange(document_, 0, 0);
+  return is_array() ? ElementRange(document_, node_ + 1, node().next)
+                    : ElementRange(document_, 0, 0);
 }
 
 View::MemberRange View::members() const {
-  return is_object() ? MemberRange(document_, node_ + 1, node().next) : MemberRange(document_, 0, 0);
+  return is_object() ? MemberRange(document_, node_ + 1, node().next)
+                     : MemberRange(document_, 0, 0);
 }
 
 View::ElementRange::Iterator& View::ElementRange::Iterator::operator++() {

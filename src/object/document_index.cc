@@ -40,11 +40,21 @@ std::string decode_escapes(std::string_view text) {
       continue;
     }
     switch (const char c = text[++i]; c) {
-      case 'b': out += '\b'; break;
-      case 'f': out += '\f'; break;
-      case 'n': out += '\n'; break;
-      case 'r': out += '\r'; break;
-      case 't': out += '\t'; break;
+      case 'b':
+        out += '\b';
+        break;
+      case 'f':
+        out += '\f';
+        break;
+      case 'n':
+        out += '\n';
+        break;
+      case 'r':
+        out += '\r';
+        break;
+      case 't':
+        out += '\t';
+        break;
       case 'u': {
         std::uint32_t point = hex4(i + 1);
         i += 4;
@@ -55,7 +65,8 @@ std::string decode_escapes(std::string_view text) {
         append_utf8(out, point);
         break;
       }
-      default: out += c;
+      default:
+        out += c;
     }
   }
   return out;
@@ -65,7 +76,8 @@ std::string decode_escapes(std::string_view text) {
 bool is_plain_integer(std::string_view text) {
   const bool is_negative = text.front() == '-';
   text.remove_prefix(is_negative ? 1 : 0);
-  if (text.empty() || text.size() > 18 || (text.front() == '0' && (text.size() > 1 || is_negative))) {
+  if (text.empty() || text.size() > 18 ||
+      (text.front() == '0' && (text.size() > 1 || is_negative))) {
     return false;
   }
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
@@ -96,7 +108,10 @@ class Builder {
                       static_cast<std::uint32_t>(kind) & 7U,
                       escaped & 0x1fffffffU});
   }
-  std::string_view text_of(const Node& node) const { return bytes_.substr(node.begin, node.end - node.begin); }
+
+  std::string_view text_of(const Node& node) const {
+    return bytes_.substr(node.begin, node.end - node.begin);
+  }
 
   std::string_view bytes_;
   std::vector<Node>& nodes_;
@@ -117,11 +132,18 @@ std::unique_ptr<DocumentIndex> Builder::build() {
         ++at_;
         break;
       case '}':
-      case ']': is_good = close(); break;
+      case ']':
+        is_good = close();
+        break;
       case ',':
-      case ':': ++at_; break;
-      case '"': is_good = add_string(); break;
-      default: is_good = add_scalar();
+      case ':':
+        ++at_;
+        break;
+      case '"':
+        is_good = add_string();
+        break;
+      default:
+        is_good = add_scalar();
     }
   }
   if (!is_good || !open_.empty()) {
@@ -140,7 +162,8 @@ bool Builder::add_string() {
   std::size_t end = find_special(bytes_, begin + 1);
   while (end < bytes_.size() && bytes_[end] == '\\') {
     const char escaped = end + 1 < bytes_.size() ? bytes_[end + 1] : '\0';
-    // The Writer spells only rare control characters as \u00xx: whoever sends \u gets it printed anew.
+    // The Writer spells only rare control characters as \u00xx: whoever sends \u gets it printed
+    // anew.
     if (is_strict_ && (escaped == 'u' || escaped == '/')) {
       return false;
     }

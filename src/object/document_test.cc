@@ -61,7 +61,9 @@ TEST(Document, TakesTheLastOfTwoMembersInThePlaceOfTheFirst) {
 }
 
 TEST(Document, RefusesWhatNestsTooDeep) {
-  const auto nested = [](std::size_t depth) { return std::string(depth, '[') + std::string(depth, ']'); };
+  const auto nested = [](std::size_t depth) {
+    return std::string(depth, '[') + std::string(depth, ']');
+  };
 
   EXPECT_TRUE(Document::parse(nested(500)).ok());
   EXPECT_FALSE(Document::parse(nested(520)).ok());
@@ -69,16 +71,19 @@ TEST(Document, RefusesWhatNestsTooDeep) {
 }
 
 TEST(Document, SpellsNumbersOneWay) {
-  EXPECT_EQ(must_parse("[1.0,1e3,-0,-0.0,0.10,1E-7,1e20,18446744073709551616.0,-9223372036854775808]")->bytes(),
-            "[1,1000,0,0,0.1,1e-07,1e+20,1.8446744073709552e+19,-9223372036854775808]");
+  EXPECT_EQ(
+      must_parse("[1.0,1e3,-0,-0.0,0.10,1E-7,1e20,18446744073709551616.0,-9223372036854775808]")
+          ->bytes(),
+      "[1,1000,0,0,0.1,1e-07,1e+20,1.8446744073709552e+19,-9223372036854775808]");
 }
 
 TEST(Document, IsTheSameWhenParsedAgain) {
-  for (const std::string_view json : {R"({"a":"\u003c\/\u0000\u001f\"\\","b":[1e400]})",
-                                      R"([" ",{"":{}},[[]],[true,false,null],-1,1.5e300,"\ud83d\ude00"])",
-                                      "18446744073709551615",
-                                      "\"\\\\\"",
-                                      " [ ] "}) {
+  for (const std::string_view json :
+       {R"({"a":"\u003c\/\u0000\u001f\"\\","b":[1e400]})",
+        R"([" ",{"":{}},[[]],[true,false,null],-1,1.5e300,"\ud83d\ude00"])",
+        "18446744073709551615",
+        "\"\\\\\"",
+        " [ ] "}) {
     const auto once = Document::parse(json);
     if (!once.ok()) {
       continue;
@@ -98,7 +103,8 @@ TEST(Document, KeepsNothingOfALargeDocumentInTheNextOne) {
 }
 
 TEST(Document, RoundTripsThroughATree) {
-  const std::string json = R"({"i":-9007199254740993,"u":18446744073709551615,"d":0.1,"s":"a\"b","l":[{},[],null]})";
+  const std::string json =
+      R"({"i":-9007199254740993,"u":18446744073709551615,"d":0.1,"s":"a\"b","l":[{},[],null]})";
   const auto document = must_parse(json);
 
   EXPECT_EQ(to_json(to_tree(document->root())), json);

@@ -29,8 +29,9 @@ Result<std::string> unescape(std::string_view text) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const char c = text[i];
     if (c == ',' || c == '=') {
-      return Error{Code::malformed,
-                   "invalid field selector: unescaped character in value: " + std::to_string(int{c})};
+      return Error{
+          Code::malformed,
+          "invalid field selector: unescaped character in value: " + std::to_string(int{c})};
     }
     if (c != '\\') {
       out += c;
@@ -39,7 +40,8 @@ Result<std::string> unescape(std::string_view text) {
     const char next = i + 1 < text.size() ? text[++i] : '\0';
     if (next != '\\' && next != ',' && next != '=') {
       return Error{Code::malformed,
-                   "invalid field selector: invalid escape sequence: \\" + std::string(next == '\0' ? 0 : 1, next)};
+                   "invalid field selector: invalid escape sequence: \\" +
+                       std::string(next == '\0' ? 0 : 1, next)};
     }
     out += next;
   }
@@ -73,21 +75,25 @@ Result<FieldSelector> FieldSelector::parse(std::string_view text) {
     const auto bang = term.find("!=");
     if (at == std::string_view::npos) {
       return Error{Code::malformed,
-                   "invalid selector: '" + std::string(text) + "'; can't understand '" + std::string(term) + "'"};
+                   "invalid selector: '" + std::string(text) + "'; can't understand '" +
+                       std::string(term) + "'"};
     }
     const bool is_equal = bang == std::string_view::npos || bang > at;
     const auto path_size = is_equal ? at : bang;
     const bool is_double = is_equal && term.substr(at, 2) == "==";
     TRY(auto value, unescape(term.substr(at + (is_double ? 2 : 1))));
-    out.requirements_.push_back({std::string(term.substr(0, path_size)), is_equal, std::move(value)});
+    out.requirements_.push_back(
+        {std::string(term.substr(0, path_size)), is_equal, std::move(value)});
   }
   return out;
 }
 
 bool FieldSelector::matches(View object) const {
-  return std::all_of(requirements_.begin(), requirements_.end(), [&](const FieldRequirement& requirement) {
-    return (text_of(object.find(requirement.path)) == requirement.value) == requirement.is_equal;
-  });
+  return std::all_of(
+      requirements_.begin(), requirements_.end(), [&](const FieldRequirement& requirement) {
+        return (text_of(object.find(requirement.path)) == requirement.value) ==
+               requirement.is_equal;
+      });
 }
 
 std::optional<std::string_view> FieldSelector::exact(std::string_view path) const {
@@ -102,7 +108,8 @@ std::optional<std::string_view> FieldSelector::exact(std::string_view path) cons
 std::string FieldSelector::text() const {
   std::string out;
   for (const auto& requirement : requirements_) {
-    out += (out.empty() ? "" : ",") + requirement.path + (requirement.is_equal ? "=" : "!=") + escape(requirement.value);
+    out += (out.empty() ? "" : ",") + requirement.path + (requirement.is_equal ? "=" : "!=") +
+           escape(requirement.value);
   }
   return out;
 }

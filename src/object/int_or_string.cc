@@ -17,7 +17,8 @@ Error bad_value(const std::string& why) {
 
 }  // namespace
 
-// Source: Kubernetes apimachinery, pkg/util/intstr/intstr.go, GetScaledValueFromIntOrPercent, v0.34.
+// Source: Kubernetes apimachinery, pkg/util/intstr/intstr.go, GetScaledValueFromIntOrPercent,
+// v0.34.
 Result<std::int64_t> scaled_value(View int_or_percent, std::int64_t total, Rounding rounding) {
   if (int_or_percent.is_number()) {
     return int_or_percent.integer();
@@ -33,7 +34,8 @@ Result<std::int64_t> scaled_value(View int_or_percent, std::int64_t total, Round
   std::int64_t percent = 0;
   const auto [rest, error] = std::from_chars(text.data(), end, percent);
   if (error != std::errc{} || rest != end) {
-    return bad_value("invalid value \"" + std::string(text) + "\": not a whole number before the percent sign");
+    return bad_value("invalid value \"" + std::string(text) +
+                     "\": not a whole number before the percent sign");
   }
   const Wide hundredfold = static_cast<Wide>(percent) * total;
   Wide value = hundredfold / 100;  // towards zero

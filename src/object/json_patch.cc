@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Behaviour and sentences are those of kube-apiserver, where they differ from the RFC too: an index may count from
-// the end (-1), `replace` of a missing member adds it, a missing `value` is null.
+// Behaviour and sentences are those of kube-apiserver, where they differ from the RFC too: an index
+// may count from the end (-1), `replace` of a missing member adds it, a missing `value` is null.
 // Source: evanphx/json-patch v4.12, patch.go, which kube-apiserver links.
 #include "object/json_patch.h"
 
@@ -20,13 +20,18 @@ namespace {
 
 constexpr std::string_view kMissing = "missing value";
 constexpr std::string_view kTestFailed = "test failed";
-/// Documents nest at most 512 deep; between two measurements a patch may go to this bound, which no stack minds.
+/// Documents nest at most 512 deep; between two measurements a patch may go to this bound, which no
+/// stack minds.
 constexpr std::size_t kDepthMax = 512;
 constexpr std::size_t kDepthUnmeasuredMax = 2048;
 
-boost::json::string_view as_boost(std::string_view text) { return {text.data(), text.size()}; }
+boost::json::string_view as_boost(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
-std::string quoted(std::string_view text) { return "'" + std::string(text) + "'"; }
+std::string quoted(std::string_view text) {
+  return "'" + std::string(text) + "'";
+}
 
 Error failure(std::string what, std::string_view cause) {
   return {Code::invalid, std::move(what) + ": " + std::string(cause)};
@@ -122,6 +127,7 @@ class Patcher {
 
   Place find_place(std::string_view path);
   Tree take_value(View operation, std::size_t at_depth);
+
   void note_depth(std::size_t depth) { depth_bound_ = std::max(depth_bound_, depth); }
 
   Tree& root_;
@@ -168,7 +174,8 @@ Status Patcher::apply_add(const std::string& path, View operation) {
 Status Patcher::apply_remove(const std::string& path) {
   const Place place = find_place(path);
   if (place.container == nullptr) {
-    return failure("remove operation does not apply: doc is missing path: \"" + path + "\"", kMissing);
+    return failure("remove operation does not apply: doc is missing path: \"" + path + "\"",
+                   kMissing);
   }
   if (auto removed = remove(place); !removed.ok()) {
     return failure("error in remove for path: " + quoted(path), removed.error().message);
@@ -221,7 +228,8 @@ Status Patcher::apply_move(const std::string& path, const std::string& from) {
   }
   const Place place = find_place(path);
   if (place.container == nullptr) {
-    return failure("move operation does not apply: doc is missing destination path: " + path, kMissing);
+    return failure("move operation does not apply: doc is missing destination path: " + path,
+                   kMissing);
   }
   note_depth(place.depth + depth_bound_ - std::min(depth_bound_, source.depth));
   if (auto added = add(place, std::move(value)); !added.ok()) {
@@ -242,7 +250,8 @@ Status Patcher::apply_copy(const std::string& path, const std::string& from) {
   Tree value = *found == nullptr ? Tree() : **found;
   const Place place = find_place(path);
   if (place.container == nullptr) {
-    return failure("copy operation does not apply: doc is missing destination path: " + path, kMissing);
+    return failure("copy operation does not apply: doc is missing destination path: " + path,
+                   kMissing);
   }
   copied_bytes_ += to_json(value).size();
   if (copied_bytes_ > kPatchCopiedBytesMax) {
@@ -326,12 +335,18 @@ Status Patcher::apply(View operation) {
 
 std::string_view go_type_name(View view) {
   switch (view.kind()) {
-    case Kind::object: return "object";
-    case Kind::array: return "array";
-    case Kind::string: return "string";
-    case Kind::number: return "number";
-    case Kind::boolean: return "bool";
-    default: return "null";
+    case Kind::object:
+      return "object";
+    case Kind::array:
+      return "array";
+    case Kind::string:
+      return "string";
+    case Kind::number:
+      return "number";
+    case Kind::boolean:
+      return "bool";
+    default:
+      return "null";
   }
 }
 
@@ -348,8 +363,8 @@ Status apply_json_patch(Tree& target, View operations) {
   }
   if (const auto count = operations.size(); count > kPatchOperationsMax) {
     return Error{Code::too_large,
-                 "The allowed maximum operations in a JSON patch is " + std::to_string(kPatchOperationsMax) +
-                     ", got " + std::to_string(count)};
+                 "The allowed maximum operations in a JSON patch is " +
+                     std::to_string(kPatchOperationsMax) + ", got " + std::to_string(count)};
   }
   for (const View operation : operations.elements()) {
     if (!operation.is_object()) {

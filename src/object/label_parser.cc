@@ -24,7 +24,9 @@ constexpr std::string_view kSpecial = "=!(),><";
 constexpr std::string_view kBlank = " \t\r\n";
 constexpr std::string_view kBinaryOperators = "in, notin, =, ==, !=, gt, lt";
 
-Error malformed(std::string text) { return {Code::malformed, std::move(text)}; }
+Error malformed(std::string text) {
+  return {Code::malformed, std::move(text)};
+}
 
 Error unexpected(std::string_view found, std::string_view expected) {
   return malformed("found '" + std::string(found) + "', expected: " + std::string(expected));
@@ -79,12 +81,16 @@ class Parser {
 
   /// Past the last token there is only the end.
   const Token& peek() const { return tokens_[std::min(at_, tokens_.size() - 1)]; }
+
   const Token& take() {
     const Token& token = peek();
     ++at_;
     return token;
   }
-  bool is_at_term_end() const { return peek().kind == TokenKind::end || peek().kind == TokenKind::comma; }
+
+  bool is_at_term_end() const {
+    return peek().kind == TokenKind::end || peek().kind == TokenKind::comma;
+  }
 
   std::vector<Token> tokens_;  ///< the last one is the end
   std::size_t at_ = 0;
@@ -188,6 +194,8 @@ Result<std::vector<std::string>> Parser::parse_single() {
 
 }  // namespace
 
-Result<std::vector<LabelTerm>> parse_label_terms(std::string_view text) { return Parser(text).parse(); }
+Result<std::vector<LabelTerm>> parse_label_terms(std::string_view text) {
+  return Parser(text).parse();
+}
 
 }  // namespace tetrarch::object

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Source: Kubernetes apimachinery, pkg/util/strategicpatch/patch.go, v0.34: rules of order, and the sentences.
+// Source: Kubernetes apimachinery, pkg/util/strategicpatch/patch.go, v0.34: rules of order, and the
+// sentences.
 #include "object/merge_list.h"
 
 #include <algorithm>
@@ -15,7 +16,9 @@ namespace {
 constexpr const char* kDirective = "$patch";
 constexpr std::size_t kNowhere = std::numeric_limits<std::size_t>::max();
 
-boost::json::string_view as_boost(std::string_view text) { return {text.data(), text.size()}; }
+boost::json::string_view as_boost(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 const Tree* directive_of(const Tree& element) {
   const auto* object = element.if_object();
@@ -53,7 +56,8 @@ Result<std::string> element_key(const Tree& element, std::string_view merge_key)
   const Tree* value = object == nullptr ? nullptr : object->if_contains(as_boost(merge_key));
   if (value == nullptr) {
     return Error{Code::malformed,
-                 "map: " + to_json(element) + " does not contain declared merge key: " + std::string(merge_key)};
+                 "map: " + to_json(element) +
+                     " does not contain declared merge key: " + std::string(merge_key)};
   }
   return to_json(*value);
 }
@@ -78,7 +82,8 @@ Result<bool> holds_objects(const TreeArray& a, const TreeArray& b) {
     }
   }
   if (has_objects && has_scalars) {
-    return Error{Code::malformed, "list element types are not identical: " + to_json(a) + " " + to_json(b)};
+    return Error{Code::malformed,
+                 "list element types are not identical: " + to_json(a) + " " + to_json(b)};
   }
   return has_objects;
 }
@@ -105,7 +110,9 @@ Result<SplitPatch> split_directives(TreeArray patch, std::string_view merge_key)
   return out;
 }
 
-Status check_element_order(const TreeArray& patch, const TreeArray& order, std::string_view merge_key) {
+Status check_element_order(const TreeArray& patch,
+                           const TreeArray& order,
+                           std::string_view merge_key) {
   if (order.empty()) {
     return ok();
   }
@@ -119,8 +126,8 @@ Status check_element_order(const TreeArray& patch, const TreeArray& order, std::
     const auto place = place_in(places, key);
     if (place == kNowhere || place < next) {
       return Error{Code::malformed,
-                   "The order in patch list:\n" + to_json(patch) + "\n doesn't match $setElementOrder list:\n" +
-                       to_json(order) + "\n"};
+                   "The order in patch list:\n" + to_json(patch) +
+                       "\n doesn't match $setElementOrder list:\n" + to_json(order) + "\n"};
     }
     next = place + 1;
   }
@@ -149,7 +156,8 @@ Result<TreeArray> order_elements(TreeArray elements,
   TreeArray out;
   auto other = others.begin();
   for (auto& element : named) {
-    while (other != others.end() && other->live_place < element.live_place && element.live_place != kNowhere) {
+    while (other != others.end() && other->live_place < element.live_place &&
+           element.live_place != kNowhere) {
       out.push_back(std::move(other++->value));
     }
     out.push_back(std::move(element.value));

@@ -9,7 +9,9 @@
 namespace tetrarch::object {
 namespace {
 
-boost::json::string_view as_boost(std::string_view text) { return {text.data(), text.size()}; }
+boost::json::string_view as_boost(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 // Source: RFC 7386, section 2, MergePatch.
 void merge_object(TreeObject& target, View patch) {

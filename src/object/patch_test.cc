@@ -19,12 +19,20 @@ struct PatchRow {
   std::string_view result;  ///< JSON, or the message where the patch is refused
 };
 
-void PrintTo(const PatchRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const PatchRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 constexpr auto kJsonPatchRows = std::to_array<PatchRow>({
-    {"add_member", R"({"a":1})", R"([{"op":"add","path":"/b","value":{"c":2}}])", R"({"a":1,"b":{"c":2}})"},
+    {"add_member",
+     R"({"a":1})",
+     R"([{"op":"add","path":"/b","value":{"c":2}}])",
+     R"({"a":1,"b":{"c":2}})"},
     {"add_replaces", R"({"a":1})", R"([{"op":"add","path":"/a","value":2}])", R"({"a":2})"},
-    {"add_into_list", R"({"a":[1,3]})", R"([{"op":"add","path":"/a/1","value":2}])", R"({"a":[1,2,3]})"},
+    {"add_into_list",
+     R"({"a":[1,3]})",
+     R"([{"op":"add","path":"/a/1","value":2}])",
+     R"({"a":[1,2,3]})"},
     {"add_at_end", R"({"a":[1]})", R"([{"op":"add","path":"/a/-","value":2}])", R"({"a":[1,2]})"},
     {"add_past_end",
      R"({"a":[1]})",
@@ -34,14 +42,23 @@ constexpr auto kJsonPatchRows = std::to_array<PatchRow>({
      "{}",
      R"([{"op":"add","path":"/a/b","value":2}])",
      "add operation does not apply: doc is missing path: \"/a/b\": missing value"},
-    {"escapes", R"({"a/b":{"c~d":1}})", R"([{"op":"remove","path":"/a~1b/c~0d"}])", R"({"a/b":{}})"},
-    {"remove_keeps_order", R"({"a":1,"b":2,"c":3})", R"([{"op":"remove","path":"/a"}])", R"({"b":2,"c":3})"},
+    {"escapes",
+     R"({"a/b":{"c~d":1}})",
+     R"([{"op":"remove","path":"/a~1b/c~0d"}])",
+     R"({"a/b":{}})"},
+    {"remove_keeps_order",
+     R"({"a":1,"b":2,"c":3})",
+     R"([{"op":"remove","path":"/a"}])",
+     R"({"b":2,"c":3})"},
     {"remove_element", R"({"a":[1,2,3]})", R"([{"op":"remove","path":"/a/-1"}])", R"({"a":[1,2]})"},
     {"remove_missing",
      "{}",
      R"([{"op":"remove","path":"/a"}])",
      "error in remove for path: '/a': Unable to remove nonexistent key: a: missing value"},
-    {"replace", R"({"a":{"b":1}})", R"([{"op":"replace","path":"/a/b","value":"x"}])", R"({"a":{"b":"x"}})"},
+    {"replace",
+     R"({"a":{"b":1}})",
+     R"([{"op":"replace","path":"/a/b","value":"x"}])",
+     R"({"a":{"b":"x"}})"},
     {"replace_root", R"({"a":1})", R"([{"op":"replace","path":"","value":{"b":1}}])", R"({"b":1})"},
     {"replace_no_parent",
      "{}",
@@ -51,13 +68,21 @@ constexpr auto kJsonPatchRows = std::to_array<PatchRow>({
      R"({"a":[]})",
      R"([{"op":"replace","path":"/a/0","value":1}])",
      "replace operation does not apply: doc is missing key: /a/0: missing value"},
-    {"move", R"({"a":{"b":1},"c":[]})", R"([{"op":"move","from":"/a/b","path":"/c/0"}])", R"({"a":{},"c":[1]})"},
+    {"move",
+     R"({"a":{"b":1},"c":[]})",
+     R"([{"op":"move","from":"/a/b","path":"/c/0"}])",
+     R"({"a":{},"c":[1]})"},
     {"move_into_itself",
      R"({"a":{"b":1}})",
      R"([{"op":"move","from":"/a","path":"/a/b"}])",
      "move operation does not apply: doc is missing destination path: /a/b: missing value"},
-    {"copy", R"({"a":{"b":1}})", R"([{"op":"copy","from":"/a","path":"/c"}])", R"({"a":{"b":1},"c":{"b":1}})"},
-    {"test_passes", R"({"a":[1,{"b":null}]})", R"([{"op":"test","path":"/a","value":[1.0,{"b":null}]}])",
+    {"copy",
+     R"({"a":{"b":1}})",
+     R"([{"op":"copy","from":"/a","path":"/c"}])",
+     R"({"a":{"b":1},"c":{"b":1}})"},
+    {"test_passes",
+     R"({"a":[1,{"b":null}]})",
+     R"([{"op":"test","path":"/a","value":[1.0,{"b":null}]}])",
      R"({"a":[1,{"b":null}]})"},
     {"test_fails",
      R"({"a":1})",
@@ -65,8 +90,14 @@ constexpr auto kJsonPatchRows = std::to_array<PatchRow>({
      "testing value /a failed: test failed"},
     {"test_of_missing_is_null", "{}", R"([{"op":"test","path":"/a","value":null}])", "{}"},
     {"unknown_operation", "{}", R"([{"op":"frob","path":"/a"}])", "Unexpected kind: frob"},
-    {"no_path", "{}", R"([{"op":"add","value":1}])", "add operation failed to decode path: missing value"},
-    {"no_from", "{}", R"([{"op":"move","path":"/a"}])", "move operation failed to decode from: missing value"},
+    {"no_path",
+     "{}",
+     R"([{"op":"add","value":1}])",
+     "add operation failed to decode path: missing value"},
+    {"no_from",
+     "{}",
+     R"([{"op":"move","path":"/a"}])",
+     "move operation failed to decode from: missing value"},
     {"no_list",
      "{}",
      R"({"op":"add"})",
@@ -92,9 +123,10 @@ TEST_P(JsonPatchTest, AppliesOrSaysWhyNot) {
   EXPECT_EQ(outcome(status, target), row.result);
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, JsonPatchTest, testing::ValuesIn(kJsonPatchRows), [](const auto& row) {
-  return std::string{row.param.name};
-});
+INSTANTIATE_TEST_SUITE_P(Table,
+                         JsonPatchTest,
+                         testing::ValuesIn(kJsonPatchRows),
+                         [](const auto& row) { return std::string{row.param.name}; });
 
 std::string repeated(std::string_view operation, std::size_t count) {
   std::string out = "[";
@@ -112,7 +144,8 @@ TEST(JsonPatch, RefusesTooManyOperations) {
 
   ASSERT_FALSE(status.ok());
   EXPECT_EQ(status.error().code, Code::too_large);
-  EXPECT_EQ(status.error().message, "The allowed maximum operations in a JSON patch is 10000, got 10001");
+  EXPECT_EQ(status.error().message,
+            "The allowed maximum operations in a JSON patch is 10000, got 10001");
 }
 
 TEST(JsonPatch, RefusesCopiesThatGrowWithoutBound) {
@@ -162,9 +195,10 @@ TEST_P(MergePatchTest, MergesAsTheRfcSays) {
   EXPECT_EQ(outcome(status, target), row.result);
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, MergePatchTest, testing::ValuesIn(kMergePatchRows), [](const auto& row) {
-  return std::string{row.param.name};
-});
+INSTANTIATE_TEST_SUITE_P(Table,
+                         MergePatchTest,
+                         testing::ValuesIn(kMergePatchRows),
+                         [](const auto& row) { return std::string{row.param.name}; });
 
 TEST(MergePatch, IsMadeFromADifference) {
   const auto from = *Document::parse(R"({"a":1,"b":{"c":2,"d":3},"e":[1],"f":"x"})");
@@ -185,7 +219,8 @@ TEST(Path, FindsMakesSetsAndErases) {
   set(tree, "spec.replicas", 3);
   make_object(tree, "status");
 
-  EXPECT_EQ(to_json(tree), R"({"metadata":{"name":"a","labels":{"x":"1"}},"spec":{"replicas":3},"status":{}})");
+  EXPECT_EQ(to_json(tree),
+            R"({"metadata":{"name":"a","labels":{"x":"1"}},"spec":{"replicas":3},"status":{}})");
   EXPECT_EQ(text_at(tree, "metadata.name"), "a");
   EXPECT_EQ(text_at(tree, "spec.replicas"), "");
   EXPECT_EQ(find(tree, "metadata.none.x"), nullptr);
@@ -217,7 +252,8 @@ TEST(IntOrString, ScalesPercentages) {
                           ShareRow{"\"100%\"", 7, Rounding::down, 7},
                           ShareRow{"\"150%\"", 3, Rounding::up, 5}}) {
     const auto document = *Document::parse(row.json);
-    EXPECT_EQ(scaled_value(document->root(), row.total, row.rounding).value(), row.result) << row.json;
+    EXPECT_EQ(scaled_value(document->root(), row.total, row.rounding).value(), row.result)
+        << row.json;
   }
 }
 

@@ -7,7 +7,9 @@
 namespace tetrarch::object {
 namespace {
 
-boost::json::string_view as_boost(std::string_view text) { return {text.data(), text.size()}; }
+boost::json::string_view as_boost(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 /// "a.b.c" is {"a", "b.c"}.
 std::pair<std::string_view, std::string_view> split_first(std::string_view path) {
@@ -103,7 +105,8 @@ Result<std::vector<std::string>> parse_pointer(std::string_view pointer) {
     return steps;
   }
   if (pointer.front() != '/') {
-    return Error{Code::invalid, "a JSON pointer starts with '/', this one does not: " + std::string(pointer)};
+    return Error{Code::invalid,
+                 "a JSON pointer starts with '/', this one does not: " + std::string(pointer)};
   }
   for (std::size_t i = 0; i < pointer.size(); ++i) {
     const bool is_escape = pointer[i] == '~' && i + 1 < pointer.size();

@@ -13,7 +13,8 @@ namespace {
 __extension__ using Wide = __int128;
 __extension__ using Natural = unsigned __int128;
 
-// Source: Kubernetes apimachinery, pkg/api/resource/quantity.go, v0.34: the three sentences and the order of checks.
+// Source: Kubernetes apimachinery, pkg/api/resource/quantity.go, v0.34: the three sentences and the
+// order of checks.
 constexpr std::string_view kFormatWrong =
     "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
 constexpr std::string_view kSuffixWrong = "unable to parse quantity's suffix";
@@ -36,15 +37,18 @@ constexpr Natural kNanoMax = 5 * kPowersOfTen[kPowerMax];
 
 struct Scanned {
   bool is_negative = false;
-  Natural digits = 0;         ///< without the point
-  int exponent = 0;           ///< what is meant is digits · 10^exponent …
-  bool has_remainder = false; ///< … and a little more
+  Natural digits = 0;          ///< without the point
+  int exponent = 0;            ///< what is meant is digits · 10^exponent …
+  bool has_remainder = false;  ///< … and a little more
   std::string_view suffix;
 };
 
-bool is_digit(char c) { return c >= '0' && c <= '9'; }
+bool is_digit(char c) {
+  return c >= '0' && c <= '9';
+}
 
-/// Reads digits into `out`; what does not fit (past 36 digits) is dropped, remembered in has_remainder.
+/// Reads digits into `out`; what does not fit (past 36 digits) is dropped, remembered in
+/// has_remainder.
 void take_digits(std::string_view& text, Scanned& out, bool is_fraction) {
   while (!text.empty() && is_digit(text.front())) {
     const auto digit = static_cast<unsigned>(text.front() - '0');
@@ -119,7 +123,8 @@ std::optional<Unit> unit_of(std::string_view suffix) {
   }
   suffix.remove_prefix(suffix[1] == '+' ? 2 : 1);
   int exponent = 0;
-  const auto [rest, error] = std::from_chars(suffix.data(), suffix.data() + suffix.size(), exponent);
+  const auto [rest, error] =
+      std::from_chars(suffix.data(), suffix.data() + suffix.size(), exponent);
   if (error == std::errc::invalid_argument || rest != suffix.data() + suffix.size()) {
     return std::nullopt;
   }
@@ -176,7 +181,8 @@ Natural scaled_binary(Scanned number, int shift) {
     fraction_places = kFractionMax;
   }
   const Natural part = scaled(fraction << shift, kNanoDigits - fraction_places, has_remainder);
-  return std::min((whole << shift) * kPowersOfTen[kNanoDigits] + part, kCap * kPowersOfTen[kNanoDigits]);
+  return std::min((whole << shift) * kPowersOfTen[kNanoDigits] + part,
+                  kCap * kPowersOfTen[kNanoDigits]);
 }
 
 Wide clamped(Wide nano) {
@@ -216,7 +222,8 @@ Result<Quantity> Quantity::parse(std::string_view text) {
     nano = scaled_binary(*number, unit->exponent);
     format = nano < kPowersOfTen[kNanoDigits] ? Format::decimal_si : format;
   } else {
-    nano = scaled(number->digits, number->exponent + unit->exponent + kNanoDigits, number->has_remainder);
+    nano = scaled(
+        number->digits, number->exponent + unit->exponent + kNanoDigits, number->has_remainder);
   }
   const Wide magnitude = static_cast<Wide>(nano);
   return Quantity(number->is_negative ? -magnitude : magnitude, format);
@@ -246,11 +253,17 @@ std::int64_t Quantity::divided_up(std::int64_t divisor) const {
   return static_cast<std::int64_t>(std::clamp<Wide>(quotient, -static_cast<Wide>(kMax) - 1, kMax));
 }
 
-std::int64_t Quantity::value() const { return divided_up(1'000'000'000); }
+std::int64_t Quantity::value() const {
+  return divided_up(1'000'000'000);
+}
 
-std::int64_t Quantity::milli_value() const { return divided_up(1'000'000); }
+std::int64_t Quantity::milli_value() const {
+  return divided_up(1'000'000);
+}
 
-double Quantity::as_double() const { return static_cast<double>(nano_) / 1e9; }
+double Quantity::as_double() const {
+  return static_cast<double>(nano_) / 1e9;
+}
 
 // Source: Kubernetes apimachinery, pkg/api/resource/quantity.go, CanonicalizeBytes.
 std::string Quantity::text() const {
@@ -268,7 +281,8 @@ std::string Quantity::text() const {
     }
     return decimal_text(value) + std::string(kUnits[unit]);
   }
-  constexpr std::array<std::string_view, 10> kUnits = {"n", "u", "m", "", "k", "M", "G", "T", "P", "E"};
+  constexpr std::array<std::string_view, 10> kUnits = {
+      "n", "u", "m", "", "k", "M", "G", "T", "P", "E"};
   Wide value = nano_;
   std::size_t unit = 0;
   for (; unit + 1 < kUnits.size() && value % 1000 == 0; ++unit) {
@@ -293,7 +307,9 @@ Quantity& Quantity::operator-=(const Quantity& other) {
   return *this;
 }
 
-std::int64_t value_of(View quantity) { return Quantity::from(quantity).value_or(Quantity()).value(); }
+std::int64_t value_of(View quantity) {
+  return Quantity::from(quantity).value_or(Quantity()).value();
+}
 
 std::int64_t milli_value_of(View quantity) {
   return Quantity::from(quantity).value_or(Quantity()).milli_value();

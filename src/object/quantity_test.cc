@@ -20,7 +20,9 @@ struct QuantityRow {
   std::string_view canonical;
 };
 
-void PrintTo(const QuantityRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const QuantityRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 constexpr auto kRows = std::to_array<QuantityRow>({
     {"zero", "0", 0, 0, "0"},
@@ -47,7 +49,11 @@ constexpr auto kRows = std::to_array<QuantityRow>({
     {"micro_rounds_up", "1u", 1, 1, "1u"},
     {"nano", "1n", 1, 1, "1n"},
     {"below_nano_rounds_up", "0.1n", 1, 1, "1n"},
-    {"very_long_fraction", "0.3333333333333333333333333333333333333333333333333", 1, 334, "333333334n"},
+    {"very_long_fraction",
+     "0.3333333333333333333333333333333333333333333333333",
+     1,
+     334,
+     "333333334n"},
     {"binary_is_capped", "20Ei", kMax, kMax, "9223372036854775807"},
     {"largest", "9223372036854775807", kMax, kMax, "9223372036854775807"},
     {"giga", "2G", 2'000'000'000, 2'000'000'000'000, "2G"},
@@ -75,13 +81,15 @@ TEST(Quantity, RefusesWithTheSentencesOfKubernetes) {
   constexpr std::string_view kForm =
       "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'";
   constexpr std::string_view kSuffix = "unable to parse quantity's suffix";
-  for (const std::string_view text : {"", "abc", "1.1.M", "0.1mi!", " 1", "1 ", "-", "m", "1Gi ", "1,5"}) {
+  for (const std::string_view text :
+       {"", "abc", "1.1.M", "0.1mi!", " 1", "1 ", "-", "m", "1Gi ", "1,5"}) {
     const auto quantity = Quantity::parse(text);
     ASSERT_FALSE(quantity.ok()) << text;
     EXPECT_EQ(quantity.error().message, kForm) << text;
     EXPECT_EQ(quantity.error().code, Code::invalid);
   }
-  for (const std::string_view text : {"1i", ".5i", "0.1mi", "-3.01e-", "1KiKi", "1e", "1MM", "1ki"}) {
+  for (const std::string_view text :
+       {"1i", ".5i", "0.1mi", "-3.01e-", "1KiKi", "1e", "1MM", "1ki"}) {
     const auto quantity = Quantity::parse(text);
     ASSERT_FALSE(quantity.ok()) << text;
     EXPECT_EQ(quantity.error().message, kSuffix) << text;

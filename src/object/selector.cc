@@ -21,7 +21,9 @@ std::optional<std::int64_t> to_integer(std::string_view text) {
   return value;
 }
 
-std::string invalid_value(const std::string& field, std::string_view value, const std::string& why) {
+std::string invalid_value(const std::string& field,
+                          std::string_view value,
+                          const std::string& why) {
   return field + ": Invalid value: " + go_quoted(value) + ": " + why;
 }
 
@@ -56,7 +58,9 @@ Faults value_faults(const LabelRequirement& requirement) {
 }
 
 /// Source: Kubernetes apimachinery, pkg/labels/selector.go, NewRequirement, v0.34.
-Result<LabelRequirement> make_requirement(std::string key, LabelOperator op, std::vector<std::string> values) {
+Result<LabelRequirement> make_requirement(std::string key,
+                                          LabelOperator op,
+                                          std::vector<std::string> values) {
   LabelRequirement out{.key = std::move(key), .op = op, .values = std::move(values)};
   Faults faults;
   if (const auto wrong = label_key_faults(out.key); !wrong.empty()) {
@@ -65,19 +69,21 @@ Result<LabelRequirement> make_requirement(std::string key, LabelOperator op, std
   const bool is_set = op == LabelOperator::in || op == LabelOperator::not_in;
   const bool is_bound = op == LabelOperator::greater_than || op == LabelOperator::less_than;
   if (is_set && out.values.empty()) {
-    faults.emplace_back("values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty");
+    faults.emplace_back(
+        "values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty");
   } else if (is_bound && out.values.size() != 1) {
-    faults.emplace_back("values: Invalid value: []: for 'Gt', 'Lt' operators, exactly one value is required");
+    faults.emplace_back(
+        "values: Invalid value: []: for 'Gt', 'Lt' operators, exactly one value is required");
   } else if (is_bound) {
     const auto bound = to_integer(out.values[0]);
     if (!bound) {
-      faults.push_back(invalid_value("values[0]",
-                                     out.values[0],
-                                     "for 'Gt', 'Lt' operators, the value must be an integer"));
+      faults.push_back(invalid_value(
+          "values[0]", out.values[0], "for 'Gt', 'Lt' operators, the value must be an integer"));
     }
     out.bound = bound.value_or(0);
   } else if (!is_set && !out.values.empty()) {
-    faults.emplace_back("values: Invalid value: []: values set must be empty for exists and does not exist");
+    faults.emplace_back(
+        "values: Invalid value: []: values set must be empty for exists and does not exist");
   }
   normalize(out.values);
   for (auto& fault : value_faults(out)) {
@@ -131,13 +137,15 @@ Status add_expressions(std::vector<LabelRequirement>& out, View expressions, boo
     const auto op = expression_operator(name, has_bounds);
     if (!op) {
       return Error{Code::malformed,
-                   go_quoted(name) + " is not a valid " + (has_bounds ? "node" : "label") + " selector operator"};
+                   go_quoted(name) + " is not a valid " + (has_bounds ? "node" : "label") +
+                       " selector operator"};
     }
     std::vector<std::string> values;
     for (const View value : expression["values"].elements()) {
       values.emplace_back(value.string());
     }
-    TRY(auto requirement, make_requirement(std::string(expression["key"].string()), *op, std::move(values)));
+    TRY(auto requirement,
+        make_requirement(std::string(expression["key"].string()), *op, std::move(values)));
     out.push_back(std::move(requirement));
   }
   return ok();
@@ -150,14 +158,20 @@ std::string text_of(const LabelRequirement& requirement) {
     list += (&value == &values.front() ? "" : ",") + value;
   }
   switch (requirement.op) {
-    case LabelOperator::exists: return requirement.key;
-    case LabelOperator::does_not_exist: return "!" + requirement.key;
-    case LabelOperator::greater_than: return requirement.key + ">" + std::to_string(requirement.bound);
-    case LabelOperator::less_than: return requirement.key + "<" + std::to_string(requirement.bound);
+    case LabelOperator::exists:
+      return requirement.key;
+    case LabelOperator::does_not_exist:
+      return "!" + requirement.key;
+    case LabelOperator::greater_than:
+      return requirement.key + ">" + std::to_string(requirement.bound);
+    case LabelOperator::less_than:
+      return requirement.key + "<" + std::to_string(requirement.bound);
     case LabelOperator::in:
-      return values.size() == 1 ? requirement.key + "=" + list : requirement.key + " in (" + list + ")";
+      return values.size() == 1 ? requirement.key + "=" + list
+                                : requirement.key + " in (" + list + ")";
     case LabelOperator::not_in:
-      return values.size() == 1 ? requirement.key + "!=" + list : requirement.key + " notin (" + list + ")";
+      return values.size() == 1 ? requirement.key + "!=" + list
+                                : requirement.key + " notin (" + list + ")";
   }
   return {};
 }
@@ -165,12 +179,18 @@ std::string text_of(const LabelRequirement& requirement) {
 }  // namespace
 
 bool LabelRequirement::matches(std::optional<std::string_view> value) const {
-  const auto is_listed = [&] { return std::find(values.begin(), values.end(), *value) != values.end(); };
+  const auto is_listed = [&] {
+    return std::find(values.begin(), values.end(), *value) != values.end();
+  };
   switch (op) {
-    case LabelOperator::in: return value && is_listed();
-    case LabelOperator::not_in: return !value || !is_listed();
-    case LabelOperator::exists: return value.has_value();
-    case LabelOperator::does_not_exist: return !value;
+    case LabelOperator::in:
+      return value && is_listed();
+    case LabelOperator::not_in:
+      return !value || !is_listed();
+    case LabelOperator::exists:
+      return value.has_value();
+    case LabelOperator::does_not_exist:
+      return !value;
     case LabelOperator::greater_than:
     case LabelOperator::less_than: {
       const auto number = value ? to_integer(*value) : std::nullopt;
@@ -206,7 +226,8 @@ Result<LabelSelector> LabelSelector::from_object(View selector) {
   }
   LabelSelector out;
   for (const auto [key, value] : selector["matchLabels"].members()) {
-    TRY(auto made, make_requirement(std::string(key), LabelOperator::in, {std::string(value.string())}));
+    TRY(auto made,
+        make_requirement(std::string(key), LabelOperator::in, {std::string(value.string())}));
     out.requirements_.push_back(std::move(made));
   }
   TRY_STATUS(add_expressions(out.requirements_, selector["matchExpressions"], false));
@@ -234,18 +255,21 @@ Result<LabelSelector> LabelSelector::from_expressions(View expressions) {
 
 bool LabelSelector::matches(View labels) const {
   return !is_nothing_ &&
-         std::all_of(requirements_.begin(), requirements_.end(), [&](const LabelRequirement& requirement) {
-           const View label = labels[requirement.key];
-           return requirement.matches(label.exists() ? std::optional(label.string()) : std::nullopt);
-         });
+         std::all_of(
+             requirements_.begin(), requirements_.end(), [&](const LabelRequirement& requirement) {
+               const View label = labels[requirement.key];
+               return requirement.matches(label.exists() ? std::optional(label.string())
+                                                         : std::nullopt);
+             });
 }
 
 bool LabelSelector::matches(
     const std::function<std::optional<std::string_view>(std::string_view)>& label) const {
   return !is_nothing_ &&
-         std::all_of(requirements_.begin(), requirements_.end(), [&](const LabelRequirement& requirement) {
-           return requirement.matches(label(requirement.key));
-         });
+         std::all_of(
+             requirements_.begin(), requirements_.end(), [&](const LabelRequirement& requirement) {
+               return requirement.matches(label(requirement.key));
+             });
 }
 
 std::string LabelSelector::text() const {

@@ -16,7 +16,9 @@ struct MatchRow {
   bool matches;
 };
 
-void PrintTo(const MatchRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const MatchRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 constexpr auto kMatchRows = std::to_array<MatchRow>({
     {"empty_matches_all", "", R"({"a":"b"})", true},
@@ -72,32 +74,43 @@ struct RefusalRow {
   std::string_view message;
 };
 
-void PrintTo(const RefusalRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const RefusalRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 constexpr auto kRefusalRows = std::to_array<RefusalRow>({
     {"double_value", "a=b=c", "found '=', expected: ',' or 'end of string'"},
     {"trailing_comma", "a,", "found '', expected: identifier after ','"},
     {"leading_comma", ",a", "found ',', expected: !, identifier, or 'end of string'"},
-    {"no_operator", "a b", "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"},
+    {"no_operator",
+     "a b",
+     "unable to parse requirement: found 'b', expected: in, notin, =, ==, !=, gt, lt"},
     {"negated_with_value", "!a=b", "found '=', expected: ',' or 'end of string'"},
     {"set_without_parenthesis", "a in b", "unable to parse requirement: found 'b' expected: '('"},
     {"set_not_closed", "a in (b", "unable to parse requirement: found '', expected: ',' or ')'"},
-    {"set_with_operator", "a in (=)", "unable to parse requirement: found '=', expected: ',', ')' or identifier"},
+    {"set_with_operator",
+     "a in (=)",
+     "unable to parse requirement: found '=', expected: ',', ')' or identifier"},
     {"value_missing", "a=(b)", "unable to parse requirement: found '(', expected: identifier"},
     {"bang_alone", "!", "unable to parse requirement: found '', expected: identifier"},
     {"bound_no_integer",
      "a>b",
-     "unable to parse requirement: values[0]: Invalid value: \"b\": for 'Gt', 'Lt' operators, the value must be an "
+     "unable to parse requirement: values[0]: Invalid value: \"b\": for 'Gt', 'Lt' operators, the "
+     "value must be an "
      "integer"},
     {"bad_key",
      "-a=b",
-     "unable to parse requirement: <nil>: Invalid value: \"-a\": name part must consist of alphanumeric characters, "
-     "'-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or 'my.name',  or "
+     "unable to parse requirement: <nil>: Invalid value: \"-a\": name part must consist of "
+     "alphanumeric characters, "
+     "'-', '_' or '.', and must start and end with an alphanumeric character (e.g. 'MyName',  or "
+     "'my.name',  or "
      "'123-abc', regex used for validation is '([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9]')"},
     {"bad_value",
      "a=-b",
-     "unable to parse requirement: values[0][a]: Invalid value: \"-b\": a valid label must be an empty string or "
-     "consist of alphanumeric characters, '-', '_' or '.', and must start and end with an alphanumeric character "
+     "unable to parse requirement: values[0][a]: Invalid value: \"-b\": a valid label must be an "
+     "empty string or "
+     "consist of alphanumeric characters, '-', '_' or '.', and must start and end with an "
+     "alphanumeric character "
      "(e.g. 'MyValue',  or 'my_value',  or '12345', regex used for validation is "
      "'(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])?')"},
 });
@@ -112,9 +125,10 @@ TEST_P(LabelRefusalTest, SaysWhatKubernetesSays) {
   EXPECT_EQ(selector.error().code, Code::malformed);
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, LabelRefusalTest, testing::ValuesIn(kRefusalRows), [](const auto& row) {
-  return std::string{row.param.name};
-});
+INSTANTIATE_TEST_SUITE_P(Table,
+                         LabelRefusalTest,
+                         testing::ValuesIn(kRefusalRows),
+                         [](const auto& row) { return std::string{row.param.name}; });
 
 TEST(LabelSelector, ReadsTheObjectForm) {
   const auto document = *Document::parse(
@@ -151,8 +165,10 @@ TEST(LabelSelector, RefusesBadExpressions) {
     return LabelSelector::from_object(document->root().at(place)).error().message;
   };
   EXPECT_EQ(message(0), "\"Gt\" is not a valid label selector operator");
-  EXPECT_EQ(message(1), "values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty");
-  EXPECT_EQ(message(2), "values: Invalid value: []: values set must be empty for exists and does not exist");
+  EXPECT_EQ(message(1),
+            "values: Invalid value: []: for 'in', 'notin' operators, values set can't be empty");
+  EXPECT_EQ(message(2),
+            "values: Invalid value: []: values set must be empty for exists and does not exist");
 }
 
 TEST(LabelSelector, MatchesNodeTermsAndLabelsKeptElsewhere) {
@@ -182,8 +198,8 @@ TEST(FieldSelector, ReadsAndMatches) {
   const auto pod = *Document::parse(
       R"({"metadata":{"name":"a,b"},"spec":{"hostNetwork":true},"status":{"phase":"Running"}})");
 
-  const auto selector =
-      FieldSelector::parse("metadata.name==a\\,b,status.phase!=Failed,spec.hostNetwork=true,,spec.nodeName=");
+  const auto selector = FieldSelector::parse(
+      "metadata.name==a\\,b,status.phase!=Failed,spec.hostNetwork=true,,spec.nodeName=");
 
   ASSERT_TRUE(selector.ok()) << selector.error().message;
   EXPECT_TRUE(selector->matches(pod->root()));
@@ -195,9 +211,12 @@ TEST(FieldSelector, ReadsAndMatches) {
 }
 
 TEST(FieldSelector, RefusesWithTheSentencesOfKubernetes) {
-  const auto message = [](std::string_view text) { return FieldSelector::parse(text).error().message; };
+  const auto message = [](std::string_view text) {
+    return FieldSelector::parse(text).error().message;
+  };
 
-  EXPECT_EQ(message("metadata.name"), "invalid selector: 'metadata.name'; can't understand 'metadata.name'");
+  EXPECT_EQ(message("metadata.name"),
+            "invalid selector: 'metadata.name'; can't understand 'metadata.name'");
   EXPECT_EQ(message("a=b=c"), "invalid field selector: unescaped character in value: 61");
   EXPECT_EQ(message("a=\\x"), "invalid field selector: invalid escape sequence: \\x");
   EXPECT_EQ(message("a=b\\"), "invalid field selector: invalid escape sequence: \\");

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Source: Kubernetes apimachinery, pkg/util/strategicpatch and pkg/util/mergepatch, v0.34: what each directive does,
-// the order that merged lists get, and the sentences.
-// Ours: `$patch: merge` in an object is what happens anyway, and accepted; directives inside a value that is new to
-// the target are dropped, not stored.
+// Source: Kubernetes apimachinery, pkg/util/strategicpatch and pkg/util/mergepatch, v0.34: what
+// each directive does, the order that merged lists get, and the sentences. Ours: `$patch: merge` in
+// an object is what happens anyway, and accepted; directives inside a value that is new to the
+// target are dropped, not stored.
 #include "object/strategic_merge.h"
 
 #include <algorithm>
@@ -21,9 +21,13 @@ constexpr std::string_view kRetainKeys = "$retainKeys";
 constexpr std::string_view kDeleteFromPrefix = "$deleteFromPrimitiveList";
 constexpr std::string_view kOrderPrefix = "$setElementOrder";
 
-boost::json::string_view as_boost(std::string_view text) { return {text.data(), text.size()}; }
+boost::json::string_view as_boost(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
-std::string_view as_view(boost::json::string_view text) { return {text.data(), text.size()}; }
+std::string_view as_view(boost::json::string_view text) {
+  return {text.data(), text.size()};
+}
 
 Error bad_format(std::string_view of) {
   return {Code::malformed, "invalid patch format of " + std::string(of)};
@@ -39,7 +43,8 @@ bool is_directive(std::string_view name) {
          name.starts_with(kOrderPrefix);
 }
 
-/// Makes a piece of patch a value: without nulls in objects and without directives. False: it was a directive itself.
+/// Makes a piece of patch a value: without nulls in objects and without directives. False: it was a
+/// directive itself.
 bool clean(Tree& tree) {
   if (auto* list = tree.if_array()) {
     TreeArray kept;
@@ -60,7 +65,8 @@ bool clean(Tree& tree) {
   }
   TreeObject kept;
   for (auto& member : *object) {
-    if (!is_directive(as_view(member.key())) && !member.value().is_null() && clean(member.value())) {
+    if (!is_directive(as_view(member.key())) && !member.value().is_null() &&
+        clean(member.value())) {
       kept.emplace(member.key(), std::move(member.value()));
     }
   }
@@ -87,7 +93,9 @@ class Merger {
   Status delete_from_list(TreeObject& target, std::string_view name, const Tree& values);
   Result<TreeArray> merge_list(TreeArray target, TreeArray patch, const MergeRules::Field& field);
   Result<TreeArray> merge_scalars(TreeArray target, TreeArray patch);
-  Result<TreeArray> merge_elements(TreeArray target, TreeArray patch, const MergeRules::Field& field);
+  Result<TreeArray> merge_elements(TreeArray target,
+                                   TreeArray patch,
+                                   const MergeRules::Field& field);
 
   MergeRules::Field field_of(MergeRules::Type type, std::string_view name) const {
     return type == nullptr ? MergeRules::Field{} : rules_.field(type, name);
@@ -127,7 +135,8 @@ Status Merger::merge_object(Tree& target, Tree patch, MergeRules::Type type) {
       if (name.size() <= kDeleteFromPrefix.size() || name[kDeleteFromPrefix.size()] != '/') {
         return bad_format("primitive list");
       }
-      TRY_STATUS(delete_from_list(object, name.substr(kDeleteFromPrefix.size() + 1), member.value()));
+      TRY_STATUS(
+          delete_from_list(object, name.substr(kDeleteFromPrefix.size() + 1), member.value()));
     } else {
       TRY_STATUS(merge_member(object, name, std::move(member.value()), type));
     }
@@ -173,7 +182,8 @@ Status Merger::merge_ordered_lists(TreeObject& target, TreeObject& patch, MergeR
   }
   for (auto& [directive, order] : orders) {
     erase_member(patch, directive);
-    if (!order.is_array() || directive.size() <= kOrderPrefix.size() || directive[kOrderPrefix.size()] != '/') {
+    if (!order.is_array() || directive.size() <= kOrderPrefix.size() ||
+        directive[kOrderPrefix.size()] != '/') {
       return bad_format("setElementOrder list");
     }
     const auto name = std::string_view(directive).substr(kOrderPrefix.size() + 1);
@@ -202,7 +212,8 @@ Status Merger::merge_ordered_list(TreeObject& target,
       (change != nullptr && !change->is_array())) {
     return Error{Code::malformed, "expected a list in " + std::string(name)};
   }
-  const TreeArray live = old_value != nullptr && old_value->is_array() ? old_value->get_array() : TreeArray();
+  const TreeArray live =
+      old_value != nullptr && old_value->is_array() ? old_value->get_array() : TreeArray();
   TreeArray merged = live;
   if (change != nullptr) {
     TRY_STATUS(check_element_order(change->get_array(), order, field.merge_key));
@@ -214,7 +225,10 @@ Status Merger::merge_ordered_list(TreeObject& target,
   return ok();
 }
 
-Status Merger::merge_member(TreeObject& target, std::string_view name, Tree patch, MergeRules::Type type) {
+Status Merger::merge_member(TreeObject& target,
+                            std::string_view name,
+                            Tree patch,
+                            MergeRules::Type type) {
   if (patch.is_null()) {
     erase_member(target, name);
     return ok();
@@ -258,7 +272,9 @@ Status Merger::delete_from_list(TreeObject& target, std::string_view name, const
   return ok();
 }
 
-Result<TreeArray> Merger::merge_list(TreeArray target, TreeArray patch, const MergeRules::Field& field) {
+Result<TreeArray> Merger::merge_list(TreeArray target,
+                                     TreeArray patch,
+                                     const MergeRules::Field& field) {
   if (target.empty() && patch.empty()) {
     return target;
   }
@@ -286,7 +302,9 @@ Result<TreeArray> Merger::merge_scalars(TreeArray target, TreeArray patch) {
   return order_elements(std::move(merged), patch, live, "");
 }
 
-Result<TreeArray> Merger::merge_elements(TreeArray target, TreeArray patch, const MergeRules::Field& field) {
+Result<TreeArray> Merger::merge_elements(TreeArray target,
+                                         TreeArray patch,
+                                         const MergeRules::Field& field) {
   TRY(auto split, split_directives(std::move(patch), field.merge_key));
   if (split.is_replacement) {
     target.clear();
@@ -316,7 +334,10 @@ Result<TreeArray> Merger::merge_elements(TreeArray target, TreeArray patch, cons
 
 }  // namespace
 
-Status apply_strategic_merge(Tree& target, Tree patch, const MergeRules& rules, MergeRules::Type type) {
+Status apply_strategic_merge(Tree& target,
+                             Tree patch,
+                             const MergeRules& rules,
+                             MergeRules::Type type) {
   if (!patch.is_object()) {
     return Error{Code::malformed, "invalid JSON document"};
   }

@@ -19,11 +19,21 @@ void append_number(std::string& out, Number value) {
 void append_control(std::string& out, char c) {
   constexpr std::string_view kHex = "0123456789abcdef";
   switch (c) {
-    case '\b': out += "\\b"; return;
-    case '\f': out += "\\f"; return;
-    case '\n': out += "\\n"; return;
-    case '\r': out += "\\r"; return;
-    case '\t': out += "\\t"; return;
+    case '\b':
+      out += "\\b";
+      return;
+    case '\f':
+      out += "\\f";
+      return;
+    case '\n':
+      out += "\\n";
+      return;
+    case '\r':
+      out += "\\r";
+      return;
+    case '\t':
+      out += "\\t";
+      return;
     default:
       out += "\\u00";
       out += kHex[(static_cast<unsigned char>(c) >> 4) & 15];
@@ -34,7 +44,9 @@ void append_control(std::string& out, char c) {
 }  // namespace
 
 void append_utf8(std::string& out, std::uint32_t code_point) {
-  const auto tail = [&](int shift) { out += static_cast<char>(0x80 | ((code_point >> shift) & 0x3f)); };
+  const auto tail = [&](int shift) {
+    out += static_cast<char>(0x80 | ((code_point >> shift) & 0x3f));
+  };
   if (code_point < 0x80) {
     out += static_cast<char>(code_point);
   } else if (code_point < 0x800) {
@@ -137,14 +149,19 @@ Writer& Writer::number(double value) {
   }
   // With an exponent, or a reader would take it for an integer that is too large.
   char buffer[40];
-  const auto [end, error] = std::to_chars(buffer, buffer + sizeof(buffer), value, std::chars_format::scientific);
+  const auto [end, error] =
+      std::to_chars(buffer, buffer + sizeof(buffer), value, std::chars_format::scientific);
   out_.append(buffer, end);
   return *this;
 }
 
-Writer& Writer::boolean(bool value) { return raw(value ? "true" : "false"); }
+Writer& Writer::boolean(bool value) {
+  return raw(value ? "true" : "false");
+}
 
-Writer& Writer::null() { return raw("null"); }
+Writer& Writer::null() {
+  return raw("null");
+}
 
 Writer& Writer::raw(std::string_view json) {
   separate();

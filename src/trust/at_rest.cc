@@ -28,9 +28,13 @@ constexpr std::size_t kKeySize = 32;
 constexpr std::size_t kPlainSizeMax = std::size_t{1} << 30;
 constexpr std::string_view kFileHead = "tetrarch-keys-1\n";
 
-unsigned char* data_of(std::string& bytes) { return reinterpret_cast<unsigned char*>(bytes.data()); }
+unsigned char* data_of(std::string& bytes) {
+  return reinterpret_cast<unsigned char*>(bytes.data());
+}
 
-const unsigned char* data_of(std::string_view bytes) { return reinterpret_cast<const unsigned char*>(bytes.data()); }
+const unsigned char* data_of(std::string_view bytes) {
+  return reinterpret_cast<const unsigned char*>(bytes.data());
+}
 
 /// Looked up once: each look-up of an algorithm by OpenSSL 3 costs more than sealing a small value.
 const EVP_CIPHER* cipher() {
@@ -67,7 +71,9 @@ KeyRing::~KeyRing() {
 KeyRing::KeyRing(KeyRing&&) noexcept = default;
 KeyRing& KeyRing::operator=(KeyRing&&) noexcept = default;
 
-KeyRing KeyRing::create(Random& random) { return KeyRing(std::vector<Key>()).rotated(random); }
+KeyRing KeyRing::create(Random& random) {
+  return KeyRing(std::vector<Key>()).rotated(random);
+}
 
 KeyRing KeyRing::rotated(Random& random) const {
   const auto is_taken = [&](std::uint32_t id) {
@@ -124,7 +130,8 @@ Result<KeyRing> KeyRing::from_text(std::string_view text) {
     Key key;
     const auto [rest, error] = std::from_chars(line.data(), line.data() + line.size(), key.id, 16);
     const auto digits = static_cast<std::size_t>(rest - line.data());
-    if (error != std::errc{} || digits != 2 * kIdSize || line.size() <= digits || line[digits] != ' ') {
+    if (error != std::errc{} || digits != 2 * kIdSize || line.size() <= digits ||
+        line[digits] != ' ') {
       return refusal;
     }
     auto bytes = base64_decode(line.substr(digits + 1));
@@ -140,7 +147,9 @@ Result<KeyRing> KeyRing::from_text(std::string_view text) {
   return KeyRing(std::move(keys));
 }
 
-bool KeyRing::is_sealed(std::string_view bytes) { return bytes.starts_with(kMagic); }
+bool KeyRing::is_sealed(std::string_view bytes) {
+  return bytes.starts_with(kMagic);
+}
 
 bool KeyRing::is_stale(std::string_view bytes) const {
   return !is_sealed(bytes) || bytes.size() < kHeadSize || id_of(bytes) != keys_.front().id;
@@ -158,12 +167,16 @@ std::string KeyRing::seal(std::string_view context, std::string_view plain) cons
   const CipherContextPtr state(EVP_CIPHER_CTX_new());
   int size = 0;
   int rest = 0;
-  // Nothing here depends on input: a failure is OpenSSL's, and going on without encryption is no choice.
+  // Nothing here depends on input: a failure is OpenSSL's, and going on without encryption is no
+  // choice.
   CHECK(state != nullptr && RAND_bytes(nonce, kNonceSize) == 1);
-  CHECK(EVP_EncryptInit_ex2(state.get(), cipher(), data_of(std::string_view(key.bytes)), nonce, nullptr) == 1);
+  CHECK(EVP_EncryptInit_ex2(
+            state.get(), cipher(), data_of(std::string_view(key.bytes)), nonce, nullptr) == 1);
   CHECK(EVP_EncryptUpdate(state.get(), nullptr, &size, data_of(out), kHeadSize) == 1);
-  CHECK(EVP_EncryptUpdate(state.get(), nullptr, &size, data_of(context), static_cast<int>(context.size())) == 1);
-  CHECK(EVP_EncryptUpdate(state.get(), text, &size, data_of(plain), static_cast<int>(plain.size())) == 1);
+  CHECK(EVP_EncryptUpdate(
+            state.get(), nullptr, &size, data_of(context), static_cast<int>(context.size())) == 1);
+  CHECK(EVP_EncryptUpdate(
+            state.get(), text, &size, data_of(plain), static_cast<int>(plain.size())) == 1);
   CHECK(EVP_EncryptFinal_ex(state.get(), text + size, &rest) == 1);
   CHECK(static_cast<std::size_t>(size + rest) == plain.size());
   CHECK(EVP_CIPHER_CTX_ctrl(state.get(), EVP_CTRL_AEAD_GET_TAG, kTagSize, tag) == 1);
@@ -172,34 +185,42 @@ std::string KeyRing::seal(std::string_view context, std::string_view plain) cons
 
 Result<std::string> KeyRing::open(std::string_view context, std::string_view sealed) const {
   if (!is_sealed(sealed) || sealed.size() < kHeadSize + kNonceSize + kTagSize ||
-      sealed.size() > kPlainSizeMax + kHeadSize + kNonceSize + kTagSize || context.size() > kPlainSizeMax) {
+      sealed.size() > kPlainSizeMax + kHeadSize + kNonceSize + kTagSize ||
+      context.size() > kPlainSizeMax) {
     return Error{Code::internal, "a value at rest is not an envelope of this version"};
   }
   const auto id = id_of(sealed);
-  const auto key = std::find_if(keys_.begin(), keys_.end(), [&](const Key& one) { return one.id == id; });
+  const auto key =
+      std::find_if(keys_.begin(), keys_.end(), [&](const Key& one) { return one.id == id; });
   if (key == keys_.end()) {
-    return Error{Code::internal, "a value at rest is sealed with a key that is not in the key ring"};
+    return Error{Code::internal,
+                 "a value at rest is sealed with a key that is not in the key ring"};
   }
   const auto nonce = sealed.substr(kHeadSize, kNonceSize);
-  const auto text = sealed.substr(kHeadSize + kNonceSize, sealed.size() - kHeadSize - kNonceSize - kTagSize);
+  const auto text =
+      sealed.substr(kHeadSize + kNonceSize, sealed.size() - kHeadSize - kNonceSize - kTagSize);
   std::string tag(sealed.substr(sealed.size() - kTagSize));
   std::string plain(text.size(), '\0');
   const CipherContextPtr state(EVP_CIPHER_CTX_new());
   int size = 0;
   int rest = 0;
   const auto feed = [&](unsigned char* out, std::string_view bytes) {
-    return EVP_DecryptUpdate(state.get(), out, &size, data_of(bytes), static_cast<int>(bytes.size())) == 1;
+    return EVP_DecryptUpdate(
+               state.get(), out, &size, data_of(bytes), static_cast<int>(bytes.size())) == 1;
   };
   const bool is_good =
       state != nullptr &&
       EVP_DecryptInit_ex2(
-          state.get(), cipher(), data_of(std::string_view(key->bytes)), data_of(nonce), nullptr) == 1 &&
-      feed(nullptr, sealed.substr(0, kHeadSize)) && feed(nullptr, context) && feed(data_of(plain), text) &&
+          state.get(), cipher(), data_of(std::string_view(key->bytes)), data_of(nonce), nullptr) ==
+          1 &&
+      feed(nullptr, sealed.substr(0, kHeadSize)) && feed(nullptr, context) &&
+      feed(data_of(plain), text) &&
       EVP_CIPHER_CTX_ctrl(state.get(), EVP_CTRL_AEAD_SET_TAG, kTagSize, tag.data()) == 1 &&
       EVP_DecryptFinal_ex(state.get(), data_of(plain) + size, &rest) == 1;
   if (!is_good) {
     openssl_error(Code::internal, "");  // empties the queue
-    return Error{Code::internal, "a value at rest was changed, or belongs to another key of the store"};
+    return Error{Code::internal,
+                 "a value at rest was changed, or belongs to another key of the store"};
   }
   return plain;
 }

@@ -21,7 +21,8 @@ bool is_token_text(std::string_view text, std::size_t size) {
 }
 
 bool is_fingerprint(std::string_view text) {
-  return is_token_text(text, kFingerprintSize) && text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+  return is_token_text(text, kFingerprintSize) &&
+         text.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
 std::string_view trimmed(std::string_view text) {
@@ -50,7 +51,8 @@ Result<std::vector<std::string>> split_line(std::string_view line, std::size_t n
   }
   if (is_quoted || fields.size() < 3 || fields[0].empty() || fields[1].empty()) {
     return Error{Code::invalid,
-                 "line " + std::to_string(number) + " of the token file is not token,user,uid[,\"group1,group2\"]"};
+                 "line " + std::to_string(number) +
+                     " of the token file is not token,user,uid[,\"group1,group2\"]"};
   }
   return fields;
 }
@@ -100,7 +102,8 @@ Result<BootstrapToken> BootstrapToken::parse(std::string_view text) {
 }
 
 Result<JoinToken> JoinToken::parse(std::string_view text) {
-  const Error refusal{Code::invalid, "a join token has the form tetrarch1.<hash of the CA>.<id>.<secret>"};
+  const Error refusal{Code::invalid,
+                      "a join token has the form tetrarch1.<hash of the CA>.<id>.<secret>"};
   text = trimmed(text);
   if (!text.starts_with(kJoinPrefix)) {
     return refusal;

@@ -33,10 +33,12 @@ Result<RequestPtr> read_request(std::string_view pem) {
   }
   EVP_PKEY* key = X509_REQ_get0_pubkey(request.get());
   if (key == nullptr || EVP_PKEY_get_security_bits(key) < kSecurityBitsMin) {
-    return openssl_error(Code::invalid, "the key of the certificate signing request is too weak or unknown");
+    return openssl_error(Code::invalid,
+                         "the key of the certificate signing request is too weak or unknown");
   }
   if (X509_REQ_verify(request.get(), key) != 1) {
-    return openssl_error(Code::invalid, "the certificate signing request is not signed with its own key");
+    return openssl_error(Code::invalid,
+                         "the certificate signing request is not signed with its own key");
   }
   return request;
 }
@@ -67,7 +69,9 @@ struct CertificateAuthority::State {
     return CertificateAuthority(std::move(state));
   }
 
-  static Result<CertificateAuthority> self_signed(KeyPtr key, std::string_view common_name, TimePoint now) {
+  static Result<CertificateAuthority> self_signed(KeyPtr key,
+                                                  std::string_view common_name,
+                                                  TimePoint now) {
     const CertificateTerms terms{.subject = {.common_name = std::string(common_name)},
                                  .not_before = now - kClockSkew,
                                  .not_after = now + kCaValidity,
@@ -76,7 +80,9 @@ struct CertificateAuthority::State {
     return from(std::move(key), std::move(certificate));
   }
 
-  Result<std::string> issue(CertificateTerms terms, EVP_PKEY* subject_key, TimePoint now,
+  Result<std::string> issue(CertificateTerms terms,
+                            EVP_PKEY* subject_key,
+                            TimePoint now,
                             std::chrono::seconds validity) const {
     terms.not_before = now - kClockSkew;
     terms.not_after = std::min<TimePoint>(now + validity, not_after);
@@ -87,7 +93,9 @@ struct CertificateAuthority::State {
     return certificate_to_pem(made.get());
   }
 
-  Result<KeyPair> issue_pair(CertificateTerms terms, TimePoint now, std::chrono::seconds validity) const {
+  Result<KeyPair> issue_pair(CertificateTerms terms,
+                             TimePoint now,
+                             std::chrono::seconds validity) const {
     TRY(const auto fresh, make_p256_key());
     KeyPair out;
     TRY(out.certificate_pem, issue(std::move(terms), fresh.get(), now, validity));
@@ -96,13 +104,15 @@ struct CertificateAuthority::State {
   }
 };
 
-CertificateAuthority::CertificateAuthority(std::unique_ptr<State> state) : state_(std::move(state)) {}
+CertificateAuthority::CertificateAuthority(std::unique_ptr<State> state)
+    : state_(std::move(state)) {}
 
 CertificateAuthority::~CertificateAuthority() = default;
 CertificateAuthority::CertificateAuthority(CertificateAuthority&&) noexcept = default;
 CertificateAuthority& CertificateAuthority::operator=(CertificateAuthority&&) noexcept = default;
 
-Result<CertificateAuthority> CertificateAuthority::create(std::string_view common_name, TimePoint now) {
+Result<CertificateAuthority> CertificateAuthority::create(std::string_view common_name,
+                                                          TimePoint now) {
   TRY(auto key, make_p256_key());
   return State::self_signed(std::move(key), common_name, now);
 }
@@ -138,9 +148,13 @@ Result<CertificateAuthority> CertificateAuthority::load_or_create(const std::str
   return made;
 }
 
-const std::string& CertificateAuthority::certificate_pem() const { return state_->certificate_pem; }
+const std::string& CertificateAuthority::certificate_pem() const {
+  return state_->certificate_pem;
+}
 
-const std::string& CertificateAuthority::fingerprint() const { return state_->fingerprint; }
+const std::string& CertificateAuthority::fingerprint() const {
+  return state_->fingerprint;
+}
 
 Result<KeyPair> CertificateAuthority::issue_server(const Subject& subject,
                                                    const ServerNames& names,
@@ -162,10 +176,11 @@ Result<std::string> CertificateAuthority::sign(std::string_view csr_pem,
                                                std::chrono::seconds validity) const {
   TRY(const auto request, read_request(csr_pem));
   const bool is_server = !names.dns.empty() || !names.ips.empty();
-  return state_->issue({.subject = subject, .names = names, .is_client = true, .is_server = is_server},
-                       X509_REQ_get0_pubkey(request.get()),
-                       now,
-                       validity);
+  return state_->issue(
+      {.subject = subject, .names = names, .is_client = true, .is_server = is_server},
+      X509_REQ_get0_pubkey(request.get()),
+      now,
+      validity);
 }
 
 Result<SigningRequest> make_signing_request(const Subject& subject) {
@@ -210,7 +225,8 @@ bool is_due_for_rotation(std::string_view certificate_pem, TimePoint now) {
 bool is_pair(const KeyPair& pair) {
   const auto certificate = certificate_from_pem(pair.certificate_pem);
   const auto key = key_from_pem(pair.key_pem);
-  if (!certificate.ok() || !key.ok() || X509_check_private_key(certificate->get(), key->get()) != 1) {
+  if (!certificate.ok() || !key.ok() ||
+      X509_check_private_key(certificate->get(), key->get()) != 1) {
     openssl_error(Code::invalid, "");
     return false;
   }

@@ -25,8 +25,11 @@ class TemporaryDirectory {
     std::string name = (std::filesystem::temp_directory_path() / "tetrarch-trust-XXXXXX").string();
     path_ = mkdtemp(name.data());
   }
+
   ~TemporaryDirectory() { std::filesystem::remove_all(path_); }
+
   std::string file(const std::string& name) const { return path_ + "/" + name; }
+
   const std::string& path() const { return path_; }
 
  private:
@@ -108,7 +111,8 @@ TEST(CertificateAuthority, NeverOutlivesItself) {
 
 TEST(CertificateAuthority, SignsARequestWithTheSubjectThatTheServerDecides) {
   const auto ca = make_ca();
-  const auto request = *make_signing_request({.common_name = "admin", .organizations = {"system:masters"}});
+  const auto request =
+      *make_signing_request({.common_name = "admin", .organizations = {"system:masters"}});
   const Subject decided{.common_name = "system:node:one", .organizations = {"system:nodes"}};
 
   const auto certificate = ca.sign(request.csr_pem, decided, {}, kNow);
@@ -132,7 +136,8 @@ TEST(CertificateAuthority, RefusesRequestsThatAreChangedOrNone) {
 
   const auto changed = "-----BEGIN CERTIFICATE REQUEST-----\n" + base64_encode(der) +
                        "\n-----END CERTIFICATE REQUEST-----\n";
-  for (const auto& bad : {changed, std::string("junk"), std::string(), std::string(1 << 20, 'x'), request.key_pem}) {
+  for (const auto& bad :
+       {changed, std::string("junk"), std::string(), std::string(1 << 20, 'x'), request.key_pem}) {
     const auto refused = ca.sign(bad, {.common_name = "a"}, {}, kNow);
     ASSERT_FALSE(refused.ok());
     EXPECT_EQ(refused.error().code, Code::invalid);
@@ -152,7 +157,8 @@ TEST(CertificateAuthority, IsMadeOnceAndLoadedFromThenOn) {
 
 TEST(CertificateAuthority, KeepsItsFingerprintWhenOnlyTheKeyIsLeft) {
   const TemporaryDirectory directory;
-  const auto fingerprint = CertificateAuthority::load_or_create(directory.path(), "ca", kNow)->fingerprint();
+  const auto fingerprint =
+      CertificateAuthority::load_or_create(directory.path(), "ca", kNow)->fingerprint();
 
   std::filesystem::remove(directory.file("ca.crt"));
   const auto again = CertificateAuthority::load_or_create(directory.path(), "ca", kNow);
@@ -168,7 +174,8 @@ TEST(CertificateAuthority, RefusesFilesThatDoNotBelongTogether) {
   std::filesystem::copy_file(directory.file("a.crt"), directory.file("c.crt"));
   EXPECT_FALSE(CertificateAuthority::load_or_create(directory.path(), "c", kNow).ok()) << "no key";
   std::filesystem::copy_file(directory.file("b.key"), directory.file("c.key"));
-  EXPECT_FALSE(CertificateAuthority::load_or_create(directory.path(), "c", kNow).ok()) << "another's key";
+  EXPECT_FALSE(CertificateAuthority::load_or_create(directory.path(), "c", kNow).ok())
+      << "another's key";
 }
 
 TEST(CertificateAuthority, RefusesToBeMadeFromAnOrdinaryCertificate) {

@@ -24,9 +24,10 @@ TimePoint time_of(const ASN1_TIME* time) {
   if (ASN1_TIME_to_tm(time, &parts) != 1) {
     return {};
   }
-  const auto day = std::chrono::sys_days(std::chrono::year(parts.tm_year + 1900) /
-                                         std::chrono::month(static_cast<unsigned>(parts.tm_mon) + 1) /
-                                         std::chrono::day(static_cast<unsigned>(parts.tm_mday)));
+  const auto day =
+      std::chrono::sys_days(std::chrono::year(parts.tm_year + 1900) /
+                            std::chrono::month(static_cast<unsigned>(parts.tm_mon) + 1) /
+                            std::chrono::day(static_cast<unsigned>(parts.tm_mday)));
   return day + std::chrono::hours(parts.tm_hour) + std::chrono::minutes(parts.tm_min) +
          std::chrono::seconds(parts.tm_sec);
 }
@@ -39,7 +40,8 @@ std::string string_of(const ASN1_STRING* text) {
 /// Random, positive, of 127 bits, so that no two certificates share one.
 bool set_serial(X509* certificate) {
   const std::unique_ptr<BIGNUM, OpensslFree<BN_free>> number(BN_new());
-  return number != nullptr && BN_rand(number.get(), 127, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY) == 1 &&
+  return number != nullptr &&
+         BN_rand(number.get(), 127, BN_RAND_TOP_ANY, BN_RAND_BOTTOM_ANY) == 1 &&
          BN_to_ASN1_INTEGER(number.get(), X509_get_serialNumber(certificate)) != nullptr;
 }
 
@@ -80,8 +82,10 @@ Status add_alternative_names(X509* certificate, const ServerNames& names) {
   }
   const AltNamesPtr list(sk_GENERAL_NAME_new_null());
   for (const auto& dns : names.dns) {
-    const bool is_ascii = dns.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._*") ==
-                          std::string::npos;
+    const bool is_ascii =
+        dns.find_first_not_of(
+            "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-._*") ==
+        std::string::npos;
     if (dns.empty() || !is_ascii || !add_dns_name(list.get(), dns)) {
       return Error{Code::invalid, "not a DNS name that a certificate can carry: " + dns};
     }
@@ -92,7 +96,8 @@ Status add_alternative_names(X509* certificate, const ServerNames& names) {
       return Error{Code::invalid, "not an IP address: " + ip};
     }
   }
-  if (X509_add1_ext_i2d(certificate, NID_subject_alt_name, list.get(), 0, X509V3_ADD_DEFAULT) != 1) {
+  if (X509_add1_ext_i2d(certificate, NID_subject_alt_name, list.get(), 0, X509V3_ADD_DEFAULT) !=
+      1) {
     return openssl_error(Code::internal, "cannot add names to a certificate");
   }
   return ok();
@@ -104,7 +109,10 @@ bool add_extensions(X509* certificate, X509* issuer, const CertificateTerms& ter
   X509V3_set_ctx(&context, issuer, certificate, nullptr, nullptr, 0);
   if (terms.is_ca) {
     return add_extension(certificate, &context, NID_basic_constraints, "critical,CA:TRUE") &&
-           add_extension(certificate, &context, NID_key_usage, "critical,digitalSignature,keyCertSign,cRLSign") &&
+           add_extension(certificate,
+                         &context,
+                         NID_key_usage,
+                         "critical,digitalSignature,keyCertSign,cRLSign") &&
            add_extension(certificate, &context, NID_subject_key_identifier, "hash");
   }
   const char* usage = terms.is_client && terms.is_server ? "serverAuth,clientAuth"
@@ -117,12 +125,12 @@ bool add_extensions(X509* certificate, X509* issuer, const CertificateTerms& ter
 }
 
 void read_names(X509* certificate, ServerNames& out) {
-  const AltNamesPtr list(
-      static_cast<GENERAL_NAMES*>(X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+  const AltNamesPtr list(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
   for (int i = 0; list != nullptr && i < sk_GENERAL_NAME_num(list.get()); ++i) {
     int type = 0;
-    const auto* value =
-        static_cast<const ASN1_STRING*>(GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(list.get(), i), &type));
+    const auto* value = static_cast<const ASN1_STRING*>(
+        GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(list.get(), i), &type));
     if (type == GEN_DNS) {
       out.dns.push_back(string_of(value));
     } else if (type == GEN_IPADD) {
@@ -142,7 +150,8 @@ Result<NamePtr> make_name(const Subject& subject) {
     return Error{Code::invalid, "a certificate needs a common name"};
   }
   NamePtr name(X509_NAME_new());
-  // As UTF8String: OpenSSL then does not enforce the 64 characters of X.520, which user names of nodes exceed.
+  // As UTF8String: OpenSSL then does not enforce the 64 characters of X.520, which user names of
+  // nodes exceed.
   const auto add = [&](int nid, const std::string& text) {
     return X509_NAME_add_entry_by_NID(name.get(),
                                       nid,
@@ -170,12 +179,13 @@ Result<CertificatePtr> make_certificate(const CertificateTerms& terms,
   CertificatePtr certificate(X509_new());
   X509* made = certificate.get();
   X509* signer = issuer == nullptr ? made : issuer;
-  const bool is_filled = made != nullptr && X509_set_version(made, X509_VERSION_3) == 1 && set_serial(made) &&
-                         X509_set_subject_name(made, name.get()) == 1 &&
-                         X509_set_issuer_name(made, X509_get_subject_name(signer)) == 1 &&
-                         ASN1_TIME_set(X509_getm_notBefore(made), seconds_of(terms.not_before)) != nullptr &&
-                         ASN1_TIME_set(X509_getm_notAfter(made), seconds_of(terms.not_after)) != nullptr &&
-                         X509_set_pubkey(made, key) == 1 && add_extensions(made, signer, terms);
+  const bool is_filled =
+      made != nullptr && X509_set_version(made, X509_VERSION_3) == 1 && set_serial(made) &&
+      X509_set_subject_name(made, name.get()) == 1 &&
+      X509_set_issuer_name(made, X509_get_subject_name(signer)) == 1 &&
+      ASN1_TIME_set(X509_getm_notBefore(made), seconds_of(terms.not_before)) != nullptr &&
+      ASN1_TIME_set(X509_getm_notAfter(made), seconds_of(terms.not_after)) != nullptr &&
+      X509_set_pubkey(made, key) == 1 && add_extensions(made, signer, terms);
   if (!is_filled) {
     return openssl_error(Code::internal, "cannot make a certificate");
   }

@@ -19,9 +19,13 @@ constexpr std::size_t kTokenSizeMax = std::size_t{16} << 10;
 /// A token may be this new for a server whose clock is behind.
 constexpr std::chrono::seconds kLeeway{60};
 
-Error refusal(std::string text) { return {Code::unauthenticated, std::move(text)}; }
+Error refusal(std::string text) {
+  return {Code::unauthenticated, std::move(text)};
+}
 
-json::string_view as_boost(std::string_view text) { return {text.data(), text.size()}; }
+json::string_view as_boost(std::string_view text) {
+  return {text.data(), text.size()};
+}
 
 std::int64_t seconds_of(TimePoint time) {
   return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
@@ -51,7 +55,8 @@ const json::object* object_at(const json::object& object, std::string_view name)
 
 BoundObject bound_at(const json::object* parent, std::string_view name) {
   const auto* object = parent == nullptr ? nullptr : object_at(*parent, name);
-  return object == nullptr ? BoundObject{} : BoundObject{text_at(*object, "name"), text_at(*object, "uid")};
+  return object == nullptr ? BoundObject{}
+                           : BoundObject{text_at(*object, "name"), text_at(*object, "uid")};
 }
 
 void write_bound(json::object& parent, std::string_view name, const BoundObject& bound) {
@@ -83,8 +88,8 @@ std::string list_text(const std::vector<std::string>& texts) {
 Result<TokenParts> split_token(std::string_view token) {
   const auto first = token.find('.');
   const auto last = token.rfind('.');
-  const bool has_three = first != std::string_view::npos && last > first &&
-                         token.find('.', first + 1) == last;
+  const bool has_three =
+      first != std::string_view::npos && last > first && token.find('.', first + 1) == last;
   if (!has_three || token.size() > kTokenSizeMax) {
     return refusal("malformed token: not three parts separated by dots");
   }
@@ -95,18 +100,22 @@ Result<TokenParts> split_token(std::string_view token) {
 }
 
 std::string write_header(const TokenHeader& header) {
-  return json::serialize(json::object{{"alg", header.algorithm}, {"kid", header.key_id}, {"typ", "JWT"}});
+  return json::serialize(
+      json::object{{"alg", header.algorithm}, {"kid", header.key_id}, {"typ", "JWT"}});
 }
 
 Result<TokenHeader> read_header(std::string_view text) {
   TRY(const auto object, read_object(text));
   if (object.contains("crit")) {
-    return refusal("malformed token: it demands extensions that are not supported");  // RFC 7515, section 4.1.11
+    return refusal(
+        "malformed token: it demands extensions that are not supported");  // RFC 7515,
+                                                                           // section 4.1.11
   }
   return TokenHeader{text_at(object, "alg"), text_at(object, "kid")};
 }
 
-// Source: Kubernetes documentation, "Managing Service Accounts", Bound service account tokens: the claims.
+// Source: Kubernetes documentation, "Managing Service Accounts", Bound service account tokens: the
+// claims.
 std::string write_claims(const TokenClaims& claims) {
   json::object bound;
   bound["namespace"] = claims.ns;
@@ -142,7 +151,8 @@ Result<TokenClaims> read_claims(std::string_view text) {
                   .secret = bound_at(bound, "secret"),
                   .node = bound_at(bound, "node")};
   const auto* audience = object.if_contains("aud");
-  if (audience != nullptr && audience->is_string()) {  // RFC 7519, section 4.1.3: one may stand alone
+  if (audience != nullptr &&
+      audience->is_string()) {  // RFC 7519, section 4.1.3: one may stand alone
     out.audiences.push_back(text_at(object, "aud"));
   } else if (audience != nullptr && audience->is_array()) {
     for (const auto& one : audience->get_array()) {
@@ -151,14 +161,18 @@ Result<TokenClaims> read_claims(std::string_view text) {
       }
     }
   }
-  const std::string subject = std::string(kServiceAccountUserPrefix) + out.ns + ":" + out.service_account.name;
+  const std::string subject =
+      std::string(kServiceAccountUserPrefix) + out.ns + ":" + out.service_account.name;
   if (out.ns.empty() || out.service_account.name.empty() || out.subject != subject) {
     return refusal("malformed token: its subject is not the service account that it names");
   }
   return out;
 }
 
-Status check_claims(const TokenClaims& claims, std::string_view issuer, std::string_view audience, TimePoint now) {
+Status check_claims(const TokenClaims& claims,
+                    std::string_view issuer,
+                    std::string_view audience,
+                    TimePoint now) {
   if (claims.issuer != issuer) {
     return refusal("the token was issued by \"" + claims.issuer + "\", not by this cluster");
   }

@@ -45,7 +45,8 @@ std::string make_kubeconfig(const KubeconfigOptions& options) {
     out += "    client-certificate-data: " + base64_encode(options.credentials.certificate_pem) +
            "\n    client-key-data: " + base64_encode(options.credentials.key_pem) + "\n";
   }
-  out += "contexts:\n- name: " + quoted(context) + "\n  context:\n    cluster: " + quoted(options.cluster) +
+  out += "contexts:\n- name: " + quoted(context) +
+         "\n  context:\n    cluster: " + quoted(options.cluster) +
          "\n    user: " + quoted(options.user) + "\n";
   if (!options.ns.empty()) {
     out += "    namespace: " + quoted(options.ns) + "\n";

@@ -4,11 +4,11 @@
 #include <cerrno>
 #include <cstddef>
 #include <cstring>
+#include <fcntl.h>
+#include <unistd.h>
 #include <utility>
 
-#include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 namespace tetrarch::trust {
 namespace {
@@ -19,12 +19,16 @@ constexpr std::size_t kFileSizeMax = std::size_t{16} << 20;
 class File {
  public:
   explicit File(int descriptor) : descriptor_(descriptor) {}
+
   ~File() { close(); }
+
   File(const File&) = delete;
   File& operator=(const File&) = delete;
 
   bool is_open() const { return descriptor_ >= 0; }
+
   int get() const { return descriptor_; }
+
   /// True where the kernel reports no late error.
   bool close() {
     const int closing = std::exchange(descriptor_, -1);
@@ -37,7 +41,8 @@ class File {
 
 Error system_error(const std::string& what, const std::string& path) {
   const int number = errno;
-  return {Code::internal, what + " " + path + ": " + std::strerror(number)};  // NOLINT: glibc's is thread-safe
+  return {Code::internal,
+          what + " " + path + ": " + std::strerror(number)};  // NOLINT: glibc's is thread-safe
 }
 
 bool write_all(int descriptor, std::string_view bytes) {

@@ -24,9 +24,13 @@ constexpr std::string_view kPemEnd = "-----END PRIVATE KEY-----";
 
 using SignaturePtr = std::unique_ptr<ECDSA_SIG, OpensslFree<ECDSA_SIG_free>>;
 
-const unsigned char* data_of(std::string_view bytes) { return reinterpret_cast<const unsigned char*>(bytes.data()); }
+const unsigned char* data_of(std::string_view bytes) {
+  return reinterpret_cast<const unsigned char*>(bytes.data());
+}
 
-unsigned char* data_of(std::string& bytes) { return reinterpret_cast<unsigned char*>(bytes.data()); }
+unsigned char* data_of(std::string& bytes) {
+  return reinterpret_cast<unsigned char*>(bytes.data());
+}
 
 /// From DER to the two numbers side by side (RFC 7518, section 3.4).
 Result<std::string> to_plain_signature(std::string_view der) {
@@ -34,7 +38,8 @@ Result<std::string> to_plain_signature(std::string_view der) {
   const SignaturePtr signature(d2i_ECDSA_SIG(nullptr, &at, static_cast<long>(der.size())));
   std::string out(2 * kCoordinateSize, '\0');
   constexpr int kSize = static_cast<int>(kCoordinateSize);
-  if (signature == nullptr || BN_bn2binpad(ECDSA_SIG_get0_r(signature.get()), data_of(out), kSize) != kSize ||
+  if (signature == nullptr ||
+      BN_bn2binpad(ECDSA_SIG_get0_r(signature.get()), data_of(out), kSize) != kSize ||
       BN_bn2binpad(ECDSA_SIG_get0_s(signature.get()), data_of(out) + kSize, kSize) != kSize) {
     return openssl_error(Code::internal, "cannot encode a signature");
   }
@@ -50,7 +55,8 @@ std::string to_der_signature(std::string_view plain) {
   constexpr int kSize = static_cast<int>(kCoordinateSize);
   BIGNUM* r = BN_bin2bn(data_of(plain), kSize, nullptr);
   BIGNUM* s = BN_bin2bn(data_of(plain) + kSize, kSize, nullptr);
-  if (signature == nullptr || r == nullptr || s == nullptr || ECDSA_SIG_set0(signature.get(), r, s) != 1) {
+  if (signature == nullptr || r == nullptr || s == nullptr ||
+      ECDSA_SIG_set0(signature.get(), r, s) != 1) {
     BN_free(r);
     BN_free(s);
     return {};
@@ -69,7 +75,8 @@ Result<std::string> sign(EVP_PKEY* key, std::string_view text) {
   const DigestContextPtr context(EVP_MD_CTX_new());
   std::string der(static_cast<std::size_t>(EVP_PKEY_get_size(key)), '\0');
   std::size_t size = der.size();
-  if (context == nullptr || EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, key) != 1 ||
+  if (context == nullptr ||
+      EVP_DigestSignInit(context.get(), nullptr, EVP_sha256(), nullptr, key) != 1 ||
       EVP_DigestSign(context.get(), data_of(der), &size, data_of(text), text.size()) != 1) {
     return openssl_error(Code::internal, "cannot sign a token");
   }
@@ -79,14 +86,17 @@ Result<std::string> sign(EVP_PKEY* key, std::string_view text) {
 
 bool is_signed_with(EVP_PKEY* key, std::string_view text, std::string_view der) {
   const DigestContextPtr context(EVP_MD_CTX_new());
-  const bool is_good = context != nullptr &&
-                       EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha256(), nullptr, key) == 1 &&
-                       EVP_DigestVerify(context.get(), data_of(der), der.size(), data_of(text), text.size()) == 1;
+  const bool is_good =
+      context != nullptr &&
+      EVP_DigestVerifyInit(context.get(), nullptr, EVP_sha256(), nullptr, key) == 1 &&
+      EVP_DigestVerify(context.get(), data_of(der), der.size(), data_of(text), text.size()) == 1;
   openssl_error(Code::unauthenticated, "");  // empties the queue
   return is_good;
 }
 
-Error refusal(std::string text) { return {Code::unauthenticated, std::move(text)}; }
+Error refusal(std::string text) {
+  return {Code::unauthenticated, std::move(text)};
+}
 
 }  // namespace
 
@@ -109,7 +119,8 @@ struct TokenKeys::Key {
     }
     out->x = encoded.substr(1, kCoordinateSize);
     out->y = encoded.substr(1 + kCoordinateSize);
-    // Source: Kubernetes, pkg/serviceaccount/jwt.go, keyIDFromPublicKey: the hash of the public key's DER.
+    // Source: Kubernetes, pkg/serviceaccount/jwt.go, keyIDFromPublicKey: the hash of the public
+    // key's DER.
     TRY(const auto der, public_key_der(key.get()));
     out->id = base64url_encode(sha256(der));
     out->key = std::move(key);
@@ -124,9 +135,11 @@ TokenKeys::TokenKeys(TokenKeys&&) noexcept = default;
 TokenKeys& TokenKeys::operator=(TokenKeys&&) noexcept = default;
 
 Identity TokenClaims::identity() const {
-  Identity out{.user = subject,
-               .uid = service_account.uid,
-               .groups = {"system:serviceaccounts", "system:serviceaccounts:" + ns, std::string(kAuthenticated)}};
+  Identity out{
+      .user = subject,
+      .uid = service_account.uid,
+      .groups = {
+          "system:serviceaccounts", "system:serviceaccounts:" + ns, std::string(kAuthenticated)}};
   const auto add = [&](const char* name, const std::string& value) {
     if (!value.empty()) {
       out.extra["authentication.kubernetes.io/" + std::string(name)] = {value};
@@ -216,7 +229,8 @@ Result<TokenClaims> TokenKeys::verify(std::string_view token,
   }
   TRY(const auto header, read_header(*header_json));
   if (header.algorithm != kAlgorithm) {
-    return refusal("unexpected signature algorithm \"" + header.algorithm + "\"; expected \"ES256\"");
+    return refusal("unexpected signature algorithm \"" + header.algorithm +
+                   "\"; expected \"ES256\"");
   }
   const auto der = to_der_signature(*signature);
   bool is_known = false;
@@ -228,7 +242,8 @@ Result<TokenClaims> TokenKeys::verify(std::string_view token,
     }
   }
   if (!is_good) {
-    return refusal(is_known ? "invalid signature" : "the token is signed with a key that is not known here");
+    return refusal(is_known ? "invalid signature"
+                            : "the token is signed with a key that is not known here");
   }
   TRY(auto claims, read_claims(*claims_json));
   TRY_STATUS(check_claims(claims, issuer, audience, now));
@@ -238,9 +253,10 @@ Result<TokenClaims> TokenKeys::verify(std::string_view token,
 std::string TokenKeys::jwks() const {
   std::string out;
   for (const auto& key : keys_) {
-    out += (out.empty() ? "{\"keys\":[" : ",") + std::string("{\"use\":\"sig\",\"kty\":\"EC\",\"kid\":\"") + key->id +
-           "\",\"crv\":\"P-256\",\"alg\":\"ES256\",\"x\":\"" + base64url_encode(key->x) + "\",\"y\":\"" +
-           base64url_encode(key->y) + "\"}";
+    out += (out.empty() ? "{\"keys\":[" : ",") +
+           std::string("{\"use\":\"sig\",\"kty\":\"EC\",\"kid\":\"") + key->id +
+           "\",\"crv\":\"P-256\",\"alg\":\"ES256\",\"x\":\"" + base64url_encode(key->x) +
+           "\",\"y\":\"" + base64url_encode(key->y) + "\"}";
   }
   return out + "]}";
 }

@@ -17,7 +17,9 @@ namespace {
 
 constexpr std::size_t kDigestSize = 32;
 
-const unsigned char* data_of(std::string_view bytes) { return reinterpret_cast<const unsigned char*>(bytes.data()); }
+const unsigned char* data_of(std::string_view bytes) {
+  return reinterpret_cast<const unsigned char*>(bytes.data());
+}
 
 }  // namespace
 
@@ -26,7 +28,8 @@ struct Sha256::State {
 };
 
 Sha256::Sha256() : state_(std::make_unique<State>()) {
-  CHECK(state_->context != nullptr && EVP_DigestInit_ex(state_->context.get(), EVP_sha256(), nullptr) == 1);
+  CHECK(state_->context != nullptr &&
+        EVP_DigestInit_ex(state_->context.get(), EVP_sha256(), nullptr) == 1);
 }
 
 Sha256::~Sha256() = default;
@@ -40,13 +43,18 @@ Sha256& Sha256::update(std::string_view bytes) {
 
 std::string Sha256::finish() {
   std::string digest(kDigestSize, '\0');
-  CHECK(EVP_DigestFinal_ex(state_->context.get(), reinterpret_cast<unsigned char*>(digest.data()), nullptr) == 1);
+  CHECK(EVP_DigestFinal_ex(
+            state_->context.get(), reinterpret_cast<unsigned char*>(digest.data()), nullptr) == 1);
   return digest;
 }
 
-std::string sha256(std::string_view bytes) { return Sha256().update(bytes).finish(); }
+std::string sha256(std::string_view bytes) {
+  return Sha256().update(bytes).finish();
+}
 
-std::string sha256_hex(std::string_view bytes) { return hex_encode(sha256(bytes)); }
+std::string sha256_hex(std::string_view bytes) {
+  return hex_encode(sha256(bytes));
+}
 
 std::string hmac_sha256(std::string_view key, std::string_view bytes) {
   std::string digest(kDigestSize, '\0');

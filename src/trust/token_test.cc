@@ -39,7 +39,8 @@ std::string with_part(const std::string& token, int part, std::string_view json)
   const auto first = token.find('.');
   const auto last = token.rfind('.');
   const auto encoded = base64url_encode(json);
-  return part == 0 ? encoded + token.substr(first) : token.substr(0, first + 1) + encoded + token.substr(last);
+  return part == 0 ? encoded + token.substr(first)
+                   : token.substr(0, first + 1) + encoded + token.substr(last);
 }
 
 TEST(TokenKeys, VerifyWhatTheyIssue) {
@@ -53,15 +54,21 @@ TEST(TokenKeys, VerifyWhatTheyIssue) {
   const auto identity = claims->identity();
   EXPECT_EQ(identity.user, "system:serviceaccount:shop:web");
   EXPECT_EQ(identity.groups,
-            (std::vector<std::string>{"system:serviceaccounts", "system:serviceaccounts:shop", "system:authenticated"}));
-  EXPECT_EQ(identity.extra.at("authentication.kubernetes.io/pod-name"), std::vector<std::string>{"web-0"});
-  EXPECT_EQ(identity.extra.at("authentication.kubernetes.io/credential-id"), std::vector<std::string>{"JTI=9c1d0f5e"});
+            (std::vector<std::string>{
+                "system:serviceaccounts", "system:serviceaccounts:shop", "system:authenticated"}));
+  EXPECT_EQ(identity.extra.at("authentication.kubernetes.io/pod-name"),
+            std::vector<std::string>{"web-0"});
+  EXPECT_EQ(identity.extra.at("authentication.kubernetes.io/credential-id"),
+            std::vector<std::string>{"JTI=9c1d0f5e"});
 }
 
 TEST(TokenKeys, SayWhyATokenIsRefused) {
   const auto keys = *TokenKeys::create();
   const auto token = *keys.issue(claims_of_web());
-  const auto why = [&](std::string_view text, TimePoint now, std::string_view issuer, std::string_view audience) {
+  const auto why = [&](std::string_view text,
+                       TimePoint now,
+                       std::string_view issuer,
+                       std::string_view audience) {
     const auto claims = keys.verify(text, issuer, audience, now);
     EXPECT_FALSE(claims.ok()) << text;
     EXPECT_EQ(claims.ok() ? Code::unauthenticated : claims.error().code, Code::unauthenticated);
@@ -77,7 +84,8 @@ TEST(TokenKeys, SayWhyATokenIsRefused) {
   for (const std::string text : {"", "a", "a.b", "a.b.c.d", "..", "!.!.!"}) {
     EXPECT_TRUE(why(text, kNow, kIssuer, "").starts_with("malformed token")) << text;
   }
-  EXPECT_TRUE(why(token + std::string(20'000, 'A'), kNow, kIssuer, "").starts_with("malformed token"));
+  EXPECT_TRUE(
+      why(token + std::string(20'000, 'A'), kNow, kIssuer, "").starts_with("malformed token"));
 }
 
 TEST(TokenKeys, RefuseTokensThatWereTamperedWith) {
@@ -94,7 +102,8 @@ TEST(TokenKeys, RefuseTokensThatWereTamperedWith) {
   EXPECT_EQ(why(forged), "the token is signed with a key that is not known here");
   const auto header = token.substr(0, token.find('.'));
   EXPECT_EQ(why(header + forged.substr(forged.find('.'))), "invalid signature");
-  EXPECT_EQ(why(with_part(token, 1, R"({"sub":"system:serviceaccount:kube-system:admin"})")), "invalid signature");
+  EXPECT_EQ(why(with_part(token, 1, R"({"sub":"system:serviceaccount:kube-system:admin"})")),
+            "invalid signature");
   EXPECT_EQ(why(with_part(token, 0, R"({"alg":"none"})")),
             "unexpected signature algorithm \"none\"; expected \"ES256\"");
   EXPECT_EQ(why(with_part(token, 0, R"({"alg":"HS256"})")),
@@ -129,7 +138,8 @@ TEST(TokenKeys, AcceptOldTokensAfterRotation) {
 
 TEST(TokenKeys, RefuseUnusableKeyFiles) {
   EXPECT_FALSE(TokenKeys::from_pem("").ok());
-  EXPECT_FALSE(TokenKeys::from_pem("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").ok());
+  EXPECT_FALSE(
+      TokenKeys::from_pem("-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n").ok());
   EXPECT_FALSE(TokenKeys::from_pem("-----BEGIN RSA PRIVATE KEY-----\n").ok());
 }
 
@@ -143,9 +153,13 @@ TEST(BootstrapToken, IsMadeAndReadBack) {
 }
 
 TEST(BootstrapToken, RefusesOtherFormsWithoutRepeatingThem) {
-  for (const std::string_view text :
-       {"", "abcdef", "abcdef.", "abcdef.0123456789ABCDEF", "abcde.0123456789abcdef", "abcdef.0123456789abcdef0",
-        "abcdef.01234567.9abcdef"}) {
+  for (const std::string_view text : {"",
+                                      "abcdef",
+                                      "abcdef.",
+                                      "abcdef.0123456789ABCDEF",
+                                      "abcde.0123456789abcdef",
+                                      "abcdef.0123456789abcdef0",
+                                      "abcdef.01234567.9abcdef"}) {
     const auto token = BootstrapToken::parse(text);
     ASSERT_FALSE(token.ok()) << text;
     EXPECT_EQ(token.error().message, "a bootstrap token has the form [a-z0-9]{6}.[a-z0-9]{16}");
@@ -157,23 +171,26 @@ TEST(JoinToken, IsReadBackAndRefusesOtherForms) {
 
   EXPECT_EQ(*JoinToken::parse(token.text()), token);
   EXPECT_EQ(*JoinToken::parse("  " + token.text() + "\r"), token);
-  for (const std::string& text : {std::string("tetrarch1."),
-                                 std::string("abcdef.0123456789abcdef"),
-                                 "tetrarch2." + std::string(64, 'a') + ".abcdef.0123456789abcdef",
-                                 "tetrarch1." + std::string(64, 'g') + ".abcdef.0123456789abcdef",
-                                 "tetrarch1." + std::string(63, 'a') + ".abcdef.0123456789abcdef"}) {
+  for (const std::string& text :
+       {std::string("tetrarch1."),
+        std::string("abcdef.0123456789abcdef"),
+        "tetrarch2." + std::string(64, 'a') + ".abcdef.0123456789abcdef",
+        "tetrarch1." + std::string(64, 'g') + ".abcdef.0123456789abcdef",
+        "tetrarch1." + std::string(63, 'a') + ".abcdef.0123456789abcdef"}) {
     EXPECT_FALSE(JoinToken::parse(text).ok()) << text;
   }
 }
 
 TEST(StaticTokens, KnowWhoShowsThem) {
-  const auto tokens = StaticTokens::parse("# comment\nsecret1,ann,1,\"system:masters, ops\"\n\nsecret2,bob,2\r\n");
+  const auto tokens =
+      StaticTokens::parse("# comment\nsecret1,ann,1,\"system:masters, ops\"\n\nsecret2,bob,2\r\n");
 
   ASSERT_TRUE(tokens.ok()) << tokens.error().message;
   const auto ann = tokens->find("secret1");
   ASSERT_TRUE(ann.has_value());
   EXPECT_EQ(ann->user, "ann");
-  EXPECT_EQ(ann->groups, (std::vector<std::string>{"system:masters", "ops", "system:authenticated"}));
+  EXPECT_EQ(ann->groups,
+            (std::vector<std::string>{"system:masters", "ops", "system:authenticated"}));
   EXPECT_EQ(tokens->find("secret2")->user, "bob");
   EXPECT_EQ(tokens->find("secret"), std::nullopt);
   EXPECT_EQ(tokens->find(""), std::nullopt);
@@ -227,11 +244,16 @@ TEST(KeyRing, OpensOldValuesAfterRotationAndKnowsThem) {
 }
 
 TEST(KeyRing, RefusesDamagedFiles) {
-  for (const std::string_view text : {"", "tetrarch-keys-1\n", "tetrarch-keys-2\n00000001 AAAA\n",
-                                      "tetrarch-keys-1\n00000001 AAAA\n", "tetrarch-keys-1\nxyz\n"}) {
+  for (const std::string_view text : {"",
+                                      "tetrarch-keys-1\n",
+                                      "tetrarch-keys-2\n00000001 AAAA\n",
+                                      "tetrarch-keys-1\n00000001 AAAA\n",
+                                      "tetrarch-keys-1\nxyz\n"}) {
     EXPECT_FALSE(KeyRing::from_text(text).ok()) << text;
   }
-  EXPECT_TRUE(KeyRing::from_text("tetrarch-keys-1\n0000000a " + base64_encode(std::string(32, 'k')) + "\n").ok());
+  EXPECT_TRUE(
+      KeyRing::from_text("tetrarch-keys-1\n0000000a " + base64_encode(std::string(32, 'k')) + "\n")
+          .ok());
 }
 
 TEST(Sha256, GivesTheKnownDigests) {
