@@ -16,7 +16,8 @@ namespace {
 constexpr std::string_view kFailedCompare = "CompareFailed";
 
 Error conflict(std::size_t at, std::string message) {
-  FieldError field{.reason = std::string(kFailedCompare), .message = message, .field = fmt::format("{}", at)};
+  FieldError field{
+      .reason = std::string(kFailedCompare), .message = message, .field = fmt::format("{}", at)};
   return {Code::conflict, std::move(message), {std::move(field)}};
 }
 
@@ -27,8 +28,10 @@ Status check_storable(const Mutation& mutation) {
   }
   for (const std::string* part : {&key.resource, &key.ns, &key.name, &mutation.tag}) {
     if (part->size() > Entry::kTextMax || part->find('\0') != std::string::npos) {
-      return Error{Code::invalid, fmt::format("{} cannot be stored: a part of its key is too long or has a NUL byte",
-                                              describe(key).substr(0, 256))};
+      return Error{
+          Code::invalid,
+          fmt::format("{} cannot be stored: a part of its key is too long or has a NUL byte",
+                      describe(key).substr(0, 256))};
     }
   }
   return ok();
@@ -54,7 +57,8 @@ Committing Batch::apply(const Transaction& transaction) {
   TRY_STATUS(check(transaction));
   std::vector<Journal::Write> writes;
   TRY_STATUS(prepare(transaction.mutations, writes));
-  writes_.insert(writes_.end(), std::move_iterator(writes.begin()), std::move_iterator(writes.end()));
+  writes_.insert(
+      writes_.end(), std::move_iterator(writes.begin()), std::move_iterator(writes.end()));
   if (!transaction.mutations.empty()) {
     is_volatile_ = is_volatile_ && transaction.is_volatile;
   }
@@ -77,10 +81,13 @@ Status Batch::check(const Transaction& transaction) const {
     if (entry == nullptr) {
       return conflict(i, fmt::format("{} does not exist any more", describe(compare.key)));
     }
-    return conflict(i, compare.expected == Revision{}
-                           ? fmt::format("{} exists already", describe(compare.key))
-                           : fmt::format("{} has been modified: it is at revision {}, not {}", describe(compare.key),
-                                         actual.number, compare.expected.number));
+    return conflict(i,
+                    compare.expected == Revision{}
+                        ? fmt::format("{} exists already", describe(compare.key))
+                        : fmt::format("{} has been modified: it is at revision {}, not {}",
+                                      describe(compare.key),
+                                      actual.number,
+                                      compare.expected.number));
   }
   return check_mutations(transaction.mutations);
 }
@@ -89,8 +96,10 @@ Status Batch::check_mutations(const std::vector<Mutation>& mutations) const {
   std::set<std::tuple<std::string_view, std::string_view, std::string_view>> seen;
   for (const Mutation& mutation : mutations) {
     TRY_STATUS(check_storable(mutation));
-    if (mutations.size() > 1 && !seen.emplace(mutation.key.resource, mutation.key.ns, mutation.key.name).second) {
-      return Error{Code::invalid, fmt::format("{} is changed twice in one transaction", describe(mutation.key))};
+    if (mutations.size() > 1 &&
+        !seen.emplace(mutation.key.resource, mutation.key.ns, mutation.key.name).second) {
+      return Error{Code::invalid,
+                   fmt::format("{} is changed twice in one transaction", describe(mutation.key))};
     }
     if (mutation.document == nullptr && find(mutation.key) == nullptr) {
       return Error{Code::not_found, fmt::format("{} does not exist", describe(mutation.key))};
@@ -99,15 +108,19 @@ Status Batch::check_mutations(const std::vector<Mutation>& mutations) const {
   return ok();
 }
 
-Status Batch::prepare(const std::vector<Mutation>& mutations, std::vector<Journal::Write>& writes) const {
+Status Batch::prepare(const std::vector<Mutation>& mutations,
+                      std::vector<Journal::Write>& writes) const {
   std::uint64_t revision = root_->revision.number;
   for (const Mutation& mutation : mutations) {
     ++revision;
     if (mutation.document == nullptr) {
-      writes.push_back({.key = object_key(mutation.key), .head = {}, .body = {}, .is_delete = true});
+      writes.push_back(
+          {.key = object_key(mutation.key), .head = {}, .body = {}, .is_delete = true});
       continue;
     }
-    TRY(auto write, encode_object(mutation.key, mutation.tag, Revision{revision}, *mutation.document, sealing_));
+    TRY(auto write,
+        encode_object(
+            mutation.key, mutation.tag, Revision{revision}, *mutation.document, sealing_));
     writes.push_back(std::move(write));
   }
   return ok();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Batch: transactions evaluated one after the other on a working copy of the head, and what they come to: a new root,
-// one list of journal writes, one of changes to publish. Does no I/O; thrown away as it is when the journal fails.
+// Batch: transactions evaluated one after the other on a working copy of the head, and what they
+// come to: a new root, one list of journal writes, one of changes to publish. Does no I/O; thrown
+// away as it is when the journal fails.
 #pragma once
 
 #include <cstdint>
@@ -23,10 +24,15 @@ class Batch {
   Committing apply(const Transaction& transaction);
 
   bool is_empty() const { return publications_.empty(); }
+
   bool is_volatile() const { return is_volatile_; }
+
   Revision last() const { return root_->revision; }
+
   std::vector<Journal::Write>& writes() { return writes_; }
+
   const std::vector<Publication>& publications() const { return publications_; }
+
   std::shared_ptr<const Snapshot::Root> root() const { return root_; }
 
  private:

@@ -15,7 +15,10 @@ using NodePtr = boost::intrusive_ptr<TreeNode>;
 
 struct TreeNode {
   TreeNode(bool leaf, std::uint64_t edit_id) : edit(edit_id), is_leaf(leaf) {}
-  TreeNode(const TreeNode& from, std::uint64_t edit_id) : edit(edit_id), count(from.count), is_leaf(from.is_leaf) {}
+
+  TreeNode(const TreeNode& from, std::uint64_t edit_id)
+      : edit(edit_id), count(from.count), is_leaf(from.is_leaf) {}
+
   TreeNode(const TreeNode&) = delete;
   TreeNode& operator=(const TreeNode&) = delete;
 
@@ -32,6 +35,7 @@ constexpr std::size_t kMergeBelow = kFanout / 4;
 
 struct Leaf : TreeNode {
   explicit Leaf(std::uint64_t edit_id) : TreeNode(true, edit_id) {}
+
   Leaf(const Leaf& from, std::uint64_t edit_id) : TreeNode(from, edit_id), entries(from.entries) {}
 
   boost::container::static_vector<EntryPtr, kFanout> entries;
@@ -39,16 +43,23 @@ struct Leaf : TreeNode {
 
 struct Inner : TreeNode {
   explicit Inner(std::uint64_t edit_id) : TreeNode(false, edit_id) {}
+
   Inner(const Inner& from, std::uint64_t edit_id)
       : TreeNode(from, edit_id), children(from.children), lows(from.lows) {}
 
   boost::container::static_vector<NodePtr, kFanout> children;
-  // lows[i] is the first entry below children[i], always the living one, lest an old document be kept.
+  // lows[i] is the first entry below children[i], always the living one, lest an old document be
+  // kept.
   boost::container::static_vector<EntryPtr, kFanout> lows;
 };
 
-const Leaf& as_leaf(const TreeNode& node) { return static_cast<const Leaf&>(node); }
-const Inner& as_inner(const TreeNode& node) { return static_cast<const Inner&>(node); }
+const Leaf& as_leaf(const TreeNode& node) {
+  return static_cast<const Leaf&>(node);
+}
+
+const Inner& as_inner(const TreeNode& node) {
+  return static_cast<const Inner&>(node);
+}
 
 const EntryPtr& first_of(const TreeNode& node) {
   return node.is_leaf ? as_leaf(node).entries.front() : as_inner(node).lows.front();
@@ -58,7 +69,9 @@ std::size_t fill_of(const TreeNode& node) {
   return node.is_leaf ? as_leaf(node).entries.size() : as_inner(node).children.size();
 }
 
-bool is_before(const EntryPtr& entry, Place place) { return entry->place() < place; }
+bool is_before(const EntryPtr& entry, Place place) {
+  return entry->place() < place;
+}
 
 std::size_t lower_bound(const Leaf& leaf, Place place) {
   const auto at = std::lower_bound(leaf.entries.begin(), leaf.entries.end(), place, is_before);
@@ -67,8 +80,10 @@ std::size_t lower_bound(const Leaf& leaf, Place place) {
 
 /// The child that `place` belongs to: the last whose low is not after it, or the first.
 std::size_t child_for(const Inner& inner, Place place) {
-  const auto at = std::upper_bound(inner.lows.begin() + 1, inner.lows.end(), place,
-                                   [](Place p, const EntryPtr& low) { return p < low->place(); });
+  const auto at = std::upper_bound(
+      inner.lows.begin() + 1, inner.lows.end(), place, [](Place p, const EntryPtr& low) {
+        return p < low->place();
+      });
   return static_cast<std::size_t>(at - inner.lows.begin()) - 1;
 }
 
@@ -148,7 +163,8 @@ bool scan_after(const TreeNode& node, Place after, const std::function<bool(cons
 std::size_t sound_depth(const TreeNode& node) {
   if (node.is_leaf) {
     const auto& entries = as_leaf(node).entries;
-    const bool is_sorted = std::ranges::is_sorted(entries, {}, [](const EntryPtr& e) { return e->place(); });
+    const bool is_sorted =
+        std::ranges::is_sorted(entries, {}, [](const EntryPtr& e) { return e->place(); });
     return is_sorted && !entries.empty() && node.count == entries.size() ? 1 : 0;
   }
   const Inner& inner = as_inner(node);
@@ -158,7 +174,8 @@ std::size_t sound_depth(const TreeNode& node) {
     const TreeNode& child = *inner.children[i];
     const std::size_t below = sound_depth(child);
     const bool is_first_low = inner.lows[i] == first_of(child);
-    if (below == 0 || !is_first_low || (i > 0 && (below != depth || !(inner.lows[i - 1]->place() < inner.lows[i]->place())))) {
+    if (below == 0 || !is_first_low ||
+        (i > 0 && (below != depth || !(inner.lows[i - 1]->place() < inner.lows[i]->place())))) {
       return 0;
     }
     depth = below;
@@ -169,7 +186,9 @@ std::size_t sound_depth(const TreeNode& node) {
 
 }  // namespace
 
-void intrusive_ptr_add_ref(const TreeNode* node) { node->references.fetch_add(1, std::memory_order_relaxed); }
+void intrusive_ptr_add_ref(const TreeNode* node) {
+  node->references.fetch_add(1, std::memory_order_relaxed);
+}
 
 void intrusive_ptr_release(const TreeNode* node) {
   if (node->references.fetch_sub(1, std::memory_order_acq_rel) != 1) {
@@ -182,7 +201,9 @@ void intrusive_ptr_release(const TreeNode* node) {
   }
 }
 
-std::size_t Tree::size() const { return root_ ? root_->count : 0; }
+std::size_t Tree::size() const {
+  return root_ ? root_->count : 0;
+}
 
 const Entry* Tree::find(Place place) const {
   const TreeNode* node = root_.get();
@@ -194,7 +215,8 @@ const Entry* Tree::find(Place place) const {
   }
   const Leaf& leaf = as_leaf(*node);
   const std::size_t at = lower_bound(leaf, place);
-  return at < leaf.entries.size() && leaf.entries[at]->place() == place ? leaf.entries[at].get() : nullptr;
+  return at < leaf.entries.size() && leaf.entries[at]->place() == place ? leaf.entries[at].get()
+                                                                        : nullptr;
 }
 
 std::size_t Tree::rank(Place place) const {
@@ -220,7 +242,9 @@ void Tree::scan(Place after, const std::function<bool(const Entry&)>& visit) con
   }
 }
 
-bool Tree::is_sound() const { return !root_ || sound_depth(*root_) > 0; }
+bool Tree::is_sound() const {
+  return !root_ || sound_depth(*root_) > 0;
+}
 
 EntryPtr Edit::put(Tree& tree, EntryPtr entry) {
   EntryPtr old;
@@ -342,7 +366,8 @@ void Edit::erase_in(NodePtr& slot, Place place, EntryPtr& old) {
   }
 }
 
-/// Merges child `left` with the next one where both fit into half a node (so that the next put does not split again).
+/// Merges child `left` with the next one where both fit into half a node (so that the next put does
+/// not split again).
 void Edit::merge_children(NodePtr& slot, std::size_t left) {
   Inner& inner = static_cast<Inner&>(*slot);
   const NodePtr right = inner.children[left + 1];

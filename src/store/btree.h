@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tree: a copy-on-write B+tree of entries, ordered by place: the index of one resource. A Tree is a value, one pointer
-// wide; a copy shares every node. An Edit changes a Tree by copying the nodes on the way down, each at most once per
-// edit; whoever holds an older copy sees none of it. See docs/adr/0011-copy-on-write-index.md.
+// Tree: a copy-on-write B+tree of entries, ordered by place: the index of one resource. A Tree is a
+// value, one pointer wide; a copy shares every node. An Edit changes a Tree by copying the nodes on
+// the way down, each at most once per edit; whoever holds an older copy sees none of it. See
+// docs/adr/0011-copy-on-write-index.md.
 #pragma once
 
 #include <cstddef>
@@ -36,8 +37,9 @@ class Tree {
   boost::intrusive_ptr<TreeNode> root_;
 };
 
-/// A run of changes by one thread. `id` is unique among the edits of the trees it is used on: nodes marked with it
-/// are not shared yet, and are changed in place. No tree may be copied between the changes of one edit.
+/// A run of changes by one thread. `id` is unique among the edits of the trees it is used on: nodes
+/// marked with it are not shared yet, and are changed in place. No tree may be copied between the
+/// changes of one edit.
 class Edit {
  public:
   explicit Edit(std::uint64_t id) : id_(id) {}

@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "store/btree.h"
+
 #include <map>
 #include <random>
 
 #include <gtest/gtest.h>
 
-#include "store/btree.h"
 #include "store/store_fixture.h"
 
 namespace tetrarch::store {

@@ -19,12 +19,18 @@ std::int64_t size_of(const EntryPtr& entry) {
 }  // namespace
 
 Committer::Series::Series(Metrics& m)
-    : committed(m.counter("tetrarch_store_transactions_total", "Transactions by outcome.", "outcome=\"committed\"")),
-      refused(m.counter("tetrarch_store_transactions_total", "Transactions by outcome.", "outcome=\"refused\"")),
+    : committed(m.counter("tetrarch_store_transactions_total",
+                          "Transactions by outcome.",
+                          "outcome=\"committed\"")),
+      refused(m.counter(
+          "tetrarch_store_transactions_total", "Transactions by outcome.", "outcome=\"refused\"")),
       batches(m.counter("tetrarch_store_batches_total", "Batches written to the journal.")),
-      mutations(m.counter("tetrarch_store_mutations_total", "Objects changed; by batches_total: the mean batch.")),
-      written_bytes(m.counter("tetrarch_store_written_bytes_total", "Bytes handed to the journal.")),
-      append_s(m.histogram("tetrarch_store_append_seconds", "Time to append a batch, with its fsync.")),
+      mutations(m.counter("tetrarch_store_mutations_total",
+                          "Objects changed; by batches_total: the mean batch.")),
+      written_bytes(
+          m.counter("tetrarch_store_written_bytes_total", "Bytes handed to the journal.")),
+      append_s(
+          m.histogram("tetrarch_store_append_seconds", "Time to append a batch, with its fsync.")),
       bytes(m.gauge("tetrarch_store_bytes", "Bytes of all documents at the head.")),
       metrics(m) {}
 
@@ -40,7 +46,8 @@ Committer::Committer(Parts parts, const Options& options, Revision reserved)
   series_.emplace(*options.metrics);
   std::int64_t bytes = 0;
   for (const Table& table : head_->tables) {
-    Gauge& objects = options.metrics->gauge("tetrarch_store_objects", "Objects at the head.",
+    Gauge& objects = options.metrics->gauge("tetrarch_store_objects",
+                                            "Objects at the head.",
                                             fmt::format("resource=\"{}\"", *table.resource));
     objects.set(static_cast<std::int64_t>(table.tree.size()));
     series_->objects[*table.resource] = &objects;
@@ -75,9 +82,12 @@ void Committer::commit(std::vector<Request> requests) {
       if (const Status written = write(batch); written.ok()) {
         publish(batch);
       } else {
-        log::error("store", "the journal in {} has failed; no write is taken any more: {}", parts_.journal.place(),
+        log::error("store",
+                   "the journal in {} has failed; no write is taken any more: {}",
+                   parts_.journal.place(),
                    written.error().message);
-        failure_ = Error{Code::unavailable, fmt::format("the store cannot write: {}", written.error().message)};
+        failure_ = Error{Code::unavailable,
+                         fmt::format("the store cannot write: {}", written.error().message)};
       }
     }
   }
@@ -90,8 +100,8 @@ void Committer::commit(std::vector<Request> requests) {
   }
 }
 
-/// One append: the objects, the last revision, and where the reserved ones do not suffice, the next block. Revisions
-/// of that block are not seen by anybody before the append is durable.
+/// One append: the objects, the last revision, and where the reserved ones do not suffice, the next
+/// block. Revisions of that block are not seen by anybody before the append is durable.
 Status Committer::write(Batch& batch) {
   bool is_durable = !batch.is_volatile();
   batch.writes().push_back(encode_number(kLastKey, batch.last().number));
@@ -133,7 +143,8 @@ void Committer::count(const Batch& batch) {
     }
     Gauge*& objects = series_->objects[std::string(publication.resource)];
     if (objects == nullptr) {
-      objects = &series_->metrics.gauge("tetrarch_store_objects", "Objects at the head.",
+      objects = &series_->metrics.gauge("tetrarch_store_objects",
+                                        "Objects at the head.",
                                         fmt::format("resource=\"{}\"", publication.resource));
     }
     objects->add(change.now == nullptr ? -1 : 1);
@@ -149,14 +160,15 @@ void Committer::count(const std::vector<Committing>& answers) {
   }
 }
 
-/// After an orderly end the next start goes on with the very next revision, and watchers can resume.
+/// After an orderly end the next start goes on with the very next revision, and watchers can
+/// resume.
 void Committer::give_back_reservation() {
   if (failure_ || reserved_ == head_->revision) {
     return;
   }
   const std::uint64_t last = head_->revision.number;
-  const Status written =
-      parts_.journal.append({encode_number(kLastKey, last), encode_number(kReservedKey, last)}, true);
+  const Status written = parts_.journal.append(
+      {encode_number(kLastKey, last), encode_number(kReservedKey, last)}, true);
   if (!written.ok()) {
     log::warning("store", "closing {}: {}", parts_.journal.place(), written.error().message);
   }

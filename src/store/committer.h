@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Committer: the one thread that writes. Takes everything that waits as one batch: evaluates it on the head, writes it
-// to the journal with one fsync, publishes the new root, then the changes, then answers. While the fsync runs the
-// next batch gathers in the queue.
+// Committer: the one thread that writes. Takes everything that waits as one batch: evaluates it on
+// the head, writes it to the journal with one fsync, publishes the new root, then the changes, then
+// answers. While the fsync runs the next batch gathers in the queue.
 #pragma once
 
 #include <atomic>
@@ -22,8 +22,8 @@
 
 namespace tetrarch::store {
 
-/// The newest root. A mutex held for the copy of one pointer: std::atomic<std::shared_ptr> of libstdc++ 12 is a spin
-/// lock too, and one that ThreadSanitizer takes for a race.
+/// The newest root. A mutex held for the copy of one pointer: std::atomic<std::shared_ptr> of
+/// libstdc++ 12 is a spin lock too, and one that ThreadSanitizer takes for a race.
 class PublishedRoot {
  public:
   explicit PublishedRoot(std::shared_ptr<const Snapshot::Root> root) : root_(std::move(root)) {}
@@ -55,7 +55,8 @@ class Committer {
   /// `options` outlives it.
   Committer(Parts parts, const Options& options, Revision reserved);
 
-  /// Until the queue is closed and drained; then closes the journal's books. On the committer's thread.
+  /// Until the queue is closed and drained; then closes the journal's books. On the committer's
+  /// thread.
   void run();
 
  private:
@@ -85,7 +86,7 @@ class Committer {
   std::shared_ptr<const Snapshot::Root> head_;  // what was published last
   Revision reserved_;                           // durably: revisions up to here may be given out
   std::uint64_t next_batch_id_ = 2;
-  std::optional<Error> failure_;                // set once the journal has failed; for good
+  std::optional<Error> failure_;  // set once the journal has failed; for good
   std::optional<Series> series_;
 };
 

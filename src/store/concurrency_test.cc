@@ -16,7 +16,9 @@ namespace {
 constexpr int kWriters = 4;
 constexpr int kRounds = 150;
 
-int number_in(const Stored& stored) { return std::stoi(text_of(stored.document)); }
+int number_in(const Stored& stored) {
+  return std::stoi(text_of(stored.document));
+}
 
 /// Adds one to two counters in one transaction, again and again until nobody came between.
 void increment_both(Store& store) {
@@ -93,7 +95,8 @@ class Follower {
         if (event.type == Event::Type::deleted) {
           copy_.erase(event.object.key);
         } else {
-          is_in_order_ = is_in_order_ && copy_.contains(event.object.key) == (event.type == Event::Type::modified);
+          is_in_order_ = is_in_order_ &&
+                         copy_.contains(event.object.key) == (event.type == Event::Type::modified);
           copy_[event.object.key] = event.object.revision;
         }
       }
@@ -101,6 +104,7 @@ class Follower {
   }
 
   const std::map<Key, Revision>& copy() const { return copy_; }
+
   bool is_in_order() const { return is_in_order_; }
 
  private:
@@ -139,7 +143,8 @@ TEST_F(StoreTest, FollowersThatBeginAtAnyTimeEndWithTheSameCopy) {
     pool.post([&] {
       while (writing > 0 && followers.size() < 200) {
         const std::string ns = followers.size() % 2 == 0 ? "" : "ns1";
-        followers.push_back(std::make_unique<Follower>(store, WatchFilter{.resource = "pods", .ns = ns}));
+        followers.push_back(
+            std::make_unique<Follower>(store, WatchFilter{.resource = "pods", .ns = ns}));
         followers.back()->follow_until(store.snapshot().revision());
       }
     });

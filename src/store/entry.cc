@@ -44,7 +44,9 @@ EntryPtr Entry::make(Place place, std::string_view tag, Revision revision, Docum
   return EntryPtr(::new (memory) Entry(place, tag, revision, std::move(document)));
 }
 
-void intrusive_ptr_add_ref(const Entry* entry) { entry->references_.fetch_add(1, std::memory_order_relaxed); }
+void intrusive_ptr_add_ref(const Entry* entry) {
+  entry->references_.fetch_add(1, std::memory_order_relaxed);
+}
 
 void intrusive_ptr_release(const Entry* entry) {
   if (entry->references_.fetch_sub(1, std::memory_order_acq_rel) != 1) {
@@ -52,7 +54,8 @@ void intrusive_ptr_release(const Entry* entry) {
   }
   const std::size_t size = Entry::allocated(entry->place(), entry->tag());
   entry->~Entry();
-  std::allocator<std::byte>().deallocate(reinterpret_cast<std::byte*>(const_cast<Entry*>(entry)), size);
+  std::allocator<std::byte>().deallocate(reinterpret_cast<std::byte*>(const_cast<Entry*>(entry)),
+                                         size);
 }
 
 Stored to_stored(std::string_view resource, const Entry& entry) {

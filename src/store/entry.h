@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Entry: one state of one object as the index and the history hold it. Immutable, shared, one allocation: the texts
-// of its key lie behind it, since with 100,000 objects three std::string each are most of the memory.
+// Entry: one state of one object as the index and the history hold it. Immutable, shared, one
+// allocation: the texts of its key lie behind it, since with 100,000 objects three std::string each
+// are most of the memory.
 #pragma once
 
 #include <atomic>
@@ -34,10 +35,15 @@ class Entry {
   Entry& operator=(const Entry&) = delete;
 
   std::string_view ns() const { return {text(), ns_size_}; }
+
   std::string_view name() const { return {text() + ns_size_, name_size_}; }
+
   std::string_view tag() const { return {text() + ns_size_ + name_size_, tag_size_}; }
+
   Place place() const { return {ns(), name()}; }
+
   Revision revision() const { return revision_; }
+
   const DocumentPtr& document() const { return document_; }
 
  private:
@@ -48,6 +54,7 @@ class Entry {
   ~Entry() = default;
 
   static std::size_t allocated(Place place, std::string_view tag);
+
   const char* text() const { return reinterpret_cast<const char*>(this + 1); }
 
   mutable std::atomic<std::uint32_t> references_{0};

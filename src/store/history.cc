@@ -46,7 +46,8 @@ void History::drop_oldest(Ring& ring) {
 }
 
 History::Ring& History::largest(std::size_t Ring::*by) {
-  const auto found = std::ranges::max_element(rings_, {}, [by](const auto& entry) { return entry.second.*by; });
+  const auto found =
+      std::ranges::max_element(rings_, {}, [by](const auto& entry) { return entry.second.*by; });
   return found->second;
 }
 
@@ -65,8 +66,9 @@ std::vector<Slice> History::since(std::string_view resource, Revision from) cons
     return slices;
   }
   const auto& chunks = found->second.chunks;
-  const auto first = std::ranges::partition_point(
-      chunks, [from](const Chunk& chunk) { return chunk.changes[chunk.size - 1].revision <= from; });
+  const auto first = std::ranges::partition_point(chunks, [from](const Chunk& chunk) {
+    return chunk.changes[chunk.size - 1].revision <= from;
+  });
   for (auto chunk = first; chunk != chunks.end(); ++chunk) {
     std::size_t begin = 0;
     while (chunk->changes[begin].revision <= from) {  // ends: the chunk's last is after from

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// History: the last changes of every resource, in chunks that never move, so that a watcher which begins in the past
-// takes a few pointers and reads without a lock. Belongs to the Hub, whose mutex guards it.
+// History: the last changes of every resource, in chunks that never move, so that a watcher which
+// begins in the past takes a few pointers and reads without a lock. Belongs to the Hub, whose mutex
+// guards it.
 #pragma once
 
 #include <cstddef>
@@ -37,9 +38,10 @@ class History {
     std::size_t bytes_max;
   };
 
-  /// `last` is the revision of the last commit before the start, `first` the one that the start begins with: those
-  /// between were never given out, or are lost.
-  History(Limits limits, Revision last, Revision first) : limits_(limits), last_(last), first_(first) {}
+  /// `last` is the revision of the last commit before the start, `first` the one that the start
+  /// begins with: those between were never given out, or are lost.
+  History(Limits limits, Revision last, Revision first)
+      : limits_(limits), last_(last), first_(first) {}
 
   void append(std::string_view resource, const Change& change);
   /// Drops what is over the limits.
@@ -50,6 +52,7 @@ class History {
   std::vector<Slice> since(std::string_view resource, Revision from) const;
   /// The oldest revision that every resource reaches back to.
   Revision floor() const;
+
   std::size_t events() const { return events_; }
 
  private:

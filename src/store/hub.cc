@@ -10,7 +10,8 @@
 namespace tetrarch::store {
 namespace {
 
-void remove_from(std::vector<std::shared_ptr<Watcher>>& watchers, const std::shared_ptr<Watcher>& watcher) {
+void remove_from(std::vector<std::shared_ptr<Watcher>>& watchers,
+                 const std::shared_ptr<Watcher>& watcher) {
   const auto found = std::ranges::find(watchers, watcher);
   if (found != watchers.end()) {
     *found = std::move(watchers.back());
@@ -22,18 +23,24 @@ void remove_from(std::vector<std::shared_ptr<Watcher>>& watchers, const std::sha
 
 Hub::Hub(const Options& options, Revision last, Revision first)
     : unread_max_(options.subscription_events_max),
-      watchers_gauge_(options.metrics == nullptr
-                          ? nullptr
-                          : &options.metrics->gauge("tetrarch_store_watchers", "Open subscriptions.")),
-      events_gauge_(options.metrics == nullptr ? nullptr
-                                               : &options.metrics->gauge("tetrarch_store_history_events",
-                                                                         "Changes that watches can resume from.")),
+      watchers_gauge_(
+          options.metrics == nullptr
+              ? nullptr
+              : &options.metrics->gauge("tetrarch_store_watchers", "Open subscriptions.")),
+      events_gauge_(options.metrics == nullptr
+                        ? nullptr
+                        : &options.metrics->gauge("tetrarch_store_history_events",
+                                                  "Changes that watches can resume from.")),
       published_(first.number),
       history_({options.history_events_max, options.history_bytes_max}, last, first) {}
 
-Result<std::unique_ptr<Subscription>> Hub::watch(WatchFilter filter, Revision from, Revision newest) {
+Result<std::unique_ptr<Subscription>> Hub::watch(WatchFilter filter,
+                                                 Revision from,
+                                                 Revision newest) {
   if (from > newest) {
-    return Error{Code::invalid, fmt::format("revision {} is in the future: the newest is {}", from.number, newest.number)};
+    return Error{
+        Code::invalid,
+        fmt::format("revision {} is in the future: the newest is {}", from.number, newest.number)};
   }
   auto watcher = std::make_shared<Watcher>();
   watcher->filter = std::move(filter);
@@ -42,7 +49,9 @@ Result<std::unique_ptr<Subscription>> Hub::watch(WatchFilter filter, Revision fr
   {
     const std::lock_guard lock(mutex_);
     if (!history_.reaches(watcher->filter.resource, from)) {
-      return Error{Code::expired, fmt::format("too old resource version: {} ({})", from.number, history_.floor().number)};
+      return Error{
+          Code::expired,
+          fmt::format("too old resource version: {} ({})", from.number, history_.floor().number)};
     }
     for (Slice& slice : history_.since(watcher->filter.resource, from)) {
       watcher->replay.push_back(std::move(slice));
@@ -113,7 +122,8 @@ void Hub::publish(const std::vector<Publication>& changes, Revision head) {
       events_gauge_->set(static_cast<std::int64_t>(history_.events()));
     }
   }
-  // After the deliveries: who reads this first and then finds nothing unread has everything up to here.
+  // After the deliveries: who reads this first and then finds nothing unread has everything up to
+  // here.
   published_.store(head.number, std::memory_order_release);
   for (const auto& watcher : woken) {
     {
@@ -144,7 +154,10 @@ void Hub::deliver(const Publication& publication, Watchers& woken) {
   }
 }
 
-void Hub::deliver_from(const Shelf& shelf, std::string_view topic, const Change& change, Watchers& woken) {
+void Hub::deliver_from(const Shelf& shelf,
+                       std::string_view topic,
+                       const Change& change,
+                       Watchers& woken) {
   if (shelf.empty() || topic.empty()) {
     return;
   }

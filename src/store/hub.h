@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Hub: who watches what. The committer publishes each batch of changes; a change reaches exactly the subscriptions
-// filed under its name, tag, namespace or resource, so that a write costs only those concerned.
+// Hub: who watches what. The committer publishes each batch of changes; a change reaches exactly
+// the subscriptions filed under its name, tag, namespace or resource, so that a write costs only
+// those concerned.
 #pragma once
 
 #include <atomic>
@@ -32,10 +33,13 @@ class Hub : public std::enable_shared_from_this<Hub> {
 
   /// `newest` is the newest revision that anybody can have seen.
   Result<std::unique_ptr<Subscription>> watch(WatchFilter filter, Revision from, Revision newest);
-  /// Committer only: files the changes, then wakes. All changes up to `head` have then been published.
+  /// Committer only: files the changes, then wakes. All changes up to `head` have then been
+  /// published.
   void publish(const std::vector<Publication>& changes, Revision head);
   Revision compacted() const;
+
   Revision published() const { return Revision{published_.load(std::memory_order_acquire)}; }
+
   void remove(const std::shared_ptr<Watcher>& watcher);
 
  private:
@@ -43,7 +47,10 @@ class Hub : public std::enable_shared_from_this<Hub> {
 
   struct TextHash {
     using is_transparent = void;
-    std::size_t operator()(std::string_view text) const { return std::hash<std::string_view>{}(text); }
+
+    std::size_t operator()(std::string_view text) const {
+      return std::hash<std::string_view>{}(text);
+    }
   };
 
   using Shelf = std::unordered_map<std::string, Watchers, TextHash, std::equal_to<>>;
@@ -59,7 +66,10 @@ class Hub : public std::enable_shared_from_this<Hub> {
   void file(const std::shared_ptr<Watcher>& watcher);
   void deliver(const Publication& publication, Watchers& woken);
   void deliver_to(const Watchers& watchers, const Change& change, Watchers& woken);
-  void deliver_from(const Shelf& shelf, std::string_view topic, const Change& change, Watchers& woken);
+  void deliver_from(const Shelf& shelf,
+                    std::string_view topic,
+                    const Change& change,
+                    Watchers& woken);
 
   const std::size_t unread_max_;
   Gauge* const watchers_gauge_;

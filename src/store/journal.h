@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Journal: the seam behind the store. Keeps pairs of bytes; knows neither objects nor revisions. Called by one thread
-// at a time: at open by the opener, then by the committer only.
+// Journal: the seam behind the store. Keeps pairs of bytes; knows neither objects nor revisions.
+// Called by one thread at a time: at open by the opener, then by the committer only.
 #pragma once
 
 #include <functional>
@@ -27,8 +27,9 @@ class Journal {
   virtual ~Journal() = default;
   /// Every pair in bytewise order of the keys; stops at the first error of `visit` and returns it.
   virtual Status load(const Visit& visit) = 0;
-  /// All or nothing, and after all earlier appends. On success it survives kill -9, with `is_durable` power loss too.
-  /// After an error nothing is known about the batch, and every further append fails as well.
+  /// All or nothing, and after all earlier appends. On success it survives kill -9, with
+  /// `is_durable` power loss too. After an error nothing is known about the batch, and every
+  /// further append fails as well.
   virtual Status append(const std::vector<Write>& writes, bool is_durable) = 0;
   /// Where it is, for messages: a path.
   virtual std::string place() const = 0;

@@ -69,7 +69,8 @@ Status MemoryDisk::append(const std::vector<Journal::Write>& writes, bool is_dur
   ++appends_;
   for (const Journal::Write& write : writes) {
     apply(written_, write);
-    Journal::Write kept{.key = write.key, .head = write.head, .body = {}, .is_delete = write.is_delete};
+    Journal::Write kept{
+        .key = write.key, .head = write.head, .body = {}, .is_delete = write.is_delete};
     kept.head += write.body;
     unsynced_.push_back(std::move(kept));
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A journal in memory, for tests and the simulator: its Disk outlives it, so that a restart, a power loss, damage and
-// a full disk can be played. Thread-safe where Disk is.
+// A journal in memory, for tests and the simulator: its Disk outlives it, so that a restart, a
+// power loss, damage and a full disk can be played. Thread-safe where Disk is.
 #pragma once
 
 #include <cstddef>
@@ -19,8 +19,8 @@ class MemoryDisk {
   std::map<std::string, std::string> contents() const;
   /// As a person with an editor would: changes what the next start finds.
   void overwrite(std::string key, std::string value);
-  /// What the next start would find if the process were killed now (all that was appended), or the machine lost power
-  /// (what was appended durably). A disk of its own; this one goes on.
+  /// What the next start would find if the process were killed now (all that was appended), or the
+  /// machine lost power (what was appended durably). A disk of its own; this one goes on.
   std::shared_ptr<MemoryDisk> after_kill() const;
   std::shared_ptr<MemoryDisk> after_power_loss() const;
   /// Every append fails from now on.

@@ -35,8 +35,8 @@ rocksdb::Options tuned(const RocksdbOptions& ours) {
   options.level_compaction_dynamic_level_bytes = true;
   options.target_file_size_base = std::size_t{16} << 20;
   options.max_bytes_for_level_base = std::size_t{64} << 20;
-  // A torn tail of the log is what power loss leaves behind volatile writes; all before it is taken. Everything that
-  // was synced lies before it, since one thread writes in order.
+  // A torn tail of the log is what power loss leaves behind volatile writes; all before it is
+  // taken. Everything that was synced lies before it, since one thread writes in order.
   options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
   options.track_and_verify_wals_in_manifest = true;
   options.paranoid_checks = true;
@@ -55,10 +55,16 @@ rocksdb::Options tuned(const RocksdbOptions& ours) {
 Error explained(const std::string& place, std::string_view doing, const rocksdb::Status& status) {
   const std::string why = status.ToString();
   if (status.IsIOError() && why.find("LOCK") != std::string::npos) {
-    return {Code::unavailable, fmt::format("the store in {} is open in another process; end that one first ({})", place, why)};
+    return {Code::unavailable,
+            fmt::format(
+                "the store in {} is open in another process; end that one first ({})", place, why)};
   }
   if (status.IsCorruption()) {
-    return {Code::internal, fmt::format("the store in {} is damaged ({}): {}; restore the directory from a copy", place, doing, why)};
+    return {Code::internal,
+            fmt::format("the store in {} is damaged ({}): {}; restore the directory from a copy",
+                        place,
+                        doing,
+                        why)};
   }
   if (status.IsNoSpace()) {
     return {Code::unavailable, fmt::format("no space left for the store in {}: {}", place, why)};
@@ -104,12 +110,14 @@ class RocksdbJournal : public Journal {
     for (const Write& write : writes) {
       const rocksdb::Slice key(write.key);
       if (write.is_delete) {
-        batch.Delete(key).PermitUncheckedError();  // fails only over a size limit, of which there is none
+        batch.Delete(key)
+            .PermitUncheckedError();  // fails only over a size limit, of which there is none
         continue;
       }
-      const std::array<rocksdb::Slice, 2> value{rocksdb::Slice(write.head),
-                                                rocksdb::Slice(write.body.data(), write.body.size())};
-      batch.Put(rocksdb::SliceParts(&key, 1), rocksdb::SliceParts(value.data(), 2)).PermitUncheckedError();
+      const std::array<rocksdb::Slice, 2> value{
+          rocksdb::Slice(write.head), rocksdb::Slice(write.body.data(), write.body.size())};
+      batch.Put(rocksdb::SliceParts(&key, 1), rocksdb::SliceParts(value.data(), 2))
+          .PermitUncheckedError();
     }
     rocksdb::WriteOptions options;
     options.sync = is_durable;
@@ -126,14 +134,17 @@ class RocksdbJournal : public Journal {
  private:
   const std::unique_ptr<rocksdb::DB> db_;
   const std::string directory_;
-  bool is_failed_ = false;  // RocksDB may recover by itself from a full disk; we cannot know what is missing
+  bool is_failed_ =
+      false;  // RocksDB may recover by itself from a full disk; we cannot know what is missing
 };
 
 /// Made by us with 0700 from the start: the objects are not all encrypted.
 Status make_directory(const std::string& directory) {
   if (::mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) {
-    return Error{Code::unavailable, fmt::format("cannot make the directory {}: {}", directory,
-                                                std::error_code(errno, std::generic_category()).message())};
+    return Error{Code::unavailable,
+                 fmt::format("cannot make the directory {}: {}",
+                             directory,
+                             std::error_code(errno, std::generic_category()).message())};
   }
   return ok();
 }
@@ -148,7 +159,8 @@ Result<std::unique_ptr<Journal>> open_rocksdb_journal(RocksdbOptions options) {
   if (!status.ok()) {
     return explained(options.directory, "opening", status);
   }
-  return std::unique_ptr<Journal>(std::make_unique<RocksdbJournal>(std::move(db), std::move(options.directory)));
+  return std::unique_ptr<Journal>(
+      std::make_unique<RocksdbJournal>(std::move(db), std::move(options.directory)));
 }
 
 }  // namespace tetrarch::store

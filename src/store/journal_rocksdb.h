@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The default journal: RocksDB in a directory of its own (0700). It is read once, at load; after that it only takes
-// batches. Tuned for little memory: see docs/adr/0010-rocksdb-journal.md.
+// The default journal: RocksDB in a directory of its own (0700). It is read once, at load; after
+// that it only takes batches. Tuned for little memory: see docs/adr/0010-rocksdb-journal.md.
 #pragma once
 
 #include <cstddef>
@@ -12,8 +12,8 @@
 namespace tetrarch::store {
 
 struct RocksdbOptions {
-  std::string directory;                                    ///< made where missing; its parent must exist
-  std::size_t write_buffer_bytes = std::size_t{4} << 20;    ///< then the log is turned into a table
+  std::string directory;  ///< made where missing; its parent must exist
+  std::size_t write_buffer_bytes = std::size_t{4} << 20;  ///< then the log is turned into a table
 };
 
 /// Refuses a directory that another process has open, or that RocksDB finds damaged.

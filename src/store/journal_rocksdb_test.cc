@@ -35,7 +35,8 @@ class RocksdbJournalTest : public testing::Test {
 
   Store& start(Options options = {}) {
     store_.reset();
-    auto opened = Store::open(open_rocksdb_journal({.directory = directory_}).value(), std::move(options));
+    auto opened =
+        Store::open(open_rocksdb_journal({.directory = directory_}).value(), std::move(options));
     EXPECT_TRUE(opened.ok()) << (opened.ok() ? "" : opened.error().message);
     store_ = std::move(opened).value();
     return *store_;
@@ -86,7 +87,8 @@ TEST_F(RocksdbJournalTest, LoadsWhatHasBeenTurnedIntoTables) {
   for (int i = 0; i < 3'000; ++i) {
     Transaction transaction;
     for (int j = 0; j < 10; ++j) {
-      transaction.mutations.push_back(put(pod(std::to_string(10 * (i % 300) + j)), std::string(400, 'x')));
+      transaction.mutations.push_back(
+          put(pod(std::to_string(10 * (i % 300) + j)), std::string(400, 'x')));
     }
     transaction.is_volatile = true;
     must_commit(before, std::move(transaction));
@@ -125,7 +127,8 @@ TEST_F(RocksdbJournalTest, WritesNoSealedObjectInTheClear) {
 
   EXPECT_THAT(all_files(), HasSubstr("shown-in-the-journal"));
   EXPECT_THAT(all_files(), Not(HasSubstr("hidden-in-the-journal")));
-  EXPECT_EQ(text_of(start(options).snapshot().get({"secrets", "x", "s"})->document), "hidden-in-the-journal");
+  EXPECT_EQ(text_of(start(options).snapshot().get({"secrets", "x", "s"})->document),
+            "hidden-in-the-journal");
 }
 
 TEST_F(RocksdbJournalTest, RefusesANewerFormatAndADamagedObjectByName) {
@@ -133,7 +136,9 @@ TEST_F(RocksdbJournalTest, RefusesANewerFormatAndADamagedObjectByName) {
   store_.reset();
   const auto overwrite = [this](std::string key, std::string value) {
     auto journal = open_rocksdb_journal({.directory = directory_}).value();
-    EXPECT_TRUE(journal->append({{.key = std::move(key), .head = std::move(value), .body = {}}}, true).ok());
+    EXPECT_TRUE(
+        journal->append({{.key = std::move(key), .head = std::move(value), .body = {}}}, true)
+            .ok());
   };
 
   overwrite(object_key(pod("b")), "not what we write, though long enough");

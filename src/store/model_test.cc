@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Property test: random transactions, restarts, kills and watches against a model that is a std::map and a list.
+// Property test: random transactions, restarts, kills and watches against a model that is a
+// std::map and a list.
 #include <map>
 #include <optional>
 #include <random>
@@ -70,7 +71,8 @@ struct Model {
     std::vector<std::string> texts;
     for (const LoggedChange& change : log) {
       const Key& key = change.key;
-      if (change.revision <= from || key.resource != filter.resource || (!filter.ns.empty() && key.ns != filter.ns) ||
+      if (change.revision <= from || key.resource != filter.resource ||
+          (!filter.ns.empty() && key.ns != filter.ns) ||
           (!filter.name.empty() && key.name != filter.name)) {
         continue;
       }
@@ -78,7 +80,8 @@ struct Model {
       const bool is = change.now && (filter.tag.empty() || change.now->tag == filter.tag);
       if (was || is) {
         const std::string type = !is ? "DELETED " : was ? "MODIFIED " : "ADDED ";
-        texts.push_back(type + key.ns + "/" + key.name + " " + (is ? change.now : change.before)->text + " @" +
+        texts.push_back(type + key.ns + "/" + key.name + " " +
+                        (is ? change.now : change.before)->text + " @" +
                         std::to_string(change.revision.number));
       }
     }
@@ -96,7 +99,11 @@ struct Watching {
 class ModelTest : public StoreTest, public testing::WithParamInterface<unsigned> {
  protected:
   std::size_t any(std::size_t below) { return random_() % below; }
-  std::string word(std::string_view prefix, std::size_t below) { return std::string(prefix) + std::to_string(any(below)); }
+
+  std::string word(std::string_view prefix, std::size_t below) {
+    return std::string(prefix) + std::to_string(any(below));
+  }
+
   Key any_key() { return {word("r", 3), word("ns", 3), word("name", 8)}; }
 
   Transaction any_transaction() {
@@ -108,8 +115,9 @@ class ModelTest : public StoreTest, public testing::WithParamInterface<unsigned>
         const Revision actual = found == model_.objects.end() ? Revision{} : found->second.revision;
         transaction.compares.push_back({key, any(8) == 0 ? Revision{actual.number + 1} : actual});
       }
-      transaction.mutations.push_back(any(3) == 0 ? remove(std::move(key))
-                                                  : put(std::move(key), word("text", 1000), any(2) == 0 ? word("tag", 3) : ""));
+      transaction.mutations.push_back(
+          any(3) == 0 ? remove(std::move(key))
+                      : put(std::move(key), word("text", 1000), any(2) == 0 ? word("tag", 3) : ""));
     }
     transaction.is_volatile = any(3) == 0;
     return transaction;
@@ -132,10 +140,13 @@ class ModelTest : public StoreTest, public testing::WithParamInterface<unsigned>
   }
 
   void begin_watch() {
-    WatchFilter filter{word("r", 3), any(3) == 0 ? word("ns", 3) : "", any(3) == 0 ? word("tag", 3) : "",
+    WatchFilter filter{word("r", 3),
+                       any(3) == 0 ? word("ns", 3) : "",
+                       any(3) == 0 ? word("tag", 3) : "",
                        any(3) == 0 ? word("name", 8) : ""};
     const std::uint64_t now = store_->snapshot().revision().number;
-    const Revision from = any(10) == 0 ? store_->compacted() : Revision{now - any(now - began_at_.number + 1)};
+    const Revision from =
+        any(10) == 0 ? store_->compacted() : Revision{now - any(now - began_at_.number + 1)};
     auto subscription = watch(filter, from);
     ASSERT_NE(subscription, nullptr);
     watching_.push_back({std::move(filter), from, std::move(subscription), {}});
@@ -164,7 +175,8 @@ class ModelTest : public StoreTest, public testing::WithParamInterface<unsigned>
       snapshot.scan(resource, "", {}, [&](const Stored& stored) {
         ++found;
         const auto expected = model_.objects.find(stored.key);
-        EXPECT_TRUE(expected != model_.objects.end() && expected->second.revision == stored.revision &&
+        EXPECT_TRUE(expected != model_.objects.end() &&
+                    expected->second.revision == stored.revision &&
                     expected->second.text == text_of(stored.document))
             << stored.key.name;
         return true;

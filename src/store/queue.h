@@ -23,7 +23,8 @@ class Queue {
 
   explicit Queue(std::size_t capacity) : capacity_(capacity) {}
 
-  /// Takes all of them, next to each other and in order, or none. More than the capacity go into an empty queue only.
+  /// Takes all of them, next to each other and in order, or none. More than the capacity go into an
+  /// empty queue only.
   Push push(std::vector<Request>& requests);
   /// Waits for something; takes up to `max`. Empty: closed and drained. One consumer.
   std::vector<Request> take(std::size_t max);

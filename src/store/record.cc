@@ -34,8 +34,9 @@ std::uint64_t get_little(std::string_view in, std::size_t at, std::size_t bytes)
   return number;
 }
 
-/// Finds damage, not malice: every step is a bijection, so that no single changed byte goes unnoticed. RocksDB has
-/// checksums of its own; this one names the object and covers what lies between the two.
+/// Finds damage, not malice: every step is a bijection, so that no single changed byte goes
+/// unnoticed. RocksDB has checksums of its own; this one names the object and covers what lies
+/// between the two.
 std::uint64_t digest(std::string_view bytes, std::uint64_t seed) {
   constexpr std::uint64_t kMultiplier = 0x9E3779B97F4A7C15U;  // odd
   std::uint64_t hash = seed ^ (bytes.size() * kMultiplier);
@@ -50,7 +51,10 @@ std::uint64_t digest(std::string_view bytes, std::uint64_t seed) {
   return hash;
 }
 
-std::uint64_t digest_value(std::string_view key, char flags, std::string_view head, std::string_view body) {
+std::uint64_t digest_value(std::string_view key,
+                           char flags,
+                           std::string_view head,
+                           std::string_view body) {
   const auto seed = static_cast<std::uint64_t>(static_cast<unsigned char>(flags));
   return digest(body, digest(head, digest(key, seed)));
 }
@@ -79,7 +83,9 @@ std::optional<Key> parse_key(std::string_view text) {
 }
 
 Error damaged(std::string_view what) {
-  return {Code::internal, fmt::format("the stored form of {} is damaged; restore the data directory from a copy", what)};
+  return {Code::internal,
+          fmt::format("the stored form of {} is damaged; restore the data directory from a copy",
+                      what)};
 }
 
 }  // namespace
@@ -154,12 +160,16 @@ Result<Record> decode_object(std::string_view key, std::string_view value, const
     return record;
   }
   if (!sealing.open) {
-    return Error{Code::internal, fmt::format("{} is encrypted and there is no key to open it", describe(record.key))};
+    return Error{
+        Code::internal,
+        fmt::format("{} is encrypted and there is no key to open it", describe(record.key))};
   }
   auto opened = sealing.open(body, bound_to(key, record.revision));
   if (!opened.ok()) {
-    return Error{Code::internal, fmt::format("{} cannot be decrypted (is it the right key?): {}",
-                                             describe(record.key), opened.error().message)};
+    return Error{Code::internal,
+                 fmt::format("{} cannot be decrypted (is it the right key?): {}",
+                             describe(record.key),
+                             opened.error().message)};
   }
   record.bytes = std::move(opened).value();
   return record;

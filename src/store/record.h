@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the store's pairs of bytes in the journal are. Objects lie under "o/", the store's own numbers under "m/".
-// An object's value: flags, digest, revision, tag, then the document (sealed where its resource is to be).
-// Any change here needs a new kFormat and a way to read the old one. See docs/adr/0010-rocksdb-journal.md.
+// What the store's pairs of bytes in the journal are. Objects lie under "o/", the store's own
+// numbers under "m/". An object's value: flags, digest, revision, tag, then the document (sealed
+// where its resource is to be). Any change here needs a new kFormat and a way to read the old one.
+// See docs/adr/0010-rocksdb-journal.md.
 #pragma once
 
 #include <cstdint>
@@ -18,8 +19,9 @@ namespace tetrarch::store {
 
 inline constexpr std::uint64_t kFormat = 1;
 inline constexpr std::string_view kFormatKey = "m/format";
-inline constexpr std::string_view kLastKey = "m/last";          ///< revision of the last change
-inline constexpr std::string_view kReservedKey = "m/reserved";  ///< none above this was ever given out
+inline constexpr std::string_view kLastKey = "m/last";  ///< revision of the last change
+inline constexpr std::string_view kReservedKey =
+    "m/reserved";  ///< none above this was ever given out
 inline constexpr std::string_view kObjectPrefix = "o/";
 
 struct Record {

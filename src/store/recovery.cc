@@ -27,25 +27,34 @@ class Loader {
       return visit_number(key, value);
     }
     if (!format_) {  // "m/" sorts before "o/"
-      return refused(journal_, "it has objects but no format version, so it is not one of ours, or damaged");
+      return refused(journal_,
+                     "it has objects but no format version, so it is not one of ours, or damaged");
     }
     auto record = decode_object(key, value, sealing_);
     if (!record.ok()) {
       return refused(journal_, record.error().message);
     }
     if (record->revision.number > last_) {
-      return refused(journal_, fmt::format("{} is newer ({}) than the last change ({})", describe(record->key),
-                                           record->revision.number, last_));
+      return refused(journal_,
+                     fmt::format("{} is newer ({}) than the last change ({})",
+                                 describe(record->key),
+                                 record->revision.number,
+                                 last_));
     }
     Table& table = root_->table(record->key.resource);
-    edit_.put(table.tree, Entry::make(place_of(record->key), record->tag, record->revision,
-                                      Document::from_canonical(std::move(record->bytes))));
+    edit_.put(table.tree,
+              Entry::make(place_of(record->key),
+                          record->tag,
+                          record->revision,
+                          Document::from_canonical(std::move(record->bytes))));
     return ok();
   }
 
   Result<Recovered> finish() {
     if (last_ > reserved_) {
-      return refused(journal_, fmt::format("its last change ({}) is beyond what it reserved ({})", last_, reserved_));
+      return refused(
+          journal_,
+          fmt::format("its last change ({}) is beyond what it reserved ({})", last_, reserved_));
     }
     root_->revision = Revision{std::max(reserved_, kFirstRevision)};
     return Recovered{root_, Revision{std::max(last_, kFirstRevision)}};
@@ -62,9 +71,12 @@ class Loader {
     if (key == kFormatKey) {
       format_ = *number;
       if (*number > kFormat) {
-        return refused(journal_, fmt::format("it has format {}, which a newer version wrote; this one reads up to {}. "
-                                             "Run the newer version",
-                                             *number, kFormat));
+        return refused(
+            journal_,
+            fmt::format("it has format {}, which a newer version wrote; this one reads up to {}. "
+                        "Run the newer version",
+                        *number,
+                        kFormat));
       }
     } else if (key == kLastKey) {
       last_ = *number;
@@ -87,7 +99,8 @@ class Loader {
 
 Result<Recovered> recover(Journal& journal, const Sealing& sealing) {
   Loader loader(journal, sealing);
-  TRY_STATUS(journal.load([&](std::string_view key, std::string_view value) { return loader.visit(key, value); }));
+  TRY_STATUS(journal.load(
+      [&](std::string_view key, std::string_view value) { return loader.visit(key, value); }));
   if (loader.is_new()) {
     TRY_STATUS(journal.append({encode_number(kFormatKey, kFormat)}, true));
   }

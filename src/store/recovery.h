@@ -10,11 +10,13 @@
 namespace tetrarch::store {
 
 struct Recovered {
-  std::shared_ptr<Snapshot::Root> root;  ///< its revision: at least every one that was ever given out
-  Revision last;                         ///< of the last change that is there
+  std::shared_ptr<Snapshot::Root>
+      root;       ///< its revision: at least every one that was ever given out
+  Revision last;  ///< of the last change that is there
 };
 
-/// Refuses a newer format, damage, and encrypted objects without their key, in words for the operator.
+/// Refuses a newer format, damage, and encrypted objects without their key, in words for the
+/// operator.
 Result<Recovered> recover(Journal& journal, const Sealing& sealing);
 
 }  // namespace tetrarch::store

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a start finds and refuses, on a memory disk: after an orderly end, a kill, a power loss, and on a bad journal.
+// What a start finds and refuses, on a memory disk: after an orderly end, a kill, a power loss, and
+// on a bad journal.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -107,7 +108,8 @@ TEST_F(StoreTest, RefusesANewerFormat) {
   stop();
   disk_->overwrite(std::string(kFormatKey), "2");
 
-  EXPECT_THAT(why_not(), HasSubstr("format 2, which a newer version wrote; this one reads up to 1"));
+  EXPECT_THAT(why_not(),
+              HasSubstr("format 2, which a newer version wrote; this one reads up to 1"));
 }
 
 TEST_F(StoreTest, NamesTheObjectThatIsDamaged) {
@@ -197,7 +199,8 @@ TEST_F(StoreTest, SaysWhichObjectCannotBeOpened) {
   wrong.sealing.open = [](std::string_view, std::string_view) -> Result<std::string> {
     return Error{Code::internal, "bad tag"};
   };
-  EXPECT_THAT(why_not(wrong), HasSubstr("secrets x/s cannot be decrypted (is it the right key?): bad tag"));
+  EXPECT_THAT(why_not(wrong),
+              HasSubstr("secrets x/s cannot be decrypted (is it the right key?): bad tag"));
 }
 
 TEST_F(StoreTest, RefusesAWriteThatCannotBeSealedAndGoesOn) {
@@ -209,7 +212,8 @@ TEST_F(StoreTest, RefusesAWriteThatCannotBeSealedAndGoesOn) {
   Store& store = start(options);
   const Revision before = store.snapshot().revision();
 
-  EXPECT_EQ(commit(store, change(put({"secrets", "x", "s"}, "hidden"))).error().message, "no key yet");
+  EXPECT_EQ(commit(store, change(put({"secrets", "x", "s"}, "hidden"))).error().message,
+            "no key yet");
   EXPECT_THAT(names(store.snapshot(), "secrets"), IsEmpty());
   EXPECT_EQ(must_put(store, pod("a"), "1").number, before.number + 1);
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Snapshot::Root: everything at one revision: one tree per resource. Made by the committer, immutable once published.
+// Snapshot::Root: everything at one revision: one tree per resource. Made by the committer,
+// immutable once published.
 #pragma once
 
 #include <memory>
@@ -28,6 +29,8 @@ class Snapshot::Root {
   Table& table(std::string_view resource);
 };
 
-inline Place place_of(const Key& key) { return {key.ns, key.name}; }
+inline Place place_of(const Key& key) {
+  return {key.ns, key.name};
+}
 
 }  // namespace tetrarch::store

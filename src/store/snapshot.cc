@@ -6,7 +6,9 @@
 namespace tetrarch::store {
 namespace {
 
-std::string_view name_of(const Table& table) { return *table.resource; }
+std::string_view name_of(const Table& table) {
+  return *table.resource;
+}
 
 }  // namespace
 
@@ -23,7 +25,9 @@ Table& Snapshot::Root::table(std::string_view resource) {
   return *tables.insert(at, Table{std::make_shared<const std::string>(resource), {}});
 }
 
-Revision Snapshot::revision() const { return root_->revision; }
+Revision Snapshot::revision() const {
+  return root_->revision;
+}
 
 std::optional<Stored> Snapshot::get(const Key& key) const {
   const Tree* tree = root_->find(key.resource);
@@ -42,7 +46,8 @@ void Snapshot::scan(std::string_view resource,
   if (tree == nullptr) {
     return;
   }
-  // One Stored for the whole scan: its strings keep their capacity, so that a scan allocates next to nothing.
+  // One Stored for the whole scan: its strings keep their capacity, so that a scan allocates next
+  // to nothing.
   Stored stored;
   stored.key.resource = resource;
   tree->scan(std::max(Place{after.first, after.second}, Place{ns, {}}), [&](const Entry& entry) {

@@ -29,20 +29,24 @@ struct Gathering {
   AnswerAll done;
 };
 
-/// A call that ends in one answer, as a coroutine's await: resumes it on its own executor. A cancelled coroutine is
-/// resumed by the answer all the same (a commit takes milliseconds) and unwinds at its next await.
+/// A call that ends in one answer, as a coroutine's await: resumes it on its own executor. A
+/// cancelled coroutine is resumed by the answer all the same (a commit takes milliseconds) and
+/// unwinds at its next await.
 template <class Answer, class Start>
 Task<Answer> await_answer(Start start) {
   auto initiate = [](auto handler, Start begin) {
     auto executor = asio::get_associated_executor(handler);
     auto guard = asio::make_work_guard(executor);
-    auto shared = std::make_shared<decltype(handler)>(std::move(handler));  // std::function wants a copyable one
+    auto shared = std::make_shared<decltype(handler)>(
+        std::move(handler));  // std::function wants a copyable one
     begin([executor, guard, shared](Answer answer) {
-      asio::post(executor, [shared, kept = std::move(answer)]() mutable { std::move (*shared)(std::move(kept)); });
+      asio::post(executor, [shared, kept = std::move(answer)]() mutable {
+        std::move (*shared)(std::move(kept));
+      });
     });
   };
-  return asio::async_initiate<const asio::use_awaitable_t<>, void(Answer)>(std::move(initiate), asio::use_awaitable,
-                                                                          std::move(start));
+  return asio::async_initiate<const asio::use_awaitable_t<>, void(Answer)>(
+      std::move(initiate), asio::use_awaitable, std::move(start));
 }
 
 class LiveStore : public Store {
@@ -74,14 +78,17 @@ class LiveStore : public Store {
   }
 
   Task<Committing> commit(Transaction transaction) override {
-    return await_answer<Committing>([this, t = std::move(transaction)](std::function<void(Committing)> done) mutable {
-      commit(std::move(t), std::move(done));
-    });
+    return await_answer<Committing>(
+        [this, t = std::move(transaction)](std::function<void(Committing)> done) mutable {
+          commit(std::move(t), std::move(done));
+        });
   }
 
   Task<std::vector<Committing>> commit_each(std::vector<Transaction> transactions) override {
     return await_answer<std::vector<Committing>>(
-        [this, all = std::move(transactions)](AnswerAll done) mutable { gather(std::move(all), std::move(done)); });
+        [this, all = std::move(transactions)](AnswerAll done) mutable {
+          gather(std::move(all), std::move(done));
+        });
   }
 
   Result<std::unique_ptr<Subscription>> watch(WatchFilter filter, Revision from) override {
@@ -142,7 +149,8 @@ class LiveStore : public Store {
 
 Result<std::unique_ptr<Store>> Store::open(std::unique_ptr<Journal> journal, Options options) {
   TRY(const Recovered recovered, recover(*journal, options.sealing));
-  return std::unique_ptr<Store>(std::make_unique<LiveStore>(std::move(journal), std::move(options), recovered));
+  return std::unique_ptr<Store>(
+      std::make_unique<LiveStore>(std::move(journal), std::move(options), recovered));
 }
 
 }  // namespace tetrarch::store

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Store: the revisioned store. One in-memory index (immutable snapshots, no locks for readers), a bounded history
-// for watches, and a journal behind both. Nothing is visible before it is durable, but for keys whose transaction
-// says `is_volatile`. Thread-safe.
+// Store: the revisioned store. One in-memory index (immutable snapshots, no locks for readers), a
+// bounded history for watches, and a journal behind both. Nothing is visible before it is durable,
+// but for keys whose transaction says `is_volatile`. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -37,8 +37,8 @@ struct Compare {
 struct Mutation {
   Key key;
   DocumentPtr document;
-  /// Files the object for watches by tag: the node name of a pod; empty: none. At a change of tag, watchers of the
-  /// old tag get a delete, those of the new one an add.
+  /// Files the object for watches by tag: the node name of a pod; empty: none. At a change of tag,
+  /// watchers of the old tag get a delete, those of the new one an add.
   std::string tag = {};
 };
 
@@ -50,14 +50,16 @@ struct Transaction {
   bool is_volatile = false;  ///< written without fsync: survives kill -9, not power loss
 };
 
-/// The objects as stored, in the order of the mutations; for a delete the last state with the deletion's revision.
+/// The objects as stored, in the order of the mutations; for a delete the last state with the
+/// deletion's revision.
 struct Committed {
   std::vector<Stored> objects;
 };
 
-/// Refused: Code::conflict where a compare failed (which one: failed_compare), not_found for the delete of a missing
-/// key, invalid for a key twice or one that cannot be stored, exhausted when the queue is full (nothing was done, try
-/// again), unavailable when the journal has failed (it may or may not be durable) or the store is closing.
+/// Refused: Code::conflict where a compare failed (which one: failed_compare), not_found for the
+/// delete of a missing key, invalid for a key twice or one that cannot be stored, exhausted when
+/// the queue is full (nothing was done, try again), unavailable when the journal has failed (it may
+/// or may not be durable) or the store is closing.
 using Committing = Result<Committed>;
 
 /// The place of the compare that failed; none where the refusal has another cause.
@@ -66,20 +68,24 @@ std::optional<std::size_t> failed_compare(const Error& error);
 struct Event {
   enum class Type : std::uint8_t { added, modified, deleted };
   Type type = Type::added;
-  Stored object;               ///< deleted: the last state, with the deletion's revision
-  DocumentPtr previous = {};   ///< state before; null for added. Selectors need it: match to no match is a delete
+  Stored object;  ///< deleted: the last state, with the deletion's revision
+  DocumentPtr previous =
+      {};  ///< state before; null for added. Selectors need it: match to no match is a delete
 };
 
-/// An immutable view of everything at one revision. Cheap to take and to copy; holding one holds its memory.
+/// An immutable view of everything at one revision. Cheap to take and to copy; holding one holds
+/// its memory.
 class Snapshot {
  public:
   class Root;
+
   explicit Snapshot(std::shared_ptr<const Root> root) : root_(std::move(root)) {}
 
   Revision revision() const;
   std::optional<Stored> get(const Key& key) const;
-  /// Calls `visit` in key order (namespace, then name) for the objects of a resource, in one namespace or (empty) all,
-  /// beginning strictly after `after` (ns, name; empty: from the start). `visit` returns false to stop.
+  /// Calls `visit` in key order (namespace, then name) for the objects of a resource, in one
+  /// namespace or (empty) all, beginning strictly after `after` (ns, name; empty: from the start).
+  /// `visit` returns false to stop.
   void scan(std::string_view resource,
             std::string_view ns,
             const std::pair<std::string, std::string>& after,
@@ -94,27 +100,30 @@ class Snapshot {
 
 struct WatchFilter {
   std::string resource;
-  std::string ns = {};   ///< empty: all
-  std::string tag = {};  ///< empty: all
-  std::string name = {}; ///< empty: all
+  std::string ns = {};    ///< empty: all
+  std::string tag = {};   ///< empty: all
+  std::string name = {};  ///< empty: all
 };
 
-/// A cursor in the history. Not thread-safe, but for the callback, which is called from the committer. May outlive
-/// the store (nothing comes any more). Destroying it waits for a callback under way: never from within one.
+/// A cursor in the history. Not thread-safe, but for the callback, which is called from the
+/// committer. May outlive the store (nothing comes any more). Destroying it waits for a callback
+/// under way: never from within one.
 class Subscription {
  public:
   virtual ~Subscription() = default;
-  /// Up to `max` further events in order, without waiting; empty: none yet. Code::expired: fell behind the history.
+  /// Up to `max` further events in order, without waiting; empty: none yet. Code::expired: fell
+  /// behind the history.
   virtual Result<std::vector<Event>> poll(std::size_t max) = 0;
-  /// Called (from the committer's thread; must not block) when there may be something to poll; at once, from here,
-  /// if there already is. A null function ends it.
+  /// Called (from the committer's thread; must not block) when there may be something to poll; at
+  /// once, from here, if there already is. A null function ends it.
   virtual void on_ready(std::function<void()> callback) = 0;
   /// All events up to this revision have been polled, matching or not: fit for a bookmark.
   virtual Revision position() const = 0;
 };
 
-/// Encryption at rest of some resources: what goes to the journal passes through `seal`, what comes back through
-/// `open`. `bound` is the place the text belongs to (key and revision), to be authenticated with it.
+/// Encryption at rest of some resources: what goes to the journal passes through `seal`, what comes
+/// back through `open`. `bound` is the place the text belongs to (key and revision), to be
+/// authenticated with it.
 struct Sealing {
   std::set<std::string, std::less<>> resources = {};
   std::function<Result<std::string>(std::string_view plain, std::string_view bound)> seal = {};
@@ -122,13 +131,16 @@ struct Sealing {
 };
 
 struct Options {
-  /// The history is bounded by both; the resource with the most goes first, so that leases do not crowd out pods.
+  /// The history is bounded by both; the resource with the most goes first, so that leases do not
+  /// crowd out pods.
   std::size_t history_events_max = 200'000;
-  std::size_t history_bytes_max = std::size_t{128} << 20;  ///< of the documents that the events hold
-  std::size_t subscription_events_max = 20'000;  ///< a watcher with more unread than this has fallen behind
-  std::uint64_t revision_block = 10'000;         ///< revisions reserved durably at a time
-  std::size_t queue_max = 16'384;                ///< transactions waiting; further ones are refused as exhausted
-  std::size_t batch_max = 2'048;                 ///< transactions of one journal batch
+  std::size_t history_bytes_max = std::size_t{128}
+                                  << 20;  ///< of the documents that the events hold
+  std::size_t subscription_events_max =
+      20'000;  ///< a watcher with more unread than this has fallen behind
+  std::uint64_t revision_block = 10'000;  ///< revisions reserved durably at a time
+  std::size_t queue_max = 16'384;  ///< transactions waiting; further ones are refused as exhausted
+  std::size_t batch_max = 2'048;   ///< transactions of one journal batch
   Sealing sealing = {};
   Metrics* metrics = nullptr;    ///< outlives the store; null: none kept
   const Clock* clock = nullptr;  ///< for the metrics; null: the machine's
@@ -139,20 +151,24 @@ class Journal;
 
 class Store {
  public:
-  /// Loads everything the journal has. An error says what to do: newer format, damaged key, missing encryption key.
+  /// Loads everything the journal has. An error says what to do: newer format, damaged key, missing
+  /// encryption key.
   static Result<std::unique_ptr<Store>> open(std::unique_ptr<Journal> journal, Options options);
   virtual ~Store() = default;
 
   /// Cheap: copies one pointer. Holds everything that was committed before the call.
   virtual Snapshot snapshot() const = 0;
-  /// `done` is called once, from the committer's thread, when the transaction is durable and visible, or refused.
+  /// `done` is called once, from the committer's thread, when the transaction is durable and
+  /// visible, or refused.
   virtual void commit(Transaction transaction, std::function<void(Committing)> done) = 0;
   /// The same for a coroutine; resumes on its own strand.
   virtual Task<Committing> commit(Transaction transaction) = 0;
-  /// Many independent transactions, in order, in as few batches (one fsync each) as possible; one answer each.
+  /// Many independent transactions, in order, in as few batches (one fsync each) as possible; one
+  /// answer each.
   virtual Task<std::vector<Committing>> commit_each(std::vector<Transaction> transactions) = 0;
-  /// Events after `from`. Code::expired where history no longer reaches back (it begins anew with each start: then only
-  /// the revision of the last commit before it will do); Code::invalid for a future revision.
+  /// Events after `from`. Code::expired where history no longer reaches back (it begins anew with
+  /// each start: then only the revision of the last commit before it will do); Code::invalid for a
+  /// future revision.
   virtual Result<std::unique_ptr<Subscription>> watch(WatchFilter filter, Revision from) = 0;
   /// The oldest revision that a watch of any resource can start from.
   virtual Revision compacted() const = 0;

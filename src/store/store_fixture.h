@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// For tests of the store only: a store on a memory disk that can be restarted, and short ways to write and read.
+// For tests of the store only: a store on a memory disk that can be restarted, and short ways to
+// write and read.
 #pragma once
 
 #include <future>
@@ -25,13 +26,17 @@ inline std::string text_of(const DocumentPtr& document) {
   return document == nullptr ? "" : std::string(document->root()["data"].string());
 }
 
-inline Key pod(std::string name, std::string ns = "default") { return {"pods", std::move(ns), std::move(name)}; }
+inline Key pod(std::string name, std::string ns = "default") {
+  return {"pods", std::move(ns), std::move(name)};
+}
 
 inline Mutation put(Key key, std::string_view text, std::string tag = "") {
   return {.key = std::move(key), .document = doc(text), .tag = std::move(tag)};
 }
 
-inline Mutation remove(Key key) { return {.key = std::move(key), .document = nullptr}; }
+inline Mutation remove(Key key) {
+  return {.key = std::move(key), .document = nullptr};
+}
 
 inline Transaction change(Mutation mutation) {
   Transaction transaction;
@@ -43,7 +48,8 @@ inline Transaction change(Mutation mutation) {
 inline Committing commit(Store& store, Transaction transaction) {
   auto answer = std::make_shared<std::promise<Committing>>();
   auto future = answer->get_future();
-  store.commit(std::move(transaction), [answer](Committing committing) { answer->set_value(std::move(committing)); });
+  store.commit(std::move(transaction),
+               [answer](Committing committing) { answer->set_value(std::move(committing)); });
   return future.get();
 }
 
@@ -62,7 +68,8 @@ inline Revision must_put(Store& store, Key key, std::string_view text, std::stri
 inline std::string to_text(const Event& event) {
   constexpr std::string_view kTypes[] = {"ADDED", "MODIFIED", "DELETED"};
   std::string text(kTypes[static_cast<std::size_t>(event.type)]);
-  text += " " + (event.object.key.ns.empty() ? "" : event.object.key.ns + "/") + event.object.key.name;
+  text +=
+      " " + (event.object.key.ns.empty() ? "" : event.object.key.ns + "/") + event.object.key.name;
   return text + " " + text_of(event.object.document);
 }
 
@@ -78,7 +85,9 @@ inline std::vector<std::string> poll(Subscription& subscription, std::size_t max
   return texts;
 }
 
-inline std::vector<std::string> names(const Snapshot& snapshot, std::string_view resource, std::string_view ns = "") {
+inline std::vector<std::string> names(const Snapshot& snapshot,
+                                      std::string_view resource,
+                                      std::string_view ns = "") {
   std::vector<std::string> found;
   snapshot.scan(resource, ns, {}, [&](const Stored& stored) {
     found.push_back((stored.key.ns.empty() ? "" : stored.key.ns + "/") + stored.key.name);
@@ -101,8 +110,13 @@ class StoreTest : public testing::Test {
   void stop() { store_.reset(); }
 
   /// Starts on what a kill -9 at this moment would leave.
-  Store& kill_and_start(Options options = {}) { return start_on(disk_->after_kill(), std::move(options)); }
-  Store& lose_power_and_start(Options options = {}) { return start_on(disk_->after_power_loss(), std::move(options)); }
+  Store& kill_and_start(Options options = {}) {
+    return start_on(disk_->after_kill(), std::move(options));
+  }
+
+  Store& lose_power_and_start(Options options = {}) {
+    return start_on(disk_->after_power_loss(), std::move(options));
+  }
 
   /// Why the store does not open; empty where it does.
   std::string why_not(Options options = {}) {

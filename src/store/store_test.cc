@@ -28,7 +28,9 @@ TEST_F(StoreTest, GivesEveryMutationARevisionOfItsOwn) {
   EXPECT_EQ(store.snapshot().revision().number, before.number + 2);
 }
 
-TEST_F(StoreTest, BeginsAboveRevisionZeroWhichMeansNone) { EXPECT_GT(start().snapshot().revision(), Revision{}); }
+TEST_F(StoreTest, BeginsAboveRevisionZeroWhichMeansNone) {
+  EXPECT_GT(start().snapshot().revision(), Revision{});
+}
 
 TEST_F(StoreTest, ASnapshotDoesNotSeeLaterCommits) {
   Store& store = start();
@@ -74,9 +76,12 @@ struct RefusalRow {
 };
 
 std::vector<RefusalRow> refusal_rows() {
-  Transaction exists{.compares = {{pod("there"), Revision{}}}, .mutations = {put(pod("there"), "")}};
-  Transaction gone{.compares = {{pod("nowhere"), Revision{7}}}, .mutations = {put(pod("nowhere"), "")}};
-  Transaction stale{.compares = {{pod("there"), Revision{999}}}, .mutations = {put(pod("there"), "")}};
+  Transaction exists{.compares = {{pod("there"), Revision{}}},
+                     .mutations = {put(pod("there"), "")}};
+  Transaction gone{.compares = {{pod("nowhere"), Revision{7}}},
+                   .mutations = {put(pod("nowhere"), "")}};
+  Transaction stale{.compares = {{pod("there"), Revision{999}}},
+                    .mutations = {put(pod("there"), "")}};
   Transaction twice{.compares = {}, .mutations = {put(pod("x"), ""), remove(pod("x"))}};
   Transaction partly{.compares = {}, .mutations = {put(pod("x"), ""), remove(pod("nowhere"))}};
   return {
@@ -84,7 +89,10 @@ std::vector<RefusalRow> refusal_rows() {
       {"update_of_what_is_gone", gone, Code::conflict, "does not exist any more"},
       {"update_of_a_stale_state", stale, Code::conflict, "at revision 2, not 999"},
       {"a_key_twice", twice, Code::invalid, "twice"},
-      {"delete_of_what_is_not_there", partly, Code::not_found, "pods default/nowhere does not exist"},
+      {"delete_of_what_is_not_there",
+       partly,
+       Code::not_found,
+       "pods default/nowhere does not exist"},
       {"no_name", change(put(pod(""), "")), Code::invalid, "name"},
       {"nul_in_a_name", change(put(pod(std::string("a\0b", 3)), "")), Code::invalid, "NUL"},
       {"nul_in_a_tag", change(put(pod("a"), "", std::string(1, '\0'))), Code::invalid, "NUL"},
@@ -114,7 +122,8 @@ TEST_F(StoreTest, RefusesAWholeTransactionAndSaysWhy) {
 TEST_F(StoreTest, SaysWhichCompareFailed) {
   Store& store = start();
   const Revision a = must_put(store, pod("a"), "");
-  Transaction transaction{.compares = {{pod("a"), a}, {pod("b"), a}}, .mutations = {put(pod("c"), "")}};
+  Transaction transaction{.compares = {{pod("a"), a}, {pod("b"), a}},
+                          .mutations = {put(pod("c"), "")}};
 
   EXPECT_EQ(failed_compare(commit(store, transaction).error()), 1U);
 }
@@ -181,6 +190,7 @@ TEST_F(StoreTest, CountsWhatItHoldsAndDoes) {
 class GatedJournal : public Journal {
  public:
   explicit GatedJournal(std::shared_future<void> gate) : gate_(std::move(gate)) {}
+
   Status load(const Visit&) override { return ok(); }
 
   Status append(const std::vector<Write>&, bool) override {
@@ -202,7 +212,8 @@ TEST(StoreQueue, RefusesWhenFullAndShowsNothingBeforeItIsDurable) {
   Options options;
   options.queue_max = 4;
   options.batch_max = 4;
-  auto store = Store::open(std::make_unique<GatedJournal>(gate.get_future().share()), options).value();
+  auto store =
+      Store::open(std::make_unique<GatedJournal>(gate.get_future().share()), options).value();
   std::atomic<int> taken = 0;
   std::atomic<int> refused = 0;
 
@@ -210,7 +221,8 @@ TEST(StoreQueue, RefusesWhenFullAndShowsNothingBeforeItIsDurable) {
     store->commit(change(put(pod(std::to_string(i)), "")), [&](Committing committing) {
       if (committing.ok()) {
         ++taken;
-      } else if (committing.error().code == Code::exhausted && committing.error().retry_after_s > 0) {
+      } else if (committing.error().code == Code::exhausted &&
+                 committing.error().retry_after_s > 0) {
         ++refused;
       }
     });

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Scripts in, the full exchange out. A line "> …" is a command; what follows is what the store answered. To write a
-// new one, write the commands, run it, and read whether the answers are right.
+// Scripts in, the full exchange out. A line "> …" is a command; what follows is what the store
+// answered. To write a new one, write the commands, run it, and read whether the answers are right.
 #include <map>
 #include <sstream>
 
@@ -52,7 +52,8 @@ class Transcript : public StoreTest {
   static Key key_of(const std::string& path) {
     const std::size_t first = path.find('/');
     const std::size_t second = path.find('/', first + 1);
-    return {path.substr(0, first), path.substr(first + 1, second - first - 1), path.substr(second + 1)};
+    return {
+        path.substr(0, first), path.substr(first + 1, second - first - 1), path.substr(second + 1)};
   }
 
   std::string answer(const std::string& line) {
@@ -65,7 +66,8 @@ class Transcript : public StoreTest {
       auto watching = store_->watch({words["2"], words["ns"], words["tag"], words["name"]},
                                     Revision{std::stoull(words["from"])});
       if (!watching.ok()) {
-        return std::string(to_string(watching.error().code)) + ": " + watching.error().message + "\n";
+        return std::string(to_string(watching.error().code)) + ": " + watching.error().message +
+               "\n";
       }
       watching_[words["1"]] = std::move(watching).value();
       return "";
@@ -81,14 +83,16 @@ class Transcript : public StoreTest {
 
   std::string write(Words& words) {
     const Key key = key_of(words["1"]);
-    Transaction transaction = change(words["0"] == "put" ? put(key, words["2"], words["tag"]) : remove(key));
+    Transaction transaction =
+        change(words["0"] == "put" ? put(key, words["2"], words["tag"]) : remove(key));
     if (words.contains("at")) {
       transaction.compares.push_back({key, Revision{std::stoull(words["at"])}});
     }
     transaction.is_volatile = words.contains("volatile");
     const Committing committing = commit(*store_, std::move(transaction));
     return committing.ok() ? std::to_string(committing->objects[0].revision.number) + "\n"
-                           : std::string(to_string(committing.error().code)) + ": " + committing.error().message + "\n";
+                           : std::string(to_string(committing.error().code)) + ": " +
+                                 committing.error().message + "\n";
   }
 
   static std::string read(Subscription& subscription, std::size_t max) {
@@ -107,8 +111,8 @@ class Transcript : public StoreTest {
     const Snapshot snapshot = store_->snapshot();
     std::string out;
     snapshot.scan(resource, ns, {}, [&](const Stored& stored) {
-      out += std::to_string(stored.revision.number) + " " + stored.key.ns + "/" + stored.key.name + " " +
-             text_of(stored.document) + "\n";
+      out += std::to_string(stored.revision.number) + " " + stored.key.ns + "/" + stored.key.name +
+             " " + text_of(stored.document) + "\n";
       return true;
     });
     return out + "at " + std::to_string(snapshot.revision().number) + "\n";
@@ -116,7 +120,7 @@ class Transcript : public StoreTest {
 
   std::string restart(const std::string& verb) {
     watching_.clear();
-    Store& store = verb == "kill" ? kill_and_start(options_)
+    Store& store = verb == "kill"         ? kill_and_start(options_)
                    : verb == "power-loss" ? lose_power_and_start(options_)
                                           : start(options_);
     return "at " + std::to_string(store.snapshot().revision().number) + "\n";
@@ -235,7 +239,7 @@ expired: too old resource version: 50 (4)
 at 105
 > put leases/x/l beat-4 volatile=yes
 106
-# Without power, volatile writes since the last durable one are lost, and their revisions are not given again.
+# Without power, volatile writes since the last durable one are lost; no revision is given twice.
 > power-loss
 at 205
 > list leases

@@ -23,13 +23,19 @@ std::vector<FilterRow> filter_rows() {
       {"everything_of_a_resource",
        {"pods"},
        {"ADDED x/a 1", "ADDED y/a 2", "MODIFIED x/a 3", "ADDED x/b 4", "DELETED x/a 3"}},
-      {"one_namespace", {.resource = "pods", .ns = "x"}, {"ADDED x/a 1", "MODIFIED x/a 3", "ADDED x/b 4", "DELETED x/a 3"}},
+      {"one_namespace",
+       {.resource = "pods", .ns = "x"},
+       {"ADDED x/a 1", "MODIFIED x/a 3", "ADDED x/b 4", "DELETED x/a 3"}},
       {"one_name_anywhere",
        {.resource = "pods", .name = "a"},
        {"ADDED x/a 1", "ADDED y/a 2", "MODIFIED x/a 3", "DELETED x/a 3"}},
       {"one_object", {.resource = "pods", .ns = "y", .name = "a"}, {"ADDED y/a 2"}},
-      {"the_tag_it_moves_from", {.resource = "pods", .tag = "n1"}, {"ADDED x/a 1", "DELETED x/a 1"}},
-      {"the_tag_it_moves_to", {.resource = "pods", .tag = "n2"}, {"ADDED y/a 2", "ADDED x/a 3", "DELETED x/a 3"}},
+      {"the_tag_it_moves_from",
+       {.resource = "pods", .tag = "n1"},
+       {"ADDED x/a 1", "DELETED x/a 1"}},
+      {"the_tag_it_moves_to",
+       {.resource = "pods", .tag = "n2"},
+       {"ADDED y/a 2", "ADDED x/a 3", "DELETED x/a 3"}},
       {"a_tag_in_a_namespace", {.resource = "pods", .ns = "y", .tag = "n2"}, {"ADDED y/a 2"}},
       {"another_resource", {"services"}, {"ADDED x/a 9"}},
       {"a_resource_without_objects", {"nodes"}, {}},
@@ -143,7 +149,8 @@ TEST_F(StoreTest, WakesOncePerTransactionHoweverManyItsChanges) {
   must_commit(store, std::move(transaction));
 
   EXPECT_EQ(wakes, 1);
-  EXPECT_THAT(poll(*watching), ElementsAre("ADDED default/a 1", "ADDED default/b 2", "ADDED default/c 3"));
+  EXPECT_THAT(poll(*watching),
+              ElementsAre("ADDED default/a 1", "ADDED default/b 2", "ADDED default/c 3"));
 }
 
 TEST_F(StoreTest, ExpiresAWatcherThatReadsTooSlowlyAndOnlyThatOne) {

@@ -9,7 +9,8 @@ namespace {
 
 bool matches(const WatchFilter& filter, const EntryPtr& entry) {
   return entry && (filter.ns.empty() || entry->ns() == filter.ns) &&
-         (filter.name.empty() || entry->name() == filter.name) && (filter.tag.empty() || entry->tag() == filter.tag);
+         (filter.name.empty() || entry->name() == filter.name) &&
+         (filter.tag.empty() || entry->tag() == filter.tag);
 }
 
 Event to_event(std::string_view resource, Event::Type type, const Change& change) {
@@ -112,7 +113,8 @@ std::optional<Event::Type> meaning(const WatchFilter& filter, const Change& chan
   return is_now ? Event::Type::added : Event::Type::deleted;
 }
 
-std::unique_ptr<Subscription> make_subscription(std::shared_ptr<Hub> hub, std::shared_ptr<Watcher> watcher) {
+std::unique_ptr<Subscription> make_subscription(std::shared_ptr<Hub> hub,
+                                                std::shared_ptr<Watcher> watcher) {
   return std::make_unique<LiveSubscription>(std::move(hub), std::move(watcher));
 }
 

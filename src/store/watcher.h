@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Watcher: the state of one subscription: what it began with (replay) and what has come since (unread).
+// Watcher: the state of one subscription: what it began with (replay) and what has come since
+// (unread).
 #pragma once
 
 #include <deque>
@@ -36,6 +37,7 @@ struct Watcher {
   Revision polled;  // everything up to here has been polled
 };
 
-std::unique_ptr<Subscription> make_subscription(std::shared_ptr<Hub> hub, std::shared_ptr<Watcher> watcher);
+std::unique_ptr<Subscription> make_subscription(std::shared_ptr<Hub> hub,
+                                                std::shared_ptr<Watcher> watcher);
 
 }  // namespace tetrarch::store

@@ -8,10 +8,10 @@
 #include <mutex>
 #include <random>
 #include <semaphore>
+#include <unistd.h>
 #include <vector>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "async/io_pool.h"
 #include "store/journal_rocksdb.h"
@@ -31,7 +31,9 @@ std::string digest_of(const DocumentPtr& document) {
   return fmt::format("{:016x}", hash);
 }
 
-std::string or_dash(const std::string& text) { return text.empty() ? "-" : text; }
+std::string or_dash(const std::string& text) {
+  return text.empty() ? "-" : text;
+}
 
 class Child {
  public:
@@ -49,8 +51,13 @@ class Child {
     report(fmt::format("H {}", snapshot.revision().number));
     for (const std::string& resource : snapshot.resources()) {
       snapshot.scan(resource, "", {}, [&](const Stored& stored) {
-        report(fmt::format("L {} {} {} {} {} {}", resource, stored.key.ns, stored.key.name, tag_of(stored),
-                           stored.revision.number, digest_of(stored.document)));
+        report(fmt::format("L {} {} {} {} {} {}",
+                           resource,
+                           stored.key.ns,
+                           stored.key.name,
+                           tag_of(stored),
+                           stored.revision.number,
+                           digest_of(stored.document)));
         return true;
       });
     }
@@ -63,13 +70,19 @@ class Child {
     for (const store::Mutation& mutation : transaction.mutations) {
       ids.push_back(++next_id_);
       const Key& key = mutation.key;
-      report(fmt::format("I {} {} {} {} {} {}", ids.back(), key.resource, key.ns, key.name, or_dash(mutation.tag),
+      report(fmt::format("I {} {} {} {} {} {}",
+                         ids.back(),
+                         key.resource,
+                         key.ns,
+                         key.name,
+                         or_dash(mutation.tag),
                          mutation.document == nullptr ? "-" : digest_of(mutation.document)));
     }
     store_.commit(std::move(transaction), [this, ids, done](store::Committing committing) {
       for (std::size_t i = 0; i < ids.size(); ++i) {
-        report(committing.ok() ? fmt::format("A {} {}", ids[i], committing->objects[i].revision.number)
-                               : fmt::format("N {}", ids[i]));
+        report(committing.ok()
+                   ? fmt::format("A {} {}", ids[i], committing->objects[i].revision.number)
+                   : fmt::format("N {}", ids[i]));
       }
       done();
     });
@@ -78,11 +91,17 @@ class Child {
   /// The tag is in the document too, so that it can be reported from what is found.
   DocumentPtr document(const std::string& tag, std::mt19937_64& random) {
     const std::string padding(random() % 4 == 0 ? random() % 8'000 : random() % 400, 'p');
-    return Document::from_canonical(fmt::format(R"({{"metadata":{{}},"tag":"{}","unique":"{}-{}","padding":"{}"}})",
-                                                tag, random(), next_id_.load(), padding));
+    return Document::from_canonical(
+        fmt::format(R"({{"metadata":{{}},"tag":"{}","unique":"{}-{}","padding":"{}"}})",
+                    tag,
+                    random(),
+                    next_id_.load(),
+                    padding));
   }
 
-  static std::string tag_of(const Stored& stored) { return or_dash(std::string(stored.root()["tag"].string())); }
+  static std::string tag_of(const Stored& stored) {
+    return or_dash(std::string(stored.root()["tag"].string()));
+  }
 
   store::Store& store() { return store_; }
 
@@ -98,7 +117,8 @@ void write_pods(Child& child, std::uint64_t seed, const std::string& resource, b
   const auto slots = std::make_shared<std::counting_semaphore<kOutstanding>>(kOutstanding);
   while (true) {
     slots->acquire();
-    const Key key{resource, fmt::format("ns{}", random() % 2), fmt::format("object{}", random() % kNames)};
+    const Key key{
+        resource, fmt::format("ns{}", random() % 2), fmt::format("object{}", random() % kNames)};
     const std::string tag = random() % 2 == 0 ? fmt::format("node{}", random() % 3) : "";
     store::Transaction transaction;
     if (random() % 2 == 0) {
@@ -108,7 +128,8 @@ void write_pods(Child& child, std::uint64_t seed, const std::string& resource, b
     if (random() % 4 == 0) {
       transaction.mutations.push_back({.key = key, .document = nullptr});
     } else {
-      transaction.mutations.push_back({.key = key, .document = child.document(tag, random), .tag = tag});
+      transaction.mutations.push_back(
+          {.key = key, .document = child.document(tag, random), .tag = tag});
     }
     transaction.is_volatile = is_volatile;
     child.write(std::move(transaction), [slots] { slots->release(); });
@@ -168,10 +189,16 @@ class Follower {
 
   void begin(store::WatchFilter filter) {
     std::string name = fmt::format("w{}", watches_.size());
-    child_.report(fmt::format("W {} {} {} {} {}", name, filter.resource, or_dash(filter.ns), or_dash(filter.tag), start_.number));
+    child_.report(fmt::format("W {} {} {} {} {}",
+                              name,
+                              filter.resource,
+                              or_dash(filter.ns),
+                              or_dash(filter.tag),
+                              start_.number));
     auto subscription = child_.store().watch(std::move(filter), start_);
     if (!subscription.ok()) {
-      return;  // expired: the history has moved on; the ledger then sees a watch without events or position
+      return;  // expired: the history has moved on; the ledger then sees a watch without events or
+               // position
     }
     (*subscription)->on_ready([this] {
       const std::lock_guard lock(mutex_);
@@ -189,9 +216,13 @@ class Follower {
         break;
       }
       for (const store::Event& event : *events) {
-        child_.report(fmt::format("E {} {} {} {} {} {}", watch.name, event.object.revision.number,
-                                  kTypes[static_cast<std::size_t>(event.type)], event.object.key.ns,
-                                  event.object.key.name, digest_of(event.object.document)));
+        child_.report(fmt::format("E {} {} {} {} {} {}",
+                                  watch.name,
+                                  event.object.revision.number,
+                                  kTypes[static_cast<std::size_t>(event.type)],
+                                  event.object.key.ns,
+                                  event.object.key.name,
+                                  digest_of(event.object.document)));
       }
     }
     child_.report(fmt::format("B {} {}", watch.name, watch.subscription->position().number));
@@ -208,7 +239,8 @@ class Follower {
 }  // namespace
 
 int run_child(const std::string& directory, int fd, std::uint64_t seed, bool only_looks) {
-  auto journal = store::open_rocksdb_journal({.directory = directory, .write_buffer_bytes = std::size_t{1} << 20});
+  auto journal = store::open_rocksdb_journal(
+      {.directory = directory, .write_buffer_bytes = std::size_t{1} << 20});
   if (!journal.ok()) {
     fmt::print(stderr, "{}\n", journal.error().message);
     return 1;

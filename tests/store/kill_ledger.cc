@@ -26,7 +26,9 @@ std::vector<std::string> words_of(const std::string& text) {
 
 }  // namespace
 
-void Ledger::fault(std::string text) { faults_.push_back(std::move(text)); }
+void Ledger::fault(std::string text) {
+  faults_.push_back(std::move(text));
+}
 
 void Ledger::line(const std::string& text) {
   const std::vector<std::string> word = words_of(text);
@@ -39,7 +41,8 @@ void Ledger::line(const std::string& text) {
       }
       break;
     case 'L':
-      found_[{word.at(1), word.at(2), word.at(3)}] = {std::stoull(word.at(5)), word.at(4), word.at(6)};
+      found_[{word.at(1), word.at(2), word.at(3)}] = {
+          std::stoull(word.at(5)), word.at(4), word.at(6)};
       break;
     case 'R':
       judge_found();
@@ -63,7 +66,8 @@ void Ledger::line(const std::string& text) {
       watches_[word.at(1)] = {word.at(2), word.at(3), word.at(4), std::stoull(word.at(5)), 0, {}};
       break;
     case 'E':
-      take_event(word.at(1), {std::stoull(word.at(2)), word.at(3), word.at(4), word.at(5), word.at(6)});
+      take_event(word.at(1),
+                 {std::stoull(word.at(2)), word.at(3), word.at(4), word.at(5), word.at(6)});
       break;
     case 'B':
       watches_.at(word.at(1)).position = std::stoull(word.at(2));
@@ -73,14 +77,21 @@ void Ledger::line(const std::string& text) {
   }
 }
 
-/// A write is known to have happened at a revision: it was acknowledged, or seen by a watcher of the whole resource.
+/// A write is known to have happened at a revision: it was acknowledged, or seen by a watcher of
+/// the whole resource.
 void Ledger::know(Revision revision, const Write& write) {
   if (revision <= head_) {
-    fault(fmt::format("{} got revision {}, which is not above the start's {}", text_of(write.key), revision, head_));
+    fault(fmt::format("{} got revision {}, which is not above the start's {}",
+                      text_of(write.key),
+                      revision,
+                      head_));
   }
   const auto [at, is_new] = writes_.emplace(revision, write);
   if (!is_new && (at->second.key != write.key || at->second.digest != write.digest)) {
-    fault(fmt::format("revision {} was given to {} and to {}", revision, text_of(at->second.key), text_of(write.key)));
+    fault(fmt::format("revision {} was given to {} and to {}",
+                      revision,
+                      text_of(at->second.key),
+                      text_of(write.key)));
   }
   newest_ = std::max(newest_, revision);
   State& state = known_[write.key];
@@ -98,11 +109,16 @@ void Ledger::take_event(const std::string& watcher, Seen seen) {
   if (watch.ns == "-" && watch.tag == "-") {
     const ObjectKey key{watch.resource, seen.ns, seen.name};
     const bool is_delete = seen.type == "deleted";
-    const auto intent = std::ranges::find_if(intended_.lower_bound(Write{key, "", ""}), intended_.end(), [&](const Write& write) {
-      return write.key != key || write.digest == (is_delete ? "-" : seen.digest);
-    });
+    const auto intent = std::ranges::find_if(
+        intended_.lower_bound(Write{key, "", ""}), intended_.end(), [&](const Write& write) {
+          return write.key != key || write.digest == (is_delete ? "-" : seen.digest);
+        });
     if (intent == intended_.end() || intent->key != key) {
-      fault(fmt::format("{} saw {} {} at {}, which nobody wrote", watcher, text_of(key), seen.type, seen.revision));
+      fault(fmt::format("{} saw {} {} at {}, which nobody wrote",
+                        watcher,
+                        text_of(key),
+                        seen.type,
+                        seen.revision));
     } else {
       know(seen.revision, *intent);
     }
@@ -110,7 +126,8 @@ void Ledger::take_event(const std::string& watcher, Seen seen) {
   watch.seen.push_back(std::move(seen));
 }
 
-/// Whether `found` (null: no object) can be what became of `known` and the writes under way at the kill.
+/// Whether `found` (null: no object) can be what became of `known` and the writes under way at the
+/// kill.
 bool Ledger::could_be(const ObjectKey& key, const State& known, const State* found) const {
   const bool is_gone = known.digest == "-" || known.revision == 0;
   if (found == nullptr ? is_gone : (!is_gone && found->revision == known.revision)) {
@@ -120,8 +137,9 @@ bool Ledger::could_be(const ObjectKey& key, const State& known, const State* fou
     return false;
   }
   return std::ranges::any_of(in_flight_, [&](const Write& write) {
-    return write.key == key && (found == nullptr ? write.digest == "-"
-                                                 : write.digest == found->digest && write.tag == found->tag);
+    return write.key == key &&
+           (found == nullptr ? write.digest == "-"
+                             : write.digest == found->digest && write.tag == found->tag);
   });
 }
 
@@ -139,8 +157,12 @@ void Ledger::judge_found() {
     const State* state = found == found_.end() ? nullptr : &found->second;
     const State known = known_[key];
     if (!could_be(key, known, state)) {
-      fault(fmt::format("{}: known {} at {}, found {} at {}", text_of(key), known.digest, known.revision,
-                        state == nullptr ? "nothing" : state->digest, state == nullptr ? 0 : state->revision));
+      fault(fmt::format("{}: known {} at {}, found {} at {}",
+                        text_of(key),
+                        known.digest,
+                        known.revision,
+                        state == nullptr ? "nothing" : state->digest,
+                        state == nullptr ? 0 : state->revision));
     }
     in_flight_kept_ += (state == nullptr ? 0 : state->revision) > known.revision ? 1 : 0;
     if (state != nullptr && state->revision > head_) {
@@ -150,7 +172,8 @@ void Ledger::judge_found() {
     const auto& [resource, ns, name] = key;
     if (resource == "pairs" && name.ends_with("-left")) {
       const auto other = found_.find({resource, ns, name.substr(0, name.size() - 4) + "right"});
-      if ((state == nullptr ? "" : state->digest) != (other == found_.end() ? "" : other->second.digest)) {
+      if ((state == nullptr ? "" : state->digest) !=
+          (other == found_.end() ? "" : other->second.digest)) {
         fault(text_of(key) + ": half a transaction was found");
       }
     }
@@ -186,7 +209,10 @@ bool Ledger::end_of_child() {
   const Revision newest = writes_.empty() ? head_ : writes_.rbegin()->first;
   const std::size_t missing = newest - head_ - writes_.size();
   if (missing > intents_.size()) {
-    fault(fmt::format("{} revisions up to {} were given to nobody, with {} writes under way", missing, newest, intents_.size()));
+    fault(fmt::format("{} revisions up to {} were given to nobody, with {} writes under way",
+                      missing,
+                      newest,
+                      intents_.size()));
   }
   for (const auto& [name, watch] : watches_) {
     judge_watch(name, watch, upto);
@@ -199,29 +225,42 @@ bool Ledger::end_of_child() {
 
 /// Plays the known writes again, under the watch's filter, and compares.
 void Ledger::judge_watch(const std::string& name, const Watch& watch, Revision complete) {
-  const Revision reached = std::max(watch.position, watch.seen.empty() ? 0 : watch.seen.back().revision);
+  const Revision reached =
+      std::max(watch.position, watch.seen.empty() ? 0 : watch.seen.back().revision);
   const Revision upto = std::min(reached, complete);
   std::map<ObjectKey, State> now = at_start_;
   std::vector<Seen> expected;
   for (const auto& [revision, write] : writes_) {
     const auto& [resource, ns, object] = write.key;
     const State before = now[write.key];
-    const bool was = before.revision > 0 && before.digest != "-" && (watch.tag == "-" || before.tag == watch.tag);
+    const bool was = before.revision > 0 && before.digest != "-" &&
+                     (watch.tag == "-" || before.tag == watch.tag);
     const bool is = write.digest != "-" && (watch.tag == "-" || write.tag == watch.tag);
     now[write.key] = {revision, write.tag, write.digest};
     if (revision > upto || revision <= watch.from || resource != watch.resource ||
         (watch.ns != "-" && watch.ns != ns) || (!was && !is)) {
       continue;
     }
-    expected.push_back({revision, !is ? "deleted" : was ? "modified" : "added", ns, object, is ? write.digest : before.digest});
+    expected.push_back({revision,
+                        !is   ? "deleted"
+                        : was ? "modified"
+                              : "added",
+                        ns,
+                        object,
+                        is ? write.digest : before.digest});
   }
   std::vector<Seen> seen = watch.seen;
   std::erase_if(seen, [&](const Seen& event) { return event.revision > upto; });
   if (seen != expected) {
     const auto [e, s] = std::ranges::mismatch(expected, seen);
-    fault(fmt::format("watch {} of {}: {} events, expected {}; the first that differs: expected {}, seen {}", name,
-                      watch.resource, seen.size(), expected.size(), e == expected.end() ? 0 : e->revision,
-                      s == seen.end() ? 0 : s->revision));
+    fault(fmt::format(
+        "watch {} of {}: {} events, expected {}; the first that differs: expected {}, seen {}",
+        name,
+        watch.resource,
+        seen.size(),
+        expected.size(),
+        e == expected.end() ? 0 : e->revision,
+        s == seen.end() ? 0 : s->revision));
   }
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Ledger: what the driver has been told by the children over a pipe, and whether it can all be true. One line each:
+// Ledger: what the driver has been told by the children over a pipe, and whether it can all be
+// true. One line each:
 //   H head                          the revision a child started with
 //   L resource ns name tag rev digest   an object it found
 //   R                               it has reported all that it found, and writes from now on
@@ -42,14 +43,18 @@ struct Seen {
 class Ledger {
  public:
   void line(const std::string& text);
-  /// The child is dead: judges its watches (what it wrote is judged by what the next one finds). Whether it had
-  /// written anything.
+  /// The child is dead: judges its watches (what it wrote is judged by what the next one finds).
+  /// Whether it had written anything.
   bool end_of_child();
 
   bool is_child_writing() const { return is_writing_; }
+
   const std::vector<std::string>& faults() const { return faults_; }
+
   std::size_t acknowledged() const { return acknowledged_; }
+
   std::size_t events() const { return events_; }
+
   std::size_t in_flight_kept() const { return in_flight_kept_; }
 
  private:
@@ -88,12 +93,12 @@ class Ledger {
   Revision head_ = 0;
   std::map<ObjectKey, State> found_;
   std::map<ObjectKey, State> at_start_;
-  std::map<std::string, Write> intents_;          // neither acknowledged nor refused, by id
-  std::map<std::string, Write> all_intents_;      // by id
-  std::set<Write> intended_;                      // ever by this child
-  std::map<Revision, Write> writes_;              // known to have happened
+  std::map<std::string, Write> intents_;      // neither acknowledged nor refused, by id
+  std::map<std::string, Write> all_intents_;  // by id
+  std::set<Write> intended_;                  // ever by this child
+  std::map<Revision, Write> writes_;          // known to have happened
   std::map<std::string, Watch> watches_;
-  std::vector<Write> in_flight_;                  // of the child before
+  std::vector<Write> in_flight_;  // of the child before
 };
 
 }  // namespace tetrarch::store_kill

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
-// kill -9 of a store under load, again and again on the same directory; after each kill the next child reports what it
-// found, and the ledger judges whether every acknowledged write, every revision and every watch event holds.
+// kill -9 of a store under load, again and again on the same directory; after each kill the next
+// child reports what it found, and the ledger judges whether every acknowledged write, every
+// revision and every watch event holds.
 //   kill_store [--rounds N] [--seed N]
 #include <chrono>
 #include <cstdlib>
+#include <fcntl.h>
 #include <filesystem>
+#include <poll.h>
 #include <random>
 #include <string>
 #include <string_view>
+#include <unistd.h>
 
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <poll.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/random.h"
@@ -45,20 +46,27 @@ ChildProcess start_child(const std::string& directory, std::uint64_t seed, bool 
     }
     const std::string fd = std::to_string(ends[1]);
     const std::string seed_text = std::to_string(seed);
-    ::execl("/proc/self/exe", "kill_store", only_looks ? "--look" : "--child", directory.c_str(), fd.c_str(),
-            seed_text.c_str(), static_cast<char*>(nullptr));
+    ::execl("/proc/self/exe",
+            "kill_store",
+            only_looks ? "--look" : "--child",
+            directory.c_str(),
+            fd.c_str(),
+            seed_text.c_str(),
+            static_cast<char*>(nullptr));
     ::_exit(3);
   }
   ::close(ends[1]);
   return {pid, ends[0]};
 }
 
-/// Feeds whole lines to the ledger. At the time to kill it kills, then goes on to the end of what was reported.
+/// Feeds whole lines to the ledger. At the time to kill it kills, then goes on to the end of what
+/// was reported.
 class Listener {
  public:
   Listener(ChildProcess child, Ledger& ledger) : child_(child), ledger_(ledger) {}
 
-  /// The child's wait status. `lifetime` counts from the first report, or (not `early`) from when it begins to write.
+  /// The child's wait status. `lifetime` counts from the first report, or (not `early`) from when
+  /// it begins to write.
   int listen(std::chrono::microseconds lifetime, bool early, bool kills) {
     SteadyPoint end = SteadyPoint::max();
     while (true) {
@@ -69,7 +77,10 @@ class Listener {
       }
       const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end - now).count();
       pollfd reports{.fd = child_.reports, .events = POLLIN, .revents = 0};
-      ::poll(&reports, 1, end == SteadyPoint::max() || is_killed_ ? -1 : static_cast<int>(std::max<long>(left, 0)));
+      ::poll(
+          &reports,
+          1,
+          end == SteadyPoint::max() || is_killed_ ? -1 : static_cast<int>(std::max<long>(left, 0)));
       if (reports.revents != 0 && !read_some()) {
         break;
       }
@@ -109,7 +120,8 @@ class Listener {
 };
 
 int run_driver(int rounds, std::uint64_t seed) {
-  std::string directory = (std::filesystem::temp_directory_path() / "tetrarch-kill-XXXXXX").string();
+  std::string directory =
+      (std::filesystem::temp_directory_path() / "tetrarch-kill-XXXXXX").string();
   if (::mkdtemp(directory.data()) == nullptr) {
     fmt::print(stderr, "cannot make {}\n", directory);
     return 2;
@@ -120,15 +132,21 @@ int run_driver(int rounds, std::uint64_t seed) {
   int rounds_with_writes = 0;
   for (int round = 0; round <= rounds; ++round) {
     const bool is_last = round == rounds;
-    // Mostly in the midst of the load; sometimes so early that it is still opening or has just begun.
+    // Mostly in the midst of the load; sometimes so early that it is still opening or has just
+    // begun.
     const bool early = random() % 6 == 0;
     const auto lifetime = std::chrono::microseconds(random() % (early ? 10'000 : 400'000));
     Listener listener(start_child(directory + "/store", random(), is_last), ledger);
     const int status = listener.listen(lifetime, early, !is_last);
-    const bool is_as_meant = is_last ? WIFEXITED(status) && WEXITSTATUS(status) == 0 : WIFSIGNALED(status);
+    const bool is_as_meant =
+        is_last ? WIFEXITED(status) && WEXITSTATUS(status) == 0 : WIFSIGNALED(status);
     rounds_with_writes += ledger.end_of_child() ? 1 : 0;
     if (!is_as_meant || !ledger.faults().empty()) {
-      fmt::print("FAILED in round {} (wait status {:#x}); --seed {}; the directory is kept: {}\n", round, status, seed, directory);
+      fmt::print("FAILED in round {} (wait status {:#x}); --seed {}; the directory is kept: {}\n",
+                 round,
+                 status,
+                 seed,
+                 directory);
       for (std::size_t i = 0; i < std::min<std::size_t>(ledger.faults().size(), 20); ++i) {
         fmt::print("  {}\n", ledger.faults()[i]);
       }
@@ -136,8 +154,14 @@ int run_driver(int rounds, std::uint64_t seed) {
     }
   }
   std::filesystem::remove_all(directory);
-  fmt::print("{} kills, {} of them amid writes; {} acknowledged writes and {} watch events hold; {} writes under way were kept\n",
-             rounds, rounds_with_writes, ledger.acknowledged(), ledger.events(), ledger.in_flight_kept());
+  fmt::print(
+      "{} kills, {} of them amid writes; {} acknowledged writes and {} watch events hold; {} "
+      "writes under way were kept\n",
+      rounds,
+      rounds_with_writes,
+      ledger.acknowledged(),
+      ledger.events(),
+      ledger.in_flight_kept());
   return rounds_with_writes * 2 > rounds ? 0 : 1;
 }
 
@@ -148,7 +172,8 @@ int main(int argc, char** argv) {
   using namespace tetrarch;
   const std::string_view role = argc > 1 ? argv[1] : "";
   if (argc == 5 && (role == "--child" || role == "--look")) {
-    return store_kill::run_child(argv[2], std::atoi(argv[3]), std::strtoull(argv[4], nullptr, 10), role == "--look");
+    return store_kill::run_child(
+        argv[2], std::atoi(argv[3]), std::strtoull(argv[4], nullptr, 10), role == "--look");
   }
   int rounds = 20;
   std::uint64_t seed = system_random().next() % 1'000'000;
