@@ -256,7 +256,11 @@ Task<void> Connection::refuse(Received why) {
   if (core_->options.on_access) {
     core_->options.on_access({"", "", "", &peer_, why.refusal, 0, exchange.body_bytes(), {}});
   }
-  if (!answered.ok() || !(co_await transport_->shut_write()).ok()) {
+  if (!answered.ok()) {
+    co_return;
+  }
+  const auto shut = co_await transport_->shut_write();
+  if (!shut.ok()) {
     co_return;
   }
   // Closing while bytes arrive would reset the connection and destroy the answer on its way.
