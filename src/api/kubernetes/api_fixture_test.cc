@@ -3,7 +3,6 @@
 #include "api/kubernetes/api_fixture.h"
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include "async/timer.h"
@@ -294,7 +293,9 @@ FakeExchange& ApiTest::call(net::Request request) {
   }
   auto& exchange = *exchange_;
   asio::io_context context;
-  asio::co_spawn(context, api_->handle(std::move(request), exchange), asio::detached);
+  asio::co_spawn(context, api_->handle(std::move(request), exchange), [](const std::exception_ptr& error) {
+    EXPECT_EQ(error, nullptr) << "the handler threw";
+  });
   context.run();
   return exchange;
 }

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Discovery as every client since 1.0 reads it: APIVersions, APIGroupList, APIGroup, APIResourceList.
 // Source: Kubernetes API reference v1.35, "Common definitions"; shapes seen with kubectl 1.20 get --raw.
-#include <array>
-
 #include <fmt/core.h>
-#include <openssl/sha.h>
 
 #include "api/kubernetes/documents.h"
 #include "api/kubernetes/groups.h"
-#include "base/encoding.h"
 #include "object/writer.h"
+#include "trust/sha256.h"
 
 namespace tetrarch::api::kubernetes {
 namespace {
@@ -172,10 +169,7 @@ void add(Documents& out, std::string path, std::string body) {
 }  // namespace
 
 Served make_served(std::string body, std::string_view content_type) {
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  SHA256(reinterpret_cast<const unsigned char*>(body.data()), body.size(), digest.data());
-  const std::string_view bytes(reinterpret_cast<const char*>(digest.data()), digest.size());
-  auto etag = "\"" + hex_encode(bytes) + "\"";
+  auto etag = "\"" + trust::sha256_hex(body) + "\"";
   return {std::move(body), std::string(content_type), std::move(etag)};
 }
 

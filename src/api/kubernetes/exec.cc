@@ -3,6 +3,7 @@
 // connection over and relays.
 #include <fmt/core.h>
 
+#include "api/kubernetes/exec_spdy.h"
 #include "api/kubernetes/exec_websocket.h"
 #include "api/kubernetes/frames.h"
 #include "api/kubernetes/parameters.h"
@@ -84,6 +85,20 @@ Task<Status> run_websocket(Context& context, NodeName node, std::string request)
   co_return co_await relay(*client, *agent);
 }
 
+Task<Status> run_spdy(Context& context, NodeName node, std::string request, Wishes wishes) {
+  const auto offered = context.request.headers.all("X-Stream-Protocol-Version");
+  CO_TRY(auto protocol, choose_spdy_protocol(offered));
+  CO_TRY(auto agent, co_await context.parts.nodes.open(std::move(node), std::move(request)));
+  net::Headers headers;
+  headers.add("Connection", "Upgrade");
+  headers.add("Upgrade", "SPDY/3.1");
+  headers.add("X-Stream-Protocol-Version", protocol);
+  context.answered = 101;
+  CO_TRY(auto connection, co_await context.exchange.upgrade_raw(std::move(headers)));
+  const SpdyStreams expected{wishes.has_stdin, wishes.has_stdout, wishes.has_stderr, wishes.is_tty};
+  co_return co_await relay_spdy(std::move(connection), std::move(agent), expected, std::move(protocol));
+}
+
 }  // namespace
 
 Task<Status> serve_exec(Context& context) {
@@ -95,6 +110,9 @@ Task<Status> serve_exec(Context& context) {
   auto request = reach_request(target, wishes, is_attach);
   if (context.request.headers.has_word("Upgrade", "websocket")) {
     co_return co_await run_websocket(context, target.node, std::move(request));
+  }
+  if (context.request.headers.has_word("Upgrade", "SPDY/3.1")) {
+    co_return co_await run_spdy(context, target.node, std::move(request), wishes);
   }
   co_return Error{Code::malformed, "Upgrade request required"};
 }

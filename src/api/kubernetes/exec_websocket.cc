@@ -4,7 +4,6 @@
 #include <algorithm>
 #include <array>
 
-#include "object/document.h"
 
 namespace tetrarch::api::kubernetes {
 namespace {
@@ -59,7 +58,7 @@ class WebSocketClient final : public RemoteClient {
       co_return ok();
     }
     if (frame.channel == Channel::error && subprotocol_ == kV1) {
-      CO_TRY(frame.payload, plain_error(frame.payload));
+      frame.payload = plain_error(frame.payload);
       if (frame.payload.empty()) {
         co_return ok();
       }
@@ -70,18 +69,10 @@ class WebSocketClient final : public RemoteClient {
   }
 
   Task<void> finish() override {
-    const auto closed = co_await socket_->close(kNormalClosure, "");
-    static_cast<void>(closed);  // the client may have closed first
+    (void)co_await socket_->close(kNormalClosure, "");  // the client may have closed first
   }
 
  private:
-  /// The message of a failure; empty for success.
-  static Result<std::string> plain_error(std::string_view status_json) {
-    TRY(const auto status, object::Document::parse(status_json));
-    const auto root = status->root();
-    return std::string(root["status"].string() == "Success" ? "" : root["message"].string("failed"));
-  }
-
   std::unique_ptr<net::WebSocket> socket_;
   const std::string subprotocol_;
 };

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/kubernetes/frames.h"
 
-#include <boost/asio/experimental/awaitable_operators.hpp>
-
 #include "api/kubernetes/errors.h"
+#include "async/together.h"
+#include "object/document.h"
 
 namespace tetrarch::api::kubernetes {
 namespace {
 
 constexpr std::size_t kHeader = 5;
 constexpr std::size_t kChunk = 32768;
+constexpr std::size_t kSentBytesMax = 65536;  // longer payloads go in several frames
 
 std::size_t read_length(std::string_view header) {
   std::size_t out = 0;
@@ -62,14 +63,18 @@ Task<void> copy_down(RemoteClient& client, net::Stream& agent) {
 }  // namespace
 
 std::string encode_frame(const Frame& frame) {
-  const auto size = frame.payload.size();
+  std::string_view rest = frame.payload;
   std::string out;
-  out.reserve(kHeader + size);
-  out += static_cast<char>(frame.channel);
-  for (int shift = 24; shift >= 0; shift -= 8) {
-    out += static_cast<char>(size >> shift & 0xff);
-  }
-  return out + frame.payload;
+  do {
+    const auto piece = rest.substr(0, kSentBytesMax);
+    rest.remove_prefix(piece.size());
+    out += static_cast<char>(frame.channel);
+    for (int shift = 24; shift >= 0; shift -= 8) {
+      out += static_cast<char>(piece.size() >> shift & 0xff);
+    }
+    out += piece;
+  } while (!rest.empty());
+  return out;
 }
 
 Task<Result<bool>> FrameReader::fill(std::size_t size) {
@@ -105,9 +110,17 @@ Task<Result<std::optional<Frame>>> FrameReader::read() {
   co_return std::optional<Frame>{std::move(out)};
 }
 
+std::string plain_error(std::string_view status_json) {
+  const auto status = object::Document::parse(status_json);
+  if (!status.ok()) {
+    return std::string(status_json);
+  }
+  const auto root = (*status)->root();
+  return std::string(root["status"].string() == "Success" ? "" : root["message"].string("failed"));
+}
+
 Task<Status> relay(RemoteClient& client, net::Stream& agent) {
-  using namespace asio::experimental::awaitable_operators;
-  co_await (copy_up(client, agent) || copy_down(client, agent));
+  co_await async::first_of(copy_up(client, agent), copy_down(client, agent));
   agent.close();
   co_return ok();
 }

@@ -31,6 +31,7 @@ struct Frame {
 
 inline constexpr std::size_t kFrameBytesMax = 1 << 20;
 
+/// One frame, or several where the payload is long.
 std::string encode_frame(const Frame& frame);
 
 /// Cuts an agent's stream into frames. One strand; the stream outlives it.
@@ -56,6 +57,9 @@ class RemoteClient {
   virtual Task<Status> write(Frame frame) = 0;
   virtual Task<void> finish() = 0;
 };
+
+/// What clients older than v4 get on the error channel: the message of a failure; empty for success.
+std::string plain_error(std::string_view status_json);
 
 /// Passes frames both ways until the agent has sent the final Status, or either side has gone.
 Task<Status> relay(RemoteClient& client, net::Stream& agent);

@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // pods/log: the agent sends the bytes, we pass them on as they come.
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <fmt/core.h>
 
 #include "api/kubernetes/body.h"
@@ -8,6 +7,7 @@
 #include "api/kubernetes/pod_target.h"
 #include "api/kubernetes/serve.h"
 #include "async/timer.h"
+#include "async/together.h"
 
 namespace tetrarch::api::kubernetes {
 namespace {
@@ -98,8 +98,7 @@ Task<Status> serve_log(Context& context) {
   context.answered = 200;
   auto headers = make_headers(context, "text/plain");
   CO_TRY_STATUS(co_await context.exchange.start(200, std::move(headers)));
-  using namespace asio::experimental::awaitable_operators;
-  co_await (copy(*stream, context.exchange) || wait_gone(context.exchange));
+  co_await async::first_of(copy(*stream, context.exchange), wait_gone(context.exchange));
   stream->close();
   if (context.exchange.is_client_gone()) {
     co_return ok();

@@ -3,12 +3,11 @@
 
 #include <algorithm>
 
-#include <boost/asio/experimental/awaitable_operators.hpp>
-
 #include "api/kubernetes/body.h"
 #include "api/kubernetes/partial.h"
 #include "api/kubernetes/table.h"
 #include "async/timer.h"
+#include "async/together.h"
 #include "base/log.h"
 
 namespace tetrarch::api::kubernetes {
@@ -146,8 +145,7 @@ Task<Status> WatchStream::run() {
   context_.answered = 200;
   auto headers = make_headers(context_, "application/json");
   CO_TRY_STATUS(co_await context_.exchange.start(200, std::move(headers)));
-  using namespace asio::experimental::awaitable_operators;
-  co_await (pump() || guard());
+  co_await async::first_of(pump(), guard());
   if (end_ == End::client_gone) {
     co_return ok();
   }
