@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Discovery as every client since 1.0 reads it: APIVersions, APIGroupList, APIGroup, APIResourceList.
-// Source: Kubernetes API reference v1.35, "Common definitions"; shapes seen with kubectl 1.20 get --raw.
+// Discovery as every client since 1.0 reads it: APIVersions, APIGroupList, APIGroup,
+// APIResourceList. Source: Kubernetes API reference v1.35, "Common definitions"; shapes seen with
+// kubectl 1.20 get --raw.
 #include <fmt/core.h>
 
 #include "api/kubernetes/documents.h"
@@ -48,7 +49,8 @@ void write_subresource(object::Writer& writer, const schema::Kind& kind, std::st
       .field("name", fmt::format("{}/{}", kind.plural, name))
       .field("singularName", "")
       .field("namespaced", kind.is_namespaced);
-  const bool is_foreign = !known.kind.empty() && (known.group != kind.group || known.version != kind.version);
+  const bool is_foreign =
+      !known.kind.empty() && (known.group != kind.group || known.version != kind.version);
   if (is_foreign) {
     writer.field("group", known.group).field("version", known.version);
   }
@@ -155,7 +157,8 @@ std::string path_list(const Documents& documents) {
   for (const auto& [path, document] : documents.plain) {
     writer.string(path);
   }
-  for (const auto* path : {"/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz"}) {
+  for (const auto* path :
+       {"/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz"}) {
     writer.string(path);
   }
   writer.end_array().end_object();

@@ -19,11 +19,14 @@ constexpr std::string_view kV4 = "v4.channel.k8s.io";
 constexpr auto kPreferred = std::to_array<std::string_view>(
     {kV4, "v3.channel.k8s.io", "v2.channel.k8s.io", "channel.k8s.io"});
 
-constexpr std::chrono::seconds kStreamsDeadline{30};  // Source: Kubernetes kubelet, stream creation timeout
+constexpr std::chrono::seconds kStreamsDeadline{
+    30};  // Source: Kubernetes kubelet, stream creation timeout
 constexpr std::size_t kChunk = 32768;
 constexpr std::size_t kInboxMax = 16;
 
-bool has_resize(std::string_view protocol) { return protocol == kV4 || protocol.starts_with("v3"); }
+bool has_resize(std::string_view protocol) {
+  return protocol == kV4 || protocol.starts_with("v3");
+}
 
 /// The client's end of one session. Lives on the connection's strand, as its streams do.
 class SpdyClient final : public RemoteClient {
@@ -45,7 +48,8 @@ class SpdyClient final : public RemoteClient {
     return ok();
   }
 
-  /// Reads the client's streams into the inbox; never ends by itself, but is cancelled with the session.
+  /// Reads the client's streams into the inbox; never ends by itself, but is cancelled with the
+  /// session.
   Task<void> pump() {
     co_await async::both(pump_stdin(), pump_resize());
     async::Event never;
@@ -64,13 +68,13 @@ class SpdyClient final : public RemoteClient {
   }
 
   Task<Status> write(Frame frame) override {
-    if (frame.channel == Channel::error && protocol_ != kV4) {
+    if (frame.channel == Channel::status && protocol_ != kV4) {
       frame.payload = plain_error(frame.payload);
     }
-    auto* stream = frame.channel == Channel::standard_out     ? stdout_.get()
-                   : frame.channel == Channel::standard_error ? stderr_.get()
-                   : frame.channel == Channel::error          ? error_.get()
-                                                              : nullptr;
+    auto* stream = frame.channel == Channel::out      ? stdout_.get()
+                   : frame.channel == Channel::err    ? stderr_.get()
+                   : frame.channel == Channel::status ? error_.get()
+                                                      : nullptr;
     if (stream == nullptr || frame.payload.empty()) {
       co_return ok();
     }
@@ -104,7 +108,7 @@ class SpdyClient final : public RemoteClient {
       const auto count = co_await stdin_->read(buffer.data(), buffer.size());
       const bool is_end = !count.ok() || *count == 0;
       Frame frame;
-      frame.channel = is_end ? Channel::close : Channel::standard_in;
+      frame.channel = is_end ? Channel::close : Channel::in;
       frame.payload = is_end ? std::string(1, '\0') : buffer.substr(0, *count);
       co_await push(std::move(frame), stdin_room_);
       if (is_end) {
@@ -145,7 +149,9 @@ class SpdyClient final : public RemoteClient {
   async::Event resize_room_;
 };
 
-Task<void> relay_and_keep(RemoteClient& client, net::Stream& agent) { (void)co_await relay(client, agent); }
+Task<void> relay_and_keep(RemoteClient& client, net::Stream& agent) {
+  (void)co_await relay(client, agent);
+}
 
 struct Session {
   net::SpdySession& spdy;
@@ -180,7 +186,8 @@ Result<std::string> choose_spdy_protocol(const std::vector<std::string_view>& of
   if (offered.empty()) {
     return std::string(kPreferred.back());
   }
-  return Error{Code::forbidden, "unable to upgrade: unable to negotiate protocol: use v4.channel.k8s.io"};
+  return Error{Code::forbidden,
+               "unable to upgrade: unable to negotiate protocol: use v4.channel.k8s.io"};
 }
 
 Task<Status> relay_spdy(std::unique_ptr<net::Stream> connection,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// exec and attach over SPDY/3.1: the client opens one stream per channel, named by the header streamtype.
+// exec and attach over SPDY/3.1: the client opens one stream per channel, named by the header
+// streamtype.
 #pragma once
 
 #include <memory>

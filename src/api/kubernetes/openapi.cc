@@ -3,6 +3,8 @@
 
 namespace tetrarch::api::kubernetes {
 
-Task<Status> serve_openapi(Context& context) { co_return co_await respond_not_found(context); }
+Task<Status> serve_openapi(Context& context) {
+  co_return co_await respond_not_found(context);
+}
 
 }  // namespace tetrarch::api::kubernetes

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// pods/portforward: a SPDY session, on the bare connection or inside a WebSocket, in which every forwarded connection
-// is a pair of streams (data and error) with one request id.
-// Source: Kubernetes documentation, "Port Forward", protocol portforward.k8s.io; Seen: kubectl 1.20 and 1.32.
+// pods/portforward: a SPDY session, on the bare connection or inside a WebSocket, in which every
+// forwarded connection is a pair of streams (data and error) with one request id. Source:
+// Kubernetes documentation, "Port Forward", protocol portforward.k8s.io; Seen: kubectl 1.20
+// and 1.32.
 #include <charconv>
 #include <map>
 
@@ -18,7 +19,8 @@ namespace {
 
 constexpr std::string_view kProtocol = "portforward.k8s.io";
 constexpr std::string_view kTunnel = "SPDY/3.1+portforward.k8s.io";
-constexpr std::chrono::hours kIdleMax{4};  // Source: Kubernetes kubelet, streaming connection idle timeout
+constexpr std::chrono::hours kIdleMax{
+    4};  // Source: Kubernetes kubelet, streaming connection idle timeout
 constexpr std::size_t kConnectionsMax = 4096;
 constexpr std::size_t kChunk = 32768;
 
@@ -73,8 +75,10 @@ Task<void> serve_pair(Session& session, Pair pair) {
   auto request = reach_request(session.target, port);
   auto agent = co_await session.nodes.open(std::move(node), std::move(request));
   if (!agent.ok()) {
-    const auto message = fmt::format(
-        "error forwarding port {} to pod {}: {}", port, session.target.pod.key.name, agent.error().message);
+    const auto message = fmt::format("error forwarding port {} to pod {}: {}",
+                                     port,
+                                     session.target.pod.key.name,
+                                     agent.error().message);
     (void)co_await pair.error->write(message);
     (void)co_await pair.error->shut_write();
     (void)co_await pair.data->shut_write();
@@ -98,8 +102,8 @@ std::optional<Pair> take(Session& session, std::unique_ptr<net::SpdyStream> stre
   return out;
 }
 
-/// Accepts until there is a pair, then serves it beside whatever comes next. The frames of a session's connections
-/// stay until it ends: hence the bound.
+/// Accepts until there is a pair, then serves it beside whatever comes next. The frames of a
+/// session's connections stay until it ends: hence the bound.
 Task<void> accept_pairs(Session& session) {
   std::optional<Pair> pair;
   while (!pair) {
@@ -119,7 +123,9 @@ Task<Result<std::unique_ptr<net::Stream>>> upgrade(Context& context) {
   const auto& headers = context.request.headers;
   if (headers.has_word("Upgrade", "websocket")) {
     if (!headers.has_word("Sec-WebSocket-Protocol", kTunnel)) {
-      co_return Error{Code::malformed, "unable to upgrade: use the WebSocket subprotocol SPDY/3.1+portforward.k8s.io"};
+      co_return Error{
+          Code::malformed,
+          "unable to upgrade: use the WebSocket subprotocol SPDY/3.1+portforward.k8s.io"};
     }
     context.answered = 101;
     std::string subprotocol(kTunnel);
@@ -143,9 +149,10 @@ Task<Status> serve_portforward(Context& context) {
   context.verb = "connect";
   CO_TRY(const auto target, co_await find_target(context, "create", false));
   if (target.pod.root()["status"]["phase"].string() != "Running" || target.node.text.empty()) {
-    co_return Error{Code::malformed,
-                    fmt::format("unable to forward port because pod is not running. Current status={}",
-                                target.pod.root()["status"]["phase"].string())};
+    co_return Error{
+        Code::malformed,
+        fmt::format("unable to forward port because pod is not running. Current status={}",
+                    target.pod.root()["status"]["phase"].string())};
   }
   CO_TRY(auto connection, co_await upgrade(context));
   net::SpdySession spdy(std::move(connection));

@@ -22,7 +22,8 @@ constexpr std::string_view kTwo =
 /// Gives `input` and then the end; keeps what was written.
 class FakeStream final : public net::Stream {
  public:
-  FakeStream(std::string input, std::string* written) : input_(std::move(input)), written_(written) {}
+  FakeStream(std::string input, std::string* written)
+      : input_(std::move(input)), written_(written) {}
 
   Task<Result<std::size_t>> read(char* into, std::size_t size) override {
     const auto count = std::min(size, input_.size());
@@ -37,6 +38,7 @@ class FakeStream final : public net::Stream {
   }
 
   Task<Status> shut_write() override { co_return ok(); }
+
   void close() override {}
 
  private:
@@ -77,14 +79,17 @@ class FakeSocket final : public net::WebSocket {
   std::vector<std::string>* written_;
 };
 
-std::string frame(Channel channel, std::string payload) { return encode_frame({channel, std::move(payload)}); }
+std::string frame(Channel channel, std::string payload) {
+  return encode_frame({channel, std::move(payload)});
+}
 
 class StreamsTest : public ApiTest {
  protected:
   StreamsTest() { registry_.object = stored("pods", kRunning, 5); }
 
   void agent_says(std::string bytes) {
-    reach_stream_ = std::unique_ptr<net::Stream>(std::make_unique<FakeStream>(std::move(bytes), &agent_heard_));
+    reach_stream_ =
+        std::unique_ptr<net::Stream>(std::make_unique<FakeStream>(std::move(bytes), &agent_heard_));
   }
 
   FakeExchange& exec(std::string query, std::string subprotocols, std::vector<std::string> input) {
@@ -103,22 +108,25 @@ class StreamsTest : public ApiTest {
 TEST_F(StreamsTest, LogsPassTheAgentsBytesOn) {
   agent_says("one\ntwo\n");
 
-  const auto& answer = get("/api/v1/namespaces/a/pods/web/log?tailLines=2&timestamps=true&sinceSeconds=60");
+  const auto& answer =
+      get("/api/v1/namespaces/a/pods/web/log?tailLines=2&timestamps=true&sinceSeconds=60");
 
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.headers.get("Content-Type"), "text/plain");
   EXPECT_EQ(answer.body, "one\ntwo\n");
   EXPECT_TRUE(answer.is_finished);
   EXPECT_EQ(reach_node_, "n1");
-  EXPECT_EQ(reach_request_,
-            R"({"kind":"logs","namespace":"a","pod":"web","uid":"u1","container":"main","follow":false,)"
-            R"("previous":false,"timestamps":true,"tailLines":2,"sinceSeconds":60})");
+  EXPECT_EQ(
+      reach_request_,
+      R"({"kind":"logs","namespace":"a","pod":"web","uid":"u1","container":"main","follow":false,)"
+      R"("previous":false,"timestamps":true,"tailLines":2,"sinceSeconds":60})");
   EXPECT_EQ(registry_.authorized.subresource, "log");
   EXPECT_EQ(registry_.authorized.verb, "get");
 }
 
 TEST_F(StreamsTest, LogsOfAPodWithoutANodeAreEmpty) {
-  registry_.object = stored("pods", R"({"metadata":{"name":"web"},"spec":{"containers":[{"name":"main"}]}})", 5);
+  registry_.object =
+      stored("pods", R"({"metadata":{"name":"web"},"spec":{"containers":[{"name":"main"}]}})", 5);
 
   const auto& answer = get("/api/v1/namespaces/a/pods/web/log");
 
@@ -131,7 +139,8 @@ TEST_F(StreamsTest, LogsNeedAContainerWhereThereAreSeveral) {
 
   EXPECT_EQ(get("/api/v1/namespaces/a/pods/web/log").status, 400);
   EXPECT_EQ(exchange_->json()->root()["message"].string(),
-            "a container name must be specified for pod web, choose one of: [a b] or one of the init containers: [i]");
+            "a container name must be specified for pod web, choose one of: [a b] or one of the "
+            "init containers: [i]");
   EXPECT_EQ(get("/api/v1/namespaces/a/pods/web/log?container=z").status, 400);
   EXPECT_EQ(exchange_->json()->root()["message"].string(), "container z is not valid for pod web");
   agent_says("x");
@@ -139,8 +148,12 @@ TEST_F(StreamsTest, LogsNeedAContainerWhereThereAreSeveral) {
 }
 
 TEST_F(StreamsTest, LogsRefuseBadOptionsBeforeTheAgentIsAsked) {
-  for (const auto* query :
-       {"tailLines=-1", "tailLines=x", "limitBytes=0", "sinceSeconds=0", "sinceTime=now", "follow=maybe"}) {
+  for (const auto* query : {"tailLines=-1",
+                            "tailLines=x",
+                            "limitBytes=0",
+                            "sinceSeconds=0",
+                            "sinceTime=now",
+                            "follow=maybe"}) {
     const auto status = get(std::string("/api/v1/namespaces/a/pods/web/log?") + query).status;
     EXPECT_TRUE(status == 400 || status == 422) << query << " " << status;
   }
@@ -148,7 +161,8 @@ TEST_F(StreamsTest, LogsRefuseBadOptionsBeforeTheAgentIsAsked) {
 }
 
 TEST_F(StreamsTest, TheAgentsRefusalIsAPlainAnswer) {
-  reach_stream_ = Error{Code::malformed, "container \"main\" in pod \"web\" is waiting to start: ContainerCreating"};
+  reach_stream_ = Error{Code::malformed,
+                        "container \"main\" in pod \"web\" is waiting to start: ContainerCreating"};
 
   const auto& answer = get("/api/v1/namespaces/a/pods/web/log");
 
@@ -164,37 +178,45 @@ TEST_F(StreamsTest, LogsAreForbiddenWithoutTheRight) {
 
 TEST_F(StreamsTest, ExecRelaysBothWaysUntilTheStatus) {
   constexpr std::string_view kExit =
-      R"({"status":"Failure","reason":"NonZeroExitCode","details":{"causes":[{"reason":"ExitCode","message":"3"}]}})";
-  agent_says(frame(Channel::standard_out, "hello") + frame(Channel::standard_error, "oops") +
-             frame(Channel::error, std::string(kExit)));
+      R"({"status":"Failure","reason":"NonZeroExitCode","details":{"causes":[{"reason":)"
+      R"("ExitCode","message":"3"}]}})";
+  agent_says(frame(Channel::out, "hello") + frame(Channel::err, "oops") +
+             frame(Channel::status, std::string(kExit)));
 
-  const auto& answer =
-      exec("command=sh&command=-c&command=ls&stdin=true&stdout=true&stderr=true", "v5.channel.k8s.io, v4.channel.k8s.io", {});
+  const auto& answer = exec("command=sh&command=-c&command=ls&stdin=true&stdout=true&stderr=true",
+                            "v5.channel.k8s.io, v4.channel.k8s.io",
+                            {});
 
   EXPECT_EQ(answer.status, 101);
   EXPECT_EQ(answer.subprotocol, "v5.channel.k8s.io");
   EXPECT_EQ(client_heard_,
-            (std::vector<std::string>{"\x01", "\x01hello", "\x02oops", "\x03" + std::string(kExit), "closed 1000"}));
-  EXPECT_EQ(reach_request_,
-            R"({"kind":"exec","namespace":"a","pod":"web","uid":"u1","container":"main","command":["sh","-c","ls"],)"
-            R"("stdin":true,"stdout":true,"stderr":true,"tty":false})");
+            (std::vector<std::string>{
+                "\x01", "\x01hello", "\x02oops", "\x03" + std::string(kExit), "closed 1000"}));
+  EXPECT_EQ(
+      reach_request_,
+      R"({"kind":"exec","namespace":"a","pod":"web","uid":"u1","container":"main","command":[)"
+      R"("sh","-c","ls"],)"
+      R"("stdin":true,"stdout":true,"stderr":true,"tty":false})");
   EXPECT_EQ(registry_.authorized.verb, "create");
 }
 
 TEST_F(StreamsTest, ExecSendsInputAndResizesAsFrames) {
-  agent_says(frame(Channel::error, R"({"status":"Success"})"));
+  agent_says(frame(Channel::status, R"({"status":"Success"})"));
 
   exec("command=sh&stdin=1&stdout=1&tty=1",
        "v5.channel.k8s.io",
-       {std::string("\0ls\n", 4), "\x04{\"Width\":80,\"Height\":24}", std::string("\xff\0", 2), "\x02not yours"});
+       {std::string("\0ls\n", 4),
+        "\x04{\"Width\":80,\"Height\":24}",
+        std::string("\xff\0", 2),
+        "\x02not yours"});
 
   EXPECT_EQ(agent_heard_,
-            frame(Channel::standard_in, "ls\n") + frame(Channel::resize, R"({"Width":80,"Height":24})") +
+            frame(Channel::in, "ls\n") + frame(Channel::resize, R"({"Width":80,"Height":24})") +
                 frame(Channel::close, std::string(1, '\0')));
 }
 
 TEST_F(StreamsTest, ExecSaysSoWhenTheNodeIsLost) {
-  agent_says(frame(Channel::standard_out, "half"));
+  agent_says(frame(Channel::out, "half"));
 
   exec("command=sh&stdout=1", "v4.channel.k8s.io", {});
 
@@ -202,12 +224,15 @@ TEST_F(StreamsTest, ExecSaysSoWhenTheNodeIsLost) {
 }
 
 TEST_F(StreamsTest, OldWebSocketClientsGetPlainErrors) {
-  agent_says(frame(Channel::error, R"({"status":"Failure","message":"command terminated with exit code 3"})"));
+  agent_says(frame(Channel::status,
+                   R"({"status":"Failure","message":"command terminated with exit code 3"})"));
 
   const auto& answer = exec("command=sh&stdout=1", "channel.k8s.io", {});
 
   EXPECT_EQ(answer.subprotocol, "channel.k8s.io");
-  EXPECT_EQ(client_heard_.at(1), "\x03" "command terminated with exit code 3");
+  EXPECT_EQ(client_heard_.at(1),
+            "\x03"
+            "command terminated with exit code 3");
 }
 
 struct ExecRefusal {
@@ -233,7 +258,10 @@ TEST_F(StreamsTest, ExecRefusesBeforeItUpgrades) {
 
 TEST_F(StreamsTest, ExecNeedsARunningPod) {
   registry_.object = stored(
-      "pods", R"({"metadata":{"name":"web"},"spec":{"nodeName":"n1","containers":[{"name":"c"}]},"status":{"phase":"Failed"}})", 5);
+      "pods",
+      R"({"metadata":{"name":"web"},"spec":{"nodeName":"n1","containers":[{"name":"c"}]},)"
+      R"("status":{"phase":"Failed"}})",
+      5);
 
   EXPECT_EQ(exec("command=ls&stdout=1", "v4.channel.k8s.io", {}).json()->root()["message"].string(),
             "cannot exec into a container in a completed pod; current phase is Failed");
@@ -241,12 +269,14 @@ TEST_F(StreamsTest, ExecNeedsARunningPod) {
 
 TEST_F(StreamsTest, PortForwardNeedsARunningPodAndAnUpgrade) {
   EXPECT_EQ(send("POST", "/api/v1/namespaces/a/pods/web/portforward", "").status, 400);
-  registry_.object = stored("pods", R"({"metadata":{"name":"web"},"spec":{},"status":{"phase":"Pending"}})", 5);
-  EXPECT_THAT(send("POST", "/api/v1/namespaces/a/pods/web/portforward", "").body, HasSubstr("pod is not running"));
+  registry_.object =
+      stored("pods", R"({"metadata":{"name":"web"},"spec":{},"status":{"phase":"Pending"}})", 5);
+  EXPECT_THAT(send("POST", "/api/v1/namespaces/a/pods/web/portforward", "").body,
+              HasSubstr("pod is not running"));
 }
 
 TEST(Frames, AreCutWhereThePayloadIsLong) {
-  const auto bytes = encode_frame({Channel::standard_in, std::string(70000, 'x')});
+  const auto bytes = encode_frame({Channel::in, std::string(70000, 'x')});
 
   EXPECT_EQ(bytes.size(), 70000U + 10U);
   EXPECT_EQ(bytes.substr(0, 5), std::string("\0\0\1\0\0", 5));
