@@ -33,13 +33,14 @@ bool mounts_token(View container) {
 // Source: Kubernetes documentation, "Configure Service Accounts for Pods", "Launch a Pod using
 // service account token projection": the volume that admission adds.
 std::string token_volume(std::string_view name) {
-  return fmt::format(
-      R"({{"name":"{}","projected":{{"defaultMode":420,"sources":[)"
-      R"({{"serviceAccountToken":{{"expirationSeconds":3607,"path":"token"}}}},)"
-      R"({{"configMap":{{"items":[{{"key":"ca.crt","path":"ca.crt"}}],"name":"kube-root-ca.crt"}}}},)"
-      R"({{"downwardAPI":{{"items":[{{"fieldRef":{{"apiVersion":"v1","fieldPath":"metadata.namespace"}},)"
-      R"("path":"namespace"}}]}}}}]}}}})",
-      name);
+  return fmt::format(R"({{"name":"{}","projected":{{"defaultMode":420,"sources":[)"
+                     R"({{"serviceAccountToken":{{"expirationSeconds":3607,"path":"token"}}}},)"
+                     R"({{"configMap":{{"items":[{{"key":"ca.crt","path":"ca.crt"}}],)"
+                     R"("name":"kube-root-ca.crt"}}}},)"
+                     R"({{"downwardAPI":{{"items":[{{"fieldRef":{{"apiVersion":"v1",)"
+                     R"("fieldPath":"metadata.namespace"}},)"
+                     R"("path":"namespace"}}]}}}}]}}}})",
+                     name);
 }
 
 void add_token_volume(Write& write, Draft& draft) {

@@ -22,11 +22,15 @@ constexpr std::string_view kAutoUpdate = "rbac.authorization.kubernetes.io/autou
 
 // Source: Kubernetes documentation, "Pod Priority and Preemption": the two built-in classes.
 constexpr std::array<std::string_view, 2> kPriorityClasses = {
-    R"({"kind":"PriorityClass","apiVersion":"scheduling.k8s.io/v1","metadata":{"name":"system-cluster-critical"},)"
-    R"("value":2000000000,"description":"Used for system critical pods that must run in the cluster, but can be )"
+    R"({"kind":"PriorityClass","apiVersion":"scheduling.k8s.io/v1",)"
+    R"("metadata":{"name":"system-cluster-critical"},)"
+    R"("value":2000000000,"description":"Used for system critical pods that must run in the )"
+    R"(cluster, but can be )"
     R"(moved to another node if necessary."})",
-    R"({"kind":"PriorityClass","apiVersion":"scheduling.k8s.io/v1","metadata":{"name":"system-node-critical"},)"
-    R"("value":2000001000,"description":"Used for system critical pods that must not be moved from their current )"
+    R"({"kind":"PriorityClass","apiVersion":"scheduling.k8s.io/v1",)"
+    R"("metadata":{"name":"system-node-critical"},)"
+    R"("value":2000001000,"description":"Used for system critical pods that must not be moved )"
+    R"(from their current )"
     R"(node."})"};
 
 trust::Identity bootstrapper() {
@@ -38,7 +42,8 @@ trust::Identity bootstrapper() {
 
 std::string kubernetes_service(const std::string& address) {
   return fmt::format(
-      R"({{"kind":"Service","apiVersion":"v1","metadata":{{"name":"kubernetes","namespace":"default",)"
+      R"({{"kind":"Service","apiVersion":"v1","metadata":{{"name":"kubernetes",)"
+      R"("namespace":"default",)"
       R"("labels":{{"component":"apiserver","provider":"kubernetes"}}}},"spec":{{"clusterIP":"{}",)"
       R"("type":"ClusterIP","sessionAffinity":"None","ports":[{{"name":"https","protocol":"TCP",)"
       R"("port":443,"targetPort":6443}}]}}}})",

@@ -28,6 +28,7 @@ class Assignment {
 
   Status run() {
     const auto type = spec_["type"].string("ClusterIP");
+    drop_fields_of_old_type(type);
     if (type == "ExternalName") {
       for (const auto* field : {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"}) {
         draft_.drop(std::string("spec.") + field);
@@ -51,6 +52,27 @@ class Assignment {
   }
 
  private:
+  /// What only the old type had goes with it, where the caller just sent it back unchanged.
+  void drop_fields_of_old_type(std::string_view type) {
+    const bool is_external = type == "NodePort" || type == "LoadBalancer";
+    const auto drop_unchanged = [&](std::string_view field) {
+      if (old_[field].exists() && spec_[field].same_as(old_[field])) {
+        draft_.drop("spec." + std::string(field));
+      }
+    };
+    if (!is_external) {
+      drop_unchanged("externalTrafficPolicy");
+    }
+    if (type != "LoadBalancer") {
+      drop_unchanged("allocateLoadBalancerNodePorts");
+      drop_unchanged("loadBalancerClass");
+      drop_unchanged("loadBalancerSourceRanges");
+    }
+    if (type != "ExternalName") {
+      drop_unchanged("externalName");
+    }
+  }
+
   Status check_families() {
     std::size_t place = 0;
     for (const View family : spec_["ipFamilies"].elements()) {
