@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "agent/network/network.h"
 #include "async/io_pool.h"
 #include "async/task.h"
 #include "base/clock.h"
@@ -41,7 +42,7 @@ struct Options {
   int pods_max = 250;
   std::int64_t reserved_cpu_millicores = 0;
   std::int64_t reserved_memory_bytes = 0;
-  std::string pod_cidr = "10.42.0.0/16";
+  std::string pod_cidr = "10.42.0.0/16";      ///< of the whole cluster
   std::string service_cidr = "10.43.0.0/16";
   std::string cluster_domain = "cluster.local";
   std::string dns_address = "10.43.0.10";
@@ -58,6 +59,7 @@ struct Dependencies {
   const Clock& clock;
   Random& random;
   Metrics& metrics;
+  network::Network* network = nullptr;  ///< null: the agent makes the real one
 };
 
 class Agent {
@@ -73,7 +75,7 @@ class Agent {
   /// Ends the loops and leaves containers and containerd running. Not from one of its own tasks.
   Task<void> stop();
 
-  /// Answers one request that came over reach (see reach/dialer.h): logs, exec, attach, portforward, stats.
+  /// Answers one request that came over reach: the handler of a reach::Dialer, called on the dialer's strand.
   Task<void> serve_reach(std::string request_json, std::unique_ptr<net::Stream> stream);
   /// Imports an archive now: `tetrarch image load`. The names that it held.
   Task<Result<std::vector<std::string>>> load_image(std::string archive_path);

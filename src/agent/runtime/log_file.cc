@@ -92,9 +92,9 @@ struct LogFollower::State {
     return out;
   }
 
-  Status skip_to_end() {
+  Status skip(std::int64_t offset, int from) {
     open();
-    if (fd >= 0 && ::lseek(fd, 0, SEEK_END) < 0) {
+    if (fd >= 0 && ::lseek(fd, offset, from) < 0) {
       return Error{Code::internal, fmt::format("cannot seek {}: {}", path.string(), std::strerror(errno))};
     }
     return ok();
@@ -113,7 +113,12 @@ LogFollower::LogFollower(std::filesystem::path path, async::BlockingPool& blocki
 LogFollower::~LogFollower() = default;
 
 Task<Status> LogFollower::skip_to_end() {
-  auto work = [state = state_] { return state->skip_to_end(); };
+  auto work = [state = state_] { return state->skip(0, SEEK_END); };
+  co_return co_await on_pool(blocking_, std::move(work));
+}
+
+Task<Status> LogFollower::skip_to(std::int64_t offset) {
+  auto work = [state = state_, offset] { return state->skip(offset, SEEK_SET); };
   co_return co_await on_pool(blocking_, std::move(work));
 }
 

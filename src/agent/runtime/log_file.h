@@ -3,6 +3,7 @@
 // Source: Kubernetes, CRI log format (container-runtime design, kubelet-cri-logging).
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <memory>
 #include <optional>
@@ -35,6 +36,7 @@ class LogFollower {
 
   /// To the end: only what is written from now on.
   Task<Status> skip_to_end();
+  Task<Status> skip_to(std::int64_t offset);
   /// The next bytes (up to 64 KiB), empty when there are none now.
   Task<Result<std::string>> read();
   /// Returns when the file may have grown, at the latest after a second.

@@ -1,0 +1,383 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/agent.h"
+
+#include <fstream>
+#include <sstream>
+
+#include <boost/asio/co_spawn.hpp>
+
+#include "agent/agent_impl.h"
+#include "agent/down.h"
+#include "agent/runtime/containers.h"
+#include "agent/runtime/on_pool.h"
+#include "async/timer.h"
+#include "base/log.h"
+
+namespace tetrarch::agent {
+namespace {
+
+namespace fs = std::filesystem;
+using std::chrono::seconds;
+
+constexpr seconds kRelist{30};
+
+runtime::ContainerdOptions containerd_options(const Options& options, const Places& places,
+                                              const network::Network& network) {
+  runtime::ContainerdOptions out;
+  out.binary = options.containerd_binary;
+  out.directory = places.containerd;
+  out.settings.root = places.containerd / "root";
+  out.settings.state = places.run / "state";
+  out.settings.socket = places.socket;
+  out.settings.pause_image = options.pause_image;
+  out.settings.cni_bin_directory = network.cni_bin_directory();
+  out.settings.cni_conf_directory = network.cni_conf_directory();
+  out.settings.registry_directory = places.containerd / "registries";
+  return out;
+}
+
+std::unique_ptr<network::Network> make_own_network(const Options& options, const Places& places,
+                                                   const Dependencies& with) {
+  network::Options out;
+  out.node_name = options.node_name;
+  out.instance = instance_name(options.data_directory);
+  out.directory = places.network;
+  out.cluster_pod_cidr = options.pod_cidr;
+  out.service_cidr = options.service_cidr;
+  out.cluster_domain = options.cluster_domain;
+  out.dns_address = options.dns_address;
+  return network::make_network(std::move(out), with.pool, with.blocking, with.clock);
+}
+
+std::string read_text(const char* path) {
+  std::ifstream file(path);
+  std::ostringstream out;
+  out << file.rdbuf();
+  return out.str();
+}
+
+}  // namespace
+
+Agent::Impl::Impl(Options given, Dependencies dependencies)
+    : options(std::move(given)),
+      with(dependencies),
+      places(places_of(options.data_directory)),
+      own_network(with.network == nullptr ? make_own_network(options, places, with) : nullptr),
+      node_network(own_network ? *own_network : *with.network),
+      strand(with.pool.strand()),
+      tasks(strand, "agent"),
+      containerd(containerd_options(options, places, node_network), with.blocking),
+      runtime(runtime::make_containers({places.socket, places.run / "pipes", "ctr"}, with.blocking)),
+      objects(places.objects, Sealing{options.seal, options.unseal}, with.blocking),
+      statuses(with.client, objects),
+      events(with.client, options.node_name, with.clock, with.random),
+      images(*runtime, objects),
+      tokens(with.client, with.clock) {}
+
+Task<Status> Agent::Impl::start() {
+  auto prepare = [this] {
+    std::error_code error;
+    for (const auto& place : {places.objects, places.pods, places.logs, places.run / "pipes"}) {
+      fs::create_directories(place, error);
+    }
+    fs::permissions(places.agent, fs::perms::owner_all, error);
+    objects.load();
+    return read_machine(options.node_address, places.agent.string());
+  };
+  const Machine machine = co_await runtime::on_pool(with.blocking, std::move(prepare));
+  CO_TRY_STATUS(co_await containerd.start());
+  tasks.spawn(containerd.supervise());
+  CO_TRY_STATUS(co_await wait_for_runtime());
+  co_await import_archives();
+  registrar = std::make_unique<Registrar>(options, machine, with.client, *runtime, with.clock);
+  make_workshop(machine);
+  objects.on_change([this](const Key& key, DocumentPtr document) { take(key, std::move(document)); });
+  for (const auto& pod : objects.all("pods")) {
+    take(pod.key, pod.document);
+  }
+  co_await set_up_network();
+  tasks.spawn(registrar->keep_node());
+  tasks.spawn(registrar->keep_lease());
+  tasks.spawn(statuses.run());
+  tasks.spawn(events.send());
+  tasks.spawn(objects.save_changes());
+  tasks.spawn(follow_feed());
+  tasks.spawn(follow_events());
+  tasks.spawn(relist());
+  tasks.spawn(keep_network());
+  tasks.spawn(keep_house());
+  log::info("agent", "node {} runs, address {}", options.node_name, machine.address);
+  co_return ok();
+}
+
+void Agent::Impl::make_workshop(const Machine& machine) {
+  NodeSettings node;
+  node.instance = instance_name(options.data_directory);
+  node.logs_directory = places.logs.string();
+  node.cluster_domain = options.cluster_domain;
+  node.dns_address = node_network.dns_address();
+  node.memory_bytes = machine.memory_bytes;
+  node.host_resolv_conf = read_text("/etc/resolv.conf");
+  PodFacts facts;
+  facts.host_ip = machine.address;
+  facts.node_cpu_milli = machine.cpus * 1000;
+  facts.node_memory = machine.memory_bytes;
+  shop = std::make_unique<Workshop>(Workshop{*runtime, with.client, objects, statuses, events, images, tokens, cgroups,
+                                             with.blocking, tasks, with.clock, std::move(node), places.pods,
+                                             std::move(facts)});
+}
+
+Task<Status> Agent::Impl::wait_for_runtime() {
+  Status last = ok();
+  for (int tries = 0; tries < 300; ++tries) {
+    const auto version = co_await runtime->version();
+    if (version.ok()) {
+      co_return ok();
+    }
+    last = version.error();
+    co_await async::sleep_for(std::chrono::milliseconds(100));
+  }
+  co_return last;
+}
+
+Task<void> Agent::Impl::import_archives() {
+  auto folders = options.image_directories;
+  folders.push_back(options.data_directory / "images");
+  for (const auto& folder : folders) {
+    auto list = [folder] {
+      std::vector<fs::path> out;
+      std::error_code error;
+      for (const auto& entry : fs::directory_iterator(folder, error)) {
+        if (entry.path().extension() == ".tar") {
+          out.push_back(entry.path());
+        }
+      }
+      return out;
+    };
+    for (const auto& archive : co_await runtime::on_pool(with.blocking, std::move(list))) {
+      const auto names = co_await runtime->import_images(archive.string());
+      if (!names.ok()) {
+        log::error("agent", "{}", names.error().message);
+      }
+    }
+  }
+}
+
+/// Pods and what they refer to; services and endpoints go to the network as well.
+void Agent::Impl::take(const Key& key, DocumentPtr document) {
+  if (key.resource == "services" || key.resource == "endpointslices.discovery.k8s.io" || key.resource == "nodes" ||
+      key.resource == "pods") {
+    network_changes[key] = document;
+    has_network_changes.raise();
+  }
+  if (key.resource == "pods") {
+    take_pod(key, std::move(document));
+    return;
+  }
+  if (key.resource == "configmaps" || key.resource == "secrets") {
+    for (const auto& [uid, worker] : workers) {
+      if (worker->key().ns == key.ns) {
+        worker->refresh_content();
+      }
+    }
+  }
+}
+
+void Agent::Impl::take_pod(const Key& key, DocumentPtr document) {
+  const std::string uid(document == nullptr ? std::string_view() : document->root().find("metadata.uid").string());
+  // A pod of that name with another uid: the former has gone.
+  for (const auto& [known, worker] : workers) {
+    if (worker->key() == key && known != uid) {
+      worker->set_gone();
+    }
+  }
+  if (document == nullptr) {
+    return;
+  }
+  const auto* stored = objects.find(key);
+  if (stored == nullptr) {
+    return;
+  }
+  if (const auto at = workers.find(uid); at != workers.end()) {
+    at->second->update(*stored);
+    return;
+  }
+  auto worker = std::make_shared<PodWorker>(*shop, *stored);
+  workers[uid] = worker;
+  tasks.spawn(PodWorker::run(worker, [this, uid] { workers.erase(uid); }));
+}
+
+Task<void> Agent::Impl::follow_feed() {
+  seconds pause(1);
+  while (true) {
+    const NodeName node(options.node_name);
+    auto feed = co_await with.client.feed(node);
+    if (feed.ok()) {
+      objects.begin_relist();
+      while (true) {
+        auto batch = co_await (*feed)->next();
+        if (!batch.ok()) {
+          log::debug("agent", "feed ended: {}", batch.error().message);
+          break;
+        }
+        pause = seconds(1);
+        for (const auto& event : *batch) {
+          objects.apply(event);
+        }
+      }
+    } else {
+      log::debug("agent", "no feed: {}", feed.error().message);
+    }
+    co_await async::sleep_for(pause);
+    pause = std::min(pause * 2, seconds(10));
+  }
+}
+
+Task<void> Agent::Impl::follow_events() {
+  while (true) {
+    auto stream = co_await runtime->events();
+    wake_all();
+    while (stream.ok()) {
+      const auto event = co_await (*stream)->next();
+      if (!event.ok()) {
+        break;
+      }
+      wake_owner(event->id);
+    }
+    co_await async::sleep_for(std::chrono::milliseconds(500));
+  }
+}
+
+void Agent::Impl::wake_all() {
+  for (const auto& [uid, worker] : workers) {
+    worker->wake();
+  }
+}
+
+void Agent::Impl::wake_owner(const std::string& id) {
+  for (const auto& [uid, worker] : workers) {
+    if (worker->has_container(id)) {
+      worker->wake();
+      return;
+    }
+  }
+  if (id.empty()) {
+    wake_all();
+  }
+}
+
+/// The safety net under the event stream: what the runtime shows against what the workers know, and what nobody owns.
+Task<void> Agent::Impl::relist() {
+  while (true) {
+    co_await async::sleep_for(kRelist);
+    const auto containers = co_await runtime->containers("");
+    const auto sandboxes = co_await runtime->sandboxes("");
+    if (!containers.ok() || !sandboxes.ok()) {
+      continue;
+    }
+    for (const auto& container : *containers) {
+      const auto uid = container.labels.find(runtime::kLabelPodUid);
+      const auto at = uid == container.labels.end() ? workers.end() : workers.find(uid->second);
+      if (at == workers.end()) {
+        continue;
+      }
+      const auto known = at->second->seen().containers.find(container.name);
+      const bool is_newest = known != at->second->seen().containers.end() && known->second.current &&
+                             known->second.current->id == container.id;
+      if (is_newest && known->second.current->state != container.state) {
+        at->second->wake();
+      }
+    }
+    for (const auto& sandbox : *sandboxes) {
+      if (const auto at = workers.find(sandbox.uid); at != workers.end()) {
+        const auto& seen = at->second->seen().sandbox;
+        if (seen && seen->id == sandbox.id && seen->is_ready != sandbox.is_ready) {
+          at->second->wake();
+        }
+      } else if (objects.is_synced() && !sandbox.uid.empty()) {
+        co_await remove_orphan(sandbox);
+      }
+    }
+  }
+}
+
+/// A pod that was deleted while no agent ran.
+Task<void> Agent::Impl::remove_orphan(runtime::Sandbox sandbox) {
+  log::info("agent", "pod {}/{} ({}) is not known any more; removing it", sandbox.ns, sandbox.name, sandbox.uid);
+  static_cast<void>(co_await runtime->stop_sandbox(sandbox.id));
+  static_cast<void>(co_await runtime->remove_sandbox(sandbox.id));
+  auto clean = [place = places.pods / sandbox.uid] { return remove_volumes(place); };
+  static_cast<void>(co_await runtime::on_pool(with.blocking, std::move(clean)));
+}
+
+Task<void> Agent::Impl::set_up_network() {
+  const auto node = objects.document("nodes", "", options.node_name);
+  const std::string cidr(node == nullptr ? std::string_view() : node->root().find("spec.podCIDR").string());
+  if (cidr.empty() || cidr == network_cidr) {
+    co_return;
+  }
+  const auto made = co_await node_network.set_up(cidr);
+  if (!made.ok()) {
+    log::error("agent", "network of this node: {}", made.error().message);
+    co_return;
+  }
+  network_cidr = cidr;
+  registrar->wake();
+}
+
+Task<void> Agent::Impl::keep_network() {
+  bool is_first = true;
+  seconds pause(60);
+  while (true) {
+    co_await has_network_changes.wait_for(pause);
+    co_await set_up_network();
+    if (network_cidr.empty() || network_changes.empty()) {
+      pause = network_cidr.empty() ? seconds(1) : seconds(60);
+      continue;
+    }
+    std::vector<agent::network::Change> changes;
+    if (is_first) {
+      for (const char* resource : {"services", "endpointslices.discovery.k8s.io", "nodes", "pods"}) {
+        for (auto& stored : objects.all(resource)) {
+          changes.push_back({stored.key, stored.document});
+        }
+      }
+    } else {
+      for (const auto& [key, document] : network_changes) {
+        changes.push_back({key, document});
+      }
+    }
+    network_changes.clear();
+    const auto applied = co_await node_network.apply(std::move(changes), is_first);
+    is_first = !applied.ok();  // after an error everything is said again
+    pause = applied.ok() ? seconds(60) : seconds(2);
+    if (!applied.ok()) {
+      log::error("agent", "service tables: {}", applied.error().message);
+      has_network_changes.raise();
+      co_await async::sleep_for(seconds(1));
+    }
+  }
+}
+
+Agent::Agent(Options options, Dependencies dependencies)
+    : impl_(std::make_unique<Impl>(std::move(options), dependencies)) {}
+
+Agent::~Agent() = default;
+
+Task<Status> Agent::run() {
+  auto body = [](Impl* impl) -> Task<void> { impl->started = co_await impl->start(); };
+  co_await asio::co_spawn(impl_->strand, body(impl_.get()), asio::use_awaitable);
+  co_return impl_->started;
+}
+
+Task<void> Agent::stop() {
+  co_await impl_->tasks.stop();
+  co_await impl_->node_network.stop();
+}
+
+Task<Result<std::vector<std::string>>> Agent::load_image(std::string archive_path) {
+  auto names = co_await impl_->runtime->import_images(std::move(archive_path));
+  co_return names;
+}
+
+}  // namespace tetrarch::agent

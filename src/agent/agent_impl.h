@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// The inside of Agent: all its parts, on one strand.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "agent/agent.h"
+#include "agent/places.h"
+#include "agent/registrar.h"
+#include "agent/runtime/containerd.h"
+#include "agent/volume_files.h"
+#include "agent/worker.h"
+
+namespace tetrarch::agent {
+
+struct Agent::Impl {
+  Impl(Options options, Dependencies dependencies);
+
+  // agent.cc
+  Task<Status> start();
+  void make_workshop(const Machine& machine);
+  Task<Status> wait_for_runtime();
+  Task<void> import_archives();
+  void take(const Key& key, DocumentPtr document);
+  void take_pod(const Key& key, DocumentPtr document);
+  Task<void> follow_feed();
+  Task<void> follow_events();
+  void wake_all();
+  void wake_owner(const std::string& id);
+  Task<void> relist();
+  Task<void> remove_orphan(runtime::Sandbox sandbox);
+  Task<void> set_up_network();
+  Task<void> keep_network();
+
+  // housekeeping.cc: old attempts, old images, large logs.
+  Task<void> keep_house();
+  Task<void> remove_old_attempts();
+  Task<void> remove_unused_images();
+  Task<void> rotate_logs();
+
+  const Options options;
+  Dependencies with;
+  const Places places;
+  std::unique_ptr<network::Network> own_network;  ///< where none was handed in
+  network::Network& node_network;
+  asio::any_io_executor strand;
+  async::TaskGroup tasks;
+  runtime::Containerd containerd;
+  std::unique_ptr<runtime::Runtime> runtime;
+  Objects objects;
+  StatusWriter statuses;
+  EventRecorder events;
+  Images images;
+  Tokens tokens;
+  CgroupFiles cgroups;
+  std::unique_ptr<Registrar> registrar;
+  std::unique_ptr<Workshop> shop;
+  std::map<std::string, std::shared_ptr<PodWorker>> workers;  ///< by uid; shared with their tasks
+  std::map<Key, DocumentPtr> network_changes;
+  async::Event has_network_changes;
+  std::string network_cidr;  ///< what the network was set up with
+  Status started = Error{Code::unavailable, "the agent has not been started"};
+};
+
+}  // namespace tetrarch::agent

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/checks.h"
+
+#include <array>
+#include <charconv>
+
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/stream.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/write.hpp>
+#include <fmt/format.h>
+
+#include "agent/runtime/grpc_health.h"
+#include "async/timer.h"
+
+namespace tetrarch::agent {
+namespace {
+
+using asio::ip::tcp;
+using std::chrono::milliseconds;
+
+/// A socket that a timer closes: every operation on it ends by then. Lives in the coroutine.
+class LimitedSocket {
+ public:
+  LimitedSocket(asio::any_io_executor executor, milliseconds limit)
+      : socket(std::make_shared<tcp::socket>(executor)),
+        timer_(std::make_shared<asio::steady_timer>(executor, limit)) {
+    timer_->async_wait([shared = socket](const boost::system::error_code& error) {
+      if (!error) {
+        boost::system::error_code ignored;
+        shared->close(ignored);
+      }
+    });
+  }
+  ~LimitedSocket() { timer_->cancel(); }
+  LimitedSocket(const LimitedSocket&) = delete;
+  LimitedSocket& operator=(const LimitedSocket&) = delete;
+
+  std::shared_ptr<tcp::socket> socket;  // shared with the timer's handler
+
+ private:
+  std::shared_ptr<asio::steady_timer> timer_;  // shared with nothing that outlives us but its own handler
+};
+
+int port_of(const CheckTarget& target, object::View port) {
+  if (port.is_number()) {
+    return static_cast<int>(port.integer());
+  }
+  for (const auto entry : target.container["ports"].elements()) {
+    if (entry["name"].string() == port.string()) {
+      return static_cast<int>(entry["containerPort"].integer());
+    }
+  }
+  int number = 0;
+  const auto text = port.string();
+  std::from_chars(text.data(), text.data() + text.size(), number);
+  return number;
+}
+
+Task<std::string> connect(LimitedSocket& at, std::string host, int port) {
+  boost::system::error_code error;
+  const auto address = asio::ip::make_address(host, error);
+  if (error) {
+    co_return fmt::format("\"{}\" is not an address", host);
+  }
+  const tcp::endpoint endpoint(address, static_cast<std::uint16_t>(port));
+  const auto [failure] = co_await at.socket->async_connect(endpoint, kAwait);
+  co_return failure ? fmt::format("dial tcp {}:{}: {}", host, port, failure.message()) : std::string();
+}
+
+Task<CheckResult> check_tcp(CheckTarget target, object::View handler, milliseconds limit) {
+  LimitedSocket at(co_await asio::this_coro::executor, limit);
+  const auto given = handler["host"].string();
+  const std::string host(given.empty() ? std::string_view(target.pod_ip) : given);
+  auto failure = co_await connect(at, host, port_of(target, handler["port"]));
+  co_return CheckResult{failure.empty(), std::move(failure)};
+}
+
+std::string http_request(object::View handler, std::string_view host, int port) {
+  const auto path = handler["path"].string("/");
+  std::string headers;
+  bool has_host = false;
+  bool has_agent = false;
+  for (const auto header : handler["httpHeaders"].elements()) {
+    has_host = has_host || header["name"].string() == "Host";
+    has_agent = has_agent || header["name"].string() == "User-Agent";
+    headers += fmt::format("{}: {}\r\n", header["name"].string(), header["value"].string());
+  }
+  return fmt::format("GET {} HTTP/1.1\r\n{}{}Accept: */*\r\nConnection: close\r\n{}\r\n",
+                     path.empty() ? "/" : path, has_host ? "" : fmt::format("Host: {}:{}\r\n", host, port),
+                     has_agent ? "" : "User-Agent: kube-probe/1.35\r\n", headers);
+}
+
+/// Source: Kubernetes documentation, HTTP probes: 200 to 399 is success.
+CheckResult judge_http(const std::string& response) {
+  int status = 0;
+  if (response.starts_with("HTTP/1.") && response.size() > 12) {
+    std::from_chars(response.data() + 9, response.data() + 12, status);
+  }
+  if (status >= 200 && status < 400) {
+    return {true};
+  }
+  return {false, status == 0 ? "no HTTP answer" : fmt::format("HTTP probe failed with statuscode: {}", status)};
+}
+
+template <class Stream>
+Task<CheckResult> talk_http(Stream& stream, std::string request) {
+  const auto [write_error, written] = co_await asio::async_write(stream, asio::buffer(request), kAwait);
+  std::string response;
+  std::array<char, 1024> buffer;
+  while (!write_error && response.size() < 16) {
+    const auto [error, n] = co_await stream.async_read_some(asio::buffer(buffer), kAwait);
+    response.append(buffer.data(), n);
+    if (error) {
+      break;
+    }
+  }
+  static_cast<void>(written);
+  co_return judge_http(response);
+}
+
+Task<CheckResult> check_http(CheckTarget target, object::View handler, milliseconds limit) {
+  LimitedSocket at(co_await asio::this_coro::executor, limit);
+  const auto given = handler["host"].string();
+  const std::string host(given.empty() ? std::string_view(target.pod_ip) : given);
+  const int port = port_of(target, handler["port"]);
+  if (auto failure = co_await connect(at, host, port); !failure.empty()) {
+    co_return CheckResult{false, "Get \"http://" + host + "\": " + failure};
+  }
+  auto request = http_request(handler, host, port);
+  if (handler["scheme"].string() != "HTTPS") {
+    co_return co_await talk_http(*at.socket, std::move(request));
+  }
+  // Source: Kubernetes documentation: the certificate of an HTTPS probe is not verified.
+  asio::ssl::context context(asio::ssl::context::tls_client);
+  asio::ssl::stream<tcp::socket&> stream(*at.socket, context);
+  const auto [error] = co_await stream.async_handshake(asio::ssl::stream_base::client, kAwait);
+  if (error) {
+    co_return CheckResult{false, "TLS handshake: " + error.message()};
+  }
+  co_return co_await talk_http(stream, std::move(request));
+}
+
+Task<CheckResult> check_exec(runtime::Runtime& runtime, CheckTarget target, object::View handler,
+                             milliseconds limit) {
+  std::vector<std::string> command;
+  for (const auto word : handler["command"].elements()) {
+    command.emplace_back(word.string());
+  }
+  const auto ran = co_await runtime.exec(target.container_id, std::move(command), limit);
+  if (!ran.ok()) {
+    co_return CheckResult{false, ran.error().code == Code::timeout ? "command timed out" : ran.error().message};
+  }
+  co_return CheckResult{ran->exit_code == 0, ran->out + ran->err};
+}
+
+}  // namespace
+
+Task<CheckResult> run_check(runtime::Runtime& node_runtime, CheckTarget target, milliseconds limit) {
+  if (const auto exec = target.handler["exec"]) {
+    co_return co_await check_exec(node_runtime, target, exec, limit);
+  }
+  if (const auto http = target.handler["httpGet"]) {
+    co_return co_await check_http(target, http, limit);
+  }
+  if (const auto tcp_socket = target.handler["tcpSocket"]) {
+    co_return co_await check_tcp(target, tcp_socket, limit);
+  }
+  if (const auto grpc = target.handler["grpc"]) {
+    const auto checked = co_await runtime::check_grpc_health(
+        fmt::format("{}:{}", target.pod_ip, grpc["port"].integer()), std::string(grpc["service"].string()), limit);
+    co_return CheckResult{checked.ok(), checked.ok() ? std::string() : checked.error().message};
+  }
+  if (const auto sleep = target.handler["sleep"]) {
+    co_await async::sleep_for(std::min<std::chrono::nanoseconds>(std::chrono::seconds(sleep["seconds"].integer()),
+                                                                 limit));
+  }
+  co_return CheckResult{true};
+}
+
+}  // namespace tetrarch::agent

@@ -1,0 +1,179 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/down.h"
+
+#include <csignal>
+#include <fstream>
+#include <optional>
+#include <sstream>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/use_future.hpp>
+#include <fmt/format.h>
+
+#include "agent/cgroup_files.h"
+#include "agent/network/network.h"
+#include "agent/places.h"
+#include "agent/runtime/containerd.h"
+#include "agent/runtime/containers.h"
+#include "agent/runtime/process.h"
+#include "agent/volume_files.h"
+#include "async/timer.h"
+#include "base/log.h"
+#include "trust/sha256.h"
+
+namespace tetrarch::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+std::string command_line(const fs::path& process) {
+  std::ifstream file(process / "cmdline", std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+/// Shims name their containerd's socket on their command line. Source: containerd, runtime v2 shim, flag -address.
+std::vector<pid_t> shims_of(const std::string& socket) {
+  std::vector<pid_t> out;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator("/proc", error)) {
+    const auto name = entry.path().filename().string();
+    if (name.find_first_not_of("0123456789") != std::string::npos) {
+      continue;
+    }
+    const auto line = command_line(entry.path());
+    const auto end = line.find('\0');
+    if (line.substr(0, end).find("containerd-shim") != std::string::npos &&
+        line.find(std::string(1, '\0') + socket + std::string(1, '\0')) != std::string::npos) {
+      out.push_back(static_cast<pid_t>(std::stoi(name)));
+    }
+  }
+  return out;
+}
+
+void end_daemon(const fs::path& directory) {
+  const auto daemon = runtime::find_daemon(directory);
+  if (daemon.pid == 0) {
+    return;
+  }
+  ::kill(daemon.pid, SIGTERM);
+  for (int tries = 0; tries < 100 && runtime::process_start_time(daemon.pid) == daemon.start_time; ++tries) {
+    ::waitpid(daemon.pid, nullptr, WNOHANG);
+    ::usleep(50'000);
+  }
+  if (runtime::process_start_time(daemon.pid) == daemon.start_time) {
+    ::kill(daemon.pid, SIGKILL);
+  }
+}
+
+/// Stops every sandbox through CRI, which frees addresses, interfaces and network namespaces as it made them.
+Task<std::optional<Status>> stop_sandboxes(runtime::Runtime& runtime) {
+  Status last = Error{Code::unavailable, "containerd does not answer"};
+  for (int tries = 0; tries < 100 && !last.ok(); ++tries) {
+    const auto version = co_await runtime.version();
+    last = version.ok() ? ok() : Status(version.error());
+    if (!last.ok()) {
+      co_await async::sleep_for(std::chrono::milliseconds(100));
+    }
+  }
+  if (!last.ok()) {
+    co_return std::optional(last);
+  }
+  const auto sandboxes = co_await runtime.sandboxes("");
+  if (!sandboxes.ok()) {
+    co_return std::optional<Status>(sandboxes.error());
+  }
+  for (const auto& sandbox : *sandboxes) {
+    if (const auto stopped = co_await runtime.stop_sandbox(sandbox.id); !stopped.ok()) {
+      last = stopped;
+    }
+    if (const auto removed = co_await runtime.remove_sandbox(sandbox.id); !removed.ok()) {
+      last = removed;
+    }
+  }
+  co_return std::optional(last);
+}
+
+/// With our containerd, started once more for this where it does not run.
+Status end_pods(const Places& places) {
+  std::error_code error;
+  const auto config = places.containerd / "config.toml";
+  if (!fs::exists(config, error)) {
+    return ok();
+  }
+  fs::create_directories(places.run, error);
+  if (runtime::find_daemon(places.containerd).pid == 0) {
+    TRY(const pid_t pid, runtime::spawn_daemon({"containerd", "--config", config.string()},
+                                               places.containerd / "containerd.log"));
+    TRY_STATUS(write_file(places.containerd / "containerd.pid",
+                          fmt::format("{} {}\n", pid, runtime::process_start_time(pid)), 0600));
+  }
+  async::IoPool pool(1);
+  async::BlockingPool blocking(1);
+  auto runtime = runtime::make_containers({places.socket, places.run / "pipes", "ctr"}, blocking);
+  auto outcome = asio::co_spawn(pool.strand(), stop_sandboxes(*runtime), asio::use_future).get();
+  runtime.reset();
+  return *outcome;
+}
+
+}  // namespace
+
+std::string instance_name(const fs::path& data_directory) {
+  std::error_code error;
+  const auto real = fs::weakly_canonical(data_directory, error);
+  return trust::sha256_hex((error ? data_directory : real).string()).substr(0, 6);
+}
+
+Places places_of(const fs::path& data_directory) {
+  const auto instance = instance_name(data_directory);
+  Places out;
+  out.agent = data_directory / "agent";
+  out.containerd = out.agent / "containerd";
+  out.objects = out.agent / "objects";
+  out.pods = out.agent / "pods";
+  out.logs = out.agent / "logs";
+  out.network = out.agent / "network";
+  out.run = fs::path("/run/tetrarch") / instance;
+  out.socket = (out.run / "containerd.sock").string();
+  out.cgroup = "/tetrarch-" + instance;
+  return out;
+}
+
+Status take_down(const fs::path& data_directory, bool is_purge) {
+  const auto places = places_of(data_directory);
+  if (const auto ended = end_pods(places); !ended.ok()) {
+    log::warning("agent", "pods not ended cleanly: {}; killing what is left", ended.error().message);
+  }
+  end_daemon(places.containerd);
+  const CgroupFiles cgroups;
+  cgroups.kill_all(places.cgroup, 100);
+  for (const pid_t shim : shims_of(places.socket)) {
+    ::kill(shim, SIGKILL);
+  }
+  for (int tries = 0; tries < 100 && !shims_of(places.socket).empty(); ++tries) {
+    ::usleep(20'000);
+  }
+  unmount_below(places.run);
+  unmount_below(places.agent);
+  network::Options network;
+  network.instance = instance_name(data_directory);
+  network.directory = places.network;
+  Status torn = network::tear_down(network);
+  static_cast<void>(cgroups.remove(places.cgroup));
+  std::error_code error;
+  fs::remove_all(places.run, error);
+  fs::remove_all(places.pods, error);
+  if (is_purge) {
+    fs::remove_all(places.agent, error);
+    if (error) {
+      return Error{Code::unavailable, fmt::format("cannot remove {}: {}", places.agent.string(), error.message())};
+    }
+  }
+  return torn;
+}
+
+}  // namespace tetrarch::agent

@@ -1,0 +1,91 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/images.h"
+
+#include <fmt/format.h>
+
+#include "base/encoding.h"
+
+namespace tetrarch::agent {
+
+std::string registry_of(std::string_view image) {
+  // Source: distribution reference grammar: the first part is a host if it has a dot or a port or is "localhost".
+  const auto slash = image.find('/');
+  if (slash == std::string_view::npos) {
+    return "docker.io";
+  }
+  const auto first = image.substr(0, slash);
+  const bool is_host = first.find_first_of(".:") != std::string_view::npos || first == "localhost";
+  return is_host ? std::string(first) : "docker.io";
+}
+
+std::optional<runtime::RegistryLogin> login_for(std::string_view image, std::string_view docker_config_json) {
+  const auto config = Document::parse(docker_config_json);
+  if (!config.ok()) {
+    return std::nullopt;
+  }
+  const auto registry = registry_of(image);
+  for (const auto [host, entry] : (*config)->root()["auths"].members()) {
+    std::string_view name = host;
+    for (const std::string_view scheme : {"https://", "http://"}) {
+      name = name.starts_with(scheme) ? name.substr(scheme.size()) : name;
+    }
+    name = name.substr(0, name.find('/'));
+    const bool is_hub = registry == "docker.io" && (name == "index.docker.io" || name == "registry-1.docker.io");
+    if (name != registry && !is_hub) {
+      continue;
+    }
+    return runtime::RegistryLogin{std::string(entry["username"].string()), std::string(entry["password"].string()),
+                                  std::string(entry["auth"].string()), ""};
+  }
+  return std::nullopt;
+}
+
+Task<Result<std::string>> Images::pull(DocumentPtr pod, std::string image) {
+  std::optional<runtime::RegistryLogin> login;
+  for (const auto reference : pod->root().find("spec.imagePullSecrets").elements()) {
+    const auto secret = objects_.document("secrets", pod->root().find("metadata.namespace").string(),
+                                          reference["name"].string());
+    if (secret == nullptr || login) {
+      continue;
+    }
+    const auto config = base64_decode(secret->root()["data"][".dockerconfigjson"].string());
+    login = config.ok() ? login_for(image, *config) : std::nullopt;
+  }
+  co_return co_await runtime_.pull_image(std::move(image), std::move(login));
+}
+
+Task<ImageAnswer> Images::ensure(DocumentPtr pod, std::string image, std::string policy) {
+  ImageAnswer answer;
+  auto known = co_await runtime_.image(image);
+  if (!known.ok()) {
+    const bool is_invalid = known.error().code == Code::invalid;
+    answer.failure = {is_invalid ? "InvalidImageName" : "ImageInspectError", known.error().message};
+    co_return answer;
+  }
+  bool was_pulled = false;
+  if (policy == "Always" || (!known->has_value() && policy != "Never")) {
+    const auto pulled = co_await pull(pod, image);
+    if (!pulled.ok()) {
+      answer.failure = {"ErrImagePull", pulled.error().message};
+      co_return answer;
+    }
+    was_pulled = true;
+    known = co_await runtime_.image(image);
+  }
+  if (!known.ok() || !known->has_value()) {
+    answer.failure = {policy == "Never" ? "ErrImageNeverPull" : "ErrImagePull",
+                      policy == "Never"
+                          ? fmt::format("Container image \"{}\" is not present with pull policy of Never", image)
+                          : fmt::format("image \"{}\" is not there after it was pulled", image)};
+    co_return answer;
+  }
+  ReadyImage ready;
+  ready.id = (**known).id;
+  ready.user.id = (**known).user_id;
+  ready.user.name = (**known).user_name;
+  ready.was_pulled = was_pulled;
+  answer.image = std::move(ready);
+  co_return answer;
+}
+
+}  // namespace tetrarch::agent

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// This machine as a Node object. Pure but for reading the machine once.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "agent/agent.h"
+#include "agent/runtime/runtime.h"
+#include "object/document.h"
+
+namespace tetrarch::agent {
+
+struct Machine {
+  std::int64_t cpus = 1;
+  std::int64_t memory_bytes = 0;
+  std::int64_t disk_bytes = 0;
+  std::string architecture;  ///< "amd64", "arm64"
+  std::string kernel;
+  std::string os_image;
+  std::string machine_id;
+  std::string boot_id;
+  std::string host_name;
+  std::string address;
+};
+
+/// Blocking. `given_address` wins over the one of the default route.
+Machine read_machine(const std::string& given_address, const std::string& data_directory);
+
+struct NodeState {
+  std::string runtime_version;
+  std::vector<runtime::Image> images = {};
+  bool is_ready = false;
+  std::string not_ready_reason = {};
+};
+
+/// What is created when the server knows no such node.
+std::string node_document(const Options& options, const Machine& machine);
+/// Canonical JSON of status; transition times are kept from `before` where nothing changed.
+std::string node_status(const Options& options, const Machine& machine, const NodeState& state, object::View before,
+                        TimePoint now);
+/// Whether a status says something new, apart from heartbeat times.
+bool is_same_status(object::View a, object::View b);
+
+}  // namespace tetrarch::agent

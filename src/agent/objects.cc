@@ -1,0 +1,186 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/objects.h"
+
+#include <charconv>
+#include <fstream>
+#include <sstream>
+
+#include <fmt/format.h>
+
+#include "agent/runtime/on_pool.h"
+#include "agent/volume_files.h"
+#include "base/encoding.h"
+#include "base/log.h"
+
+namespace tetrarch::agent {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// "secrets/default@token": percent-encoding keeps '@' and '/' out of the parts.
+fs::path place_of(const Key& key) {
+  return fs::path(key.resource) / (percent_encode(key.ns) + "@" + percent_encode(key.name));
+}
+
+Result<Key> key_of(const std::string& resource, const std::string& file) {
+  const auto at = file.find('@');
+  if (at == std::string::npos) {
+    return Error{Code::malformed, "not a saved object: " + file};
+  }
+  TRY(auto ns, percent_decode(file.substr(0, at), false));
+  TRY(auto name, percent_decode(file.substr(at + 1), false));
+  return Key{resource, std::move(ns), std::move(name)};
+}
+
+bool is_secret(const Key& key) { return key.resource == "secrets"; }
+
+}  // namespace
+
+Objects::Objects(fs::path directory, Sealing sealing, async::BlockingPool& blocking)
+    : directory_(std::move(directory)), sealing_(std::move(sealing)), blocking_(blocking) {}
+
+void Objects::load() {
+  std::error_code error;
+  for (const auto& folder : fs::directory_iterator(directory_, error)) {
+    for (const auto& entry : fs::directory_iterator(folder.path(), error)) {
+      const auto key = key_of(folder.path().filename().string(), entry.path().filename().string());
+      std::ifstream file(entry.path(), std::ios::binary);
+      std::ostringstream text;
+      text << file.rdbuf();
+      std::string bytes = text.str();
+      if (key.ok() && is_secret(*key) && sealing_.unseal) {
+        auto plain = sealing_.unseal(bytes);
+        bytes = plain.ok() ? std::move(*plain) : std::string();
+      }
+      const auto line = bytes.find('\n');
+      std::uint64_t revision = 0;
+      auto document = line == std::string::npos ? Result<DocumentPtr>(Error{Code::malformed, "no revision line"})
+                                                : Document::parse(std::string_view(bytes).substr(line + 1));
+      if (!key.ok() || !document.ok()) {
+        log::warning("agent", "saved object {} cannot be read; skipped", entry.path().string());
+        continue;
+      }
+      std::from_chars(bytes.data(), bytes.data() + line, revision);
+      objects_[*key] = Stored{*key, Revision{revision}, *document};
+    }
+  }
+}
+
+void Objects::begin_relist() {
+  is_relisting_ = true;
+  seen_.clear();
+}
+
+void Objects::apply(const client::WatchEvent& event) {
+  switch (event.type) {
+    case client::EventType::added:
+    case client::EventType::modified:
+      seen_.insert(event.object.key);
+      set(event.object);
+      return;
+    case client::EventType::deleted: remove(event.object.key); return;
+    case client::EventType::bookmark: break;
+  }
+  is_synced_ = true;
+  if (!is_relisting_) {
+    return;
+  }
+  is_relisting_ = false;
+  std::vector<Key> gone;
+  for (const auto& [key, stored] : objects_) {
+    if (!seen_.contains(key)) {
+      gone.push_back(key);
+    }
+  }
+  for (const auto& key : gone) {
+    remove(key);
+  }
+}
+
+void Objects::note(const Stored& stored) {
+  const auto at = objects_.find(stored.key);
+  if (at != objects_.end() && at->second.revision < stored.revision) {
+    at->second = stored;
+    dirty_.insert(stored.key);
+    has_dirty_.raise();
+  }
+}
+
+void Objects::set(const Stored& stored) {
+  const auto at = objects_.find(stored.key);
+  if (at != objects_.end() && stored.revision < at->second.revision) {
+    return;  // our own write was answered before the feed brought the older state
+  }
+  const bool is_same = at != objects_.end() && at->second.document->bytes() == stored.document->bytes();
+  objects_[stored.key] = stored;
+  if (!is_same) {
+    changed(stored.key, stored.document);
+  }
+}
+
+void Objects::remove(const Key& key) {
+  if (objects_.erase(key) > 0) {
+    changed(key, nullptr);
+  }
+}
+
+void Objects::changed(const Key& key, DocumentPtr document) {
+  dirty_.insert(key);
+  has_dirty_.raise();
+  if (listener_) {
+    listener_(key, std::move(document));
+  }
+}
+
+const Stored* Objects::find(const Key& key) const {
+  const auto at = objects_.find(key);
+  return at == objects_.end() ? nullptr : &at->second;
+}
+
+DocumentPtr Objects::document(std::string_view resource, std::string_view ns, std::string_view name) const {
+  const auto* found = find(Key{std::string(resource), std::string(ns), std::string(name)});
+  return found == nullptr ? nullptr : found->document;
+}
+
+std::vector<Stored> Objects::all(std::string_view resource) const {
+  std::vector<Stored> out;
+  for (auto at = objects_.lower_bound(Key{std::string(resource), "", ""});
+       at != objects_.end() && at->first.resource == resource; ++at) {
+    out.push_back(at->second);
+  }
+  return out;
+}
+
+Task<void> Objects::save_changes() {
+  while (true) {
+    co_await has_dirty_.wait();
+    co_await async::sleep_for(std::chrono::seconds(1));
+    std::vector<std::pair<Key, Stored>> batch;
+    for (const auto& key : dirty_) {
+      const auto* found = find(key);
+      batch.emplace_back(key, found == nullptr ? Stored{} : *found);
+    }
+    dirty_.clear();
+    auto work = [batch = std::move(batch), directory = directory_, seal = sealing_.seal]() -> Status {
+      for (const auto& [key, stored] : batch) {
+        const auto path = directory / place_of(key);
+        if (stored.document == nullptr) {
+          std::error_code ignored;
+          fs::remove(path, ignored);
+          continue;
+        }
+        auto bytes = fmt::format("{}\n{}", stored.revision.number, stored.document->bytes());
+        if (is_secret(key) && seal) {
+          TRY(bytes, seal(bytes));
+        }
+        TRY_STATUS(write_file(path, bytes, 0600));
+      }
+      return ok();
+    };
+    if (const auto saved = co_await runtime::on_pool(blocking_, std::move(work)); !saved.ok()) {
+      log::error("agent", "cannot save objects: {}", saved.error().message);
+    }
+  }
+}
+
+}  // namespace tetrarch::agent

@@ -1,0 +1,63 @@
+// SPDX-License-Identifier: Apache-2.0
+// The worker's decisions: from a pod's spec and what is known of it to the actions that can begin now. Pure; called
+// after every change, so an action is named again and again until what it is for is seen to be true.
+#pragma once
+
+#include <chrono>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "agent/pod_state.h"
+#include "schema/views/core.h"
+
+namespace tetrarch::agent {
+
+enum class Verb : std::uint8_t {
+  prepare,          ///< volumes, cgroup, log folder
+  run_sandbox,
+  start_container,  ///< pull, create, start, postStart
+  stop_container,   ///< preStop, stop
+  pause_container,
+  resume_container,
+  stop_sandbox,
+  remove,           ///< containers, sandboxes, volumes, cgroup, then the API object
+};
+
+std::string_view to_string(Verb verb);
+
+struct Action {
+  Verb verb;
+  std::string container = {};     ///< its name in the spec
+  std::string id = {};            ///< runtime id of the container or sandbox it is about
+  std::uint32_t attempt = 0;      ///< of what is to be started
+  std::chrono::seconds grace{0};
+  std::string why = {};           ///< for the event that tells of a stop
+
+  /// Two actions with one key are never under way together.
+  std::string key() const;
+};
+
+struct Plan {
+  std::vector<Action> actions;
+  std::optional<TimePoint> wake = {};  ///< look again then, if nothing else happens before
+};
+
+enum class RunState : std::uint8_t { running, held, paused };
+/// Of the annotation tetrarch.dev/run-state.
+RunState run_state_of(views::PodView pod);
+
+/// The end of a pod that stays in the API: Succeeded or Failed; empty while it may still run.
+enum class Outcome : std::uint8_t { open, succeeded, failed };
+Outcome outcome_of(views::PodView pod, const Observation& seen, const PodMemory& memory);
+
+bool is_sidecar(views::ContainerView container);
+/// Whether regular init containers are done: app containers may run.
+bool is_initialized(views::PodView pod, const Observation& seen, const PodMemory& memory);
+/// What adoption compares; changes when the container must be made anew.
+std::string spec_hash(views::ContainerView container);
+std::chrono::seconds grace_of(views::PodView pod, const PodMemory& memory);
+
+Plan plan(views::PodView pod, const Observation& seen, const PodMemory& memory, TimePoint now);
+
+}  // namespace tetrarch::agent

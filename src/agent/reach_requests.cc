@@ -1,0 +1,332 @@
+// SPDX-License-Identifier: Apache-2.0
+// What servers ask of this node over reach: logs, exec, attach, port-forward, stats. Each request is one stream: the
+// answer line first, then raw bytes (logs, port-forward, stats) or channel frames (exec, attach).
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/connect.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/write.hpp>
+#include <fmt/format.h>
+
+#include "agent/agent_impl.h"
+#include "agent/log_reader.h"
+#include "async/together.h"
+#include "object/writer.h"
+#include "reach/answer.h"
+#include "reach/frames.h"
+
+namespace tetrarch::agent {
+namespace {
+
+using asio::ip::tcp;
+using reach::Channel;
+
+/// What a request is about, as a worker knows it.
+struct Target {
+  runtime::Container container;  ///< the attempt asked for
+  std::string pod_ip;
+  std::string pod_uid;
+};
+
+Error no_container(std::string_view container, std::string_view pod, std::string_view why) {
+  return {Code::malformed, fmt::format("container \"{}\" in pod \"{}\" {}", container, pod, why)};
+}
+
+Result<Target> choose(const PodWorker& worker, object::View request) {
+  Target out;
+  const auto name = request["container"].string();
+  const auto pod = request["pod"].string();
+  out.pod_uid = worker.uid();
+  if (worker.seen().sandbox && !worker.seen().sandbox->addresses.empty()) {
+    out.pod_ip = worker.seen().sandbox->addresses.front();
+  } else if (views::PodView(worker.document()->root()).spec().host_network()) {
+    out.pod_ip = "127.0.0.1";
+  }
+  const auto kind = request["kind"].string();
+  if (kind == "portforward" || kind == "stats") {
+    return out;
+  }
+  const auto at = worker.seen().containers.find(name);
+  if (at == worker.seen().containers.end() || !at->second.current) {
+    return no_container(name, pod, "is waiting to start: ContainerCreating");
+  }
+  if (request["previous"].boolean()) {
+    if (!at->second.previous) {
+      return Error{Code::malformed,
+                   fmt::format("previous terminated container \"{}\" in pod \"{}\" not found", name, pod)};
+    }
+    out.container = *at->second.previous;
+    return out;
+  }
+  out.container = *at->second.current;
+  if (kind != "logs" && out.container.state != runtime::ContainerState::running) {
+    return no_container(name, pod, "is not running");
+  }
+  return out;
+}
+
+/// {"metadata":{},"status":"Success"}, or what clients read an exit code from.
+/// Source: Kubernetes, remotecommand v4: Status with reason NonZeroExitCode and cause ExitCode.
+std::string exit_status(const Result<int>& code) {
+  std::string out;
+  object::Writer writer(out);
+  writer.begin_object().key("metadata").begin_object().end_object();
+  if (code.ok() && *code == 0) {
+    writer.field("status", "Success").end_object();
+    return out;
+  }
+  writer.field("status", "Failure");
+  if (!code.ok()) {
+    writer.field("message", code.error().message).field("reason", "InternalError").end_object();
+    return out;
+  }
+  writer.field("message", fmt::format("command terminated with non-zero exit code: exit code {}", *code));
+  writer.field("reason", "NonZeroExitCode").key("details").begin_object().key("causes").begin_array();
+  writer.begin_object().field("reason", "ExitCode").field("message", std::to_string(*code)).end_object();
+  writer.end_array().end_object().end_object();
+  return out;
+}
+
+Task<void> pump_out(runtime::Session& session, net::Stream& stream) {
+  while (true) {
+    auto chunk = co_await session.read();
+    if (!chunk.ok() || chunk->bytes.empty()) {
+      break;
+    }
+    std::string frames;
+    reach::append_channel_frame(frames, chunk->is_error_stream ? Channel::err : Channel::out, chunk->bytes);
+    const auto written = co_await stream.write(frames);
+    if (!written.ok()) {
+      co_return;
+    }
+  }
+  const auto code = co_await session.wait();
+  std::string last;
+  reach::append_channel_frame(last, Channel::status, exit_status(code));
+  static_cast<void>(co_await stream.write(last));
+}
+
+Task<Status> take_frame(runtime::Session& session, reach::ChannelFrame frame) {
+  switch (frame.channel) {
+    case Channel::in: co_return co_await session.write(std::move(frame.payload));
+    case Channel::close:
+      if (frame.payload == std::string(1, '\0')) {
+        co_return co_await session.close_stdin();
+      }
+      co_return ok();
+    case Channel::resize: {
+      const auto size = Document::parse(frame.payload);
+      if (size.ok()) {
+        const runtime::TerminalSize wanted{static_cast<std::uint32_t>((*size)->root()["Width"].integer()),
+                                           static_cast<std::uint32_t>((*size)->root()["Height"].integer())};
+        static_cast<void>(co_await session.resize(wanted));
+      }
+      co_return ok();
+    }
+    default: co_return ok();
+  }
+}
+
+/// Ends when the client has gone.
+Task<void> pump_in(runtime::Session& session, net::Stream& stream) {
+  reach::ChannelDecoder decoder;
+  std::string buffer(16384, '\0');
+  while (true) {
+    const auto count = co_await stream.read(buffer.data(), buffer.size());
+    if (!count.ok() || *count == 0) {
+      co_return;
+    }
+    decoder.feed(std::string_view(buffer).substr(0, *count));
+    while (true) {
+      auto frame = decoder.next();
+      if (!frame.ok()) {
+        co_return;
+      }
+      if (!frame->has_value()) {
+        break;
+      }
+      static_cast<void>(co_await take_frame(session, std::move(**frame)));
+    }
+  }
+}
+
+Task<Status> answer(net::Stream& stream, Status outcome) { co_return co_await stream.write(reach::format_answer(outcome)); }
+
+Task<void> serve_session(runtime::Runtime& runtime, Target target, DocumentPtr request, net::Stream& stream) {
+  const auto root = request->root();
+  Result<std::unique_ptr<runtime::Session>> session = Error{Code::internal, "not begun"};
+  if (root["kind"].string() == "attach") {
+    session = co_await runtime.attach(target.container.id);
+  } else {
+    runtime::ExecOptions options;
+    for (const auto word : root["command"].elements()) {
+      options.command.emplace_back(word.string());
+    }
+    options.has_stdin = root["stdin"].boolean();
+    options.has_tty = root["tty"].boolean();
+    session = co_await runtime.start_exec(target.container.id, std::move(options));
+  }
+  if (!session.ok()) {
+    static_cast<void>(co_await answer(stream, session.error()));
+    co_return;
+  }
+  if (!(co_await answer(stream, ok())).ok()) {
+    co_return;
+  }
+  co_await async::first_of(pump_out(**session, stream), pump_in(**session, stream));
+}
+
+Task<void> serve_logs(runtime::Runtime& runtime, async::BlockingPool& blocking, Target target, DocumentPtr request,
+                      net::Stream& stream) {
+  const auto wishes = log_wishes(request->root(), system_clock().now());
+  LogReader reader(target.container.log_path, wishes, blocking);
+  const auto begun = co_await reader.begin();
+  if (!(co_await answer(stream, begun)).ok() || !begun.ok()) {
+    co_return;
+  }
+  bool is_over = false;
+  while (!reader.is_full()) {
+    const auto text = co_await reader.read();
+    if (!text.ok()) {
+      break;
+    }
+    if (!text->text.empty() && !(co_await stream.write(text->text)).ok()) {
+      co_return;
+    }
+    if (text->has_more) {
+      continue;
+    }
+    if (!wishes.is_following || is_over) {
+      break;
+    }
+    const auto now = co_await runtime.container(target.container.id);
+    is_over = !now.ok() || now->state != runtime::ContainerState::running;
+    if (!is_over) {
+      co_await reader.wait();
+    }
+  }
+  static_cast<void>(co_await stream.shut_write());
+}
+
+Task<void> copy_in(net::Stream& stream, tcp::socket& socket) {
+  std::string buffer(32768, '\0');
+  while (true) {
+    const auto count = co_await stream.read(buffer.data(), buffer.size());
+    if (!count.ok()) {
+      co_return;
+    }
+    if (*count == 0) {
+      boost::system::error_code ignored;
+      socket.shutdown(tcp::socket::shutdown_send, ignored);
+      co_await async::sleep_for(std::chrono::hours(1));  // the other direction ends the pair
+      co_return;
+    }
+    const auto [error, n] = co_await asio::async_write(socket, asio::buffer(buffer.data(), *count), kAwait);
+    if (error) {
+      co_return;
+    }
+  }
+}
+
+Task<void> copy_out(tcp::socket& socket, net::Stream& stream) {
+  std::string buffer(32768, '\0');
+  while (true) {
+    const auto [error, n] = co_await socket.async_read_some(asio::buffer(buffer), kAwait);
+    if (error || n == 0) {
+      break;
+    }
+    const auto written = co_await stream.write(std::string_view(buffer).substr(0, n));
+    if (!written.ok()) {
+      co_return;
+    }
+  }
+  static_cast<void>(co_await stream.shut_write());
+}
+
+Task<void> serve_forward(Target target, int port, net::Stream& stream) {
+  tcp::socket socket(co_await asio::this_coro::executor);
+  boost::system::error_code error;
+  const auto address = asio::ip::make_address(target.pod_ip, error);
+  if (error || port <= 0 || port > 65535) {
+    const Error refused{Code::malformed, "the pod has no address yet, or that is no port"};
+    static_cast<void>(co_await answer(stream, refused));
+    co_return;
+  }
+  const tcp::endpoint endpoint(address, static_cast<std::uint16_t>(port));
+  const auto [failure] = co_await socket.async_connect(endpoint, kAwait);
+  if (failure) {
+    const Error refused{Code::unavailable, fmt::format("cannot connect to port {}: {}", port, failure.message())};
+    static_cast<void>(co_await answer(stream, refused));
+    co_return;
+  }
+  if ((co_await answer(stream, ok())).ok()) {
+    co_await async::first_of(copy_out(socket, stream), copy_in(stream, socket));
+  }
+}
+
+Task<void> serve_stats(runtime::Runtime& runtime, Target target, net::Stream& stream) {
+  const auto stats = co_await runtime.stats(target.pod_uid);
+  if (!stats.ok()) {
+    static_cast<void>(co_await answer(stream, stats.error()));
+    co_return;
+  }
+  std::string out;
+  object::Writer writer(out);
+  writer.begin_array();
+  for (const auto& one : *stats) {
+    const auto name = one.labels.find(runtime::kLabelContainerName);
+    writer.begin_object().field("container", name == one.labels.end() ? std::string() : name->second);
+    writer.field("cpuNanoseconds", static_cast<std::int64_t>(one.cpu_nanoseconds));
+    writer.field("memoryWorkingSetBytes", static_cast<std::int64_t>(one.memory_working_set_bytes));
+    writer.field("memoryUsageBytes", static_cast<std::int64_t>(one.memory_usage_bytes));
+    writer.field("diskBytes", static_cast<std::int64_t>(one.disk_bytes)).end_object();
+  }
+  writer.end_array();
+  if ((co_await answer(stream, ok())).ok()) {
+    static_cast<void>(co_await stream.write(out));
+    static_cast<void>(co_await stream.shut_write());
+  }
+}
+
+/// Looks at the workers, on the agent's strand.
+Task<std::optional<Result<Target>>> find_target(std::map<std::string, std::shared_ptr<PodWorker>>& workers,
+                                                DocumentPtr request) {
+  const auto at = workers.find(std::string(request->root()["uid"].string()));
+  if (at == workers.end()) {
+    Error missing{Code::not_found, fmt::format("pod \"{}\" is not on this node", request->root()["pod"].string())};
+    co_return std::optional<Result<Target>>(std::move(missing));
+  }
+  co_return std::optional<Result<Target>>(choose(*at->second, request->root()));
+}
+
+}  // namespace
+
+Task<void> Agent::serve_reach(std::string request_json, std::unique_ptr<net::Stream> stream) {
+  const auto request = Document::parse(request_json);
+  if (!request.ok()) {
+    static_cast<void>(co_await answer(*stream, request.error()));
+    co_return;
+  }
+  const auto target =
+      co_await asio::co_spawn(impl_->strand, find_target(impl_->workers, *request), asio::use_awaitable);
+  if (!(*target).ok()) {
+    static_cast<void>(co_await answer(*stream, (*target).error()));
+    co_return;
+  }
+  const auto root = (*request)->root();
+  const auto kind = root["kind"].string();
+  auto& runtime = *impl_->runtime;
+  if (kind == "logs") {
+    co_await serve_logs(runtime, impl_->with.blocking, **target, *request, *stream);
+  } else if (kind == "exec" || kind == "attach") {
+    co_await serve_session(runtime, **target, *request, *stream);
+  } else if (kind == "portforward") {
+    co_await serve_forward(**target, static_cast<int>(root["port"].integer()), *stream);
+  } else if (kind == "stats") {
+    co_await serve_stats(runtime, **target, *stream);
+  } else {
+    const Error unknown{Code::unimplemented, fmt::format("this agent knows no request \"{}\"", kind)};
+    static_cast<void>(co_await answer(*stream, unknown));
+  }
+}
+
+}  // namespace tetrarch::agent

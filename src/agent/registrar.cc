@@ -1,0 +1,148 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/registrar.h"
+
+#include "base/log.h"
+#include "object/writer.h"
+
+namespace tetrarch::agent {
+namespace {
+
+using std::chrono::minutes;
+using std::chrono::seconds;
+
+// Source: Kubernetes documentation, "Node Heartbeats": lease every 10 s, status every 5 min or on change.
+constexpr seconds kLeaseInterval{10};
+constexpr seconds kLeaseDuration{40};
+constexpr seconds kLookInterval{10};
+constexpr minutes kStatusInterval{5};
+
+constexpr const char* kLeases = "leases.coordination.k8s.io";
+constexpr const char* kLeaseNamespace = "kube-node-lease";
+
+DocumentPtr with_member(object::View root, std::string_view name, const std::string& json) {
+  std::string out;
+  object::Writer writer(out);
+  writer.begin_object();
+  for (const auto [key, value] : root.members()) {
+    if (key != name) {
+      writer.field(key, value);
+    }
+  }
+  writer.key(name).raw(json).end_object();
+  return Document::from_canonical(std::move(out));
+}
+
+}  // namespace
+
+Registrar::Registrar(const Options& options, Machine machine, client::Client& client, runtime::Runtime& runtime,
+                     const Clock& clock)
+    : options_(options), machine_(std::move(machine)), client_(client), runtime_(runtime), clock_(clock) {}
+
+Task<NodeState> Registrar::look() {
+  NodeState state;
+  const auto ready = co_await runtime_.ready();
+  state.is_ready = ready.ok();
+  if (!ready.ok()) {
+    state.not_ready_reason = "container runtime is not ready: " + ready.error().message;
+  }
+  if (version_.empty()) {
+    version_ = (co_await runtime_.version()).value_or("");
+  }
+  state.runtime_version = version_;
+  auto images = co_await runtime_.images();
+  state.images = images.ok() ? std::move(*images) : std::vector<runtime::Image>();
+  co_return state;
+}
+
+Task<Result<Stored>> Registrar::get_or_create() {
+  Key key{"nodes", "", options_.node_name};
+  auto found = co_await client_.get(key);
+  if (found.ok() || found.error().code != Code::not_found) {
+    co_return found;
+  }
+  auto fresh = Document::from_canonical(node_document(options_, machine_));
+  client::WriteOptions options;
+  co_return co_await client_.create("nodes", "", fresh, options);
+}
+
+Task<Status> Registrar::write_status() {
+  const NodeState state = co_await look();
+  CO_TRY(const Stored node, co_await get_or_create());
+  if (!is_registered_) {
+    log::info("agent", "node {} is registered", options_.node_name);
+    is_registered_ = true;
+  }
+  const auto now = clock_.now();
+  const auto before = node.root()["status"];
+  const auto text = node_status(options_, machine_, state, before, now);
+  const auto fresh = Document::from_canonical(text);
+  if (is_same_status(fresh->root(), before) && now - last_write_ < kStatusInterval) {
+    co_return ok();
+  }
+  // Members that others own (volumesInUse, daemonEndpoints …) do not exist for us: ours is the whole status.
+  client::WriteOptions options;
+  options.subresource = "status";
+  options.expected = node.revision;
+  CO_TRY(const Stored written, co_await client_.update(node.key, with_member(node.root(), "status", text), options));
+  static_cast<void>(written);
+  last_write_ = now;
+  co_return ok();
+}
+
+Task<void> Registrar::keep_node() {
+  while (true) {
+    const auto written = co_await write_status();
+    if (!written.ok() && written.error().code != Code::conflict) {
+      log::debug("agent", "node status not written: {}", written.error().message);
+    }
+    co_await changed_.wait_for(is_registered_ ? kLookInterval : seconds(1));
+  }
+}
+
+std::string Registrar::lease(std::string_view acquired) const {
+  std::string out;
+  object::Writer writer(out);
+  const auto now = format_micro_time(clock_.now());
+  writer.begin_object().field("kind", "Lease").field("apiVersion", "coordination.k8s.io/v1");
+  writer.key("metadata").begin_object().field("name", options_.node_name);
+  writer.field("namespace", kLeaseNamespace).end_object();
+  writer.key("spec").begin_object().field("holderIdentity", options_.node_name);
+  writer.field("leaseDurationSeconds", static_cast<std::int64_t>(kLeaseDuration.count()));
+  writer.field("acquireTime", acquired.empty() ? std::string_view(now) : acquired);
+  writer.field("renewTime", now).end_object().end_object();
+  return out;
+}
+
+Task<Status> Registrar::renew_lease() {
+  Key key{kLeases, kLeaseNamespace, options_.node_name};
+  client::WriteOptions options;
+  const auto found = co_await client_.get(key);
+  if (found.ok()) {
+    const auto spec = Document::from_canonical(lease(found->root().find("spec.acquireTime").string()));
+    options.expected = found->revision;
+    CO_TRY(const Stored written,
+           co_await client_.update(key, with_member(found->root(), "spec", std::string(spec->root()["spec"].raw())),
+                                   options));
+    static_cast<void>(written);
+    co_return ok();
+  }
+  if (found.error().code != Code::not_found) {
+    co_return found.error();
+  }
+  auto fresh = Document::from_canonical(lease(""));
+  CO_TRY(const Stored created, co_await client_.create(kLeases, kLeaseNamespace, fresh, options));
+  static_cast<void>(created);
+  co_return ok();
+}
+
+Task<void> Registrar::keep_lease() {
+  while (true) {
+    const auto renewed = co_await renew_lease();
+    if (!renewed.ok()) {
+      log::debug("agent", "lease not renewed: {}", renewed.error().message);
+    }
+    co_await async::sleep_for(renewed.ok() ? kLeaseInterval : seconds(1));
+  }
+}
+
+}  // namespace tetrarch::agent

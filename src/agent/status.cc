@@ -1,0 +1,391 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/status.h"
+
+#include <algorithm>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "agent/plan.h"
+#include "agent/resources.h"
+#include "object/writer.h"
+
+namespace tetrarch::agent {
+namespace {
+
+using object::Writer;
+using runtime::Container;
+using runtime::ContainerState;
+
+/// One call of status_of.
+class Reporter {
+ public:
+  Reporter(views::PodView pod, object::View before, const Observation& seen, const PodMemory& memory, TimePoint now)
+      : pod_(pod), before_(before), seen_(seen), memory_(memory), now_(now), writer_(out_) {}
+
+  std::string make() {
+    outcome_ = outcome_of(pod_, seen_, memory_);
+    writer_.begin_object();
+    writer_.field("phase", phase());
+    write_reason();
+    write_conditions();
+    if (!memory_.facts.host_ip.empty()) {
+      writer_.field("hostIP", memory_.facts.host_ip);
+      writer_.key("hostIPs").begin_array().begin_object().field("ip", memory_.facts.host_ip).end_object().end_array();
+    }
+    write_addresses();
+    if (memory_.started) {
+      writer_.field("startTime", format_time(*memory_.started));
+    }
+    write_statuses("initContainerStatuses", pod_.spec().init_containers(), true);
+    write_statuses("containerStatuses", pod_.spec().containers(), false);
+    writer_.field("qosClass", to_string(qos_of(pod_)));
+    if (const auto generation = pod_.metadata().generation(); generation > 0) {
+      writer_.field("observedGeneration", generation);
+    }
+    if (const auto nominated = pod_.status().nominated_node_name(); !nominated.empty()) {
+      writer_.field("nominatedNodeName", nominated);
+    }
+    writer_.end_object();
+    return std::move(out_);
+  }
+
+ private:
+  const Attempts* attempts(std::string_view name) const {
+    const auto at = seen_.containers.find(name);
+    return at == seen_.containers.end() ? nullptr : &at->second;
+  }
+
+  const ContainerMemory* container_memory(std::string_view name) const {
+    const auto at = memory_.containers.find(name);
+    return at == memory_.containers.end() ? nullptr : &at->second;
+  }
+
+  const Container* current(std::string_view name) const {
+    const auto* found = attempts(name);
+    return found != nullptr && found->current ? &*found->current : nullptr;
+  }
+
+  bool is_running(std::string_view name) const {
+    const auto* container = current(name);
+    return container != nullptr && container->state == ContainerState::running;
+  }
+
+  bool has_running() const {
+    return std::any_of(seen_.containers.begin(), seen_.containers.end(), [](const auto& entry) {
+      return entry.second.current && entry.second.current->state == ContainerState::running;
+    });
+  }
+
+  /// A pod is final only once nothing of it runs any more. Source: Kubernetes documentation, "Pod Lifecycle".
+  std::string_view phase() const {
+    if (const auto old = pod_.status().phase(); (old == "Failed" || old == "Succeeded")) {
+      return old;
+    }
+    if (outcome_ != Outcome::open && !has_running()) {
+      return outcome_ == Outcome::failed ? "Failed" : "Succeeded";
+    }
+    if (!is_initialized(pod_, seen_, memory_)) {
+      return before_["phase"].string() == "Running" ? "Running" : "Pending";
+    }
+    bool has_app = false;
+    for (const auto container : pod_.spec().containers()) {
+      has_app = has_app || current(container.name()) != nullptr;
+    }
+    return has_app || before_["phase"].string() == "Running" ? "Running" : "Pending";
+  }
+
+  void write_reason() {
+    if (memory_.failed) {
+      writer_.field("message", memory_.failed->message).field("reason", memory_.failed->reason);
+    } else if (!before_["reason"].string().empty()) {
+      writer_.field("message", before_["message"].string()).field("reason", before_["reason"].string());
+    }
+  }
+
+  void write_addresses() {
+    if (memory_.facts.pod_ip.empty()) {
+      return;
+    }
+    writer_.field("podIP", memory_.facts.pod_ip);
+    writer_.key("podIPs").begin_array();
+    for (const auto& ip : memory_.facts.pod_ips) {
+      writer_.begin_object().field("ip", ip).end_object();
+    }
+    writer_.end_array();
+  }
+
+  struct Verdict {
+    bool is_true;
+    std::string reason = {};
+    std::string message = {};
+  };
+
+  object::View old_condition(std::string_view type) const {
+    for (const auto condition : before_["conditions"].elements()) {
+      if (condition["type"].string() == type) {
+        return condition;
+      }
+    }
+    return {};
+  }
+
+  void write_condition(std::string_view type, const Verdict& verdict) {
+    const auto old = old_condition(type);
+    const std::string_view value = verdict.is_true ? "True" : "False";
+    writer_.begin_object().field("type", type).field("status", value);
+    writer_.key("lastProbeTime").null();
+    const auto since = old["status"].string() == value ? std::string(old["lastTransitionTime"].string())
+                                                       : format_time(now_);
+    writer_.field("lastTransitionTime", since.empty() ? format_time(now_) : since);
+    if (!verdict.reason.empty()) {
+      writer_.field("reason", verdict.reason);
+    }
+    if (!verdict.message.empty()) {
+      writer_.field("message", verdict.message);
+    }
+    writer_.end_object();
+  }
+
+  Verdict initialized() const {
+    if (outcome_ == Outcome::succeeded || is_initialized(pod_, seen_, memory_)) {
+      return {true, outcome_ == Outcome::succeeded ? "PodCompleted" : ""};
+    }
+    std::string names;
+    for (const auto container : pod_.spec().init_containers()) {
+      const auto* found = current(container.name());
+      const bool is_done = is_sidecar(container) ? is_running(container.name())
+                                                 : found != nullptr && found->state == ContainerState::exited &&
+                                                       found->exit_code == 0;
+      if (!is_done) {
+        names += (names.empty() ? "" : " ") + std::string(container.name());
+      }
+    }
+    if (names.empty()) {
+      return {true};
+    }
+    return {false, "ContainersNotInitialized", fmt::format("containers with incomplete status: [{}]", names)};
+  }
+
+  Verdict containers_ready() const {
+    if (outcome_ == Outcome::succeeded) {
+      return {false, "PodCompleted"};
+    }
+    if (outcome_ == Outcome::failed) {
+      return {false, "PodFailed"};
+    }
+    std::string names;
+    const auto look = [&](views::ContainerView container) {
+      const auto* memory = container_memory(container.name());
+      if (!is_running(container.name()) || memory == nullptr || !memory->is_ready) {
+        names += (names.empty() ? "" : " ") + std::string(container.name());
+      }
+    };
+    for (const auto container : pod_.spec().init_containers()) {
+      if (is_sidecar(container)) {
+        look(container);
+      }
+    }
+    for (const auto container : pod_.spec().containers()) {
+      look(container);
+    }
+    if (names.empty()) {
+      return {true};
+    }
+    return {false, "ContainersNotReady", fmt::format("containers with unready status: [{}]", names)};
+  }
+
+  Verdict ready(const Verdict& containers) const {
+    if (!containers.is_true) {
+      return containers;
+    }
+    for (const auto gate : pod_.spec().readiness_gates()) {
+      if (old_condition(gate.condition_type())["status"].string() != "True") {
+        return {false, "ReadinessGatesNotReady",
+                fmt::format("corresponding condition of pod readiness gate \"{}\" does not exist or is not \"True\".",
+                            gate.condition_type())};
+      }
+    }
+    return {true};
+  }
+
+  void write_conditions() {
+    const auto containers = containers_ready();
+    const bool has_sandbox = seen_.sandbox && seen_.sandbox->is_ready;
+    writer_.key("conditions").begin_array();
+    write_condition("PodReadyToStartContainers", {has_sandbox});
+    write_condition("Initialized", initialized());
+    write_condition("Ready", ready(containers));
+    write_condition("ContainersReady", containers);
+    write_condition("PodScheduled", {true});
+    for (const auto condition : before_["conditions"].elements()) {
+      const auto type = condition["type"].string();
+      constexpr std::string_view kOurs[] = {"PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady",
+                                            "PodScheduled"};
+      if (std::find(std::begin(kOurs), std::end(kOurs), type) == std::end(kOurs)) {
+        writer_.view(condition);
+      }
+    }
+    writer_.end_array();
+  }
+
+  void write_terminated(const Container& container, std::string_view message) {
+    writer_.key("terminated").begin_object();
+    writer_.field("exitCode", container.exit_code);
+    writer_.field("reason", container.reason.empty() ? (container.exit_code == 0 ? "Completed" : "Error")
+                                                     : container.reason);
+    if (const auto text = message.empty() ? std::string_view(container.message) : message; !text.empty()) {
+      writer_.field("message", text);
+    }
+    if (container.started) {
+      writer_.field("startedAt", format_time(*container.started));
+    }
+    if (container.finished) {
+      writer_.field("finishedAt", format_time(*container.finished));
+    }
+    writer_.field("containerID", "containerd://" + container.id);
+    writer_.end_object();
+  }
+
+  void write_waiting(std::string_view reason, std::string_view message) {
+    writer_.key("waiting").begin_object().field("reason", reason);
+    if (!message.empty()) {
+      writer_.field("message", message);
+    }
+    writer_.end_object();
+  }
+
+  /// Why a container that has never run does not run yet.
+  void write_not_started(views::ContainerView /*container*/, const ContainerMemory* memory, bool is_init) {
+    if (memory != nullptr && memory->waiting) {
+      write_waiting(memory->waiting->reason, memory->waiting->message);
+      return;
+    }
+    const bool waits_for_init = !is_init && !pod_.spec().init_containers().empty() &&
+                                !is_initialized(pod_, seen_, memory_);
+    write_waiting(waits_for_init || (is_init && !pod_.spec().init_containers().empty() && !seen_.sandbox)
+                      ? "PodInitializing"
+                      : "ContainerCreating",
+                  "");
+  }
+
+  bool will_restart(views::ContainerView container, const Container& ended, bool is_init) const {
+    if (outcome_ != Outcome::open || !pod_.metadata().deletion_timestamp().empty() || memory_.failed) {
+      return false;
+    }
+    if (is_init && !is_sidecar(container)) {
+      return ended.exit_code != 0 && pod_.spec().restart_policy() != "Never";
+    }
+    const auto policy = is_sidecar(container) && is_init ? std::string_view("Always") : pod_.spec().restart_policy();
+    return policy == "Always" || (policy == "OnFailure" && ended.exit_code != 0);
+  }
+
+  void write_state(views::ContainerView container, const Attempts* found, const ContainerMemory* memory,
+                   bool is_init) {
+    writer_.key("state").begin_object();
+    const Container* now = found != nullptr && found->current ? &*found->current : nullptr;
+    if (now == nullptr || now->state == ContainerState::created) {
+      write_not_started(container, memory, is_init);
+    } else if (now->state == ContainerState::running) {
+      writer_.key("running").begin_object();
+      if (now->started) {
+        writer_.field("startedAt", format_time(*now->started));
+      }
+      writer_.end_object();
+    } else if (will_restart(container, *now, is_init)) {
+      write_restart_wait(container, *now, memory);
+      showed_waiting_ = true;
+    } else {
+      write_terminated(*now, message_of(memory, *now));
+    }
+    writer_.end_object();
+  }
+
+  void write_restart_wait(views::ContainerView container, const Container& ended, const ContainerMemory* memory) {
+    if (memory != nullptr && memory->waiting) {
+      write_waiting(memory->waiting->reason, memory->waiting->message);
+      return;
+    }
+    const auto pause = backoff_after(memory == nullptr ? 0 : memory->backoff.failures());
+    if (pause.count() == 0) {
+      write_terminated(ended, message_of(memory, ended));  // restarts at once: show how it ended
+      return;
+    }
+    write_waiting("CrashLoopBackOff",
+                  fmt::format("back-off {} restarting failed container={} pod={}_{}({})",
+                              pause == kRestartBackoffMax ? "5m0s"
+                              : pause.count() >= 60 ? fmt::format("{}m{}s", pause.count() / 60, pause.count() % 60)
+                                                    : fmt::format("{}s", pause.count()),
+                              container.name(), pod_.metadata().name(), pod_.metadata().namespace_(),
+                              pod_.metadata().uid()));
+  }
+
+  static std::string_view message_of(const ContainerMemory* memory, const Container& ended) {
+    if (memory == nullptr) {
+      return {};
+    }
+    return memory->message_id == ended.id ? std::string_view(memory->termination_message) : std::string_view();
+  }
+
+  void write_last_state(const Attempts* found, const ContainerMemory* memory) {
+    writer_.key("lastState").begin_object();
+    if (found != nullptr && found->current && showed_waiting_) {
+      write_terminated(*found->current, message_of(memory, *found->current));
+    } else if (found != nullptr && found->previous && found->previous->state == ContainerState::exited) {
+      write_terminated(*found->previous, memory == nullptr ? std::string_view() : message_of(memory, *found->previous));
+    }
+    writer_.end_object();
+  }
+
+  void write_container(views::ContainerView container, bool is_init) {
+    const auto* found = attempts(container.name());
+    const auto* memory = container_memory(container.name());
+    const Container* now = found != nullptr && found->current ? &*found->current : nullptr;
+    const bool runs = is_running(container.name());
+    showed_waiting_ = false;
+    writer_.begin_object().field("name", container.name());
+    write_state(container, found, memory, is_init);
+    write_last_state(found, memory);
+    const bool init_done = is_init && !is_sidecar(container) && now != nullptr &&
+                           now->state == ContainerState::exited && now->exit_code == 0;
+    writer_.field("ready", init_done || (runs && memory != nullptr && memory->is_ready));
+    writer_.field("restartCount", static_cast<std::int64_t>(now == nullptr ? 0 : now->attempt));
+    writer_.field("image", container.image());
+    writer_.field("imageID", now == nullptr ? std::string() : now->image_ref);
+    if (now != nullptr) {
+      writer_.field("containerID", "containerd://" + now->id);
+    }
+    writer_.field("started", runs && memory != nullptr && memory->has_started);
+    writer_.end_object();
+  }
+
+  void write_statuses(std::string_view name, views::ListView<views::ContainerView> containers, bool is_init) {
+    if (containers.empty()) {
+      return;
+    }
+    writer_.key(name).begin_array();
+    for (const auto container : containers) {
+      write_container(container, is_init);
+    }
+    writer_.end_array();
+  }
+
+  views::PodView pod_;
+  object::View before_;
+  const Observation& seen_;
+  const PodMemory& memory_;
+  TimePoint now_;
+  std::string out_;
+  Writer writer_;
+  Outcome outcome_ = Outcome::open;
+  bool showed_waiting_ = false;
+};
+
+}  // namespace
+
+std::string status_of(views::PodView pod, object::View before, const Observation& seen, const PodMemory& memory,
+                      TimePoint now) {
+  return Reporter(pod, before, seen, memory, now).make();
+}
+
+}  // namespace tetrarch::agent

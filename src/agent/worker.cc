@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/worker.h"
+
+#include <fmt/format.h>
+
+#include "agent/status.h"
+#include "base/log.h"
+
+namespace tetrarch::agent {
+namespace {
+
+using runtime::ContainerState;
+
+/// Nothing is missed for longer than this, whatever events get lost.
+constexpr std::chrono::seconds kLookAgain{60};
+
+}  // namespace
+
+views::ContainerView container_named(views::PodView pod, std::string_view name) {
+  for (const auto container : pod.spec().init_containers()) {
+    if (container.name() == name) {
+      return container;
+    }
+  }
+  for (const auto container : pod.spec().containers()) {
+    if (container.name() == name) {
+      return container;
+    }
+  }
+  return {};
+}
+
+PodWorker::PodWorker(Workshop& shop, Stored pod)
+    : shop_(shop), key_(pod.key), uid_(pod.uid()), pod_(std::move(pod)) {
+  memory_.facts = shop_.node_facts;
+  const auto start = parse_time(view().status().start_time());
+  memory_.started = start.ok() ? *start : shop_.clock.now();
+}
+
+void PodWorker::update(Stored pod) {
+  pod_ = std::move(pod);
+  is_content_dirty_ = true;
+  memory_.retry_at.reset();
+  wake();
+}
+
+void PodWorker::set_gone() {
+  memory_.is_gone = true;
+  memory_.retry_at.reset();
+  wake();
+}
+
+void PodWorker::wake() { woken_.raise(); }
+
+void PodWorker::refresh_content() {
+  is_content_dirty_ = true;
+  memory_.retry_at.reset();
+  for (auto& [name, memory] : memory_.containers) {
+    if (memory.waiting && memory.waiting->reason == "CreateContainerConfigError") {
+      memory.retry_at.reset();
+    }
+  }
+  wake();
+}
+
+bool PodWorker::has_container(const std::string& id) const {
+  if (seen_.sandbox && seen_.sandbox->id == id) {
+    return true;
+  }
+  for (const auto& [name, attempts] : seen_.containers) {
+    if (attempts.current && attempts.current->id == id) {
+      return true;
+    }
+  }
+  return false;
+}
+
+bool PodWorker::is_idle() const {
+  return memory_.busy.empty() && (!seen_.sandbox || !seen_.sandbox->is_ready) &&
+         outcome_of(view(), seen_, memory_) != Outcome::open;
+}
+
+EventSubject PodWorker::subject(std::string_view container) const {
+  EventSubject out;
+  out.ns = key_.ns;
+  out.name = key_.name;
+  out.uid = uid_;
+  if (!container.empty()) {
+    bool is_init = false;
+    for (const auto init : view().spec().init_containers()) {
+      is_init = is_init || init.name() == container;
+    }
+    out.field_path = fmt::format("spec.{}{{{}}}", is_init ? "initContainers" : "containers", container);
+  }
+  return out;
+}
+
+Task<void> PodWorker::run(std::shared_ptr<PodWorker> self, std::function<void()> finished) {
+  while (!self->memory_.is_finished) {
+    const bool is_observed = co_await self->observe();
+    if (!is_observed) {
+      co_await self->woken_.wait_for(std::chrono::seconds(1));  // the runtime is away; it is being restarted
+      continue;
+    }
+    self->check_deadline();
+    self->report();
+    const Plan next = plan(self->view(), self->seen_, self->memory_, self->shop_.clock.now());
+    self->begin_actions(next);
+    if (self->memory_.is_finished) {
+      break;
+    }
+    const auto pause = self->time_to_wait(next);
+    co_await self->woken_.wait_for(pause);
+    self->soften_pull_errors();
+  }
+  self->shop_.statuses.forget(self->uid_);
+  self->shop_.tokens.forget(self->uid_);
+  finished();
+}
+
+Task<bool> PodWorker::observe() {
+  auto seen = co_await observe_sandbox();
+  if (seen.ok()) {
+    seen = co_await observe_containers();
+  }
+  if (!seen.ok()) {
+    log::debug("agent", "pod {}/{}: cannot observe: {}", key_.ns, key_.name, seen.error().message);
+    co_return false;
+  }
+  co_await read_termination_messages();
+  adopt_containers();
+  co_return true;
+}
+
+void PodWorker::adopt_containers() {
+  for (const auto container : view().spec().init_containers()) {
+    note_state(container, seen_.containers[std::string(container.name())]);
+  }
+  for (const auto container : view().spec().containers()) {
+    note_state(container, seen_.containers[std::string(container.name())]);
+  }
+  is_adopted_ = true;
+}
+
+/// Brings the memory of one container to its newest attempt.
+void PodWorker::note_state(views::ContainerView container, const Attempts& attempts) {
+  auto& memory = memory_.containers[std::string(container.name())];
+  if (!attempts.current) {
+    return;
+  }
+  const auto& current = *attempts.current;
+  if (!is_adopted_) {
+    memory.backoff.adopt(static_cast<int>(current.attempt));
+  }
+  const bool is_running = current.state == ContainerState::running;
+  if (memory.probed_id != current.id) {
+    memory.probed_id.clear();
+    memory.has_started = false;
+    memory.is_ready = false;
+    memory.kill.reset();
+    memory.is_paused = false;
+    if (is_running) {
+      memory.probed_id = current.id;
+      memory.waiting.reset();
+      memory.has_started = !container.has_startup_probe();
+      memory.is_ready = memory.has_started && !container.has_readiness_probe();
+      begin_probes(container, current);
+    }
+  }
+  if (!is_running) {
+    memory.is_ready = false;
+    return;
+  }
+  const auto hash = current.annotations.find(runtime::kAnnotationSpecHash);
+  if (hash != current.annotations.end() && hash->second != spec_hash(container) && !memory.kill) {
+    memory.kill = Reason{"Changed", fmt::format("Container {} definition changed, will be restarted",
+                                                container.name())};
+  }
+}
+
+void PodWorker::check_deadline() {
+  const auto spec = view().spec();
+  if (!spec.has_active_deadline_seconds() || memory_.failed ||
+      outcome_of(view(), seen_, memory_) != Outcome::open) {
+    return;
+  }
+  if (*memory_.started + std::chrono::seconds(spec.active_deadline_seconds()) <= shop_.clock.now()) {
+    memory_.failed = Reason{"DeadlineExceeded", "Pod was active on the node longer than the specified deadline"};
+    shop_.events.normal(subject(), "DeadlineExceeded", memory_.failed->message);
+  }
+}
+
+void PodWorker::soften_pull_errors() {
+  for (auto& [name, memory] : memory_.containers) {
+    if (memory.waiting && memory.waiting->reason == "ErrImagePull") {
+      const auto image = container_named(view(), name).image();
+      memory.waiting = Reason{"ImagePullBackOff", fmt::format("Back-off pulling image \"{}\"", image)};
+      shop_.events.normal(subject(name), "BackOff", memory.waiting->message);
+      woken_.raise();
+    }
+  }
+}
+
+void PodWorker::report() {
+  if (memory_.is_gone) {
+    return;
+  }
+  const auto before = last_status_document_ ? last_status_document_->root() : pod_.document->root()["status"];
+  auto status = status_of(view(), before, seen_, memory_, shop_.clock.now());
+  if (status == last_status_ || status == pod_.document->root()["status"].raw()) {
+    return;
+  }
+  last_status_ = status;
+  last_status_document_ = Document::from_canonical(status);
+  shop_.statuses.submit(key_, uid_, std::move(status));
+}
+
+void PodWorker::begin_actions(const Plan& next) {
+  for (const auto& action : next.actions) {
+    memory_.busy.insert(action.key());
+    shop_.tasks.spawn(execute(shared_from_this(), action));
+  }
+  const bool can_refresh = memory_.is_prepared && !memory_.busy.contains("refresh") &&
+                           view().metadata().deletion_timestamp().empty() && !memory_.is_gone;
+  const auto due = shop_.tokens.due(uid_);
+  const bool has_due_token = due && *due <= shop_.clock.now();
+  if (can_refresh && (is_content_dirty_ || has_due_token)) {
+    is_content_dirty_ = false;
+    memory_.busy.insert("refresh");
+    shop_.tasks.spawn(refresh_task(shared_from_this()));
+  }
+}
+
+std::chrono::nanoseconds PodWorker::time_to_wait(const Plan& next) const {
+  const auto now = shop_.clock.now();
+  std::chrono::nanoseconds pause = kLookAgain;
+  const auto until = [&](TimePoint time) {
+    pause = std::min<std::chrono::nanoseconds>(pause, std::max(time - now, TimePoint::duration(1000)));
+  };
+  if (next.wake) {
+    until(*next.wake);
+  }
+  if (const auto due = shop_.tokens.due(uid_); due && memory_.is_prepared) {
+    until(*due);
+  }
+  for (const auto& [name, memory] : memory_.containers) {
+    if (memory.waiting && memory.waiting->reason == "ErrImagePull") {
+      until(now + std::chrono::seconds(2));  // long enough to be seen, then it is a back-off
+    }
+  }
+  return pause;
+}
+
+Task<void> PodWorker::execute(std::shared_ptr<PodWorker> self, Action action) {
+  switch (action.verb) {
+    case Verb::prepare: co_await self->prepare(); break;
+    case Verb::run_sandbox: co_await self->run_sandbox(action); break;
+    case Verb::start_container: co_await self->start_container(action); break;
+    case Verb::stop_container: co_await self->stop_container(action); break;
+    case Verb::pause_container: co_await self->pause_container(action, true); break;
+    case Verb::resume_container: co_await self->pause_container(action, false); break;
+    case Verb::stop_sandbox: co_await self->stop_sandbox(action); break;
+    case Verb::remove: co_await self->remove(); break;
+  }
+  self->memory_.busy.erase(action.key());
+  self->wake();
+}
+
+Task<void> PodWorker::refresh_task(std::shared_ptr<PodWorker> self) {
+  co_await self->refresh();
+  self->memory_.busy.erase("refresh");
+}
+
+Sources PodWorker::sources() const {
+  Sources out;
+  out.config_map = [&objects = shop_.objects](std::string_view ns, std::string_view name) {
+    return objects.document("configmaps", ns, name);
+  };
+  out.secret = [&objects = shop_.objects](std::string_view ns, std::string_view name) {
+    return objects.document("secrets", ns, name);
+  };
+  for (const auto& service : shop_.objects.all("services")) {
+    if (service.key.ns == key_.ns || (service.key.ns == "default" && service.key.name == "kubernetes")) {
+      out.services.push_back(service.document);
+    }
+  }
+  return out;
+}
+
+}  // namespace tetrarch::agent

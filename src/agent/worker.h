@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// PodWorker: one pod on this node, from the moment it is known until nothing of it is left. A loop that observes the
+// runtime, reports, decides (plan.h) and begins actions; each action is a task of its own that wakes the loop again.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "agent/cgroup_files.h"
+#include "agent/container_config.h"
+#include "agent/event_recorder.h"
+#include "agent/images.h"
+#include "agent/objects.h"
+#include "agent/plan.h"
+#include "agent/pod_state.h"
+#include "agent/probe.h"
+#include "agent/runtime/runtime.h"
+#include "agent/status_writer.h"
+#include "agent/tokens.h"
+#include "agent/volumes.h"
+#include "async/io_pool.h"
+#include "async/task_group.h"
+#include "async/timer.h"
+#include "base/clock.h"
+#include "client/client.h"
+
+namespace tetrarch::agent {
+
+/// What all workers of an agent share; outlives them.
+struct Workshop {
+  runtime::Runtime& runtime;
+  client::Client& client;
+  Objects& objects;
+  StatusWriter& statuses;
+  EventRecorder& events;
+  Images& images;
+  Tokens& tokens;
+  CgroupFiles& cgroups;
+  async::BlockingPool& blocking;
+  async::TaskGroup& tasks;
+  const Clock& clock;
+  NodeSettings node;
+  std::filesystem::path pods_directory;
+  PodFacts node_facts;  ///< host address and size
+};
+
+/// Shared between the agent and the tasks under way. Used on the agent's strand.
+class PodWorker : public std::enable_shared_from_this<PodWorker> {
+ public:
+  PodWorker(Workshop& shop, Stored pod);
+
+  /// A newer state of the pod.
+  void update(Stored pod);
+  /// The API has it no longer.
+  void set_gone();
+  /// Something that the pod refers to, or the runtime, has changed.
+  void wake();
+  void refresh_content();
+
+  /// Until nothing of the pod is left on this node.
+  static Task<void> run(std::shared_ptr<PodWorker> self, std::function<void()> finished);
+
+  const Key& key() const { return key_; }
+  const std::string& uid() const { return uid_; }
+  DocumentPtr document() const { return pod_.document; }
+  const Observation& seen() const { return seen_; }
+  std::filesystem::path directory() const { return shop_.pods_directory / uid_; }
+  bool has_container(const std::string& id) const;
+  /// Everything about the pod has ended, though the API still has it.
+  bool is_idle() const;
+
+ private:
+  views::PodView view() const { return views::PodView(pod_.document->root()); }
+  EventSubject subject(std::string_view container = "") const;
+
+  // worker.cc: the loop.
+  Task<bool> observe();
+  void adopt_containers();
+  void note_state(views::ContainerView container, const Attempts& attempts);
+  void report();
+  void begin_actions(const Plan& plan);
+  std::chrono::nanoseconds time_to_wait(const Plan& plan) const;
+  static Task<void> execute(std::shared_ptr<PodWorker> self, Action action);
+  static Task<void> refresh_task(std::shared_ptr<PodWorker> self);
+  void check_deadline();
+  void soften_pull_errors();
+
+  // worker_observe.cc
+  Task<Status> observe_sandbox();
+  Task<Status> observe_containers();
+  Task<Result<runtime::Container>> full(runtime::Container listed);
+  Task<void> read_termination_messages();
+
+  // worker_actions.cc
+  Task<void> prepare();
+  Task<Status> write_volumes(bool is_refresh);
+  Task<void> run_sandbox(Action action);
+  Task<void> start_container(Action action);
+  Task<Status> create_and_start(Action action, ReadyImage image);
+  Result<std::vector<runtime::Mount>> mounts_of(DocumentPtr document, views::ContainerView container, std::uint32_t attempt);
+  Task<void> stop_container(Action action);
+  Task<void> pause_container(Action action, bool is_pause);
+  Task<void> stop_sandbox(Action action);
+  Task<void> remove();
+  Task<void> refresh();
+  void wait_with(std::string_view container, Reason reason, std::chrono::seconds retry);
+
+  // worker_probes.cc
+  void begin_probes(views::ContainerView container, const runtime::Container& running);
+  static Task<void> probe(std::shared_ptr<PodWorker> self, std::string container, std::string id, ProbeKind kind);
+  bool is_current(const std::string& container, const std::string& id) const;
+  void take_verdict(const std::string& container, ProbeKind kind, const ProbeState& state);
+
+  Sources sources() const;
+
+  Workshop& shop_;
+  Key key_;
+  std::string uid_;
+  Stored pod_;
+  Observation seen_;
+  PodMemory memory_;
+  std::string last_status_;          ///< canonical JSON, as last submitted
+  DocumentPtr last_status_document_;
+  bool is_content_dirty_ = false;    ///< an object that volumes show has changed
+  bool is_adopted_ = false;
+  async::Event woken_;
+};
+
+/// The container of that name in the spec, init containers included; absent where there is none.
+views::ContainerView container_named(views::PodView pod, std::string_view name);
+
+}  // namespace tetrarch::agent

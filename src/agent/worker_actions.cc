@@ -1,0 +1,380 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a worker does: each function is one action, begun because plan() named it, ended by a look at the runtime.
+#include <algorithm>
+
+#include <fmt/format.h>
+
+#include "agent/checks.h"
+#include "agent/resources.h"
+#include "agent/runtime/on_pool.h"
+#include "agent/volume_files.h"
+#include "agent/worker.h"
+#include "base/log.h"
+#include "object/quantity.h"
+
+namespace tetrarch::agent {
+namespace {
+
+namespace fs = std::filesystem;
+using runtime::on_pool;
+using std::chrono::seconds;
+
+constexpr seconds kPrepareRetry{5};
+constexpr seconds kConfigRetry{10};
+constexpr seconds kHookLimit{600};
+
+/// One volume as the blocking side needs it: no views, no references.
+struct VolumeWork {
+  fs::path directory;
+  VolumeKind kind = VolumeKind::empty_dir;
+  Payload payload = {};
+  bool is_memory = false;
+  std::int64_t size_bytes = 0;
+  fs::path host_path = {};
+  std::string host_type = {};
+};
+
+Status carry_out(const VolumeWork& work, std::optional<int> group) {
+  switch (work.kind) {
+    case VolumeKind::payload: return write_payload(work.directory, work.payload, group);
+    case VolumeKind::empty_dir: return make_empty_dir(work.directory, work.is_memory, work.size_bytes, group);
+    case VolumeKind::host_path: return check_host_path(work.host_path, work.host_type);
+    case VolumeKind::unsupported: break;
+  }
+  return Error{Code::unimplemented, "this kind of volume is not supported yet: " + work.directory.filename().string()};
+}
+
+std::optional<int> group_of(views::PodView pod) {
+  const auto context = pod.spec().security_context();
+  return context.has_fs_group() ? std::optional(static_cast<int>(context.fs_group())) : std::nullopt;
+}
+
+views::VolumeView volume_named(views::PodView pod, std::string_view name) {
+  for (const auto volume : pod.spec().volumes()) {
+    if (volume.name() == name) {
+      return volume;
+    }
+  }
+  return {};
+}
+
+seconds doubled(int failures) { return std::min(seconds(10) * (1 << std::min(failures, 6)), seconds(300)); }
+
+}  // namespace
+
+void PodWorker::wait_with(std::string_view container, Reason reason, seconds retry) {
+  auto& memory = memory_.containers[std::string(container)];
+  memory.waiting = std::move(reason);
+  memory.retry_at = shop_.clock.now() + retry;
+}
+
+Task<void> PodWorker::prepare() {
+  auto prepared = co_await shop_.tokens.ensure(pod_.document);
+  if (prepared.ok()) {
+    prepared = co_await write_volumes(false);
+  }
+  if (prepared.ok()) {
+    const views::PodView pod = view();
+    auto work = [&cgroups = shop_.cgroups, path = sandbox_config(pod, shop_.node, 0).cgroup_parent,
+                 numbers = pod_resources(pod), logs = log_directory(shop_.node, pod)]() -> Status {
+      std::error_code error;
+      fs::create_directories(logs, error);
+      return cgroups.make(path, numbers);
+    };
+    prepared = co_await on_pool(shop_.blocking, std::move(work));
+  }
+  memory_.is_prepared = prepared.ok();
+  if (!prepared.ok()) {
+    shop_.events.warning(subject(), "FailedMount", "MountVolume.SetUp failed: " + prepared.error().message);
+    memory_.retry_at = shop_.clock.now() + kPrepareRetry;
+  }
+}
+
+Task<Status> PodWorker::write_volumes(bool is_refresh) {
+  const DocumentPtr document = pod_.document;
+  const views::PodView pod(document->root());
+  const Sources objects = sources();
+  const PodFacts facts = memory_.facts;
+  const PayloadSources payload_sources{
+      objects, facts, [this](const TokenWish& wish) { return shop_.tokens.find(uid_, wish); }};
+  std::vector<VolumeWork> list;
+  for (const auto volume : pod.spec().volumes()) {
+    VolumeWork work;
+    work.directory = directory() / "volumes" / std::string(volume.name());
+    work.kind = kind_of(volume);
+    if (work.kind == VolumeKind::payload) {
+      auto payload = payload_of(pod, volume, payload_sources);
+      if (!payload.ok()) {
+        co_return Error{payload.error().code, fmt::format("for volume \"{}\": {}", volume.name(),
+                                                          payload.error().message)};
+      }
+      work.payload = std::move(*payload);
+    } else if (is_refresh) {
+      continue;
+    }
+    work.is_memory = volume.empty_dir().medium() == "Memory";
+    work.size_bytes = object::value_of(volume.empty_dir().view()["sizeLimit"]);
+    work.host_path = std::string(volume.host_path().path());
+    work.host_type = std::string(volume.host_path().type());
+    list.push_back(std::move(work));
+  }
+  auto work = [list = std::move(list), group = group_of(pod)]() -> Status {
+    for (const auto& volume : list) {
+      TRY_STATUS(carry_out(volume, group));
+    }
+    return ok();
+  };
+  co_return co_await on_pool(shop_.blocking, std::move(work));
+}
+
+Task<void> PodWorker::refresh() {
+  static_cast<void>(co_await shop_.tokens.ensure(pod_.document));  // a server that is away renews later
+  if (const auto written = co_await write_volumes(true); !written.ok()) {
+    log::debug("agent", "pod {}/{}: volumes not refreshed: {}", key_.ns, key_.name, written.error().message);
+  }
+}
+
+Task<void> PodWorker::run_sandbox(Action action) {
+  const DocumentPtr document = pod_.document;
+  const views::PodView pod(document->root());
+  auto config = sandbox_config(pod, shop_.node, action.attempt);
+  const auto made = co_await shop_.runtime.run_sandbox(std::move(config));
+  if (!made.ok()) {
+    memory_.sandbox_failure = Reason{"FailedCreatePodSandBox", made.error().message};
+    memory_.retry_at = shop_.clock.now() + std::min(seconds(1) * (1 << std::min(memory_.sandbox_failures, 5)),
+                                                    seconds(30));
+    ++memory_.sandbox_failures;
+    shop_.events.warning(subject(), "FailedCreatePodSandBox",
+                         "Failed to create pod sandbox: " + made.error().message);
+    co_return;
+  }
+  memory_.sandbox_failure.reset();
+  memory_.sandbox_failures = 0;
+  static_cast<void>(co_await observe_sandbox());
+  auto hosts = [path = directory() / "etc-hosts", text = etc_hosts(pod, memory_.facts, shop_.node)] {
+    return write_file(path, text, 0644);
+  };
+  if (const auto written = co_await on_pool(shop_.blocking, std::move(hosts)); !written.ok()) {
+    log::warning("agent", "{}", written.error().message);
+  }
+}
+
+Task<void> PodWorker::start_container(Action action) {
+  const DocumentPtr document = pod_.document;
+  const views::PodView pod(document->root());
+  const auto container = container_named(pod, action.container);
+  const std::string image(container.image());
+  auto& memory = memory_.containers[action.container];
+  const auto answer = co_await shop_.images.ensure(document, image, std::string(container.image_pull_policy()));
+  if (!answer.image) {
+    shop_.events.warning(subject(action.container), "Failed", fmt::format("Failed to pull image \"{}\": {}", image,
+                                                                          answer.failure.message));
+    shop_.events.warning(subject(action.container), "Failed", "Error: " + answer.failure.reason);
+    wait_with(action.container, answer.failure, doubled(memory.pull_failures));
+    ++memory.pull_failures;
+    co_return;
+  }
+  memory.pull_failures = 0;
+  shop_.events.normal(subject(action.container), "Pulled",
+                      answer.image->was_pulled
+                          ? fmt::format("Successfully pulled image \"{}\"", image)
+                          : fmt::format("Container image \"{}\" already present on machine", image));
+  const auto previous = seen_.containers[action.container].current;
+  if (const auto started = co_await create_and_start(action, *answer.image); !started.ok()) {
+    shop_.events.warning(subject(action.container), "Failed", "Error: " + started.error().message);
+  }
+  if (previous) {
+    const bool has_times = previous->started && previous->finished;
+    memory.backoff.restarted(has_times ? *previous->finished - *previous->started : std::chrono::microseconds(0));
+  }
+}
+
+Task<Status> PodWorker::create_and_start(Action action, ReadyImage image) {
+  const DocumentPtr document = pod_.document;
+  const views::PodView pod(document->root());
+  const auto container = container_named(pod, action.container);
+  const auto refuse = [&](std::string reason, const Error& error) -> Status {
+    wait_with(action.container, Reason{std::move(reason), error.message}, kConfigRetry);
+    return error;
+  };
+  const auto environment = environment_of(pod, container, sources(), memory_.facts);
+  if (!environment.ok()) {
+    co_return refuse("CreateContainerConfigError", environment.error());
+  }
+  const auto security = security_of(pod, container, image.user);
+  if (!security.ok()) {
+    co_return refuse("CreateContainerConfigError", security.error());
+  }
+  auto mounts = mounts_of(document, container, action.attempt);
+  if (!mounts.ok()) {
+    co_return refuse("CreateContainerConfigError", mounts.error());
+  }
+  if (!seen_.sandbox) {
+    co_return Error{Code::cancelled, "the sandbox has gone"};
+  }
+  auto config = container_config(pod, container, shop_.node, action.attempt, *environment);
+  config.image = image.id;
+  config.security = *security;
+  config.mounts = std::move(*mounts);
+  const auto sandbox = sandbox_config(pod, shop_.node, seen_.sandbox->attempt);
+  const auto id = co_await shop_.runtime.create_container(seen_.sandbox->id, std::move(config), sandbox);
+  if (!id.ok()) {
+    co_return refuse("CreateContainerError", id.error());
+  }
+  shop_.events.normal(subject(action.container), "Created", fmt::format("Created container: {}", action.container));
+  if (const auto started = co_await shop_.runtime.start_container(*id); !started.ok()) {
+    co_return refuse("RunContainerError", started.error());
+  }
+  memory_.containers[action.container].waiting.reset();
+  shop_.events.normal(subject(action.container), "Started", fmt::format("Started container {}", action.container));
+  if (const auto hook = container.lifecycle().view()["postStart"]) {
+    CheckTarget target{document, hook, container.view(), *id, memory_.facts.pod_ip};
+    const auto ran = co_await run_check(shop_.runtime, target, kHookLimit);
+    if (!ran.is_success) {
+      shop_.events.warning(subject(action.container), "FailedPostStartHook", "PostStartHook failed: " + ran.message);
+      co_return co_await shop_.runtime.stop_container(*id, grace_of(view(), memory_));
+    }
+  }
+  co_return ok();
+}
+
+Result<std::vector<runtime::Mount>> PodWorker::mounts_of(DocumentPtr document, views::ContainerView container,
+                                                         std::uint32_t attempt) {
+  const views::PodView pod(document->root());
+  std::vector<runtime::Mount> out;
+  bool has_hosts = pod.spec().host_network() && pod.spec().host_aliases().empty();
+  const auto environment = environment_of(pod, container, sources(), memory_.facts);
+  for (const auto mount : container.volume_mounts()) {
+    const auto volume = volume_named(pod, mount.name());
+    const bool is_host = kind_of(volume) == VolumeKind::host_path;
+    fs::path path = is_host ? fs::path(std::string(volume.host_path().path()))
+                            : directory() / "volumes" / std::string(mount.name());
+    std::string inner(mount.sub_path());
+    if (const auto pattern = mount.sub_path_expr(); !pattern.empty() && environment.ok()) {
+      inner = expand(pattern, [&](std::string_view name) -> std::optional<std::string> {
+        for (const auto& [key, value] : *environment) {
+          if (key == name) {
+            return value;
+          }
+        }
+        return std::nullopt;
+      });
+    }
+    if (!inner.empty()) {
+      TRY(path, sub_path(path, inner));
+    }
+    runtime::Mount entry{path.string(), std::string(mount.mount_path())};
+    entry.is_read_only = mount.read_only() || kind_of(volume) == VolumeKind::payload;
+    if (mount.mount_propagation() == "HostToContainer") {
+      entry.propagation = runtime::Propagation::host_to_container;
+    } else if (mount.mount_propagation() == "Bidirectional") {
+      entry.propagation = runtime::Propagation::bidirectional;
+    }
+    has_hosts = has_hosts || mount.mount_path() == "/etc/hosts";
+    out.push_back(std::move(entry));
+  }
+  if (!has_hosts) {
+    out.push_back({(directory() / "etc-hosts").string(), "/etc/hosts"});
+    if (!fs::exists(directory() / "etc-hosts")) {
+      TRY_STATUS(write_file(directory() / "etc-hosts", etc_hosts(pod, memory_.facts, shop_.node), 0644));
+    }
+  }
+  if (const auto path = container.termination_message_path(); !path.empty()) {
+    const auto file = directory() / "containers" / std::string(container.name()) / std::to_string(attempt);
+    TRY_STATUS(write_file(file, "", 0666));
+    out.push_back({file.string(), std::string(path)});
+  }
+  return out;
+}
+
+Task<void> PodWorker::stop_container(Action action) {
+  const DocumentPtr document = pod_.document;
+  const auto container = container_named(views::PodView(document->root()), action.container);
+  const auto begun = shop_.clock.now();
+  shop_.events.normal(subject(action.container), "Killing",
+                      action.why.empty() ? fmt::format("Stopping container {}", action.container) : action.why);
+  if (memory_.containers[action.container].is_paused) {
+    static_cast<void>(co_await shop_.runtime.resume_container(action.id));
+    memory_.containers[action.container].is_paused = false;
+  }
+  seconds grace = action.grace;
+  if (const auto hook = container.lifecycle().view()["preStop"]; hook && grace.count() > 0) {
+    CheckTarget target{document, hook, container.view(), action.id, memory_.facts.pod_ip};
+    const auto ran = co_await run_check(shop_.runtime, target, grace);
+    if (!ran.is_success) {
+      shop_.events.warning(subject(action.container), "FailedPreStopHook", "PreStopHook failed: " + ran.message);
+    }
+    // Source: Kubernetes documentation, "Container Lifecycle Hooks": the hook's time is part of the grace; 2 s remain.
+    const auto used = std::chrono::duration_cast<seconds>(shop_.clock.now() - begun);
+    grace = std::max(grace - used, seconds(2));
+  }
+  const auto stopped = co_await shop_.runtime.stop_container(action.id, grace);
+  if (!stopped.ok() && stopped.error().code != Code::not_found) {
+    log::warning("agent", "container {} of pod {}/{} not stopped: {}", action.container, key_.ns, key_.name,
+                 stopped.error().message);
+    co_await async::sleep_for(seconds(1));
+  }
+}
+
+Task<void> PodWorker::pause_container(Action action, bool is_pause) {
+  const auto done = is_pause ? co_await shop_.runtime.pause_container(action.id)
+                             : co_await shop_.runtime.resume_container(action.id);
+  if (done.ok()) {
+    memory_.containers[action.container].is_paused = is_pause;
+  } else {
+    log::warning("agent", "container {} of pod {}/{}: {}", action.container, key_.ns, key_.name, done.error().message);
+    co_await async::sleep_for(seconds(1));
+  }
+}
+
+Task<void> PodWorker::stop_sandbox(Action action) {
+  const auto stopped = co_await shop_.runtime.stop_sandbox(action.id);
+  if (!stopped.ok()) {
+    log::warning("agent", "sandbox of pod {}/{} not stopped: {}", key_.ns, key_.name, stopped.error().message);
+    co_await async::sleep_for(seconds(1));
+  }
+}
+
+Task<void> PodWorker::remove() {
+  const auto again = [this](const Error& error) {
+    log::warning("agent", "pod {}/{} not removed yet: {}", key_.ns, key_.name, error.message);
+    memory_.retry_at = shop_.clock.now() + seconds(2);
+  };
+  const auto sandboxes = co_await shop_.runtime.sandboxes(uid_);
+  if (!sandboxes.ok()) {
+    again(sandboxes.error());
+    co_return;
+  }
+  for (const auto& sandbox : *sandboxes) {
+    if (const auto removed = co_await shop_.runtime.remove_sandbox(sandbox.id); !removed.ok()) {
+      again(removed.error());
+      co_return;
+    }
+  }
+  auto clean = [&cgroups = shop_.cgroups, parent = sandbox_config(view(), shop_.node, 0).cgroup_parent,
+                place = directory(), logs = log_directory(shop_.node, view())]() -> Status {
+    static_cast<void>(cgroups.remove(parent));  // an empty group left behind harms nobody
+    std::error_code ignored;
+    fs::remove_all(logs, ignored);
+    return remove_volumes(place);
+  };
+  if (const auto cleaned = co_await on_pool(shop_.blocking, std::move(clean)); !cleaned.ok()) {
+    again(cleaned.error());
+    co_return;
+  }
+  if (!memory_.is_gone) {
+    client::DeleteOptions options;
+    options.grace_seconds = 0;
+    options.expected_uid = uid_;
+    const auto removed = co_await shop_.client.remove(key_, options);
+    const bool is_settled = removed.ok() || removed.error().code == Code::not_found ||
+                            removed.error().code == Code::precondition || removed.error().code == Code::conflict;
+    if (!is_settled) {
+      again(removed.error());
+      co_return;
+    }
+  }
+  memory_.is_finished = true;
+}
+
+}  // namespace tetrarch::agent

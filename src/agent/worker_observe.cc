@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+// How a worker looks at the runtime.
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+
+#include "agent/runtime/log_file.h"
+#include "agent/runtime/on_pool.h"
+#include "agent/worker.h"
+
+namespace tetrarch::agent {
+namespace {
+
+using runtime::Container;
+using runtime::ContainerState;
+
+// Source: Kubernetes documentation, "Determine the Reason for Pod Failure".
+constexpr std::size_t kMessageMax = 4096;
+constexpr std::size_t kLogMessageMax = 2048;
+
+std::string read_tail(const std::filesystem::path& path, std::size_t limit) {
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file) {
+    return {};
+  }
+  const auto size = static_cast<std::size_t>(std::max<std::streamoff>(file.tellg(), 0));
+  const auto begin = size > limit ? size - limit : 0;
+  file.seekg(static_cast<std::streamoff>(begin));
+  std::string out(size - begin, '\0');
+  file.read(out.data(), static_cast<std::streamsize>(out.size()));
+  return out;
+}
+
+std::string log_message(const std::filesystem::path& path) {
+  std::istringstream lines(read_tail(path, 4 * kLogMessageMax));
+  std::string out;
+  for (std::string line; std::getline(lines, line);) {
+    if (const auto parsed = runtime::parse_log_line(line)) {
+      out += std::string(parsed->text) + (parsed->is_partial ? "" : "\n");
+    }
+  }
+  return out.size() > kLogMessageMax ? out.substr(out.size() - kLogMessageMax) : out;
+}
+
+}  // namespace
+
+Task<Status> PodWorker::observe_sandbox() {
+  CO_TRY(const auto all, co_await shop_.runtime.sandboxes(uid_));
+  const auto newest = std::max_element(all.begin(), all.end(), [](const auto& a, const auto& b) {
+    return std::pair(a.attempt, a.created) < std::pair(b.attempt, b.created);
+  });
+  if (newest == all.end()) {
+    seen_.sandbox.reset();
+    co_return ok();
+  }
+  const bool is_known = seen_.sandbox && seen_.sandbox->id == newest->id &&
+                        seen_.sandbox->is_ready == newest->is_ready && !seen_.sandbox->addresses.empty();
+  if (is_known) {
+    co_return ok();
+  }
+  const auto details = co_await shop_.runtime.sandbox(newest->id);
+  seen_.sandbox = details.ok() ? *details : *newest;
+  if (seen_.sandbox->is_ready) {
+    const bool is_host = view().spec().host_network();
+    memory_.facts.pod_ips = is_host ? std::vector<std::string>{shop_.node_facts.host_ip} : seen_.sandbox->addresses;
+    memory_.facts.pod_ip = memory_.facts.pod_ips.empty() ? std::string() : memory_.facts.pod_ips.front();
+    memory_.is_prepared = true;  // also after a restart of the agent: what runs has its volumes
+  }
+  co_return ok();
+}
+
+Task<Result<Container>> PodWorker::full(Container listed) {
+  if (const auto at = seen_.containers.find(listed.name); at != seen_.containers.end()) {
+    for (const auto& known : {at->second.current, at->second.previous}) {
+      if (known && known->id == listed.id && known->state == ContainerState::exited && known->finished) {
+        co_return *known;  // what has exited does not change
+      }
+    }
+  }
+  CO_TRY(Container found, co_await shop_.runtime.container(listed.id));
+  found.sandbox_id = listed.sandbox_id;
+  co_return found;
+}
+
+Task<Status> PodWorker::observe_containers() {
+  CO_TRY(auto all, co_await shop_.runtime.containers(uid_));
+  std::sort(all.begin(), all.end(), [](const Container& a, const Container& b) {
+    return std::pair(a.attempt, a.created) > std::pair(b.attempt, b.created);
+  });
+  std::map<std::string, Attempts, std::less<>> fresh;
+  for (const auto& listed : all) {
+    auto& attempts = fresh[listed.name];
+    auto& place = attempts.current ? attempts.previous : attempts.current;
+    if (place) {
+      continue;  // older ones are only waiting to be removed
+    }
+    auto found = co_await full(listed);
+    if (!found.ok() && found.error().code != Code::not_found) {
+      co_return found.error();
+    }
+    if (found.ok()) {
+      place = std::move(*found);
+    }
+  }
+  seen_.containers = std::move(fresh);
+  co_return ok();
+}
+
+Task<void> PodWorker::read_termination_messages() {
+  for (const auto& [name, attempts] : seen_.containers) {
+    auto& memory = memory_.containers[name];
+    if (!attempts.current || attempts.current->state != ContainerState::exited ||
+        memory.message_id == attempts.current->id) {
+      continue;
+    }
+    const auto current = *attempts.current;
+    const bool falls_back = container_named(view(), name).termination_message_policy() == "FallbackToLogsOnError";
+    auto file = directory() / "containers" / name / std::to_string(current.attempt);
+    auto work = [file = std::move(file), log = current.log_path,
+                 uses_log = falls_back && current.exit_code != 0]() -> Result<std::string> {
+      auto text = read_tail(file, kMessageMax);
+      return text.empty() && uses_log ? log_message(log) : text;
+    };
+    const auto message = co_await runtime::on_pool(shop_.blocking, std::move(work));
+    memory.termination_message = message.value_or("");
+    memory.message_id = current.id;
+  }
+}
+
+}  // namespace tetrarch::agent

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+// A worker's probes: one task per probe and attempt, which ends with that attempt.
+#include <fmt/format.h>
+
+#include "agent/checks.h"
+#include "agent/worker.h"
+
+namespace tetrarch::agent {
+namespace {
+
+using std::chrono::seconds;
+
+views::ProbeView probe_of(views::ContainerView container, ProbeKind kind) {
+  switch (kind) {
+    case ProbeKind::startup: return container.startup_probe();
+    case ProbeKind::readiness: return container.readiness_probe();
+    case ProbeKind::liveness: return container.liveness_probe();
+  }
+  return {};
+}
+
+std::int64_t at_least(std::int64_t value, std::int64_t fallback) { return value > 0 ? value : fallback; }
+
+}  // namespace
+
+void PodWorker::begin_probes(views::ContainerView container, const runtime::Container& running) {
+  for (const auto kind : {ProbeKind::startup, ProbeKind::readiness, ProbeKind::liveness}) {
+    if (probe_of(container, kind)) {
+      shop_.tasks.spawn(probe(shared_from_this(), std::string(container.name()), running.id, kind));
+    }
+  }
+}
+
+bool PodWorker::is_current(const std::string& container, const std::string& id) const {
+  const auto at = seen_.containers.find(container);
+  return at != seen_.containers.end() && at->second.current && at->second.current->id == id &&
+         at->second.current->state == runtime::ContainerState::running && !memory_.is_finished;
+}
+
+Task<void> PodWorker::probe(std::shared_ptr<PodWorker> self, std::string container, std::string id, ProbeKind kind) {
+  const DocumentPtr document = self->pod_.document;  // a probe does not change in a pod's life
+  const auto spec_of_container = container_named(views::PodView(document->root()), container);
+  const auto spec = probe_of(spec_of_container, kind);
+  ProbeThresholds thresholds;
+  thresholds.successes = static_cast<int>(at_least(spec.success_threshold(), 1));
+  thresholds.failures = static_cast<int>(at_least(spec.failure_threshold(), 3));
+  ProbeState state(kind, thresholds);
+  const seconds period(at_least(spec.period_seconds(), 10));
+  co_await async::sleep_for(seconds(spec.initial_delay_seconds()));
+  while (self->is_current(container, id)) {
+    const bool has_started = self->memory_.containers[container].has_started;
+    if (kind == ProbeKind::startup && has_started) {
+      co_return;
+    }
+    if (kind != ProbeKind::startup && !has_started) {
+      co_await async::sleep_for(seconds(1));
+      continue;
+    }
+    if (!self->memory_.containers[container].is_paused) {
+      CheckTarget target;
+      target.owner = document;
+      target.handler = spec.view();
+      target.container = spec_of_container.view();
+      target.container_id = id;
+      target.pod_ip = self->memory_.facts.pod_ip;
+      const seconds limit(at_least(spec.timeout_seconds(), 1));
+      const auto result = co_await run_check(self->shop_.runtime, target, limit);
+      if (!self->is_current(container, id)) {
+        co_return;
+      }
+      if (!result.is_success) {
+        self->shop_.events.warning(self->subject(container), "Unhealthy",
+                                   fmt::format("{} probe failed: {}", to_string(kind), result.message));
+      }
+      if (state.add(result.is_success)) {
+        self->take_verdict(container, kind, state);
+      }
+    }
+    co_await async::sleep_for(period);
+  }
+}
+
+void PodWorker::take_verdict(const std::string& container, ProbeKind kind, const ProbeState& state) {
+  auto& memory = memory_.containers[container];
+  const bool is_failure = state.verdict() == ProbeVerdict::failure;
+  if (kind == ProbeKind::readiness) {
+    memory.is_ready = !is_failure;
+  } else if (is_failure) {
+    memory.kill = Reason{"Unhealthy", fmt::format("Container {} failed {} probe, will be restarted", container,
+                                                  kind == ProbeKind::liveness ? "liveness" : "startup")};
+  } else if (kind == ProbeKind::startup) {
+    memory.has_started = true;
+    memory.is_ready = !container_named(view(), container).has_readiness_probe();
+  }
+  wake();
+}
+
+}  // namespace tetrarch::agent
