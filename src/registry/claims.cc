@@ -1,0 +1,121 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/claims.h"
+
+#include <algorithm>
+
+#include <fmt/format.h>
+
+namespace tetrarch::registry {
+
+using object::View;
+
+namespace {
+
+// No kind: the API does not show it.
+constexpr std::string_view kResource = "claims.tetrarch.dev";
+constexpr int kRandomTries = 64;
+
+/// Source: Kubernetes documentation, "Service ClusterIP allocation", "How can you avoid conflicts":
+/// the size of the band for addresses that are asked for.
+std::uint32_t static_band(std::uint32_t size) {
+  constexpr std::uint32_t kMin = 16;
+  constexpr std::uint32_t kMax = 256;
+  return size <= kMin ? 0 : std::clamp(size / 16, kMin, kMax);
+}
+
+bool is_free(const Write& write, const Key& claim) {
+  return !write.snapshot.get(claim);
+}
+
+std::string claim_json(const Key& claim, std::string_view holder) {
+  std::string json;
+  object::Writer out(json);
+  out.begin_object().field("kind", "Claim").field("apiVersion", "tetrarch.dev/v1");
+  out.key("metadata").begin_object().field("name", claim.name).end_object();
+  out.key("spec").begin_object().field("holder", holder).end_object().end_object();
+  return json;
+}
+
+}  // namespace
+
+Key address_claim(std::string_view address) {
+  return {std::string(kResource), "", fmt::format("service-ip-{}", address)};
+}
+
+Key port_claim(std::string_view protocol, std::int64_t port) {
+  return {std::string(kResource), "", fmt::format("node-port-{}-{}", protocol, port)};
+}
+
+std::set<Key> claims_of(View service) {
+  std::set<Key> out;
+  const View spec = service["spec"];
+  if (const auto address = spec["clusterIP"].string(); !address.empty() && address != "None") {
+    out.insert(address_claim(address));
+  }
+  for (const View port : spec["ports"].elements()) {
+    if (const auto number = port["nodePort"].integer(); number != 0) {
+      out.insert(port_claim(port["protocol"].string("TCP"), number));
+    }
+  }
+  if (const auto number = spec["healthCheckNodePort"].integer(); number != 0) {
+    out.insert(port_claim("TCP", number));
+  }
+  return out;
+}
+
+void change_claims(Write& write,
+                   const std::set<Key>& fresh,
+                   const std::set<Key>& old,
+                   std::string_view holder) {
+  for (const auto& claim : fresh) {
+    if (!old.contains(claim)) {
+      write.transaction.compares.push_back({claim, Revision{0}});
+      write.transaction.mutations.push_back(
+          {claim, Document::from_canonical(claim_json(claim, holder))});
+    }
+  }
+  for (const auto& claim : old) {
+    // A claim that is not there (an address outside the range of today) has nothing to give back.
+    if (!fresh.contains(claim) && write.snapshot.get(claim)) {
+      write.transaction.mutations.push_back({claim, nullptr});
+    }
+  }
+}
+
+std::optional<std::string> pick_address(const Write& write, const AddressRange& range) {
+  const auto size = range.size();
+  const auto band = static_band(size);
+  for (int i = 0; i < kRandomTries; ++i) {
+    const auto place = band + static_cast<std::uint32_t>(write.here.random.next() % (size - band));
+    auto text = ipv4_text(range.at(place));
+    if (is_free(write, address_claim(text))) {
+      return text;
+    }
+  }
+  // Nearly full: look at each, the upper band first.
+  for (std::uint32_t i = 0; i < size; ++i) {
+    auto text = ipv4_text(range.at((band + i) % size));
+    if (is_free(write, address_claim(text))) {
+      return text;
+    }
+  }
+  return std::nullopt;
+}
+
+std::optional<std::int64_t> pick_port(const Write& write,
+                                      std::string_view protocol,
+                                      const std::set<Key>& taken) {
+  const auto& options = write.here.options;
+  const auto size = static_cast<std::uint64_t>(options.node_port_max - options.node_port_min + 1);
+  const auto start = write.here.random.next() % size;
+  for (std::uint64_t i = 0; i < size; ++i) {
+    const auto port = options.node_port_min + static_cast<std::int64_t>((start + i) % size);
+    const auto claim = port_claim(protocol, port);
+    if (!taken.contains(claim) && is_free(write, claim)) {
+      return port;
+    }
+  }
+  return std::nullopt;
+}
+
+}  // namespace tetrarch::registry

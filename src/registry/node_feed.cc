@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "registry/node_feed.h"
+
+#include <algorithm>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "async/timer.h"
+#include "registry/pod_references.h"
+
+namespace tetrarch::registry {
+
+using client::EventType;
+using client::WatchEvent;
+
+namespace {
+
+constexpr std::size_t kBatch = 512;
+constexpr std::string_view kPods = "pods";
+// Every node needs all of them: its service proxy and DNS work from them.
+constexpr std::string_view kServices = "services";
+constexpr std::string_view kSlices = "endpointslices.discovery.k8s.io";
+
+/// Which subscriptions have something. Shared with the store's callbacks.
+struct Wakeups {
+  std::mutex mutex;
+  std::set<Key> ready;
+  async::Event event;
+
+  void raise(const Key& key) {
+    {
+      const std::lock_guard lock(mutex);
+      ready.insert(key);
+    }
+    event.raise();
+  }
+
+  std::set<Key> take() {
+    const std::lock_guard lock(mutex);
+    return std::exchange(ready, {});
+  }
+};
+
+class NodeFeed final : public client::Watch {
+ public:
+  NodeFeed(store::Store& store, NodeName node, std::chrono::seconds bookmark_interval)
+      : store_(store), node_(std::move(node)), bookmark_interval_(bookmark_interval) {}
+
+  Status start(const NodePods& pods) {
+    const auto snapshot = store_.snapshot();
+    const Key node_key{"nodes", "", node_.text};
+    TRY_STATUS(subscribe(node_key, {"nodes", "", "", node_.text}, snapshot));
+    TRY_STATUS(subscribe(all(kPods), {std::string(kPods), "", node_.text}, snapshot));
+    TRY_STATUS(subscribe(all(kServices), {std::string(kServices)}, snapshot));
+    TRY_STATUS(subscribe(all(kSlices), {std::string(kSlices)}, snapshot));
+    if (auto node = snapshot.get(node_key)) {
+      out_.push_back({EventType::added, *std::move(node)});
+    }
+    for (const auto resource : {kServices, kSlices}) {
+      snapshot.scan(resource, "", {}, [&](const Stored& object) {
+        out_.push_back({EventType::added, object});
+        return true;
+      });
+    }
+    // The list may be newer than the snapshot: a pod that left meanwhile is not announced, and its
+    // `deleted`, which follows, removes nothing.
+    for (const auto& [ns, name] : pods.on(node_.text)) {
+      auto pod = snapshot.get(Key{std::string(kPods), ns, name});
+      if (pod && pod->root().find("spec.nodeName").string() == node_.text) {
+        TRY_STATUS(take_pod(EventType::added, *std::move(pod)));
+      }
+    }
+    out_.push_back(bookmark(snapshot.revision()));
+    return ok();
+  }
+
+  Task<Result<std::vector<WatchEvent>>> next() override {
+    while (out_.empty()) {
+      const auto ready = wakeups_->take();
+      for (const auto& key : ready) {
+        CO_TRY_STATUS(drain(key));
+      }
+      if (!ready.empty()) {
+        continue;
+      }
+      if (!co_await wakeups_->event.wait_for(bookmark_interval_)) {
+        out_.push_back(bookmark(store_.snapshot().revision()));
+      }
+    }
+    co_return std::exchange(out_, {});
+  }
+
+ private:
+  /// Something that pods name: followed while one does.
+  struct Named {
+    std::set<Key> pods;
+    std::optional<Stored> last;
+  };
+
+  static Key all(std::string_view resource) { return {std::string(resource), "", ""}; }
+
+  static WatchEvent bookmark(Revision revision) {
+    return {EventType::bookmark,
+            Stored{Key{}, revision, Document::from_canonical(R"({"metadata":{}})")}};
+  }
+
+  Status subscribe(const Key& key, store::WatchFilter filter, const store::Snapshot& snapshot) {
+    TRY(auto changes, store_.watch(std::move(filter), snapshot.revision()));
+    changes->on_ready([wakeups = wakeups_, key] { wakeups->raise(key); });
+    changes_.insert_or_assign(key, std::move(changes));
+    return ok();
+  }
+
+  Status drain(const Key& key) {
+    while (true) {
+      const auto found = changes_.find(key);
+      if (found == changes_.end()) {
+        return ok();  // no pod names it any more
+      }
+      TRY(auto events, found->second->poll(kBatch));
+      for (auto& event : events) {
+        TRY_STATUS(take(key, std::move(event)));
+      }
+      if (events.size() < kBatch) {
+        return ok();
+      }
+    }
+  }
+
+  Status take(const Key& source, store::Event event) {
+    const auto type = event.type == store::Event::Type::added      ? EventType::added
+                      : event.type == store::Event::Type::modified ? EventType::modified
+                                                                   : EventType::deleted;
+    if (source.resource == kPods) {
+      return take_pod(type, std::move(event.object));
+    }
+    if (const auto named = named_.find(source); named != named_.end()) {
+      named->second.last = type == EventType::deleted ? std::nullopt : std::optional(event.object);
+    }
+    out_.push_back({type, std::move(event.object)});
+    return ok();
+  }
+
+  /// What a pod names comes before the pod, and goes after it.
+  Status take_pod(EventType type, Stored pod) {
+    const auto key = pod.key;
+    const auto wanted = type == EventType::deleted ? std::vector<Key>() : pod_references(pod);
+    for (const auto& each : wanted) {
+      TRY_STATUS(follow(each, key));
+    }
+    auto before = std::exchange(named_by_[key], wanted);
+    if (wanted.empty()) {
+      named_by_.erase(key);
+    }
+    out_.push_back({type, std::move(pod)});
+    for (const auto& each : before) {
+      if (std::find(wanted.begin(), wanted.end(), each) == wanted.end()) {
+        leave(each, key);
+      }
+    }
+    return ok();
+  }
+
+  Status follow(const Key& key, const Key& pod) {
+    auto& named = named_[key];
+    const bool is_new = named.pods.empty();
+    named.pods.insert(pod);
+    if (!is_new) {
+      return ok();
+    }
+    const auto snapshot = store_.snapshot();
+    TRY_STATUS(subscribe(key, {key.resource, key.ns, "", key.name}, snapshot));
+    named.last = snapshot.get(key);
+    if (named.last) {
+      out_.push_back({EventType::added, *named.last});
+    }
+    return ok();
+  }
+
+  void leave(const Key& key, const Key& pod) {
+    const auto found = named_.find(key);
+    if (found == named_.end() || found->second.pods.erase(pod) == 0 ||
+        !found->second.pods.empty()) {
+      return;
+    }
+    if (found->second.last) {
+      out_.push_back({EventType::deleted, *std::move(found->second.last)});
+    }
+    changes_.erase(key);
+    named_.erase(found);
+  }
+
+  store::Store& store_;
+  const NodeName node_;
+  const std::chrono::seconds bookmark_interval_;
+  std::vector<WatchEvent> out_;
+  std::map<Key, std::vector<Key>> named_by_;  ///< pod to what it names
+  std::map<Key, Named> named_;
+  std::shared_ptr<Wakeups> wakeups_ = std::make_shared<Wakeups>();
+  std::map<Key, std::unique_ptr<store::Subscription>> changes_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<client::Watch>> make_node_feed(store::Store& store,
+                                                      const NodePods& pods,
+                                                      NodeName node,
+                                                      std::chrono::seconds bookmark_interval) {
+  auto feed = std::make_unique<NodeFeed>(store, std::move(node), bookmark_interval);
+  TRY_STATUS(feed->start(pods));
+  return std::unique_ptr<client::Watch>(std::move(feed));
+}
+
+}  // namespace tetrarch::registry

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+// Planner: JSON patch, merge patch and strategic merge patch, each as an update of what is there
+// now.
+#include <utility>
+
+#include "object/json_patch.h"
+#include "object/merge_patch.h"
+#include "object/tree.h"
+#include "registry/planner.h"
+#include "registry/versions.h"
+
+namespace tetrarch::registry {
+
+namespace {
+
+/// The object as the caller sees it: in its version, with its resourceVersion.
+Result<object::Tree> visible_tree(const schema::Kind& asked,
+                                  const schema::Kind& kind,
+                                  const Stored& old) {
+  auto document = old.document;
+  if (&asked != &kind) {
+    TRY(document, converted(kind, asked, document));
+  }
+  auto tree = object::to_tree(document->root());
+  tree.as_object()["metadata"].as_object()["resourceVersion"] = std::to_string(old.revision.number);
+  return tree;
+}
+
+}  // namespace
+
+Result<DocumentPtr> Planner::patched(const Call& call,
+                                     client::PatchType type,
+                                     std::string_view body,
+                                     const Stored& old) const {
+  auto parsed = Document::parse(body);
+  if (!parsed.ok()) {
+    return bad_request("error decoding patch: " + parsed.error().message);
+  }
+  const auto patch = *std::move(parsed);
+  TRY(auto tree, visible_tree(*call.kind, storage(*call.kind), old));
+  switch (type) {
+    case client::PatchType::json:
+      TRY_STATUS(object::apply_json_patch(tree, patch->root()));
+      break;
+    case client::PatchType::merge:
+      TRY_STATUS(object::apply_merge_patch(tree, patch->root()));
+      break;
+    case client::PatchType::strategic: {
+      if (!patch->root().is_object()) {
+        return bad_request("a strategic merge patch must be a JSON object");
+      }
+      TRY_STATUS(apply_strategic(tree, patch->root(), *call.kind));
+      break;
+    }
+  }
+  return object::to_document(tree);
+}
+
+Result<Plan> Planner::patch(const Call& call,
+                            client::PatchType type,
+                            std::string_view body,
+                            const client::WriteOptions& options) const {
+  const auto snapshot = here_.store.snapshot();
+  TRY(const auto old, existing(call, snapshot));
+  TRY(const auto document, patched(call, type, body, old));
+  TRY(auto fresh, decode(call, document->bytes()));
+  return update_from(call, snapshot, old, std::move(fresh), options, true);
+}
+
+}  // namespace tetrarch::registry

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: Apache-2.0
+// Source: Kubernetes documentation, "Using RBAC Authorization", default roles and role bindings.
+// Rules are written as "verbs @ groups : resources" or "verbs @ /paths", separated by semicolons;
+// the core group is "core".
+#include "registry/rbac_policy.h"
+
+#include <array>
+#include <string_view>
+
+#include "object/writer.h"
+
+namespace tetrarch::registry {
+
+using object::Writer;
+
+namespace {
+
+constexpr std::string_view kApi = "rbac.authorization.k8s.io/v1";
+constexpr std::string_view kGroup = "rbac.authorization.k8s.io";
+
+struct RoleRow {
+  std::string_view name;
+  std::string_view rules;
+  std::string_view aggregates = "";     ///< gathers roles labelled aggregate-to-<this>
+  std::string_view aggregated_to = "";  ///< is labelled aggregate-to-<this>
+};
+
+constexpr std::string_view kViewRules =
+    "get,list,watch @ core : "
+    "configmaps,endpoints,persistentvolumeclaims,persistentvolumeclaims/status,pods,"
+    "replicationcontrollers,replicationcontrollers/scale,serviceaccounts,services,services/"
+    "status,bindings,events,"
+    "limitranges,namespaces/status,pods/log,pods/status,replicationcontrollers/"
+    "status,resourcequotas,"
+    "resourcequotas/status,namespaces;"
+    "get,list,watch @ discovery.k8s.io : endpointslices;"
+    "get,list,watch @ events.k8s.io : events;"
+    "get,list,watch @ apps : "
+    "controllerrevisions,daemonsets,daemonsets/status,deployments,deployments/scale,"
+    "deployments/status,replicasets,replicasets/scale,replicasets/status,statefulsets,statefulsets/"
+    "scale,"
+    "statefulsets/status;"
+    "get,list,watch @ autoscaling : horizontalpodautoscalers,horizontalpodautoscalers/status;"
+    "get,list,watch @ batch : cronjobs,cronjobs/status,jobs,jobs/status;"
+    "get,list,watch @ policy : poddisruptionbudgets,poddisruptionbudgets/status;"
+    "get,list,watch @ networking.k8s.io : ingresses,ingresses/status,networkpolicies;"
+    "get,list,watch @ fleet.tetrarch.dev,swarm.tetrarch.dev,mesos.tetrarch.dev : *";
+
+constexpr std::string_view kEditRules =
+    "get,list,watch @ core : "
+    "pods/attach,pods/exec,pods/portforward,pods/proxy,secrets,services/proxy;"
+    "impersonate @ core : serviceaccounts;"
+    "create,delete,deletecollection,patch,update @ core : "
+    "pods,pods/attach,pods/exec,pods/portforward,pods/proxy,"
+    "configmaps,events,persistentvolumeclaims,replicationcontrollers,replicationcontrollers/"
+    "scale,secrets,"
+    "serviceaccounts,services,services/proxy;"
+    "create @ core : pods/eviction,serviceaccounts/token;"
+    "create,delete,deletecollection,patch,update @ apps : "
+    "daemonsets,deployments,deployments/rollback,"
+    "deployments/scale,replicasets,replicasets/scale,statefulsets,statefulsets/scale;"
+    "create,delete,deletecollection,patch,update @ autoscaling : horizontalpodautoscalers;"
+    "create,delete,deletecollection,patch,update @ batch : cronjobs,jobs;"
+    "create,delete,deletecollection,patch,update @ policy : poddisruptionbudgets;"
+    "create,delete,deletecollection,patch,update @ networking.k8s.io : ingresses,networkpolicies;"
+    "create,delete,deletecollection,get,list,patch,update,watch @ coordination.k8s.io : leases;"
+    "create,delete,deletecollection,patch,update @ "
+    "fleet.tetrarch.dev,swarm.tetrarch.dev,mesos.tetrarch.dev : *";
+
+constexpr auto kRoles = std::to_array<RoleRow>({
+    {"cluster-admin", "* @ * : *;* @ /*"},
+    {"admin", "", "admin"},
+    {"edit", "", "edit", "admin"},
+    {"view", "", "view", "edit"},
+    {"system:aggregate-to-view", kViewRules, "", "view"},
+    {"system:aggregate-to-edit", kEditRules, "", "edit"},
+    {"system:aggregate-to-admin",
+     "create @ authorization.k8s.io : localsubjectaccessreviews;"
+     "create,delete,deletecollection,get,list,patch,update,watch @ rbac.authorization.k8s.io : "
+     "rolebindings,roles",
+     "",
+     "admin"},
+    {"system:discovery",
+     "get @ "
+     "/api,/api/*,/apis,/apis/*,/healthz,/livez,/openapi,/openapi/*,/readyz,/version,/version/"},
+    {"system:public-info-viewer", "get @ /healthz,/livez,/readyz,/version,/version/"},
+    {"system:basic-user",
+     "create @ authorization.k8s.io : selfsubjectaccessreviews,selfsubjectrulesreviews;"
+     "create @ authentication.k8s.io : selfsubjectreviews"},
+    {"system:auth-delegator",
+     "create @ authentication.k8s.io : tokenreviews;create @ authorization.k8s.io : "
+     "subjectaccessreviews"},
+    {"system:monitoring",
+     "get @ /healthz,/healthz/*,/livez,/livez/*,/metrics,/metrics/slis,/readyz,/readyz/*"},
+    {"system:service-account-issuer-discovery",
+     "get @ /.well-known/openid-configuration,/openid/v1/jwks"},
+    {"system:node-bootstrapper",
+     "create,get,list,watch @ certificates.k8s.io : certificatesigningrequests"},
+    {"system:node-proxier",
+     "list,watch @ core : services,endpoints;get,list,watch @ core : nodes;"
+     "create,patch,update @ core,events.k8s.io : events;list,watch @ discovery.k8s.io : "
+     "endpointslices"},
+    {"system:kube-scheduler",
+     "create,patch,update @ core,events.k8s.io : events;"
+     "get,list,watch,create,update,patch @ coordination.k8s.io : leases;get,list,watch @ core : "
+     "nodes,namespaces,"
+     "replicationcontrollers,services,persistentvolumeclaims,persistentvolumes;"
+     "delete,get,list,watch @ core : pods;create @ core : bindings,pods/binding;patch,update @ "
+     "core : pods/status;"
+     "get,list,watch @ apps : replicasets,statefulsets;get,list,watch @ scheduling.k8s.io : "
+     "priorityclasses"},
+    {"system:kube-controller-manager",
+     "get,list,watch @ * : *;create,patch,update @ core,events.k8s.io : events;"
+     "get,list,watch,create,update,patch @ coordination.k8s.io : leases;"
+     "create,delete,get,update @ core : serviceaccounts,secrets,endpoints;create @ core : "
+     "serviceaccounts/token;"
+     "create @ authentication.k8s.io : tokenreviews;create @ authorization.k8s.io : "
+     "subjectaccessreviews"},
+    {"system:node",
+     "create @ authentication.k8s.io : tokenreviews;"
+     "create @ authorization.k8s.io : localsubjectaccessreviews,subjectaccessreviews"},
+});
+
+struct BindingRow {
+  std::string_view name;
+  std::string_view role;
+  std::string_view kind;
+  std::string_view subjects;  ///< separated by commas; empty: nobody
+};
+
+constexpr auto kBindings = std::to_array<BindingRow>({
+    {"cluster-admin", "cluster-admin", "Group", "system:masters"},
+    {"system:discovery", "system:discovery", "Group", "system:authenticated"},
+    {"system:basic-user", "system:basic-user", "Group", "system:authenticated"},
+    {"system:public-info-viewer",
+     "system:public-info-viewer",
+     "Group",
+     "system:authenticated,system:unauthenticated"},
+    {"system:monitoring", "system:monitoring", "Group", "system:monitoring"},
+    {"system:service-account-issuer-discovery",
+     "system:service-account-issuer-discovery",
+     "Group",
+     "system:serviceaccounts"},
+    {"system:node-proxier", "system:node-proxier", "User", "system:kube-proxy"},
+    {"system:kube-scheduler", "system:kube-scheduler", "User", "system:kube-scheduler"},
+    {"system:kube-controller-manager",
+     "system:kube-controller-manager",
+     "User",
+     "system:kube-controller-manager"},
+    // Nodes are let in by the node authorizer; the binding exists because clients look for it.
+    {"system:node", "system:node", "Group", ""},
+});
+
+std::string_view trimmed(std::string_view text) {
+  while (!text.empty() && text.front() == ' ') {
+    text.remove_prefix(1);
+  }
+  while (!text.empty() && text.back() == ' ') {
+    text.remove_suffix(1);
+  }
+  return text;
+}
+
+std::vector<std::string_view> split(std::string_view text, char by) {
+  std::vector<std::string_view> out;
+  while (!text.empty()) {
+    const auto at = text.find(by);
+    out.push_back(trimmed(text.substr(0, at)));
+    text = at == std::string_view::npos ? std::string_view() : text.substr(at + 1);
+  }
+  return out;
+}
+
+void write_list(Writer& out, std::string_view name, std::string_view list) {
+  out.key(name).begin_array();
+  for (const auto each : split(list, ',')) {
+    out.string(each == "core" ? "" : each);
+  }
+  out.end_array();
+}
+
+void write_rules(Writer& out, std::string_view rules) {
+  out.key("rules").begin_array();
+  for (const auto rule : split(rules, ';')) {
+    const auto at = rule.find('@');
+    const auto what = trimmed(rule.substr(at + 1));
+    out.begin_object();
+    write_list(out, "verbs", trimmed(rule.substr(0, at)));
+    if (what.starts_with('/')) {
+      write_list(out, "nonResourceURLs", what);
+    } else {
+      const auto colon = what.find(" : ");
+      write_list(out, "apiGroups", what.substr(0, colon));
+      write_list(out, "resources", what.substr(colon + 3));
+    }
+    out.end_object();
+  }
+  out.end_array();
+}
+
+void write_meta(Writer& out, std::string_view name, std::string_view aggregated_to) {
+  out.key("metadata").begin_object().field("name", name).key("labels").begin_object();
+  out.field("kubernetes.io/bootstrapping", "rbac-defaults");
+  if (!aggregated_to.empty()) {
+    out.field("rbac.authorization.k8s.io/aggregate-to-" + std::string(aggregated_to), "true");
+  }
+  out.end_object().key("annotations").begin_object();
+  out.field("rbac.authorization.kubernetes.io/autoupdate", "true").end_object().end_object();
+}
+
+std::string role_json(const RoleRow& row) {
+  std::string json;
+  Writer out(json);
+  out.begin_object().field("kind", "ClusterRole").field("apiVersion", kApi);
+  write_meta(out, row.name, row.aggregated_to);
+  if (!row.aggregates.empty()) {
+    out.key("aggregationRule").begin_object().key("clusterRoleSelectors").begin_array();
+    out.begin_object().key("matchLabels").begin_object();
+    out.field("rbac.authorization.k8s.io/aggregate-to-" + std::string(row.aggregates), "true");
+    out.end_object().end_object().end_array().end_object();
+  }
+  write_rules(out, row.rules);
+  out.end_object();
+  return json;
+}
+
+std::string binding_json(const BindingRow& row) {
+  std::string json;
+  Writer out(json);
+  out.begin_object().field("kind", "ClusterRoleBinding").field("apiVersion", kApi);
+  write_meta(out, row.name, "");
+  if (!row.subjects.empty()) {
+    out.key("subjects").begin_array();
+    for (const auto subject : split(row.subjects, ',')) {
+      out.begin_object().field("kind", row.kind).field("apiGroup", kGroup);
+      out.field("name", subject).end_object();
+    }
+    out.end_array();
+  }
+  out.key("roleRef").begin_object().field("apiGroup", kGroup).field("kind", "ClusterRole");
+  out.field("name", row.role).end_object().end_object();
+  return json;
+}
+
+}  // namespace
+
+std::vector<PolicyObject> bootstrap_policy() {
+  std::vector<PolicyObject> out;
+  for (const auto& row : kRoles) {
+    out.push_back({"clusterroles.rbac.authorization.k8s.io", "", role_json(row)});
+  }
+  for (const auto& row : kBindings) {
+    out.push_back({"clusterrolebindings.rbac.authorization.k8s.io", "", binding_json(row)});
+  }
+  return out;
+}
+
+}  // namespace tetrarch::registry

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+// Pods: what admission adds to a new one, which fields may change later, and how long a delete
+// leaves it.
+#include <fmt/format.h>
+
+#include "object/quantity.h"
+#include "registry/admission_pods.h"
+#include "registry/strategy.h"
+
+namespace tetrarch::registry {
+
+using object::Quantity;
+using object::View;
+
+namespace {
+
+constexpr std::int64_t kDefaultGraceSeconds = 30;
+
+bool is_zero(View quantity) {
+  const auto value = Quantity::from(quantity);
+  return !value.ok() || value->is_zero();
+}
+
+/// BestEffort, Burstable or Guaranteed. Source: Kubernetes documentation, "Pod Quality of Service
+/// Classes".
+std::string_view qos_class(View spec) {
+  bool asks_any = false;
+  bool is_guaranteed = true;
+  for (const auto* list : {"containers", "initContainers"}) {
+    for (const View container : spec[list].elements()) {
+      for (const auto* resource : {"cpu", "memory"}) {
+        const View request = container["resources"]["requests"][resource];
+        const View limit = container["resources"]["limits"][resource];
+        asks_any = asks_any || !is_zero(request) || !is_zero(limit);
+        const auto wanted = Quantity::from(request ? request : limit);
+        const auto most = Quantity::from(limit);
+        is_guaranteed =
+            is_guaranteed && !is_zero(limit) && wanted.ok() && most.ok() && *wanted == *most;
+      }
+    }
+  }
+  return !asks_any ? "BestEffort" : is_guaranteed ? "Guaranteed" : "Burstable";
+}
+
+Status on_create(Write& write, Draft& draft) {
+  draft.set("status",
+            fmt::format("{{\"phase\":\"Pending\",\"qosClass\":\"{}\"}}",
+                        qos_class(draft.base()["spec"])));
+  return admit_pod(write, draft);
+}
+
+std::int64_t grace(View pod, std::optional<std::int64_t> asked) {
+  const auto phase = pod.find("status.phase").string();
+  if (pod.find("spec.nodeName").string().empty() || phase == "Succeeded" || phase == "Failed") {
+    return 0;
+  }
+  const auto own = pod.find("spec.terminationGracePeriodSeconds").integer(kDefaultGraceSeconds);
+  const auto seconds = asked.value_or(own);
+  return seconds < 0 ? 1 : seconds;
+}
+
+}  // namespace
+
+Strategy pods_strategy() {
+  Strategy out;
+  out.has_status = true;
+  out.counts_generation = true;
+  out.fields = {{"spec.nodeName"},
+                {"status.phase"},
+                {"spec.restartPolicy"},
+                {"spec.serviceAccountName"},
+                {"spec.schedulerName"},
+                {"spec.hostNetwork", "", "false"},
+                {"status.podIP"},
+                {"status.podIPs", "status.podIP"},
+                {"status.nominatedNodeName"}};
+  out.on_create = &on_create;
+  out.grace = &grace;
+  return out;
+}
+
+}  // namespace tetrarch::registry

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: Apache-2.0
+// Planner: changes to objects that are there, and the common end of every change.
+#include <algorithm>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "registry/planner.h"
+#include "schema/decode.h"
+
+namespace tetrarch::registry {
+
+using object::View;
+
+namespace {
+
+bool is_own_member(std::string_view name) {
+  return name == "kind" || name == "apiVersion" || name == "metadata" || name == "status";
+}
+
+/// Whether anything but metadata and status differs.
+bool has_other_spec(View fresh, View old) {
+  std::size_t members = 0;
+  for (const auto [name, value] : fresh.members()) {
+    if (is_own_member(name)) {
+      continue;
+    }
+    ++members;
+    if (!value.same_as(old[name])) {
+      return true;
+    }
+  }
+  std::size_t old_members = 0;
+  for (const auto member : old.members()) {
+    old_members += is_own_member(member.key) ? 0 : 1;
+  }
+  return members != old_members;
+}
+
+/// What an update can never change, whatever the caller sent.
+Status keep_identity(const Call& call, const Meta& before, Meta& fresh) {
+  if (!fresh.uid.empty() && fresh.uid != before.uid) {
+    return conflict(
+        qualified(*call.kind),
+        before.name,
+        fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}",
+                    fresh.uid,
+                    before.uid));
+  }
+  fresh.uid = before.uid;
+  fresh.ns = before.ns;
+  fresh.name = before.name;
+  fresh.created = before.created;
+  fresh.deleted = before.deleted;
+  fresh.grace_s = before.grace_s;
+  fresh.generation = before.generation;
+  return ok();
+}
+
+Status check_finalizers_kept(const Call& call, const Meta& before, const Meta& fresh) {
+  if (before.deleted.empty()) {
+    return ok();
+  }
+  std::string added;
+  for (const auto& each : fresh.finalizers) {
+    if (std::find(before.finalizers.begin(), before.finalizers.end(), each) ==
+        before.finalizers.end()) {
+      added += (added.empty() ? "\"" : ", \"") + each + "\"";
+    }
+  }
+  if (added.empty()) {
+    return ok();
+  }
+  FieldErrors faults;
+  faults.push_back(forbidden_field(
+      "metadata.finalizers",
+      fmt::format("no new finalizers can be added if the object is being deleted, found new "
+                  "finalizers []string{{{}}}",
+                  added)));
+  return invalid(qualified_kind(*call.kind), before.name, std::move(faults));
+}
+
+/// An ending object goes with its last finalizer. The grace of a pod ends by the agent's own
+/// delete.
+bool ends_now(const Meta& fresh, View document) {
+  return !fresh.deleted.empty() && fresh.finalizers.empty() && fresh.grace_s.value_or(0) == 0 &&
+         document.find("spec.finalizers").size() == 0;
+}
+
+Status check_address(const Call& call, const Meta& fresh) {
+  if (!fresh.name.empty() && fresh.name != call.name) {
+    return bad_request(
+        fmt::format("the name of the object ({}) does not match the name on the URL ({})",
+                    fresh.name,
+                    call.name));
+  }
+  if (!fresh.ns.empty() && fresh.ns != (call.kind->is_namespaced ? call.ns : "")) {
+    return bad_request(
+        "the namespace of the provided object does not match the namespace sent on the request");
+  }
+  return ok();
+}
+
+}  // namespace
+
+Result<Plan> Planner::update(const Call& call,
+                             std::string_view json,
+                             const client::WriteOptions& options) const {
+  TRY(auto body, decode(call, json));
+  const auto snapshot = here_.store.snapshot();
+  auto old = snapshot.get(key_of(call));
+  if (old) {
+    return update_from(call, snapshot, *old, std::move(body), options, false);
+  }
+  const bool creates = strategy(*call.kind).creates_on_update && call.subresource.empty() &&
+                       body.resource_version.empty() && options.expected.number == 0;
+  if (!creates) {
+    return not_found(qualified(*call.kind), call.name);
+  }
+  TRY_STATUS(check_address(call, Meta::read(body.document->root()["metadata"])));
+  return create_from(call, std::move(body), options);
+}
+
+Result<Plan> Planner::update_from(const Call& call,
+                                  const store::Snapshot& snapshot,
+                                  const Stored& old,
+                                  Body body,
+                                  const client::WriteOptions& options,
+                                  bool is_patch) const {
+  const auto& kind = storage(*call.kind);
+  const auto& strategy = this->strategy(*call.kind);
+  const bool is_status = call.subresource == "status";
+  const auto& version = body.resource_version;
+  const bool is_free = version.empty() || version == "0";
+  if ((!is_free && version != std::to_string(old.revision.number)) ||
+      (options.expected.number != 0 && options.expected != old.revision)) {
+    return modified(qualified(*call.kind), call.name);
+  }
+  if (is_free && !is_patch && !strategy.updates_unconditionally && options.expected.number == 0) {
+    FieldErrors faults;
+    faults.push_back(
+        invalid_value("metadata.resourceVersion", "0", "must be specified for an update"));
+    return invalid(qualified_kind(*call.kind), call.name, std::move(faults));
+  }
+  if (!options.expected_uid.empty() && options.expected_uid != old.uid()) {
+    return conflict(
+        qualified(*call.kind),
+        call.name,
+        fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}",
+                    options.expected_uid,
+                    old.uid()));
+  }
+  const auto fresh = body.document;
+  Draft draft(kind, is_status ? old.document : fresh);
+  if (is_status) {
+    const auto owners = draft.meta.owners;
+    draft.meta = Meta::read(fresh->root()["metadata"]);
+    draft.meta.owners = owners;
+    draft.take("status", fresh->root());
+  } else if (strategy.has_status) {
+    draft.take("status", old.root());
+  }
+  TRY_STATUS(check_address(call, draft.meta));
+  Plan plan;
+  Write write{here_, call, snapshot, plan.transaction, format_time(here_.clock.now())};
+  const auto hook = is_status ? strategy.on_status : strategy.on_update;
+  if (hook != nullptr) {
+    TRY_STATUS(hook(write, old.root(), draft));
+  }
+  TRY(plan, settle(write, old, draft, is_status ? Mode::status : Mode::object));
+  if ((call.is_dry_run || options.is_dry_run)) {
+    plan.transaction = {};
+  }
+  return plan;
+}
+
+Result<DocumentPtr> Planner::finish_change(Write& write,
+                                           const Stored& old,
+                                           Draft& draft,
+                                           Mode mode) const {
+  const auto& strategy = this->strategy(*write.call.kind);
+  const auto before = Meta::read(old.metadata());
+  TRY_STATUS(keep_identity(write.call, before, draft.meta));
+  auto fresh = draft.finish();
+  if (fresh->bytes() == old.document->bytes()) {
+    return fresh;
+  }
+  if (strategy.counts_generation && mode != Mode::status &&
+      has_other_spec(fresh->root(), old.root())) {
+    ++draft.meta.generation;
+    fresh = draft.finish();
+  }
+  TRY_STATUS(check_finalizers_kept(write.call, before, draft.meta));
+  // An update may not move a pod to a node; a binding may.
+  const View compared = mode == Mode::placement ? View() : old.root();
+  TRY_STATUS(check(*write.call.kind, old.key.name, fresh->root(), compared, mode == Mode::object));
+  return fresh;
+}
+
+Result<Plan> Planner::settle(Write& write, const Stored& old, Draft& draft, Mode mode) const {
+  TRY(auto fresh, finish_change(write, old, draft, mode));
+  const bool is_same = fresh->bytes() == old.document->bytes();
+  if (ends_now(draft.meta, fresh->root())) {
+    auto plan = plan_erase(write, old);
+    plan.settled.document = std::move(fresh);
+    return plan;
+  }
+  if (is_same) {
+    // Same bytes: same resourceVersion, nothing to write.
+    Plan plan;
+    plan.settled = old;
+    return plan;
+  }
+  return plan_put(write, old, std::move(fresh));
+}
+
+}  // namespace tetrarch::registry
