@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two tasks side by side inside one: for a connection that is read and written at the same time. Both are owned by
-// the caller: its cancellation reaches both, and it goes on only when both have ended.
+// Two tasks side by side inside one: for a connection that is read and written at the same time.
+// Both are owned by the caller: its cancellation reaches both, and it goes on only when both have
+// ended.
 #pragma once
 
 #include "async/task.h"

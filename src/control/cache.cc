@@ -38,9 +38,13 @@ bool Cache::mirrors(std::string_view resource) const {
   return std::binary_search(resources_.begin(), resources_.end(), resource);
 }
 
-void Cache::listen(reconcile::Mirror::Listener listener) { mirror_.listen(std::move(listener)); }
+void Cache::listen(reconcile::Mirror::Listener listener) {
+  mirror_.listen(std::move(listener));
+}
 
-void Cache::on_progress(std::function<void()> callback) { progress_.push_back(std::move(callback)); }
+void Cache::on_progress(std::function<void()> callback) {
+  progress_.push_back(std::move(callback));
+}
 
 void Cache::tell_progress() const {
   for (const auto& callback : progress_) {
@@ -53,24 +57,40 @@ Task<void> Cache::follow(std::string resource) {
   milliseconds back_off = kBackOffFirst;
   while (true) {
     auto listed = co_await list(resource);
-    Error error;
     if (listed) {
       unsynced_ -= std::exchange(is_first, false) ? 1 : 0;
       tell_progress();
-      Revision from = *listed;
-      const auto began = parts_.clock.steady();
-      do {
-        error = co_await watch(resource, &from);
-      } while (error.code == Code::unavailable && parts_.clock.steady() - began > back_off);
+      co_await watch_from(resource, *listed);
       back_off = kBackOffFirst;
     } else {
-      error = std::move(listed).error();
+      log::info(kRoom, "{} cannot be listed: {}", resource, listed.error().message);
       back_off = std::min(back_off * 2, kBackOffMost);
     }
-    log::info(kRoom, "listing {} again: {}", resource, error.message);
-    const auto jitter = milliseconds(parts_.random.next() % 100);
-    co_await async::sleep_for(back_off + jitter);
+    co_await async::sleep_for(spread(back_off));
   }
+}
+
+/// Until the history no longer reaches back; a connection that is gone is opened again where it
+/// ended.
+Task<void> Cache::watch_from(std::string resource, Revision from) {
+  milliseconds back_off = kBackOffFirst;
+  while (true) {
+    const auto before = from;
+    const auto error = co_await watch(resource, &from);
+    if (error.code != Code::unavailable && error.code != Code::timeout) {
+      log::info(kRoom, "listing {} again: {}", resource, error.message);
+      co_return;
+    }
+    back_off = from > before ? kBackOffFirst : std::min(back_off * 2, kBackOffMost);
+    co_await async::sleep_for(spread(back_off));
+  }
+}
+
+/// Chance keeps the watches of many resources from coming back together.
+milliseconds Cache::spread(milliseconds pause) const {
+  const auto count = static_cast<std::uint64_t>(pause.count());
+  return milliseconds(
+      static_cast<std::int64_t>(count / 2 + parts_.random.next() % (count / 2 + 1)));
 }
 
 Task<Result<Revision>> Cache::list(std::string resource) {
@@ -126,7 +146,9 @@ Task<void> Cache::notice_absence() {
     co_await async::sleep_for(kPulse);
     const auto now = parts_.clock.now();
     if (now - last > kAbsence || now < last) {
-      log::warning(kRoom, "this process did not run for a while (or the clock was set); node health starts afresh");
+      log::warning(
+          kRoom,
+          "this process did not run for a while (or the clock was set); node health starts afresh");
       mirror_.forget_silence(now);
     }
     last = now;

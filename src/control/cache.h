@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cache: keeps a reconcile::Mirror true to the server by one list and watch per resource. Used by the controller
-// drivers and the scheduler's loop, all on one strand: whoever is told of a change, or reads the mirror, runs on it.
+// Cache: keeps a reconcile::Mirror true to the server by one list and watch per resource. Used by
+// the controller drivers and the scheduler's loop, all on one strand: whoever is told of a change,
+// or reads the mirror, runs on it.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <string>
 #include <vector>
@@ -33,7 +35,9 @@ class Cache {
 
   /// Every resource has been listed once. Never false again.
   bool is_synced() const { return unsynced_ == 0; }
+
   const reconcile::Mirror& mirror() const { return mirror_; }
+
   bool mirrors(std::string_view resource) const;
   /// Called after each change, on the strand. Before run() only.
   void listen(reconcile::Mirror::Listener listener);
@@ -43,7 +47,9 @@ class Cache {
  private:
   Task<void> follow(std::string resource);
   Task<Result<Revision>> list(std::string resource);
+  Task<void> watch_from(std::string resource, Revision from);
   Task<Error> watch(std::string resource, Revision* from);
+  std::chrono::milliseconds spread(std::chrono::milliseconds pause) const;
   Task<void> notice_absence();
   void take(const client::WatchEvent& event);
   void tell_progress() const;

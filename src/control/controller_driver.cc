@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
 
 #include "base/log.h"
@@ -19,14 +21,19 @@ constexpr std::string_view kRoom = "control";
 constexpr std::size_t kBatchKeys = 64;
 constexpr std::size_t kBatchChanges = 500;
 constexpr seconds kLongestSleep{10};  // a clock that was set is noticed by then
-constexpr seconds kParkedMost{30};    // own writes that do not come back: go on, preconditions protect us
+constexpr seconds kParkedMost{
+    30};  // own writes that do not come back: go on, preconditions protect us
 
 client::Propagation propagation_of(reconcile::Propagation wanted) {
   switch (wanted) {
-    case reconcile::Propagation::background: return client::Propagation::background;
-    case reconcile::Propagation::foreground: return client::Propagation::foreground;
-    case reconcile::Propagation::orphan: return client::Propagation::orphan;
-    case reconcile::Propagation::unset: break;
+    case reconcile::Propagation::background:
+      return client::Propagation::background;
+    case reconcile::Propagation::foreground:
+      return client::Propagation::foreground;
+    case reconcile::Propagation::orphan:
+      return client::Propagation::orphan;
+    case reconcile::Propagation::unset:
+      break;
   }
   return client::Propagation::unset;
 }
@@ -36,9 +43,15 @@ client::Change to_client(const Change& change, std::string_view manager) {
   out.key = change.key;
   out.document = change.document;
   switch (change.verb) {
-    case Change::Verb::create: out.verb = client::Change::Verb::create; break;
-    case Change::Verb::update: out.verb = client::Change::Verb::update; break;
-    case Change::Verb::remove: out.verb = client::Change::Verb::remove; break;
+    case Change::Verb::create:
+      out.verb = client::Change::Verb::create;
+      break;
+    case Change::Verb::update:
+      out.verb = client::Change::Verb::update;
+      break;
+    case Change::Verb::remove:
+      out.verb = client::Change::Verb::remove;
+      break;
   }
   if (change.verb == Change::Verb::remove) {
     out.remove.grace_seconds = change.grace_seconds;
@@ -56,15 +69,17 @@ client::Change to_client(const Change& change, std::string_view manager) {
 
 /// The view was behind: planning again from a newer one is all there is to do.
 bool is_stale(const Error& error) {
-  return error.code == Code::conflict || error.code == Code::precondition || error.code == Code::already_exists ||
-         error.code == Code::not_found;
+  return error.code == Code::conflict || error.code == Code::precondition ||
+         error.code == Code::already_exists || error.code == Code::not_found;
 }
 
 bool is_done_anyway(const Change& change, const Error& error) {
   return change.verb == Change::Verb::remove && error.code == Code::not_found;
 }
 
-std::string label(std::string_view name) { return fmt::format("controller=\"{}\"", name); }
+std::string label(std::string_view name) {
+  return fmt::format("controller=\"{}\"", name);
+}
 
 }  // namespace
 
@@ -72,13 +87,14 @@ ControllerDriver::ControllerDriver(const reconcile::Controller& controller, Part
     : controller_(controller),
       parts_(parts),
       watches_(controller.watches()),
-      depth_(parts.metrics.gauge("tetrarch_controller_queue_depth", "Keys that wait.", label(controller.name()))),
-      reconciles_(
-          parts.metrics.counter("tetrarch_controller_reconciles_total", "Keys looked at.", label(controller.name()))),
-      changes_(
-          parts.metrics.counter("tetrarch_controller_changes_total", "Changes committed.", label(controller.name()))),
-      failures_(
-          parts.metrics.counter("tetrarch_controller_failures_total", "Changes refused.", label(controller.name()))),
+      depth_(parts.metrics.gauge(
+          "tetrarch_controller_queue_depth", "Keys that wait.", label(controller.name()))),
+      reconciles_(parts.metrics.counter(
+          "tetrarch_controller_reconciles_total", "Keys looked at.", label(controller.name()))),
+      changes_(parts.metrics.counter(
+          "tetrarch_controller_changes_total", "Changes committed.", label(controller.name()))),
+      failures_(parts.metrics.counter(
+          "tetrarch_controller_failures_total", "Changes refused.", label(controller.name()))),
       seconds_(parts.metrics.histogram(
           "tetrarch_controller_plan_seconds", "Time to plan one key.", label(controller.name()))) {
   for (const auto& key : controller_.first_keys()) {
@@ -124,6 +140,8 @@ Task<void> ControllerDriver::run() {
     for (auto& work : batch) {
       settle(work);
     }
+    // A batch without changes waits for nothing: let the others on this strand go on.
+    co_await asio::post(co_await asio::this_coro::executor, asio::use_awaitable);
   }
 }
 
@@ -158,12 +176,12 @@ std::vector<ControllerDriver::Work> ControllerDriver::plan_batch(const std::vect
     const auto failure = last_failures_.find(key);
     const auto began = parts_.clock.steady();
     batch.push_back(Work{.key = key,
-                         .plan = controller_.reconcile({.seen = parts_.cache.mirror(),
-                                                        .key = key,
-                                                        .now = parts_.clock.now(),
-                                                        .last_failure = failure == last_failures_.end()
-                                                                            ? std::string_view()
-                                                                            : failure->second})});
+                         .plan = controller_.reconcile(
+                             {.seen = parts_.cache.mirror(),
+                              .key = key,
+                              .now = parts_.clock.now(),
+                              .last_failure = failure == last_failures_.end() ? std::string_view()
+                                                                              : failure->second})});
     const std::chrono::duration<double> took = parts_.clock.steady() - began;
     seconds_.observe(took.count());
     reconciles_.add();
@@ -188,8 +206,9 @@ Task<void> ControllerDriver::carry_out(std::vector<Work>& batch) {
   std::size_t next = 0;
   for (auto& work : batch) {
     for (std::size_t i = 0; i < work.plan.changes.size(); ++i, ++next) {
-      work.results.push_back(next < results.size() ? std::move(results[next])
-                                                   : Result<Stored>(Error(Code::internal, "no answer")));
+      work.results.push_back(next < results.size()
+                                 ? std::move(results[next])
+                                 : Result<Stored>(Error(Code::internal, "no answer")));
     }
   }
 }
@@ -202,7 +221,12 @@ Task<void> ControllerDriver::confirm(Work& work) {
     if (holds) {
       confirmed.push_back(std::move(change));
     } else {
-      log::debug(kRoom, "{}: {}/{} waits: {}", controller_.name(), change.key.ns, change.key.name, holds.error().message);
+      log::debug(kRoom,
+                 "{}: {}/{} waits: {}",
+                 controller_.name(),
+                 change.key.ns,
+                 change.key.name,
+                 holds.error().message);
       work.plan.look_again_at(parts_.clock.now() + seconds(1));
     }
   }
@@ -224,7 +248,8 @@ Task<Status> ControllerDriver::confirm_absent(std::vector<reconcile::Absence> ab
     }
     const auto read = co_await parts_.client.get(absence.key);
     if (read && (absence.uid.empty() || read->uid() == absence.uid)) {
-      co_return Error(Code::conflict, fmt::format("{} {} is there", absence.key.resource, absence.key.name));
+      co_return Error(Code::conflict,
+                      fmt::format("{} {} is there", absence.key.resource, absence.key.name));
     }
     if (!read && read.error().code != Code::not_found) {
       co_return read.error();
@@ -279,7 +304,8 @@ void ControllerDriver::note_results(const Work& work) {
 void ControllerDriver::wait_for_own_writes(const Work& work) {
   Parked parked;
   parked.since = parts_.clock.now();
-  parked.is_wanted = true;  // once more, to see that nothing is left to do; a failure has its pause instead
+  parked.is_wanted =
+      true;  // once more, to see that nothing is left to do; a failure has its pause instead
   for (const auto& result : work.results) {
     if (!result) {
       parked.is_wanted = false;
@@ -321,9 +347,10 @@ void ControllerDriver::retry_failed(const Work& work) {
 void ControllerDriver::unpark() {
   const auto now = parts_.clock.now();
   for (auto at = parked_.begin(); at != parked_.end();) {
-    const bool is_shown = std::all_of(at->second.until.begin(), at->second.until.end(), [this](const auto& each) {
-      return parts_.cache.mirror().revision(each.first) >= each.second;
-    });
+    const bool is_shown =
+        std::all_of(at->second.until.begin(), at->second.until.end(), [this](const auto& each) {
+          return parts_.cache.mirror().revision(each.first) >= each.second;
+        });
     if (is_shown || now - at->second.since > kParkedMost) {
       if (at->second.is_wanted) {
         queue_.add(at->first);

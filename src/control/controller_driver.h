@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// ControllerDriver: the loop around one pure controller. Changes of the cache fill its work queue; it asks the
-// controller about a batch of keys, commits their plans together, and looks at a key again only once the cache shows
-// what was committed for it: so a reconcile never decides on a view older than our own writes.
+// ControllerDriver: the loop around one pure controller. Changes of the cache fill its work queue;
+// it asks the controller about a batch of keys, commits their plans together, and looks at a key
+// again only once the cache shows what was committed for it: so a reconcile never decides on a view
+// older than our own writes.
 #pragma once
 
 #include <map>
@@ -64,12 +65,14 @@ class ControllerDriver {
   Parts parts_;
   std::vector<reconcile::Watching> watches_;
   WorkQueue queue_;
+
   /// Keys whose writes the cache has not shown yet: by resource, up to which revision.
   struct Parked {
     std::map<std::string, Revision> until;
     TimePoint since;
     bool is_wanted = false;  // to be looked at as soon as it is shown
   };
+
   std::map<Key, Parked> parked_;
   std::map<Key, std::string> last_failures_;
   async::Event wake_;

@@ -19,11 +19,15 @@ using reconcile::Plan;
 using reconcile::Question;
 
 std::string document(std::string_view name, std::string_view more = "") {
-  return fmt::format(R"({{"kind":"Thing","apiVersion":"v1","metadata":{{"name":"{}","uid":"u-{}"}}{}}})", name, name, more);
+  return fmt::format(
+      R"({{"kind":"Thing","apiVersion":"v1","metadata":{{"name":"{}","uid":"u-{}"}}{}}})",
+      name,
+      name,
+      more);
 }
 
-/// Wants `count` children per parent, under names that are new each time it believes one is missing: a controller
-/// that a stale view would lead to create too many.
+/// Wants `count` children per parent, under names that are new each time it believes one is
+/// missing: a controller that a stale view would lead to create too many.
 class ChildMaker final : public reconcile::Controller {
  public:
   explicit ChildMaker(std::size_t count) : count_(count) {}
@@ -31,10 +35,12 @@ class ChildMaker final : public reconcile::Controller {
   std::string_view name() const override { return "child-maker"; }
 
   std::vector<reconcile::Watching> watches() const override {
-    return {{"parents", reconcile::own_key()},
-            {"children", [](const reconcile::Mirror&, const reconcile::Observed& change, std::vector<Key>& keys) {
-               keys.push_back(Key{"parents", "ns", change.any().key.name.substr(0, 1)});
-             }}};
+    return {
+        {"parents", reconcile::own_key()},
+        {"children",
+         [](const reconcile::Mirror&, const reconcile::Observed& change, std::vector<Key>& keys) {
+           keys.push_back(Key{"parents", "ns", change.any().key.name.substr(0, 1)});
+         }}};
   }
 
   Plan reconcile(const Question& asked) const override {
@@ -50,7 +56,8 @@ class ChildMaker final : public reconcile::Controller {
       const auto child = fmt::format("{}{}", asked.key.name, next_name++);
       Change change{.verb = Change::Verb::create, .key = Key{"children", "ns", child}};
       change.document = Document::from_canonical(document(child));
-      change.when_done = Note{.reason = "Made", .message = "made " + child, .about = asked.key, .kind = "Parent"};
+      change.when_done =
+          Note{.reason = "Made", .message = "made " + child, .about = asked.key, .kind = "Parent"};
       change.when_failed = Note{.type = Note::Type::warning,
                                 .reason = "Failed",
                                 .message = "Error making",
@@ -77,7 +84,8 @@ class ControllerDriverTest : public testing::Test {
 
   void start() {
     driver_.emplace(maker_,
-                    ControllerDriver::Parts{client_, cache_, recorder_, system_clock(), system_random(), metrics_});
+                    ControllerDriver::Parts{
+                        client_, cache_, recorder_, system_clock(), system_random(), metrics_});
     cache_.run(group_);
     group_.spawn(driver_->run());
     group_.spawn(recorder_.run());

@@ -15,7 +15,8 @@ namespace {
 constexpr std::string_view kRoom = "control";
 
 // Source: kube-apiserver, system namespaces that it keeps in being.
-constexpr std::string_view kSystemNamespaces[] = {"default", "kube-system", "kube-public", "kube-node-lease"};
+constexpr std::string_view kSystemNamespaces[] = {
+    "default", "kube-system", "kube-public", "kube-node-lease"};
 
 bool has_verb(const schema::Kind& kind, std::string_view verb) {
   return std::find(kind.verbs.begin(), kind.verbs.end(), verb) != kind.verbs.end();
@@ -41,14 +42,16 @@ std::vector<std::string> mirrored_resources(const schema::Catalog& catalog) {
   return {resources.begin(), resources.end()};
 }
 
-ControllerManager::ControllerManager(Parts parts,
-                                     Options options,
-                                     std::vector<std::unique_ptr<reconcile::Controller>> controllers,
-                                     asio::any_io_executor strand)
+ControllerManager::ControllerManager(
+    Parts parts,
+    Options options,
+    std::vector<std::unique_ptr<reconcile::Controller>> controllers,
+    asio::any_io_executor strand)
     : parts_(parts),
       strand_(strand),
       controllers_(std::move(controllers)),
-      cache_({parts.client, parts.clock, parts.random, parts.metrics}, std::move(options.resources)),
+      cache_({parts.client, parts.clock, parts.random, parts.metrics},
+             std::move(options.resources)),
       recorder_(parts.client, parts.clock, parts.random, parts.metrics, "tetrarch-controllers"),
       election_(parts.client, parts.clock, std::move(options.election)),
       group_(strand, std::string(kRoom)) {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ControllerManager: owns the cache, the leader election and one driver per controller. Made by app; does nothing
-// before run(). Everything in it lives on the one strand it is given.
+// ControllerManager: owns the cache, the leader election and one driver per controller. Made by
+// app; does nothing before run(). Everything in it lives on the one strand it is given.
 #pragma once
 
 #include <memory>
@@ -22,8 +22,8 @@
 
 namespace tetrarch::control {
 
-/// The resources of the catalog that can be listed and watched: what the cache mirrors, because garbage collection
-/// and namespace deletion concern every kind.
+/// The resources of the catalog that can be listed and watched: what the cache mirrors, because
+/// garbage collection and namespace deletion concern every kind.
 std::vector<std::string> mirrored_resources(const schema::Catalog& catalog);
 
 class ControllerManager {
@@ -47,11 +47,13 @@ class ControllerManager {
   ~ControllerManager();
 
   void run();
-  /// Gives the lease back and ends everything. From another strand than ours, or a plain thread with stop_and_wait().
+  /// Gives the lease back and ends everything. From another strand than ours, or a plain thread
+  /// with stop_and_wait().
   Task<void> stop();
   void stop_and_wait();
 
   bool is_leading() const { return election_.is_leading(); }
+
   /// For other loops on the same strand (the scheduler's).
   Cache& cache() { return cache_; }
 

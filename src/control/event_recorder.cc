@@ -19,15 +19,17 @@ using std::chrono::seconds;
 
 constexpr std::size_t kQueueMost = 4096;
 constexpr std::size_t kRememberedMost = 16'384;
-// Source: client-go tools/record events_cache.go (defaults): 10 similar events in 10 minutes are joined; a source may
-// say 25 things about an object at once and one more every 5 minutes.
+// Source: client-go tools/record events_cache.go (defaults): 10 similar events in 10 minutes are
+// joined; a source may say 25 things about an object at once and one more every 5 minutes.
 constexpr int kSimilarMost = 10;
 constexpr minutes kSimilarWindow{10};
 constexpr double kBurst = 25;
 constexpr seconds kRefill{300};
 constexpr std::string_view kJoined = "(combined from similar events): ";
 
-std::string_view type_name(Note::Type type) { return type == Note::Type::normal ? "Normal" : "Warning"; }
+std::string_view type_name(Note::Type type) {
+  return type == Note::Type::normal ? "Normal" : "Warning";
+}
 
 std::string object_of(const Note& note) {
   return fmt::format("{}/{}/{}/{}", note.about.resource, note.about.ns, note.about.name, note.uid);
@@ -38,7 +40,9 @@ std::string reason_of(const Note& note) {
 }
 
 /// Events about objects without a namespace live in "default".
-std::string namespace_of(const Note& note) { return note.about.ns.empty() ? "default" : note.about.ns; }
+std::string namespace_of(const Note& note) {
+  return note.about.ns.empty() ? "default" : note.about.ns;
+}
 
 void write_involved(object::Writer& out, const Note& note) {
   out.key("involvedObject").begin_object();
@@ -53,11 +57,18 @@ void write_involved(object::Writer& out, const Note& note) {
   out.field("apiVersion", note.api_version).end_object();
 }
 
-DocumentPtr event_document(const Note& note, const Key& key, std::string_view component, TimePoint now) {
+DocumentPtr event_document(const Note& note,
+                           const Key& key,
+                           std::string_view component,
+                           TimePoint now) {
   std::string json;
   object::Writer out(json);
   out.begin_object().field("kind", "Event").field("apiVersion", "v1");
-  out.key("metadata").begin_object().field("name", key.name).field("namespace", key.ns).end_object();
+  out.key("metadata")
+      .begin_object()
+      .field("name", key.name)
+      .field("namespace", key.ns)
+      .end_object();
   write_involved(out, note);
   out.field("reason", note.reason).field("message", note.message);
   out.key("source").begin_object().field("component", component).end_object();
@@ -69,8 +80,11 @@ DocumentPtr event_document(const Note& note, const Key& key, std::string_view co
 
 }  // namespace
 
-EventRecorder::EventRecorder(
-    client::Client& client, const Clock& clock, Random& random, Metrics& metrics, std::string component)
+EventRecorder::EventRecorder(client::Client& client,
+                             const Clock& clock,
+                             Random& random,
+                             Metrics& metrics,
+                             std::string component)
     : client_(client),
       clock_(clock),
       random_(random),
@@ -173,7 +187,8 @@ Task<void> EventRecorder::create(Note note, std::string identity) {
   auto created = co_await client_.create("events", key.ns, document, options);
   if (!created) {
     // A namespace that is ending takes none.
-    log::debug("control", "event {} about {}: {}", note.reason, note.about.name, created.error().message);
+    log::debug(
+        "control", "event {} about {}: {}", note.reason, note.about.name, created.error().message);
     dropped_.add();
     co_return;
   }
@@ -183,13 +198,15 @@ Task<void> EventRecorder::create(Note note, std::string identity) {
 /// Keeps memory bounded; what is forgotten only begins a new Event object.
 void EventRecorder::forget_old(TimePoint now) {
   if (written_.size() > kRememberedMost) {
-    std::erase_if(written_, [&](const auto& each) { return now - each.second.last > kSimilarWindow; });
+    std::erase_if(written_,
+                  [&](const auto& each) { return now - each.second.last > kSimilarWindow; });
   }
   if (written_.size() > kRememberedMost) {
     written_.clear();
   }
   if (reasons_.size() > kRememberedMost) {
-    std::erase_if(reasons_, [&](const auto& each) { return now - each.second.since > kSimilarWindow; });
+    std::erase_if(reasons_,
+                  [&](const auto& each) { return now - each.second.since > kSimilarWindow; });
   }
   if (objects_.size() > kRememberedMost) {
     objects_.clear();

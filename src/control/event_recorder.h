@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// EventRecorder: turns notes into Event objects. The same note again raises a count; notes that differ only in their
-// text are joined when there are many; one object may not fill the store. Events are a courtesy: where the server does
-// not take one, or the queue is full, it is dropped and counted.
+// EventRecorder: turns notes into Event objects. The same note again raises a count; notes that
+// differ only in their text are joined when there are many; one object may not fill the store.
+// Events are a courtesy: where the server does not take one, or the queue is full, it is dropped
+// and counted.
 #pragma once
 
 #include <map>
@@ -20,7 +21,11 @@ namespace tetrarch::control {
 class EventRecorder {
  public:
   /// `component` is what `kubectl describe` shows under From.
-  EventRecorder(client::Client& client, const Clock& clock, Random& random, Metrics& metrics, std::string component);
+  EventRecorder(client::Client& client,
+                const Clock& clock,
+                Random& random,
+                Metrics& metrics,
+                std::string component);
 
   /// Thread-safe; never waits.
   void record(reconcile::Note note);
@@ -38,9 +43,9 @@ class EventRecorder {
 
   /// How much an object has said about one reason lately.
   struct Talk {
-    int texts = 0;       // different messages
+    int texts = 0;  // different messages
     TimePoint since;
-    double tokens = 0;   // of the source's budget
+    double tokens = 0;  // of the source's budget
     TimePoint refilled;
   };
 

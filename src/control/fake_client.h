@@ -53,7 +53,9 @@ class FakeClient final : public client::Client {
   friend class FakeWatch;
 
   Result<Stored> create_locked(const Key& key, const DocumentPtr& document);
-  Result<Stored> update_locked(const Key& key, const DocumentPtr& document, const client::WriteOptions& options);
+  Result<Stored> update_locked(const Key& key,
+                               const DocumentPtr& document,
+                               const client::WriteOptions& options);
   Result<Stored> remove_locked(const Key& key, const client::DeleteOptions& options);
   Stored store_locked(const Key& key, DocumentPtr document);
   void wake_locked();

@@ -165,12 +165,17 @@ Task<Result<Stored>> FakeClient::create(std::string resource,
   co_return create_locked(key, document);
 }
 
-Task<Result<Stored>> FakeClient::update(Key key, DocumentPtr document, client::WriteOptions options) {
+Task<Result<Stored>> FakeClient::update(Key key,
+                                        DocumentPtr document,
+                                        client::WriteOptions options) {
   const std::lock_guard lock(mutex_);
   co_return update_locked(key, document, options);
 }
 
-Task<Result<Stored>> FakeClient::patch(Key key, client::PatchType, std::string body, client::WriteOptions) {
+Task<Result<Stored>> FakeClient::patch(Key key,
+                                       client::PatchType,
+                                       std::string body,
+                                       client::WriteOptions) {
   const std::lock_guard lock(mutex_);
   ++calls_["patch"];
   const auto found = objects_.find(key);
@@ -197,11 +202,15 @@ Task<std::vector<Result<Stored>>> FakeClient::apply(std::vector<client::Change> 
   std::vector<Result<Stored>> out;
   for (const auto& change : changes) {
     switch (change.verb) {
-      case client::Change::Verb::create: out.push_back(create_locked(change.key, change.document)); break;
+      case client::Change::Verb::create:
+        out.push_back(create_locked(change.key, change.document));
+        break;
       case client::Change::Verb::update:
         out.push_back(update_locked(change.key, change.document, change.write));
         break;
-      case client::Change::Verb::remove: out.push_back(remove_locked(change.key, change.remove)); break;
+      case client::Change::Verb::remove:
+        out.push_back(remove_locked(change.key, change.remove));
+        break;
     }
   }
   co_return out;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// LeaderElection: at most one server runs the controllers. Whoever holds the Lease leads; the lease is renewed while we
-// run, taken over when its holder was silent for its duration (by our own clock), and given back at an orderly end.
-// A server that starts again under its old identity leads at once.
+// LeaderElection: at most one server runs the controllers. Whoever holds the Lease leads; the lease
+// is renewed while we run, taken over when its holder was silent for its duration (by our own
+// clock), and given back at an orderly end. A server that starts again under its old identity leads
+// at once.
 #pragma once
 
 #include <functional>
@@ -34,8 +35,10 @@ class LeaderElection {
   Task<Outcome> attempt();
   /// We no longer hold it, if we did: another server need not wait.
   Task<void> release();
+
   /// How long to wait before the next attempt.
   std::chrono::milliseconds pause() const { return options_.retry; }
+
   /// True until the renew deadline after the last renewal: then another may lead.
   bool is_leading() const;
 

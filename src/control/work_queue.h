@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// WorkQueue: which keys a controller has to look at, and when. Each key is in it once; a key in work that is added again
-// is given out again only after done(). Not thread-safe: belongs to its driver's strand. Bounded by the number of objects.
+// WorkQueue: which keys a controller has to look at, and when. Each key is in it once; a key in
+// work that is added again is given out again only after done(). Not thread-safe: belongs to its
+// driver's strand. Bounded by the number of objects.
 #pragma once
 
 #include <chrono>
@@ -27,22 +28,25 @@ class WorkQueue {
   /// Whoever worked is gone: everything in work is to be done again.
   void abandon();
 
-  /// Counts a failure and gives the pause before the next try: 5 ms, doubled each time, at most 60 s; `chance` spreads
-  /// it by up to a half.
+  /// Counts a failure and gives the pause before the next try: 5 ms, doubled each time, at most 60
+  /// s; `chance` spreads it by up to a half.
   std::chrono::milliseconds fail(const Key& key, std::uint64_t chance);
+
   void succeed(const Key& key) { failures_.erase(key); }
 
   /// When the earliest waiting key is due; none: nothing waits.
   std::optional<TimePoint> next_time() const;
+
   bool has_ready() const { return !ready_.empty(); }
+
   std::size_t size() const { return ready_.size() + waiting_.size(); }
 
  private:
   void forget_time(const Key& key);
 
   std::deque<Key> ready_;
-  std::set<Key> is_ready_;                      // the same as ready_
-  std::map<Key, TimePoint> waiting_;            // due later
+  std::set<Key> is_ready_;                       // the same as ready_
+  std::map<Key, TimePoint> waiting_;             // due later
   std::set<std::pair<TimePoint, Key>> by_time_;  // the same as waiting_
   std::set<Key> in_work_;
   std::set<Key> again_;  // in work and added again

@@ -17,10 +17,13 @@ namespace http = boost::beast::http;
 
 constexpr std::size_t kBufferMin = 4 * 1024;
 constexpr std::size_t kReadMax = 64 * 1024;
+/// Of a head, or of anything else that the parser does not take in pieces.
+constexpr std::size_t kLineMax = 512 * 1024;
 
 /// Source: RFC 9110 section 9.2.2: sending these twice does no harm.
 bool is_repeatable(std::string_view method) {
-  return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" || method == "OPTIONS";
+  return method == "GET" || method == "HEAD" || method == "PUT" || method == "DELETE" ||
+         method == "OPTIONS";
 }
 
 }  // namespace
@@ -28,7 +31,8 @@ bool is_repeatable(std::string_view method) {
 /// One connection and the response that is read from it at present.
 class Client::Session {
  public:
-  explicit Session(std::unique_ptr<Transport> its_transport) : transport(std::move(its_transport)) {}
+  explicit Session(std::unique_ptr<Transport> its_transport)
+      : transport(std::move(its_transport)) {}
 
   Task<Status> send(std::string head, std::string_view body) {
     CO_TRY_STATUS(transport->append(head));
@@ -41,7 +45,8 @@ class Client::Session {
     has_response_begun = begin < end;
   }
 
-  /// Until the head is there (then perhaps also some or all of the body); interim answers are passed over.
+  /// Until the head is there (then perhaps also some or all of the body); interim answers are
+  /// passed over.
   Task<Status> read_head(bool has_no_body, std::uint64_t bytes_max) {
     begin_response(has_no_body, bytes_max);
     while (true) {
@@ -105,6 +110,9 @@ class Client::Session {
       std::memmove(buffer.data(), buffer.data() + begin, end - begin);
       end -= begin;
       begin = 0;
+      if (end > kLineMax) {
+        co_return Error{Code::too_large, "a line of the server's answer is too long"};
+      }
       if (end > buffer.size() / 2) {
         buffer.resize(buffer.size() * 2);
       }
@@ -145,6 +153,7 @@ class Client::SessionStream final : public ResponseStream {
       : session_(std::move(session)), silence_limit_(silence_limit) {}
 
   int status() const override { return session_->parser->response().status; }
+
   const Headers& headers() const override { return session_->parser->response().headers; }
 
   Task<Result<std::string>> read() override {
@@ -176,17 +185,22 @@ class Client::SessionStream final : public ResponseStream {
   const std::chrono::nanoseconds silence_limit_;
 };
 
-Result<std::unique_ptr<Client>> Client::make(ClientOptions options, std::shared_ptr<TlsContext> tls,
+Result<std::unique_ptr<Client>> Client::make(ClientOptions options,
+                                             std::shared_ptr<TlsContext> tls,
                                              const Clock& clock) {
   TRY(auto url, parse_url(options.url));
   if (url.scheme == Url::Scheme::https && !tls) {
     return Error{Code::invalid, "https needs TLS settings"};
   }
-  return std::unique_ptr<Client>(  // NOLINT: private constructor
-      new Client(std::move(options), std::move(url), std::move(tls), clock));
+  return std::make_unique<Client>(
+      Private{}, std::move(options), std::move(url), std::move(tls), clock);
 }
 
-Client::Client(ClientOptions options, Url url, std::shared_ptr<TlsContext> tls, const Clock& clock)
+Client::Client(Private /*key*/,
+               ClientOptions options,
+               Url url,
+               std::shared_ptr<TlsContext> tls,
+               const Clock& clock)
     : options_(std::move(options)), url_(std::move(url)), tls_(std::move(tls)), clock_(clock) {}
 
 Client::~Client() = default;
@@ -207,7 +221,8 @@ std::string Client::compose_head(const ClientRequest& request) const {
   for (const auto& header : request.headers.list()) {
     head += header.name + ": " + header.value + "\r\n";
   }
-  if (!request.body.empty() || request.method == "POST" || request.method == "PUT" || request.method == "PATCH") {
+  if (!request.body.empty() || request.method == "POST" || request.method == "PUT" ||
+      request.method == "PATCH") {
     head += "Content-Length: " + std::to_string(request.body.size()) + "\r\n";
   }
   head += "\r\n";
@@ -217,8 +232,8 @@ std::string Client::compose_head(const ClientRequest& request) const {
 Task<Result<std::unique_ptr<Client::Session>>> Client::connect() {
   CO_TRY(auto transport, co_await dial(url_, options_.connect_limit, clock_));
   if (url_.scheme == Url::Scheme::https) {
-    transport->use_tls(
-        std::make_unique<TlsEngine>(*tls_, options_.tls_name.empty() ? url_.host : options_.tls_name));
+    transport->use_tls(std::make_unique<TlsEngine>(
+        *tls_, options_.tls_name.empty() ? url_.host : options_.tls_name));
     transport->arm(options_.connect_limit);
     CO_TRY_STATUS(co_await transport->handshake());
   }
@@ -266,7 +281,8 @@ Task<Result<std::unique_ptr<Client::Session>>> Client::open(const ClientRequest&
     session->has_response_begun = false;
     auto answered = co_await session->send(compose_head(request), request.body);
     if (answered.ok() || !session->was_kept) {
-      // A server that refuses a large body answers and closes before it has read all of it: look for the answer.
+      // A server that refuses a large body answers and closes before it has read all of it: look
+      // for the answer.
       auto read = co_await session->read_head(is_head, options_.response_bytes_max);
       if (read.ok() || answered.ok()) {
         answered = std::move(read);
@@ -276,7 +292,8 @@ Task<Result<std::unique_ptr<Client::Session>>> Client::open(const ClientRequest&
       co_return session;
     }
     // The server may have closed a kept connection just when we used it.
-    const bool tries_again = session->was_kept && !session->has_response_begun && is_repeatable(request.method) &&
+    const bool tries_again = session->was_kept && !session->has_response_begun &&
+                             is_repeatable(request.method) &&
                              answered.error().code == Code::unavailable;
     if (!tries_again) {
       co_return std::move(answered).error();
@@ -315,7 +332,9 @@ Task<Result<std::unique_ptr<Stream>>> Client::upgrade(ClientRequest request, std
                       : response.status == 403 ? Code::forbidden
                       : response.status == 404 ? Code::not_found
                                                : Code::unavailable;
-    co_return Error{code, "the server refused to upgrade: " + std::to_string(response.status) + " " + response.body};
+    co_return Error{
+        code,
+        "the server refused to upgrade: " + std::to_string(response.status) + " " + response.body};
   }
   session->transport->disarm();
   std::string early(session->buffer.data() + session->begin, session->end - session->begin);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The HTTP/1.1 client: one server, a small pool of kept connections, whole or streamed responses, upgrades. Used by
-// agents and client/http. Thread-safe; what it hands out belongs to the strand of the coroutine that asked.
+// The HTTP/1.1 client: one server, a small pool of kept connections, whole or streamed responses,
+// upgrades. Used by agents and client/http. Thread-safe; what it hands out belongs to the strand of
+// the coroutine that asked.
 #pragma once
 
 #include <chrono>
@@ -21,12 +22,15 @@ namespace tetrarch::net {
 struct ClientOptions {
   std::string url;                ///< https://host:port, http://host:port, unix:///path
   std::string bearer_token = {};  ///< sent with every request, if there is one
-  std::string tls_name = {};      ///< the name in the server's certificate; empty: the host of the URL
+  std::string tls_name = {};  ///< the name in the server's certificate; empty: the host of the URL
   std::size_t idle_connections_max = 16;
-  std::chrono::nanoseconds idle_limit = std::chrono::seconds(60);  ///< kept connections older than this are dropped
+  std::chrono::nanoseconds idle_limit =
+      std::chrono::seconds(60);  ///< kept connections older than this are dropped
   std::chrono::nanoseconds connect_limit = std::chrono::seconds(10);
-  std::chrono::nanoseconds request_limit = std::chrono::seconds(30);  ///< for a whole response; a stream's head
-  std::chrono::nanoseconds silence_limit = std::chrono::minutes(10);  ///< between two pieces of a stream
+  std::chrono::nanoseconds request_limit =
+      std::chrono::seconds(30);  ///< for a whole response; a stream's head
+  std::chrono::nanoseconds silence_limit =
+      std::chrono::minutes(10);  ///< between two pieces of a stream
   std::uint64_t response_bytes_max = 256 * 1024 * 1024;
 };
 
@@ -56,9 +60,14 @@ class ResponseStream {
 };
 
 class Client {
+  struct Private {};  // only make() makes one
+
  public:
+  Client(
+      Private, ClientOptions options, Url url, std::shared_ptr<TlsContext> tls, const Clock& clock);
   /// `tls` only for https. `clock` outlives the client.
-  static Result<std::unique_ptr<Client>> make(ClientOptions options, std::shared_ptr<TlsContext> tls,
+  static Result<std::unique_ptr<Client>> make(ClientOptions options,
+                                              std::shared_ptr<TlsContext> tls,
                                               const Clock& clock = system_clock());
   ~Client();
   Client(const Client&) = delete;
@@ -67,8 +76,8 @@ class Client {
   /// Any status is a success here; errors are those of the transport.
   Task<Result<Response>> request(ClientRequest request);
   Task<Result<std::unique_ptr<ResponseStream>>> stream(ClientRequest request);
-  /// Sends the request with `Connection: Upgrade` and `Upgrade: <protocol>`; any answer but 101 is an error that
-  /// carries the server's words.
+  /// Sends the request with `Connection: Upgrade` and `Upgrade: <protocol>`; any answer but 101 is
+  /// an error that carries the server's words.
   Task<Result<std::unique_ptr<Stream>>> upgrade(ClientRequest request, std::string protocol);
 
   const Url& url() const { return url_; }
@@ -77,8 +86,6 @@ class Client {
   class Session;
   class SessionStream;
   struct Kept;
-
-  Client(ClientOptions options, Url url, std::shared_ptr<TlsContext> tls, const Clock& clock);
 
   Task<Result<std::unique_ptr<Session>>> open(const ClientRequest& request);
   Task<Result<std::unique_ptr<Session>>> connect();
@@ -90,8 +97,8 @@ class Client {
   const Url url_;
   const std::shared_ptr<TlsContext> tls_;
   const Clock& clock_;
-  std::mutex mutex_;         // guards kept_
-  std::vector<Kept> kept_;   // the most recently used last
+  std::mutex mutex_;        // guards kept_
+  std::vector<Kept> kept_;  // the most recently used last
 };
 
 }  // namespace tetrarch::net

@@ -2,9 +2,9 @@
 #include "net/client.h"
 
 #include <atomic>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 #include "async/timer.h"
 #include "net/harness_test.h"
@@ -16,7 +16,8 @@ namespace {
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
 
-std::unique_ptr<Client> client_of(const TestServer& server, ClientOptions options = {},
+std::unique_ptr<Client> client_of(const TestServer& server,
+                                  ClientOptions options = {},
                                   std::shared_ptr<TlsContext> tls = nullptr) {
   options.url = (tls ? "https://localhost:" : "http://127.0.0.1:") + std::to_string(server.port());
   auto made = Client::make(std::move(options), std::move(tls));
@@ -150,7 +151,8 @@ Task<void> stream_in_steps(Exchange& exchange, async::Event& next) {
 
 TEST(Client, ReadsAStreamAsItComes) {
   async::Event next;
-  TestServer server([&](Request, Exchange& exchange) -> Task<void> { co_await stream_in_steps(exchange, next); });
+  TestServer server(
+      [&](Request, Exchange& exchange) -> Task<void> { co_await stream_in_steps(exchange, next); });
   const auto client = client_of(server);
 
   const auto text = wait_for(server.pool(), read_stream(*client, request_of("GET", "/")));
@@ -228,9 +230,12 @@ TEST_P(UpgradeTest, CarriesBytesBothWaysAtOnce) {
   const TestAuthority authority("ca");
   const auto issued = authority.issue("server", {}, true);
   const bool is_tls = GetParam();
-  TestServer server(upgrade_to_echo, {},
-                    is_tls ? *TlsContext::for_server({issued.certificate_pem, issued.key_pem, ""}) : nullptr);
-  const auto client = client_of(server, {}, is_tls ? *TlsContext::for_client({"", "", authority.pem()}) : nullptr);
+  TestServer server(
+      upgrade_to_echo,
+      {},
+      is_tls ? *TlsContext::for_server({issued.certificate_pem, issued.key_pem, ""}) : nullptr);
+  const auto client =
+      client_of(server, {}, is_tls ? *TlsContext::for_client({"", "", authority.pem()}) : nullptr);
   std::string text;
   for (int i = 0; i < 300'000; ++i) {
     text += std::to_string(i) + ",";
@@ -242,7 +247,9 @@ TEST_P(UpgradeTest, CarriesBytesBothWaysAtOnce) {
   EXPECT_TRUE(*back == text);
 }
 
-INSTANTIATE_TEST_SUITE_P(Transports, UpgradeTest, ::testing::Values(false, true),
+INSTANTIATE_TEST_SUITE_P(Transports,
+                         UpgradeTest,
+                         ::testing::Values(false, true),
                          [](const auto& row) { return row.param ? "tls" : "plain"; });
 
 TEST(Client, GivesTheServersWordsForARefusedUpgrade) {
@@ -263,7 +270,9 @@ struct TlsRow {
   bool is_accepted;
 };
 
-void PrintTo(const TlsRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const TlsRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 class ClientTlsTest : public ::testing::TestWithParam<TlsRow> {};
 
@@ -276,12 +285,15 @@ TEST_P(ClientTlsTest, BelievesOnlyTheRightAuthorityAndName) {
       [](Request request, Exchange& exchange) -> Task<void> {
         (void)co_await exchange.respond(200, {}, std::string(request.peer.certificate_common_name));
       },
-      {}, *TlsContext::for_server({issued.certificate_pem, issued.key_pem, authority.pem()}));
+      {},
+      *TlsContext::for_server({issued.certificate_pem, issued.key_pem, authority.pem()}));
   ClientOptions options;
   options.tls_name = GetParam().tls_name;
   const auto& trusted = GetParam().is_right_ca ? authority : stranger;
-  const auto client = client_of(server, std::move(options),
-                                *TlsContext::for_client({mine.certificate_pem, mine.key_pem, trusted.pem()}));
+  const auto client =
+      client_of(server,
+                std::move(options),
+                *TlsContext::for_client({mine.certificate_pem, mine.key_pem, trusted.pem()}));
 
   const auto response = ask(server, *client, request_of("GET", "/"));
 
@@ -293,13 +305,15 @@ TEST_P(ClientTlsTest, BelievesOnlyTheRightAuthorityAndName) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, ClientTlsTest,
-                         ::testing::Values(TlsRow{"host_of_the_url", true, "", true},
-                                           TlsRow{"other_name_in_the_certificate", true, "127.0.0.1", true},
-                                           TlsRow{"wrong_name", true, "elsewhere", false},
-                                           TlsRow{"wrong_address", true, "127.0.0.2", false},
-                                           TlsRow{"wrong_authority", false, "", false}),
-                         [](const auto& row) { return row.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Table,
+    ClientTlsTest,
+    ::testing::Values(TlsRow{"host_of_the_url", true, "", true},
+                      TlsRow{"other_name_in_the_certificate", true, "127.0.0.1", true},
+                      TlsRow{"wrong_name", true, "elsewhere", false},
+                      TlsRow{"wrong_address", true, "127.0.0.2", false},
+                      TlsRow{"wrong_authority", false, "", false}),
+    [](const auto& row) { return row.param.name; });
 
 struct UrlRow {
   std::string name;
@@ -307,7 +321,9 @@ struct UrlRow {
   std::string authority;  // empty: refused
 };
 
-void PrintTo(const UrlRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const UrlRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 class UrlTest : public ::testing::TestWithParam<UrlRow> {};
 
@@ -317,18 +333,20 @@ TEST_P(UrlTest, IsReadOrRefused) {
   EXPECT_EQ(url.ok() ? url->authority() : "", GetParam().authority);
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, UrlTest,
-                         ::testing::Values(UrlRow{"https", "https://a.example:6443", "a.example:6443"},
-                                           UrlRow{"default_port", "https://a.example/", "a.example:443"},
-                                           UrlRow{"http", "http://10.0.0.1/base/", "10.0.0.1:80"},
-                                           UrlRow{"v6", "https://[::1]:8443", "[::1]:8443"},
-                                           UrlRow{"unix", "unix:///run/x.sock", "localhost"},
-                                           UrlRow{"no_scheme", "a.example:6443", ""},
-                                           UrlRow{"bad_port", "https://a:99999", ""},
-                                           UrlRow{"no_host", "https://:1", ""},
-                                           UrlRow{"open_bracket", "https://[::1:1", ""},
-                                           UrlRow{"unix_relative", "unix://x", ""}),
-                         [](const auto& row) { return row.param.name; });
+INSTANTIATE_TEST_SUITE_P(
+    Table,
+    UrlTest,
+    ::testing::Values(UrlRow{"https", "https://a.example:6443", "a.example:6443"},
+                      UrlRow{"default_port", "https://a.example/", "a.example:443"},
+                      UrlRow{"http", "http://10.0.0.1/base/", "10.0.0.1:80"},
+                      UrlRow{"v6", "https://[::1]:8443", "[::1]:8443"},
+                      UrlRow{"unix", "unix:///run/x.sock", "localhost"},
+                      UrlRow{"no_scheme", "a.example:6443", ""},
+                      UrlRow{"bad_port", "https://a:99999", ""},
+                      UrlRow{"no_host", "https://:1", ""},
+                      UrlRow{"open_bracket", "https://[::1:1", ""},
+                      UrlRow{"unix_relative", "unix://x", ""}),
+    [](const auto& row) { return row.param.name; });
 
 Task<Result<std::string>> through_pipe(Stream& from, Stream& to, std::string text) {
   async::TaskGroup writer(co_await asio::this_coro::executor, "test");

@@ -34,9 +34,11 @@ int refusal_of(const ParseError& error) {
 std::string message_of(int refusal, const ParseError& error, const ServerOptions& options) {
   switch (refusal) {
     case 431:
-      return "the request's header is larger than " + std::to_string(options.header_bytes_max) + " bytes";
+      return "the request's header is larger than " + std::to_string(options.header_bytes_max) +
+             " bytes";
     case 413:
-      return "the request's body is larger than " + std::to_string(options.body_bytes_max) + " bytes";
+      return "the request's body is larger than " + std::to_string(options.body_bytes_max) +
+             " bytes";
     case 505:
       return "this server speaks HTTP/1.1";
     default:
@@ -46,7 +48,9 @@ std::string message_of(int refusal, const ParseError& error, const ServerOptions
 
 }  // namespace
 
-ServerCore::ServerCore(asio::any_io_executor strand, Handler& its_handler, ServerOptions its_options,
+ServerCore::ServerCore(asio::any_io_executor strand,
+                       Handler& its_handler,
+                       ServerOptions its_options,
                        const Clock& its_clock)
     : handler(its_handler),
       options(std::move(its_options)),
@@ -54,12 +58,19 @@ ServerCore::ServerCore(asio::any_io_executor strand, Handler& its_handler, Serve
       clock(its_clock),
       group(std::move(strand), "net") {}
 
+std::size_t ServerCore::open_connections() const {
+  const std::lock_guard lock(mutex);
+  return connections.size();
+}
+
 void ServerCore::wait_until_empty() {
   std::unique_lock lock(mutex);
   is_empty.wait_for(lock, options.drain_limit, [this] { return connections.empty(); });
 }
 
-Connection::Connection(std::shared_ptr<ServerCore> core, std::unique_ptr<Transport> transport, bool refuses)
+Connection::Connection(std::shared_ptr<ServerCore> core,
+                       std::unique_ptr<Transport> transport,
+                       bool refuses)
     : core_(std::move(core)),
       strand_(transport->socket().get_executor()),
       transport_(std::move(transport)),
@@ -79,6 +90,7 @@ Connection::~Connection() {
 Task<void> Connection::serve(std::shared_ptr<Connection> self) {
   struct Closer {
     Connection& connection;
+
     ~Closer() {
       connection.note_gone();
       if (connection.transport_) {
@@ -86,6 +98,7 @@ Task<void> Connection::serve(std::shared_ptr<Connection> self) {
       }
     }
   };
+
   const Closer closer{*self};
   co_await self->run();
 }
@@ -127,7 +140,8 @@ Task<bool> Connection::serve_one() {
   }
   auto& request = parser.request();
   request.peer = peer_;
-  ConnectionExchange exchange(*this, parser.is_http10(), parser.keep_alive(), request.method == "HEAD");
+  ConnectionExchange exchange(
+      *this, parser.is_http10(), parser.keep_alive(), request.method == "HEAD");
   if (parser.upgrade()) {
     exchange.remember_upgrade(request.headers);
   }
@@ -142,8 +156,14 @@ Task<bool> Connection::serve_one() {
   const auto begun = core_->clock.steady();
   co_await core_->handler.handle(std::move(request), exchange);
   const bool goes_on = co_await exchange.complete();
-  core_->options.on_access({method, path, query, &peer_, exchange.status(), request_bytes,
-                            exchange.body_bytes(), core_->clock.steady() - begun});
+  core_->options.on_access({method,
+                            path,
+                            query,
+                            &peer_,
+                            exchange.status(),
+                            request_bytes,
+                            exchange.body_bytes(),
+                            core_->clock.steady() - begun});
   co_return goes_on;
 }
 
@@ -164,6 +184,11 @@ Task<Connection::Received> Connection::receive(RequestParser& parser) {
     if (parser.is_done()) {
       transport_->disarm();
       co_return Received{};
+    }
+    if (end_ - begin_ > core_->options.header_bytes_max + kReadMax) {
+      // What the parser does not take in pieces (chunk extensions, trailers) has no limit of its
+      // own.
+      co_return Received{431, "a line of the request is too long"};
     }
     if (parser.is_header_done() && phase != Phase::body) {
       phase = Phase::body;
@@ -252,7 +277,8 @@ Task<void> Connection::refuse(Received why) {
     headers.add("Retry-After", "1");
   }
   ConnectionExchange exchange(*this, false, false, false);
-  const auto answered = co_await exchange.respond(why.refusal, std::move(headers), std::move(page.body));
+  const auto answered =
+      co_await exchange.respond(why.refusal, std::move(headers), std::move(page.body));
   if (core_->options.on_access) {
     core_->options.on_access({"", "", "", &peer_, why.refusal, 0, exchange.body_bytes(), {}});
   }

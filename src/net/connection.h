@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One accepted connection: reads requests, hands each to the Handler, and lives until one side closes or a handler
-// takes the transport over. All of it runs on the connection's strand. Inside net only.
+// One accepted connection: reads requests, hands each to the Handler, and lives until one side
+// closes or a handler takes the transport over. All of it runs on the connection's strand. Inside
+// net only.
 #pragma once
 
 #include <atomic>
@@ -24,10 +25,14 @@ class Connection;
 
 /// What all connections of a server share; they keep it alive.
 struct ServerCore {
-  ServerCore(asio::any_io_executor strand, Handler& its_handler, ServerOptions its_options, const Clock& its_clock);
+  ServerCore(asio::any_io_executor strand,
+             Handler& its_handler,
+             ServerOptions its_options,
+             const Clock& its_clock);
 
   /// From a plain thread: until no connection is left or the drain limit has passed.
   void wait_until_empty();
+  std::size_t open_connections() const;
 
   Handler& handler;
   const ServerOptions options;

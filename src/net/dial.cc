@@ -17,7 +17,9 @@ namespace {
 using Endpoint = asio::generic::stream_protocol::endpoint;
 using Resolver = asio::ip::tcp::resolver;
 
-Task<Result<std::vector<Endpoint>>> resolve(std::string host, std::uint16_t port, std::chrono::nanoseconds limit) {
+Task<Result<std::vector<Endpoint>>> resolve(std::string host,
+                                            std::uint16_t port,
+                                            std::chrono::nanoseconds limit) {
   std::vector<Endpoint> out;
   boost::system::error_code is_name;
   const auto ip = asio::ip::make_address(host, is_name);
@@ -46,7 +48,9 @@ Task<Result<std::vector<Endpoint>>> resolve(std::string host, std::uint16_t port
 
 }  // namespace
 
-Task<Result<std::unique_ptr<Transport>>> dial(Url url, std::chrono::nanoseconds limit, const Clock& clock) {
+Task<Result<std::unique_ptr<Transport>>> dial(Url url,
+                                              std::chrono::nanoseconds limit,
+                                              const Clock& clock) {
   std::vector<Endpoint> endpoints;
   if (url.scheme == Url::Scheme::unix_socket) {
     if (url.host.size() >= sizeof(sockaddr_un{}.sun_path)) {
@@ -67,7 +71,8 @@ Task<Result<std::unique_ptr<Transport>>> dial(Url url, std::chrono::nanoseconds 
     }
     last = std::move(connected).error();
   }
-  last.message = "cannot reach " + (url.scheme == Url::Scheme::unix_socket ? url.host : url.authority()) + ": " +
+  last.message = "cannot reach " +
+                 (url.scheme == Url::Scheme::unix_socket ? url.host : url.authority()) + ": " +
                  last.message;
   co_return last;
 }

@@ -11,6 +11,8 @@
 namespace tetrarch::net {
 
 /// Connected, on the caller's strand, still without TLS. Each address gets `limit`.
-Task<Result<std::unique_ptr<Transport>>> dial(Url url, std::chrono::nanoseconds limit, const Clock& clock);
+Task<Result<std::unique_ptr<Transport>>> dial(Url url,
+                                              std::chrono::nanoseconds limit,
+                                              const Clock& clock);
 
 }  // namespace tetrarch::net

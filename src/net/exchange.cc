@@ -32,7 +32,9 @@ std::uint64_t size_of(const Body& body) {
 }
 
 /// Source: RFC 9110 section 8.6: these have no content and no Content-Length.
-bool has_no_content(int status) { return status < 200 || status == 204 || status == 304; }
+bool has_no_content(int status) {
+  return status < 200 || status == 204 || status == 304;
+}
 
 }  // namespace
 
@@ -40,14 +42,18 @@ void ConnectionExchange::compose_head(int status, const Headers& headers) {
   status_ = status;
   auto& head = connection_.head_;
   head.clear();
-  fmt::format_to(std::back_inserter(head), "HTTP/1.1 {} {}\r\nDate: {}\r\n", status, status_phrase(status),
+  fmt::format_to(std::back_inserter(head),
+                 "HTTP/1.1 {} {}\r\nDate: {}\r\n",
+                 status,
+                 status_phrase(status),
                  connection_.date());
   for (const auto& header : headers.list()) {
     append_clean(head, header.name);
     head += ": ";
     append_clean(head, header.value);
     head += "\r\n";
-    if (equals_ignoring_case(header.name, "Connection") && equals_ignoring_case(header.value, "close")) {
+    if (equals_ignoring_case(header.name, "Connection") &&
+        equals_ignoring_case(header.value, "close")) {
       keeps_alive_ = false;
     }
   }
@@ -62,7 +68,15 @@ void ConnectionExchange::compose_head(int status, const Headers& headers) {
 }
 
 Status ConnectionExchange::expect(Step step) const {
-  return step_ == step ? ok() : Status{Error{Code::internal, "a request was answered twice, or out of order"}};
+  return step_ == step
+             ? ok()
+             : Status{Error{Code::internal, "a request was answered twice, or out of order"}};
+}
+
+void ConnectionExchange::arm_write() {
+  const auto& options = connection_.core_->options;
+  connection_.transport_->arm(step_ == Step::streaming ? options.stream_write_limit
+                                                       : options.write_limit);
 }
 
 Status ConnectionExchange::noted(Status outcome) {
@@ -75,7 +89,7 @@ Status ConnectionExchange::noted(Status outcome) {
 
 Task<Status> ConnectionExchange::send(const Body& body) {
   auto& transport = *connection_.transport_;
-  transport.arm(connection_.core_->options.write_limit);
+  arm_write();
   for (const auto piece : body.pieces) {
     auto rest = piece;
     while (!rest.empty()) {
@@ -84,7 +98,7 @@ Task<Status> ConnectionExchange::send(const Body& body) {
       rest.remove_prefix(n);
       if (transport.pending() >= Transport::kWriteSize) {
         CO_TRY_STATUS(co_await transport.flush());
-        transport.arm(connection_.core_->options.write_limit);
+        arm_write();
       }
     }
   }
@@ -112,7 +126,7 @@ Task<Status> ConnectionExchange::respond(int status, Headers headers, Body body)
   if (appended.ok() && !is_head_ && !has_no_content(status)) {
     appended = co_await send(body);
   } else {
-    transport.arm(connection_.core_->options.write_limit);
+    arm_write();
   }
   if (!appended.ok()) {
     co_return noted(std::move(appended));
@@ -125,13 +139,14 @@ Task<Status> ConnectionExchange::respond(int status, Headers headers, Body body)
 Task<Status> ConnectionExchange::start(int status, Headers headers) {
   CO_TRY_STATUS(expect(Step::waiting));
   if (is_http10_) {
-    keeps_alive_ = false;  // HTTP/1.0 knows no chunks: the end of the connection is the end of the body
+    keeps_alive_ =
+        false;  // HTTP/1.0 knows no chunks: the end of the connection is the end of the body
   }
   compose_head(status, headers);
   connection_.head_ += is_http10_ ? "\r\n" : "Transfer-Encoding: chunked\r\n\r\n";
   step_ = Step::streaming;
   auto& transport = *connection_.transport_;
-  transport.arm(connection_.core_->options.write_limit);
+  arm_write();
   auto sent = transport.append(connection_.head_);
   if (sent.ok()) {
     sent = co_await transport.flush();
@@ -183,7 +198,7 @@ Task<Status> ConnectionExchange::finish() {
     co_return ok();
   }
   auto& transport = *connection_.transport_;
-  transport.arm(connection_.core_->options.write_limit);
+  arm_write();
   auto sent = transport.append("0\r\n\r\n");
   if (sent.ok()) {
     sent = co_await transport.flush();
@@ -227,7 +242,7 @@ Task<Result<std::unique_ptr<Stream>>> ConnectionExchange::upgrade_raw(Headers he
   connection_.head_ += "\r\n";
   step_ = Step::taken;
   auto& transport = *connection_.transport_;
-  transport.arm(connection_.core_->options.write_limit);
+  arm_write();
   auto sent = transport.append(connection_.head_);
   if (sent.ok()) {
     sent = co_await transport.flush();
@@ -236,18 +251,21 @@ Task<Result<std::unique_ptr<Stream>>> ConnectionExchange::upgrade_raw(Headers he
   if (!sent.ok()) {
     co_return noted(std::move(sent)).error();
   }
-  std::string early(connection_.buffer_.data() + connection_.begin_, connection_.end_ - connection_.begin_);
+  std::string early(connection_.buffer_.data() + connection_.begin_,
+                    connection_.end_ - connection_.begin_);
   connection_.begin_ = connection_.end_;
   co_return make_transport_stream(std::move(connection_.transport_), std::move(early));
 }
 
 void ConnectionExchange::remember_upgrade(const Headers& headers) {
-  wants_websocket_ = headers.has_word("Upgrade", "websocket") && headers.has_word("Connection", "upgrade");
+  wants_websocket_ =
+      headers.has_word("Upgrade", "websocket") && headers.has_word("Connection", "upgrade");
   websocket_key_ = headers.get("Sec-WebSocket-Key");
   websocket_version_ = headers.get("Sec-WebSocket-Version");
 }
 
-Task<Result<std::unique_ptr<WebSocket>>> ConnectionExchange::upgrade_websocket(std::string subprotocol) {
+Task<Result<std::unique_ptr<WebSocket>>> ConnectionExchange::upgrade_websocket(
+    std::string subprotocol) {
   // Source: RFC 6455 section 4.2.
   const auto key = base64_decode(websocket_key_);
   if (!wants_websocket_ || websocket_version_ != "13" || !key.ok() || key->size() != 16) {
@@ -256,7 +274,8 @@ Task<Result<std::unique_ptr<WebSocket>>> ConnectionExchange::upgrade_websocket(s
     Headers headers;
     headers.add("Content-Type", std::move(page.content_type));
     headers.add("Sec-WebSocket-Version", "13");
-    CO_TRY_STATUS(co_await respond(wants_websocket_ ? 426 : 400, std::move(headers), std::move(page.body)));
+    CO_TRY_STATUS(
+        co_await respond(wants_websocket_ ? 426 : 400, std::move(headers), std::move(page.body)));
     co_return Error{Code::malformed, message};
   }
   Headers headers;

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The answer to one request on a Connection: writes heads, bodies and chunks through the connection's transport.
-// Lives on the connection's strand while the handler runs. Inside net only.
+// The answer to one request on a Connection: writes heads, bodies and chunks through the
+// connection's transport. Lives on the connection's strand while the handler runs. Inside net only.
 #pragma once
 
 #include "net/connection.h"
@@ -11,8 +11,13 @@ namespace tetrarch::net {
 class ConnectionExchange final : public Exchange {
  public:
   ConnectionExchange(Connection& connection, bool is_http10, bool keeps_alive, bool is_head)
-      : connection_(connection), is_http10_(is_http10), is_head_(is_head), keeps_alive_(keeps_alive) {}
+      : connection_(connection),
+        is_http10_(is_http10),
+        is_head_(is_head),
+        keeps_alive_(keeps_alive) {}
+
   ~ConnectionExchange() override { connection_.notice_ = nullptr; }
+
   ConnectionExchange(const ConnectionExchange&) = delete;
   ConnectionExchange& operator=(const ConnectionExchange&) = delete;
 
@@ -21,7 +26,9 @@ class ConnectionExchange final : public Exchange {
   Task<Status> start(int status, Headers headers) override;
   Task<Status> write(Body body) override;
   Task<Status> finish() override;
+
   bool is_client_gone() const override { return connection_.is_gone_; }
+
   void on_client_gone(std::function<void()> notice) override;
   Task<Result<std::unique_ptr<Stream>>> upgrade_raw(Headers headers) override;
   Task<Result<std::unique_ptr<WebSocket>>> upgrade_websocket(std::string subprotocol) override;
@@ -30,7 +37,9 @@ class ConnectionExchange final : public Exchange {
   void remember_upgrade(const Headers& headers);
   /// After the handler has returned: answers if it did not. Whether a further request may follow.
   Task<bool> complete();
+
   int status() const { return status_; }
+
   std::uint64_t body_bytes() const { return body_bytes_; }
 
  private:
@@ -40,6 +49,7 @@ class ConnectionExchange final : public Exchange {
   Task<Status> send(const Body& body);
   Status noted(Status outcome);
   Status expect(Step step) const;
+  void arm_write();
 
   Connection& connection_;
   const bool is_http10_;

@@ -1,23 +1,27 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/harness_test.h"
 
+#include <unistd.h>
+
 #include <gtest/gtest.h>
 #include <netinet/in.h>
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 namespace tetrarch::net::testing {
 
 Task<void> echo(Request request, Exchange& exchange) {
   Headers headers;
   headers.add("Content-Type", "text/plain");
-  std::string body = request.method + "\n" + request.path + "\n" + request.query + "\n" + request.body;
+  std::string body =
+      request.method + "\n" + request.path + "\n" + request.query + "\n" + request.body;
   (void)co_await exchange.respond(200, std::move(headers), std::move(body));
 }
 
-TestServer::TestServer(FunctionHandler::Function function, ServerOptions options, std::shared_ptr<TlsContext> tls)
+TestServer::TestServer(FunctionHandler::Function function,
+                       ServerOptions options,
+                       std::shared_ptr<TlsContext> tls)
     : handler_(std::move(function)), server_(pool_, handler_, std::move(options)) {
   auto port = server_.listen("127.0.0.1", 0, std::move(tls));
   EXPECT_TRUE(port.ok());
@@ -25,7 +29,9 @@ TestServer::TestServer(FunctionHandler::Function function, ServerOptions options
   server_.run();
 }
 
-TestServer::~TestServer() { stop(); }
+TestServer::~TestServer() {
+  stop();
+}
 
 void TestServer::stop() {
   if (!std::exchange(is_stopped_, true)) {
@@ -43,7 +49,10 @@ RawClient::RawClient(std::uint16_t port) : fd_(::socket(AF_INET, SOCK_STREAM | S
   has_failed_ = ::connect(fd_, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0;
 }
 
-RawClient::RawClient(std::uint16_t port, const std::string& ca_pem, const Issued& mine, bool offers_h2)
+RawClient::RawClient(std::uint16_t port,
+                     const std::string& ca_pem,
+                     const Issued& mine,
+                     bool offers_h2)
     : RawClient(port) {
   context_ = SSL_CTX_new(TLS_client_method());
   BIO* bio = BIO_new_mem_buf(ca_pem.data(), static_cast<int>(ca_pem.size()));
@@ -53,7 +62,8 @@ RawClient::RawClient(std::uint16_t port, const std::string& ca_pem, const Issued
   BIO_free(bio);
   SSL_CTX_set_verify(context_, SSL_VERIFY_PEER, nullptr);
   if (!mine.certificate_pem.empty()) {
-    bio = BIO_new_mem_buf(mine.certificate_pem.data(), static_cast<int>(mine.certificate_pem.size()));
+    bio =
+        BIO_new_mem_buf(mine.certificate_pem.data(), static_cast<int>(mine.certificate_pem.size()));
     X509* certificate = PEM_read_bio_X509(bio, nullptr, nullptr, nullptr);
     SSL_CTX_use_certificate(context_, certificate);
     X509_free(certificate);
@@ -93,7 +103,8 @@ bool RawClient::send(std::string_view bytes) {
 
 bool RawClient::read_more() {
   char chunk[65536];
-  const auto n = ssl_ != nullptr ? SSL_read(ssl_, chunk, sizeof(chunk)) : ::recv(fd_, chunk, sizeof(chunk), 0);
+  const auto n =
+      ssl_ != nullptr ? SSL_read(ssl_, chunk, sizeof(chunk)) : ::recv(fd_, chunk, sizeof(chunk), 0);
   if (n <= 0) {
     return false;
   }
@@ -142,7 +153,9 @@ std::string RawClient::read_to_end() {
   return std::exchange(buffer_, {});
 }
 
-void RawClient::shut_write() { ::shutdown(fd_, SHUT_WR); }
+void RawClient::shut_write() {
+  ::shutdown(fd_, SHUT_WR);
+}
 
 void RawClient::close() {
   if (fd_ >= 0) {

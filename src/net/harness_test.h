@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A server on a port of its own with a handler made of a function, and blocking clients that can send anything.
+// A server on a port of its own with a handler made of a function, and blocking clients that can
+// send anything.
 #pragma once
 
 #include <cstdint>
@@ -22,12 +23,17 @@ namespace tetrarch::net::testing {
 class FunctionHandler final : public Handler {
  public:
   using Function = std::function<Task<void>(Request, Exchange&)>;
+
   explicit FunctionHandler(Function function) : function_(std::move(function)) {}
+
   Task<void> handle(Request request, Exchange& exchange) override {
     co_await function_(std::move(request), exchange);
   }
+
   ErrorBody error_body(int status, std::string_view message) const override {
-    return {"application/json", "{\"code\":" + std::to_string(status) + ",\"message\":\"" + std::string(message) + "\"}"};
+    return {
+        "application/json",
+        "{\"code\":" + std::to_string(status) + ",\"message\":\"" + std::string(message) + "\"}"};
   }
 
  private:
@@ -39,13 +45,17 @@ Task<void> echo(Request request, Exchange& exchange);
 
 class TestServer {
  public:
-  explicit TestServer(FunctionHandler::Function function = echo, ServerOptions options = {},
+  explicit TestServer(FunctionHandler::Function function = echo,
+                      ServerOptions options = {},
                       std::shared_ptr<TlsContext> tls = nullptr);
   ~TestServer();
 
   std::uint16_t port() const { return port_; }
+
   async::IoPool& pool() { return pool_; }
+
   Server& server() { return server_; }
+
   void stop();
 
  private:
@@ -61,21 +71,27 @@ class RawClient {
  public:
   explicit RawClient(std::uint16_t port);
   /// TLS that trusts `ca_pem` and shows `mine`, if it has a certificate.
-  RawClient(std::uint16_t port, const std::string& ca_pem, const Issued& mine, bool offers_h2 = false);
+  RawClient(std::uint16_t port,
+            const std::string& ca_pem,
+            const Issued& mine,
+            bool offers_h2 = false);
   ~RawClient();
   RawClient(const RawClient&) = delete;
   RawClient& operator=(const RawClient&) = delete;
 
   /// False once the other side has closed.
   bool send(std::string_view bytes);
-  /// One response with Content-Length, or up to the end of a chunked body; head and body as they came.
+  /// One response with Content-Length, or up to the end of a chunked body; head and body as they
+  /// came.
   std::string read_response(bool is_head = false);
   std::string read_exactly(std::size_t size);
   std::string read_to_end();
   std::string read_until(std::string_view mark);
   void shut_write();
   void close();
+
   bool is_connected() const { return fd_ >= 0 && !has_failed_; }
+
   std::string alpn() const;
 
  private:
@@ -92,8 +108,11 @@ class RawClient {
 template <class T>
 T wait_for(async::IoPool& pool, Task<T> task) {
   struct Runner {
-    static Task<void> run(Task<T> inner, std::promise<T>& out) { out.set_value(co_await std::move(inner)); }
+    static Task<void> run(Task<T> inner, std::promise<T>& out) {
+      out.set_value(co_await std::move(inner));
+    }
   };
+
   async::TaskGroup group(pool.strand(), "test");
   std::promise<T> out;
   group.spawn(Runner::run(std::move(task), out));

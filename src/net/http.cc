@@ -9,7 +9,9 @@
 namespace tetrarch::net {
 namespace {
 
-char lower(char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c; }
+char lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+}
 
 std::string_view trim(std::string_view text) {
   while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) {
@@ -86,13 +88,15 @@ constexpr auto kPhrases = std::to_array<Phrase>({
 }  // namespace
 
 bool equals_ignoring_case(std::string_view a, std::string_view b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](char x, char y) { return lower(x) == lower(y); });
+  return std::equal(
+      a.begin(), a.end(), b.begin(), b.end(), [](char x, char y) { return lower(x) == lower(y); });
 }
 
 std::string_view status_phrase(int status) {
-  const auto* const at = std::lower_bound(kPhrases.begin(), kPhrases.end(), status,
-                                          [](const Phrase& p, int s) { return p.status < s; });
+  const auto* const at =
+      std::lower_bound(kPhrases.begin(), kPhrases.end(), status, [](const Phrase& p, int s) {
+        return p.status < s;
+      });
   return at != kPhrases.end() && at->status == status ? at->text : std::string_view{};
 }
 
@@ -116,8 +120,9 @@ std::vector<std::string_view> Headers::all(std::string_view name) const {
 }
 
 bool Headers::contains(std::string_view name) const {
-  return std::any_of(list_.begin(), list_.end(),
-                     [name](const Header& h) { return equals_ignoring_case(h.name, name); });
+  return std::any_of(list_.begin(), list_.end(), [name](const Header& h) {
+    return equals_ignoring_case(h.name, name);
+  });
 }
 
 bool Headers::has_word(std::string_view name, std::string_view word) const {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an HTTP handler sees: a request that was read whole, and an Exchange through which it answers once: with a
-// body, with a stream, or by taking the connection over. No Beast types: handlers compile fast.
+// What an HTTP handler sees: a request that was read whole, and an Exchange through which it
+// answers once: with a body, with a stream, or by taking the connection over. No Beast types:
+// handlers compile fast.
 #pragma once
 
 #include <chrono>
@@ -28,12 +29,15 @@ class Headers {
   /// Case-insensitive; the first of that name, or empty.
   std::string_view get(std::string_view name) const;
   std::vector<std::string_view> all(std::string_view name) const;
+
   void add(std::string name, std::string value) {
     list_.push_back({std::move(name), std::move(value)});
   }
+
   bool contains(std::string_view name) const;
   /// Whether a comma-separated list under that name has `word` (case-insensitive).
   bool has_word(std::string_view name, std::string_view word) const;
+
   const std::vector<Header>& list() const { return list_; }
 
  private:
@@ -63,7 +67,8 @@ struct Request {
   std::vector<std::string> parameters(std::string_view name) const;
 };
 
-/// A two-way byte stream: a taken-over connection, a dialled one, or one side of a pipe. One reader and one writer.
+/// A two-way byte stream: a taken-over connection, a dialled one, or one side of a pipe. One reader
+/// and one writer.
 class Stream {
  public:
   virtual ~Stream() = default;
@@ -110,8 +115,9 @@ class Exchange {
   virtual Task<Status> finish() = 0;
   /// After start: the client has gone away, or the server is stopping. Writes fail from then on.
   virtual bool is_client_gone() const = 0;
-  /// After start: calls `notice` once, on the connection's strand, when is_client_gone becomes true. For handlers
-  /// that wait for events: raise an async::Event here. What it captures outlives the exchange or is shared.
+  /// After start: calls `notice` once, on the connection's strand, when is_client_gone becomes
+  /// true. For handlers that wait for events: raise an async::Event here. What it captures outlives
+  /// the exchange or is shared.
   virtual void on_client_gone(std::function<void()> notice) = 0;
   /// 101 with the given headers (Upgrade, Connection …), then the raw connection.
   virtual Task<Result<std::unique_ptr<Stream>>> upgrade_raw(Headers headers) = 0;
@@ -124,7 +130,8 @@ struct ErrorBody {
   std::string body;
 };
 
-/// A seam: api/kubernetes and every other dialect. Called concurrently, each call on its connection's strand.
+/// A seam: api/kubernetes and every other dialect. Called concurrently, each call on its
+/// connection's strand.
 class Handler {
  public:
   virtual ~Handler() = default;

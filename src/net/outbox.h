@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What many coroutines, on any strands, have to say over one Stream: frames queue here and one coroutine writes them.
-// Bounded: a frame of data waits for room; a control frame never waits. Used by SPDY sessions and by reach.
+// What many coroutines, on any strands, have to say over one Stream: frames queue here and one
+// coroutine writes them. Bounded: a frame of data waits for room; a control frame never waits. Used
+// by SPDY sessions and by reach.
 #pragma once
 
 #include <memory>
@@ -20,7 +21,8 @@ class Outbox {
 
   /// Waits until there is room. Code::cancelled once closed.
   Task<Status> push(std::string head, std::string_view payload);
-  /// Never waits. False when closed, or when so much is waiting that the connection is not worth keeping.
+  /// Never waits. False when closed, or when so much is waiting that the connection is not worth
+  /// keeping.
   bool push_now(std::string_view frame);
   /// Sends what is queued, then lets drain() return.
   void finish();

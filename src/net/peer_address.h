@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Small facts that a connection prints: the address of the other side, and a date as HTTP writes it.
+// Small facts that a connection prints: the address of the other side, and a date as HTTP writes
+// it.
 #pragma once
 
 #include <chrono>

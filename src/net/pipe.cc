@@ -81,7 +81,9 @@ class Channel {
 
 class PipeEnd final : public Stream {
  public:
-  PipeEnd(std::shared_ptr<Channel> in, std::shared_ptr<Channel> out) : in_(std::move(in)), out_(std::move(out)) {}
+  PipeEnd(std::shared_ptr<Channel> in, std::shared_ptr<Channel> out)
+      : in_(std::move(in)), out_(std::move(out)) {}
+
   ~PipeEnd() override { abandon(); }
 
   Task<Result<std::size_t>> read(char* into, std::size_t size) override {

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Two Streams that are each other's other end, in memory: for tests and for joining parts of one process. The ends
-// may be on different strands.
+// Two Streams that are each other's other end, in memory: for tests and for joining parts of one
+// process. The ends may be on different strands.
 #pragma once
 
 #include <memory>

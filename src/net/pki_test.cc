@@ -38,8 +38,8 @@ void add_extension(X509* certificate, int kind, const std::string& value) {
 }
 
 void add_name(X509_NAME* name, const char* field, const std::string& value) {
-  X509_NAME_add_entry_by_txt(name, field, MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(value.c_str()), -1,
-                             -1, 0);
+  X509_NAME_add_entry_by_txt(
+      name, field, MBSTRING_UTF8, reinterpret_cast<const unsigned char*>(value.c_str()), -1, -1, 0);
 }
 
 X509* unsigned_certificate(EVP_PKEY* key, const std::string& common_name) {
@@ -71,7 +71,8 @@ TestAuthority::~TestAuthority() {
   const std::unique_ptr<Impl> owned(impl_);
 }
 
-Issued TestAuthority::issue(const std::string& common_name, const std::vector<std::string>& organizations,
+Issued TestAuthority::issue(const std::string& common_name,
+                            const std::vector<std::string>& organizations,
                             bool is_server) const {
   EVP_PKEY* key = EVP_EC_gen("P-256");
   X509* certificate = unsigned_certificate(key, common_name);

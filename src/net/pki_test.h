@@ -20,8 +20,11 @@ class TestAuthority {
   TestAuthority& operator=(const TestAuthority&) = delete;
 
   const std::string& pem() const { return pem_; }
+
   /// For 127.0.0.1 and localhost.
-  Issued issue(const std::string& common_name, const std::vector<std::string>& organizations, bool is_server) const;
+  Issued issue(const std::string& common_name,
+               const std::vector<std::string>& organizations,
+               bool is_server) const;
 
  private:
   struct Impl;

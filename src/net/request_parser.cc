@@ -11,7 +11,9 @@ namespace http = boost::beast::http;
 /// A body of unknown use is not worth more memory at once than this.
 constexpr std::uint64_t kReserveMax = 256 * 1024;
 
-std::string to_string(boost::beast::string_view text) { return {text.data(), text.size()}; }
+std::string to_string(boost::beast::string_view text) {
+  return {text.data(), text.size()};
+}
 
 }  // namespace
 
@@ -21,7 +23,8 @@ RequestParser::RequestParser(const ParseLimits& limits) : headers_max_(limits.he
   body_limit(limits.body_bytes);
 }
 
-void RequestParser::on_request_impl(Verb /*verb*/, Text method, Text target, int version, ParseError& error) {
+void RequestParser::on_request_impl(
+    Verb /*verb*/, Text method, Text target, int version, ParseError& error) {
   request_.method = to_string(method);
   is_http10_ = version < 11;
   // Source: RFC 9112 section 3.2.2: a server accepts the absolute form too.
@@ -40,7 +43,10 @@ void RequestParser::on_request_impl(Verb /*verb*/, Text method, Text target, int
   }
 }
 
-void RequestParser::on_response_impl(int /*status*/, Text /*reason*/, int /*version*/, ParseError& /*error*/) {}
+void RequestParser::on_response_impl(int /*status*/,
+                                     Text /*reason*/,
+                                     int /*version*/,
+                                     ParseError& /*error*/) {}
 
 void RequestParser::on_field_impl(Field field, Text name, Text value, ParseError& error) {
   if (request_.headers.list().size() >= headers_max_) {
@@ -49,7 +55,8 @@ void RequestParser::on_field_impl(Field field, Text name, Text value, ParseError
   }
   if (field == Field::host) {
     ++hosts_;
-  } else if (field == Field::expect && equals_ignoring_case({value.data(), value.size()}, "100-continue")) {
+  } else if (field == Field::expect &&
+             equals_ignoring_case({value.data(), value.size()}, "100-continue")) {
     expects_continue_ = true;
   }
   request_.headers.add(to_string(name), to_string(value));
@@ -62,7 +69,8 @@ void RequestParser::on_header_impl(ParseError& error) {
   }
 }
 
-void RequestParser::on_body_init_impl(const boost::optional<std::uint64_t>& length, ParseError& /*error*/) {
+void RequestParser::on_body_init_impl(const boost::optional<std::uint64_t>& length,
+                                      ParseError& /*error*/) {
   if (length) {
     request_.body.reserve(static_cast<std::size_t>(std::min(*length, kReserveMax)));
   }
@@ -73,9 +81,13 @@ std::size_t RequestParser::on_body_impl(Text bytes, ParseError& /*error*/) {
   return bytes.size();
 }
 
-void RequestParser::on_chunk_header_impl(std::uint64_t /*size*/, Text /*extensions*/, ParseError& /*error*/) {}
+void RequestParser::on_chunk_header_impl(std::uint64_t /*size*/,
+                                         Text /*extensions*/,
+                                         ParseError& /*error*/) {}
 
-std::size_t RequestParser::on_chunk_body_impl(std::uint64_t /*left*/, Text bytes, ParseError& /*error*/) {
+std::size_t RequestParser::on_chunk_body_impl(std::uint64_t /*left*/,
+                                              Text bytes,
+                                              ParseError& /*error*/) {
   request_.body.append(bytes.data(), bytes.size());
   return bytes.size();
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Fills a Request from the bytes of a connection, by Beast's parser (which knows the rules against request
-// smuggling) straight into our own strings, without Beast's field container between. Heavy: inside net only.
+// Fills a Request from the bytes of a connection, by Beast's parser (which knows the rules against
+// request smuggling) straight into our own strings, without Beast's field container between. Heavy:
+// inside net only.
 #pragma once
 
 #include <boost/beast/http/basic_parser.hpp>
@@ -22,7 +23,9 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   explicit RequestParser(const ParseLimits& limits);
 
   Request& request() { return request_; }
+
   bool is_http10() const { return is_http10_; }
+
   bool expects_continue() const { return expects_continue_; }
 
  private:
@@ -30,7 +33,8 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   using Verb = boost::beast::http::verb;
   using Field = boost::beast::http::field;
 
-  void on_request_impl(Verb verb, Text method, Text target, int version, ParseError& error) override;
+  void on_request_impl(
+      Verb verb, Text method, Text target, int version, ParseError& error) override;
   void on_response_impl(int status, Text reason, int version, ParseError& error) override;
   void on_field_impl(Field field, Text name, Text value, ParseError& error) override;
   void on_header_impl(ParseError& error) override;

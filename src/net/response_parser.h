@@ -21,7 +21,8 @@ class ResponseParser final : public boost::beast::http::basic_parser<false> {
   using Verb = boost::beast::http::verb;
   using Field = boost::beast::http::field;
 
-  void on_request_impl(Verb verb, Text method, Text target, int version, ParseError& error) override;
+  void on_request_impl(
+      Verb verb, Text method, Text target, int version, ParseError& error) override;
   void on_response_impl(int status, Text reason, int version, ParseError& error) override;
   void on_field_impl(Field field, Text name, Text value, ParseError& error) override;
   void on_header_impl(ParseError& error) override;

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <list>
+#include <unistd.h>
 
 #include <boost/asio/basic_socket_acceptor.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -10,7 +11,6 @@
 #include <boost/asio/post.hpp>
 #include <sys/stat.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include "async/timer.h"
 #include "base/check.h"
@@ -40,7 +40,8 @@ struct Server::Impl {
         acceptors(pool.strand(), "net") {}
 
   void begin_drain() {
-    std::vector<std::shared_ptr<Connection>> open;  // let go without the lock: the last reference takes it too
+    std::vector<std::shared_ptr<Connection>>
+        open;  // let go without the lock: the last reference takes it too
     {
       const std::lock_guard lock(core->mutex);
       core->is_draining = true;
@@ -77,7 +78,9 @@ Error socket_error(const std::string& what, const boost::system::error_code& err
   return {Code::unavailable, what + ": " + error.message()};
 }
 
-Status open_acceptor(Acceptor& acceptor, const Generic::endpoint& endpoint, const std::string& name) {
+Status open_acceptor(Acceptor& acceptor,
+                     const Generic::endpoint& endpoint,
+                     const std::string& name) {
   boost::system::error_code error;
   acceptor.open(endpoint.protocol(), error);
   if (!error && endpoint.protocol().family() != AF_UNIX) {
@@ -98,6 +101,7 @@ Status begin_listening(Acceptor& acceptor, const std::string& name) {
 /// Removes a socket file that a dead process left behind.
 Status clear_stale_socket(async::IoPool& pool, const std::string& path) {
   struct stat info {};
+
   if (::lstat(path.c_str(), &info) != 0) {
     return ok();
   }
@@ -119,9 +123,12 @@ Status clear_stale_socket(async::IoPool& pool, const std::string& path) {
 Server::Server(async::IoPool& pool, Handler& handler, ServerOptions options, const Clock& clock)
     : impl_(std::make_unique<Impl>(pool, handler, std::move(options), clock)) {}
 
-Server::~Server() { impl_->unlink_sockets(); }
+Server::~Server() {
+  impl_->unlink_sockets();
+}
 
-Result<std::uint16_t> Server::listen(const std::string& address, std::uint16_t port,
+Result<std::uint16_t> Server::listen(const std::string& address,
+                                     std::uint16_t port,
                                      std::shared_ptr<TlsContext> tls) {
   const std::string name = address + ":" + std::to_string(port);
   boost::system::error_code error;
@@ -181,7 +188,7 @@ Task<void> Server::accept(Impl& impl, Listener& listener) {
       continue;
     }
     const auto limit = core->options.connections_max;
-    const auto open = core->group.size();
+    const auto open = core->open_connections();
     if (open >= limit + limit / 10 + 8) {
       continue;  // closes it
     }
@@ -217,8 +224,7 @@ void Server::stop_and_wait() {
 }
 
 std::size_t Server::connections() const {
-  const std::lock_guard lock(impl_->core->mutex);
-  return impl_->core->connections.size();
+  return impl_->core->open_connections();
 }
 
 }  // namespace tetrarch::net

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The HTTP/1.1 server: TLS, plain TCP and unix sockets in front of one Handler. Made and stopped by app (and by
-// tests). Every connection runs on a strand of its own; every limit has an answer that a client understands.
+// The HTTP/1.1 server: TLS, plain TCP and unix sockets in front of one Handler. Made and stopped by
+// app (and by tests). Every connection runs on a strand of its own; every limit has an answer that
+// a client understands.
 #pragma once
 
 #include <chrono>
@@ -32,39 +33,49 @@ struct Access {
 };
 
 struct ServerOptions {
-  std::string name = "server";  ///< in the log
-  std::uint32_t header_bytes_max = 64 * 1024;        ///< more: 431
-  std::uint64_t body_bytes_max = 3 * 1024 * 1024;    ///< more: 413
-  std::size_t headers_max = 200;                     ///< more: 431
-  std::size_t connections_max = 20'000;              ///< more: 503, then refused
+  std::string name = "server";                     ///< in the log
+  std::uint32_t header_bytes_max = 64 * 1024;      ///< more: 431
+  std::uint64_t body_bytes_max = 3 * 1024 * 1024;  ///< more: 413
+  std::size_t headers_max = 200;                   ///< more: 431
+  std::size_t connections_max = 20'000;            ///< more: 503, then refused
   std::chrono::nanoseconds handshake_limit = std::chrono::seconds(15);
-  std::chrono::nanoseconds idle_limit = std::chrono::seconds(180);   ///< between requests; closes
-  std::chrono::nanoseconds header_limit = std::chrono::seconds(15);  ///< first to last byte of a head; 408
-  std::chrono::nanoseconds body_limit = std::chrono::seconds(60);    ///< of a whole body; 408
-  std::chrono::nanoseconds write_limit = std::chrono::seconds(60);   ///< of one write; closes
-  std::chrono::nanoseconds linger_limit = std::chrono::seconds(2);   ///< to read an error before the close
-  std::chrono::nanoseconds drain_limit = std::chrono::seconds(5);    ///< for requests under way at stop
-  std::function<void(const Access&)> on_access = {};                 ///< called on the connection's strand
+  std::chrono::nanoseconds idle_limit = std::chrono::seconds(180);  ///< between requests; closes
+  std::chrono::nanoseconds header_limit =
+      std::chrono::seconds(15);  ///< first to last byte of a head; 408
+  std::chrono::nanoseconds body_limit = std::chrono::seconds(60);   ///< of a whole body; 408
+  std::chrono::nanoseconds write_limit = std::chrono::seconds(60);  ///< of one write; closes
+  /// Of one write of a stream: a person may have stopped `logs -f` with Ctrl-S for a while.
+  std::chrono::nanoseconds stream_write_limit = std::chrono::minutes(10);
+  std::chrono::nanoseconds linger_limit =
+      std::chrono::seconds(2);  ///< to read an error before the close
+  std::chrono::nanoseconds drain_limit =
+      std::chrono::seconds(5);                        ///< for requests under way at stop
+  std::function<void(const Access&)> on_access = {};  ///< called on the connection's strand
 };
 
 class Server {
  public:
   /// `pool`, `handler` and `clock` outlive the server.
-  Server(async::IoPool& pool, Handler& handler, ServerOptions options, const Clock& clock = system_clock());
+  Server(async::IoPool& pool,
+         Handler& handler,
+         ServerOptions options,
+         const Clock& clock = system_clock());
   /// Must have been stopped if it was run.
   ~Server();
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
   /// Binds and listens; port 0 chooses one. Returns the port. `tls` null: plain HTTP. Before run().
-  Result<std::uint16_t> listen(const std::string& address, std::uint16_t port, std::shared_ptr<TlsContext> tls);
+  Result<std::uint16_t> listen(const std::string& address,
+                               std::uint16_t port,
+                               std::shared_ptr<TlsContext> tls);
   /// A unix socket with these permissions; takes the place of a socket file that nobody listens on.
   Status listen_unix(const std::string& path, unsigned int mode = 0660);
 
   /// Begins to accept.
   void run();
-  /// Accepts no more, lets requests under way end within the drain limit (streams are told at once), cancels the
-  /// rest. Not from one of its own handlers.
+  /// Accepts no more, lets requests under way end within the drain limit (streams are told at
+  /// once), cancels the rest. Not from one of its own handlers.
   Task<void> stop();
   /// The same from a plain thread that is no I/O thread.
   void stop_and_wait();

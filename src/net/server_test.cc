@@ -1,10 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <atomic>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 #include "async/timer.h"
 #include "net/harness_test.h"
@@ -21,8 +21,9 @@ std::string get(std::string_view target, std::string_view more = "") {
 }
 
 std::string post(std::string_view target, std::string_view body) {
-  return "POST " + std::string(target) + " HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) +
-         "\r\n\r\n" + std::string(body);
+  return "POST " + std::string(target) +
+         " HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" +
+         std::string(body);
 }
 
 TEST(Server, AnswersOneRequestAfterTheOtherOnOneConnection) {
@@ -107,27 +108,49 @@ struct RefusalRow {
   std::string status;
 };
 
-void PrintTo(const RefusalRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const RefusalRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 std::vector<RefusalRow> refusals() {
   return {
       {"no_http", "hello there\r\n\r\n", "400"},
-      {"tls_on_a_plain_port", std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11) + "\r\n\r\n", "400"},
+      {"tls_on_a_plain_port",
+       std::string("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", 11) + "\r\n\r\n",
+       "400"},
       {"no_host", "GET / HTTP/1.1\r\n\r\n", "400"},
       {"two_hosts", "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "400"},
       {"relative_target", "GET index.html HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
       {"bad_header_name", "GET / HTTP/1.1\r\nHost: x\r\nA B: c\r\n\r\n", "400"},
-      {"two_lengths", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab", "400"},
+      {"two_lengths",
+       "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+       "400"},
       {"length_and_chunked",
-       "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "400"},
+       "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\nTransfer-Encoding: "
+       "chunked\r\n\r\n0\r\n\r\n",
+       "400"},
       {"bad_length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n", "400"},
-      {"bad_chunk", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", "400"},
+      {"bad_chunk",
+       "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+       "400"},
       {"http2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", "505"},
-      {"long_header", "GET / HTTP/1.1\r\nHost: x\r\nA: " + std::string(70'000, 'a') + "\r\n\r\n", "431"},
+      {"long_header",
+       "GET / HTTP/1.1\r\nHost: x\r\nA: " + std::string(70'000, 'a') + "\r\n\r\n",
+       "431"},
       {"long_target", "GET /" + std::string(70'000, 'a') + " HTTP/1.1\r\nHost: x\r\n\r\n", "431"},
-      {"long_body_announced", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n", "413"},
-      {"absurd_length", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551615\r\n\r\n", "413"},
-      {"absurd_chunk", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n", "413"},
+      {"long_body_announced",
+       "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n",
+       "413"},
+      {"absurd_length",
+       "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551615\r\n\r\n",
+       "413"},
+      {"endless_chunk_extension",
+       "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;" +
+           std::string(300'000, 'e'),
+       "431"},
+      {"absurd_chunk",
+       "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\n",
+       "413"},
   };
 }
 
@@ -146,8 +169,9 @@ TEST_P(RefusalTest, IsAnsweredInTheHandlersWordsAndCloses) {
   EXPECT_THAT(response, HasSubstr("\r\n\r\n{\"code\":" + GetParam().status));
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, RefusalTest, ::testing::ValuesIn(refusals()),
-                         [](const auto& row) { return row.param.name; });
+INSTANTIATE_TEST_SUITE_P(Table, RefusalTest, ::testing::ValuesIn(refusals()), [](const auto& row) {
+  return row.param.name;
+});
 
 TEST(Server, LetsAClientThatStillSendsSeeTheRefusal) {
   TestServer server;
@@ -310,7 +334,9 @@ TEST(Server, StreamsToHttp10UntilTheConnectionEnds) {
   EXPECT_THAT(client.read_to_end(), EndsWith("\r\n\r\nn=2\nn=1\n"));
 }
 
-Task<void> wait_until_gone(Exchange& exchange, std::promise<void>& started, std::promise<bool>& gone) {
+Task<void> wait_until_gone(Exchange& exchange,
+                           std::promise<void>& started,
+                           std::promise<bool>& gone) {
   const auto event = std::make_shared<async::Event>();
   (void)co_await exchange.start(200, {});
   exchange.on_client_gone([event] { event->raise(); });
@@ -322,8 +348,9 @@ Task<void> wait_until_gone(Exchange& exchange, std::promise<void>& started, std:
 TEST(Server, TellsAStreamingHandlerThatItsClientHasGone) {
   std::promise<void> started;
   std::promise<bool> gone;
-  TestServer server(
-      [&](Request, Exchange& exchange) -> Task<void> { co_await wait_until_gone(exchange, started, gone); });
+  TestServer server([&](Request, Exchange& exchange) -> Task<void> {
+    co_await wait_until_gone(exchange, started, gone);
+  });
   RawClient client(server.port());
 
   client.send(get("/watch"));
@@ -336,8 +363,9 @@ TEST(Server, TellsAStreamingHandlerThatItsClientHasGone) {
 TEST(Server, EndsStreamsWhenItStops) {
   std::promise<void> started;
   std::promise<bool> gone;
-  TestServer server(
-      [&](Request, Exchange& exchange) -> Task<void> { co_await wait_until_gone(exchange, started, gone); });
+  TestServer server([&](Request, Exchange& exchange) -> Task<void> {
+    co_await wait_until_gone(exchange, started, gone);
+  });
   RawClient client(server.port());
 
   client.send(get("/watch"));
@@ -424,8 +452,9 @@ TEST(Server, ReportsEveryAnswerToTheAccessHook) {
   std::promise<std::string> line;
   ServerOptions options;
   options.on_access = [&](const Access& access) {
-    line.set_value(std::string(access.method) + " " + std::string(access.path) + " " + std::to_string(access.status) +
-                   " " + std::to_string(access.request_bytes) + " " + std::to_string(access.response_bytes));
+    line.set_value(std::string(access.method) + " " + std::string(access.path) + " " +
+                   std::to_string(access.status) + " " + std::to_string(access.request_bytes) +
+                   " " + std::to_string(access.response_bytes));
   };
   TestServer server(echo, std::move(options));
   RawClient client(server.port());
@@ -448,15 +477,18 @@ TEST(Server, ServesManyConnectionsAtOnce) {
 
   for (int i = 0; i < 300; ++i) {
     const auto n = std::to_string(i);
-    EXPECT_THAT(clients[static_cast<std::size_t>(i)]->read_response(), EndsWith("POST\n/" + n + "\n\n" + n));
+    EXPECT_THAT(clients[static_cast<std::size_t>(i)]->read_response(),
+                EndsWith("POST\n/" + n + "\n\n" + n));
   }
 }
 
 TEST(Server, ListensOnAUnixSocketInPlaceOfADeadOne) {
-  const std::string path = ::testing::TempDir() + "net_test." + std::to_string(::getpid()) + ".sock";
+  const std::string path =
+      ::testing::TempDir() + "net_test." + std::to_string(::getpid()) + ".sock";
   async::IoPool pool(1);
   FunctionHandler handler([](Request request, Exchange& exchange) -> Task<void> {
-    (void)co_await exchange.respond(200, {}, std::string(request.peer.is_local_socket ? "local" : "remote"));
+    (void)co_await exchange.respond(
+        200, {}, std::string(request.peer.is_local_socket ? "local" : "remote"));
   });
   const int dead = ::socket(AF_UNIX, SOCK_STREAM, 0);
   sockaddr_un address{};

@@ -16,9 +16,10 @@ namespace tetrarch::net {
 namespace {
 constexpr std::size_t kDataMax = 32 * 1024;
 constexpr std::size_t kStreamsMax = 256;
-/// A stream with this much unread stops the reading of the whole session until its reader has caught up.
-/// Ours: SPDY has windows for this, but the clients there are (Seen: moby/spdystream, which kubectl uses) neither
-/// keep to a window nor grant one, so windows would stall; TCP is the only brake that works.
+/// A stream with this much unread stops the reading of the whole session until its reader has
+/// caught up. Ours: SPDY has windows for this, but the clients there are (Seen: moby/spdystream,
+/// which kubectl uses) neither keep to a window nor grant one, so windows would stall; TCP is the
+/// only brake that works.
 constexpr std::size_t kUnreadMax = 1024 * 1024;
 
 /// What the client has sent on one stream, and which directions are still open.
@@ -47,6 +48,7 @@ class SpdySession::Core : public std::enable_shared_from_this<SpdySession::Core>
   void reset(std::uint32_t id, spdy::Reset why);
   void end_all();
   Task<Status> take_data(spdy::Frame frame);
+
   void forget(std::uint32_t id) { streams.erase(id); }
 
   std::unique_ptr<Stream> connection;
@@ -64,7 +66,9 @@ class SpdySession::Core : public std::enable_shared_from_this<SpdySession::Core>
 
 class SpdySession::Side final : public SpdyStream {
  public:
-  Side(std::shared_ptr<Core> core, std::shared_ptr<Inbound> in) : core_(std::move(core)), in_(std::move(in)) {}
+  Side(std::shared_ptr<Core> core, std::shared_ptr<Inbound> in)
+      : core_(std::move(core)), in_(std::move(in)) {}
+
   ~Side() override { close(); }
 
   const Headers& headers() const override { return in_->headers; }

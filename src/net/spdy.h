@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The server's side of a SPDY/3.1 session over a taken-over connection, as far as kubectl's exec, attach, cp and
-// port-forward need it. All of a session and its streams belong to the connection's strand.
+// The server's side of a SPDY/3.1 session over a taken-over connection, as far as kubectl's exec,
+// attach, cp and port-forward need it. All of a session and its streams belong to the connection's
+// strand.
 #pragma once
 
 #include <chrono>
@@ -12,16 +13,16 @@
 
 namespace tetrarch::net {
 
-/// A stream that the client opened. Destroying it resets it, unless both directions have ended or shut_write was
-/// called.
+/// A stream that the client opened. Destroying it resets it, unless both directions have ended or
+/// shut_write was called.
 class SpdyStream : public Stream {
  public:
   /// "streamtype: stdin", "port: 80" …; names are in lower case.
   virtual const Headers& headers() const = 0;
 };
 
-/// Use: `co_await async::first_of(session.run(), handle(session))`, where handle() accepts streams and ends with
-/// close().
+/// Use: `co_await async::first_of(session.run(), handle(session))`, where handle() accepts streams
+/// and ends with close().
 class SpdySession {
  public:
   explicit SpdySession(std::unique_ptr<Stream> connection);
@@ -31,10 +32,11 @@ class SpdySession {
 
   /// Moves frames until the connection ends.
   Task<void> run();
-  /// The next stream that the client opened; it has been answered already. Code::cancelled: there will be none any
-  /// more. Code::timeout after `limit`.
+  /// The next stream that the client opened; it has been answered already. Code::cancelled: there
+  /// will be none any more. Code::timeout after `limit`.
   Task<Result<std::unique_ptr<SpdyStream>>> accept(std::chrono::nanoseconds limit);
-  /// Sends what is queued and GOAWAY, and gives the client `linger` to close its side, so that nothing is lost.
+  /// Sends what is queued and GOAWAY, and gives the client `linger` to close its side, so that
+  /// nothing is lost.
   Task<void> close(std::chrono::nanoseconds linger = std::chrono::seconds(5));
 
  private:

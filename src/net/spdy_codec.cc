@@ -2,7 +2,6 @@
 #include "net/spdy_codec.h"
 
 #include <array>
-
 #include <zlib.h>
 
 #include "base/check.h"
@@ -17,31 +16,95 @@ constexpr std::size_t kHeadersMax = 200;
 
 // Source: Draft 3.1, section 2.6.10.1: the words, each behind its length as four bytes …
 constexpr auto kWords = std::to_array<std::string_view>({
-    "options", "head", "post", "put", "delete", "trace", "accept", "accept-charset", "accept-encoding",
-    "accept-language", "accept-ranges", "age", "allow", "authorization", "cache-control", "connection",
-    "content-base", "content-encoding", "content-language", "content-length", "content-location", "content-md5",
-    "content-range", "content-type", "date", "etag", "expect", "expires", "from", "host", "if-match",
-    "if-modified-since", "if-none-match", "if-range", "if-unmodified-since", "last-modified", "location",
-    "max-forwards", "pragma", "proxy-authenticate", "proxy-authorization", "range", "referer", "retry-after",
-    "server", "te", "trailer", "transfer-encoding", "upgrade", "user-agent", "vary", "via", "warning",
-    "www-authenticate", "method", "get", "status", "200 OK", "version", "HTTP/1.1", "url", "public", "set-cookie",
-    "keep-alive", "origin",
+    "options",
+    "head",
+    "post",
+    "put",
+    "delete",
+    "trace",
+    "accept",
+    "accept-charset",
+    "accept-encoding",
+    "accept-language",
+    "accept-ranges",
+    "age",
+    "allow",
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-base",
+    "content-encoding",
+    "content-language",
+    "content-length",
+    "content-location",
+    "content-md5",
+    "content-range",
+    "content-type",
+    "date",
+    "etag",
+    "expect",
+    "expires",
+    "from",
+    "host",
+    "if-match",
+    "if-modified-since",
+    "if-none-match",
+    "if-range",
+    "if-unmodified-since",
+    "last-modified",
+    "location",
+    "max-forwards",
+    "pragma",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "range",
+    "referer",
+    "retry-after",
+    "server",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "vary",
+    "via",
+    "warning",
+    "www-authenticate",
+    "method",
+    "get",
+    "status",
+    "200 OK",
+    "version",
+    "HTTP/1.1",
+    "url",
+    "public",
+    "set-cookie",
+    "keep-alive",
+    "origin",
 });
 
 // … and the text behind them.
 constexpr std::string_view kText =
     "100101201202205206300302303304305306307402405406407408409410411412413414415416417502504505"
-    "203 Non-Authoritative Information204 No Content301 Moved Permanently400 Bad Request401 Unauthorized"
+    "203 Non-Authoritative Information204 No Content301 Moved Permanently400 Bad Request401 "
+    "Unauthorized"
     "403 Forbidden404 Not Found500 Internal Server Error501 Not Implemented503 Service Unavailable"
-    "Jan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec 00:00:00 Mon, Tue, Wed, Thu, Fri, Sat, Sun, GMT"
-    "chunked,text/html,image/png,image/jpg,image/gif,application/xml,application/xhtml+xml,text/plain,"
-    "text/javascript,publicprivatemax-age=gzip,deflate,sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq=0.";
+    "Jan Feb Mar Apr May Jun Jul Aug Sept Oct Nov Dec 00:00:00 Mon, Tue, Wed, Thu, Fri, Sat, Sun, "
+    "GMT"
+    "chunked,text/html,image/png,image/jpg,image/gif,application/xml,application/xhtml+xml,text/"
+    "plain,"
+    "text/"
+    "javascript,publicprivatemax-age=gzip,deflate,sdchcharset=utf-8charset=iso-8859-1,utf-,*,enq="
+    "0.";
 
 Bytef* bytes_of(std::string_view text) {
-  return reinterpret_cast<Bytef*>(const_cast<char*>(text.data()));  // NOLINT: zlib's old signature; it only reads
+  return reinterpret_cast<Bytef*>(
+      const_cast<char*>(text.data()));  // NOLINT: zlib's old signature; it only reads
 }
 
-Error bad(std::string_view what) { return {Code::malformed, "SPDY: " + std::string(what)}; }
+Error bad(std::string_view what) {
+  return {Code::malformed, "SPDY: " + std::string(what)};
+}
 
 /// One length and that many bytes.
 Result<std::string_view> take_text(std::string_view& rest) {
@@ -107,7 +170,8 @@ std::string control_frame(Type type, std::uint8_t flags, std::string_view payloa
   std::string out;
   out.reserve(8 + payload.size());
   append_u32(out, 0x80030000U | static_cast<std::uint32_t>(type));
-  append_u32(out, static_cast<std::uint32_t>(flags) << 24U | static_cast<std::uint32_t>(payload.size()));
+  append_u32(out,
+             static_cast<std::uint32_t>(flags) << 24U | static_cast<std::uint32_t>(payload.size()));
   out += payload;
   return out;
 }
@@ -158,7 +222,9 @@ struct HeaderBlocks::Streams {
 HeaderBlocks::HeaderBlocks() : streams_(std::make_unique<Streams>()) {
   CHECK(inflateInit(&streams_->in) == Z_OK);
   CHECK(deflateInit(&streams_->out, Z_BEST_SPEED) == Z_OK);
-  CHECK(deflateSetDictionary(&streams_->out, bytes_of(dictionary()), static_cast<uInt>(dictionary().size())) == Z_OK);
+  CHECK(deflateSetDictionary(&streams_->out,
+                             bytes_of(dictionary()),
+                             static_cast<uInt>(dictionary().size())) == Z_OK);
 }
 
 HeaderBlocks::~HeaderBlocks() {
@@ -177,7 +243,8 @@ Result<Headers> HeaderBlocks::decode(std::string_view block) {
     z.avail_out = chunk.size();
     const int outcome = inflate(&z, Z_SYNC_FLUSH);
     if (outcome == Z_NEED_DICT) {
-      if (inflateSetDictionary(&z, bytes_of(dictionary()), static_cast<uInt>(dictionary().size())) != Z_OK) {
+      if (inflateSetDictionary(
+              &z, bytes_of(dictionary()), static_cast<uInt>(dictionary().size())) != Z_OK) {
         return bad("header blocks use another dictionary");
       }
       continue;

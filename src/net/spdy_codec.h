@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// SPDY/3.1 frames and header blocks as bytes: what kubectl before 1.30 speaks for exec, attach, cp and port-forward.
-// Source: "SPDY Protocol - Draft 3.1", The Chromium Projects; draft-mbelshe-httpbis-spdy-00 for the base.
+// SPDY/3.1 frames and header blocks as bytes: what kubectl before 1.30 speaks for exec, attach, cp
+// and port-forward. Source: "SPDY Protocol - Draft 3.1", The Chromium Projects;
+// draft-mbelshe-httpbis-spdy-00 for the base.
 #pragma once
 
 #include <cstdint>
@@ -17,20 +18,33 @@ namespace tetrarch::net::spdy {
 // Source: Draft 3.1, section 2.6.
 enum class Type : std::uint16_t {
   data = 0,  ///< Ours: data frames have no type on the wire
-  syn_stream = 1, syn_reply = 2, rst_stream = 3, settings = 4, ping = 6, goaway = 7, headers = 8, window_update = 9,
+  syn_stream = 1,
+  syn_reply = 2,
+  rst_stream = 3,
+  settings = 4,
+  ping = 6,
+  goaway = 7,
+  headers = 8,
+  window_update = 9,
 };
 
 inline constexpr std::uint8_t kFin = 0x01;
 inline constexpr std::uint8_t kUnidirectional = 0x02;
 
 // Source: Draft 3.1, section 2.6.3 (status of RST_STREAM).
-enum class Reset : std::uint32_t { protocol_error = 1, invalid_stream = 2, refused_stream = 3, cancel = 5 };
+enum class Reset : std::uint32_t {
+  protocol_error = 1,
+  invalid_stream = 2,
+  refused_stream = 3,
+  cancel = 5
+};
 
 struct Frame {
   Type type = Type::data;
   std::uint8_t flags = 0;
   std::uint32_t stream = 0;  ///< of data frames; control frames carry it in the payload
   std::string payload;
+
   bool is_fin() const { return (flags & kFin) != 0; }
 };
 
@@ -46,6 +60,7 @@ std::string data_head(std::uint32_t stream, std::uint8_t flags, std::size_t size
 class Decoder {
  public:
   void feed(std::string_view bytes) { buffer_.append(bytes); }
+
   Result<std::optional<Frame>> next();
 
  private:

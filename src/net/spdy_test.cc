@@ -2,9 +2,9 @@
 #include "net/spdy.h"
 
 #include <map>
+#include <zlib.h>
 
 #include <gtest/gtest.h>
-#include <zlib.h>
 
 #include "async/together.h"
 #include "net/harness_test.h"
@@ -20,7 +20,8 @@ TEST(SpdyCodec, HasTheDictionaryOfTheStandard) {
   // Seen: the dictionary id in the zlib header of every SPDY/3 connection, e3 c6 a7 c2.
   const auto& text = spdy::dictionary();
 
-  EXPECT_EQ(adler32(adler32(0, nullptr, 0), reinterpret_cast<const Bytef*>(text.data()),
+  EXPECT_EQ(adler32(adler32(0, nullptr, 0),
+                    reinterpret_cast<const Bytef*>(text.data()),
                     static_cast<uInt>(text.size())),
             0xe3c6a7c2U);
 }
@@ -55,7 +56,9 @@ struct BadFrameRow {
   std::string bytes;
 };
 
-void PrintTo(const BadFrameRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const BadFrameRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 /// The client's side: what kubectl does, in the order of its frames.
 class SpdyClient {
@@ -176,7 +179,9 @@ Task<void> write_input(SpdyClient& client, std::uint32_t id, std::string input) 
   co_await client.data(id, "", true);
 }
 
-Task<void> read_transcript(SpdyClient& client, std::string& transcript) { transcript = co_await client.transcript(); }
+Task<void> read_transcript(SpdyClient& client, std::string& transcript) {
+  transcript = co_await client.transcript();
+}
 
 Task<void> play_client(Stream& stream, std::string input, std::string& transcript) {
   SpdyClient client(stream);
@@ -186,7 +191,8 @@ Task<void> play_client(Stream& stream, std::string input, std::string& transcrip
   std::string ping;
   spdy::append_u32(ping, 7);
   co_await client.send(spdy::control_frame(Type::ping, 0, ping));
-  co_await async::both(write_input(client, in, std::move(input)), read_transcript(client, transcript));
+  co_await async::both(write_input(client, in, std::move(input)),
+                       read_transcript(client, transcript));
   stream.close();
 }
 
@@ -219,7 +225,8 @@ TEST(SpdySession, CarriesMoreThanItsBuffersHold) {
 
   wait_for(pool, exchange_frames(std::string(5'000'000, 'a'), transcript));
 
-  EXPECT_TRUE(transcript.find("5: " + std::string(5'000'000, 'A') + "<fin>\n") != std::string::npos);
+  EXPECT_TRUE(transcript.find("5: " + std::string(5'000'000, 'A') + "<fin>\n") !=
+              std::string::npos);
 }
 
 Task<void> send_raw(Stream& stream, std::string bytes, std::string& transcript) {
@@ -253,7 +260,8 @@ std::vector<BadFrameRow> bad_frames() {
       {"other_version", std::string("\x80\x02\x00\x01\x00\x00\x00\x00", 8)},
       {"huge_frame", std::string("\x80\x03\x00\x01\x00\xff\xff\xff", 8)},
       {"short_syn_stream", spdy::control_frame(Type::syn_stream, 0, "abc")},
-      {"bad_header_block", spdy::control_frame(Type::syn_stream, 0, std::string("\0\0\0\1\0\0\0\0\0\0garbage", 17))},
+      {"bad_header_block",
+       spdy::control_frame(Type::syn_stream, 0, std::string("\0\0\0\1\0\0\0\0\0\0garbage", 17))},
       {"even_id", spdy::control_frame(Type::syn_stream, 0, even)},
   };
 }
@@ -269,7 +277,9 @@ TEST_P(BadFrameTest, EndsTheSession) {
   EXPECT_EQ(outcome, to_string(Code::cancelled));
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, BadFrameTest, ::testing::ValuesIn(bad_frames()),
+INSTANTIATE_TEST_SUITE_P(Table,
+                         BadFrameTest,
+                         ::testing::ValuesIn(bad_frames()),
                          [](const auto& row) { return row.param.name; });
 
 }  // namespace

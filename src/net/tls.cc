@@ -61,16 +61,22 @@ Status load_authorities(SSL_CTX* context, const std::string& pem, bool is_server
       return bad("a CA certificate cannot be used");
     }
     if (is_server) {
-      SSL_CTX_add_client_CA(context, ca.get());  // Go clients choose their certificate by these names
+      SSL_CTX_add_client_CA(context,
+                            ca.get());  // Go clients choose their certificate by these names
     }
     ++count;
   }
   ERR_clear_error();
-  return count > 0 ? ok() : Status{Error{Code::invalid, "there is no CA certificate in the PEM text"}};
+  return count > 0 ? ok()
+                   : Status{Error{Code::invalid, "there is no CA certificate in the PEM text"}};
 }
 
-int choose_http11(SSL* /*ssl*/, const unsigned char** out, unsigned char* out_size, const unsigned char* in,
-                  unsigned int in_size, void* /*unused*/) {
+int choose_http11(SSL* /*ssl*/,
+                  const unsigned char** out,
+                  unsigned char* out_size,
+                  const unsigned char* in,
+                  unsigned int in_size,
+                  void* /*unused*/) {
   static constexpr std::string_view kWanted = "http/1.1";
   for (unsigned int at = 0; at < in_size; at += 1U + in[at]) {
     const std::string_view name(reinterpret_cast<const char*>(in) + at + 1, in[at]);
@@ -80,14 +86,16 @@ int choose_http11(SSL* /*ssl*/, const unsigned char** out, unsigned char* out_si
       return SSL_TLSEXT_ERR_OK;
     }
   }
-  return SSL_TLSEXT_ERR_NOACK;  // old clients ask for nothing we know and speak HTTP/1.1 all the same
+  return SSL_TLSEXT_ERR_NOACK;  // old clients ask for nothing we know and speak HTTP/1.1 all the
+                                // same
 }
 
-/// A client certificate that does not verify ends no handshake: the peer is then nobody, and the API answers 401.
+/// A client certificate that does not verify ends no handshake: the peer is then nobody, and the
+/// API answers 401.
 int note_refusal(int is_ok, X509_STORE_CTX* store) {
   if (is_ok == 0) {
-    auto* ssl = static_cast<SSL*>(
-        X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
+    auto* ssl =
+        static_cast<SSL*>(X509_STORE_CTX_get_ex_data(store, SSL_get_ex_data_X509_STORE_CTX_idx()));
     TlsEngine::note_refused_peer(ssl);
   }
   return 1;
@@ -102,9 +110,11 @@ Result<std::shared_ptr<SSL_CTX>> make_context(bool is_server, const TlsMaterial&
   SSL_CTX* raw = context.get();
   SSL_CTX_set_min_proto_version(raw, TLS1_2_VERSION);
   SSL_CTX_set_mode(raw, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_AUTO_RETRY);
-  // No resumption: a resumed session would keep the identity of a certificate whose CA has since been replaced.
-  SSL_CTX_set_options(raw, SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
-                               SSL_OP_IGNORE_UNEXPECTED_EOF);
+  // No resumption: a resumed session would keep the identity of a certificate whose CA has since
+  // been replaced.
+  SSL_CTX_set_options(raw,
+                      SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_TICKET | SSL_OP_NO_COMPRESSION |
+                          SSL_OP_IGNORE_UNEXPECTED_EOF);
   SSL_CTX_set_session_cache_mode(raw, SSL_SESS_CACHE_OFF);
   SSL_CTX_set_num_tickets(raw, 0);
   if (!material.certificate_pem.empty() || is_server) {
@@ -133,12 +143,12 @@ Result<std::shared_ptr<SSL_CTX>> make_context(bool is_server, const TlsMaterial&
 
 Result<std::shared_ptr<TlsContext>> TlsContext::for_server(const TlsMaterial& material) {
   TRY(auto context, make_context(true, material));
-  return std::shared_ptr<TlsContext>(new TlsContext(true, std::move(context)));  // NOLINT: private constructor
+  return std::make_shared<TlsContext>(Private{}, true, std::move(context));
 }
 
 Result<std::shared_ptr<TlsContext>> TlsContext::for_client(const TlsMaterial& material) {
   TRY(auto context, make_context(false, material));
-  return std::shared_ptr<TlsContext>(new TlsContext(false, std::move(context)));  // NOLINT: private constructor
+  return std::make_shared<TlsContext>(Private{}, false, std::move(context));
 }
 
 Status TlsContext::reload(const TlsMaterial& material) {

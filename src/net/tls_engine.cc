@@ -78,7 +78,9 @@ std::string openssl_error_text() {
 }
 
 TlsEngine::TlsEngine(const TlsContext& context, const std::string& server_name)
-    : buffers_(std::make_unique<Buffers>()), context_(context.current()), ssl_(SSL_new(context_.get())) {
+    : buffers_(std::make_unique<Buffers>()),
+      context_(context.current()),
+      ssl_(SSL_new(context_.get())) {
   CHECK(ssl_ != nullptr);
   BIO* bio = BIO_new(Buffers::method());
   CHECK(bio != nullptr);
@@ -99,7 +101,9 @@ TlsEngine::TlsEngine(const TlsContext& context, const std::string& server_name)
   }
 }
 
-TlsEngine::~TlsEngine() { SSL_free(ssl_); }
+TlsEngine::~TlsEngine() {
+  SSL_free(ssl_);
+}
 
 TlsEngine::Space TlsEngine::input_space() {
   auto& b = *buffers_;
@@ -194,7 +198,9 @@ void TlsEngine::say_goodbye() {
   }
 }
 
-std::string& TlsEngine::output() { return buffers_->output; }
+std::string& TlsEngine::output() {
+  return buffers_->output;
+}
 
 void TlsEngine::note_refused_peer(SSL* ssl) {
   static_cast<Buffers*>(SSL_get_app_data(ssl))->is_peer_refused = true;
@@ -214,7 +220,8 @@ void TlsEngine::describe_peer(Peer& peer) const {
     unsigned char* utf8 = nullptr;
     const auto* entry = X509_NAME_get_entry(subject, place);
     const int size = ASN1_STRING_to_UTF8(&utf8, X509_NAME_ENTRY_get_data(entry));
-    std::string out(size > 0 ? std::string(reinterpret_cast<char*>(utf8), static_cast<std::size_t>(size)) : "");
+    std::string out(
+        size > 0 ? std::string(reinterpret_cast<char*>(utf8), static_cast<std::size_t>(size)) : "");
     OPENSSL_free(utf8);
     return out;
   };

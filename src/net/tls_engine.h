@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// One side of one TLS connection without any I/O: encrypted bytes go in and come out of buffers that the transport
-// fills and sends, so that 64 KB and more leave in one write(2) (asio::ssl writes one 16 KB record at a time).
-// Used on one strand.
+// One side of one TLS connection without any I/O: encrypted bytes go in and come out of buffers
+// that the transport fills and sends, so that 64 KB and more leave in one write(2) (asio::ssl
+// writes one 16 KB record at a time). Used on one strand.
 #pragma once
 
 #include <memory>
@@ -23,10 +23,12 @@ std::string openssl_error_text();
 class TlsEngine {
  public:
   enum class Progress : std::uint8_t { done, needs_input, ended };
+
   struct Space {
     char* data;
     std::size_t size;
   };
+
   struct Plain {
     Progress progress = Progress::needs_input;
     std::size_t size = 0;
@@ -38,7 +40,8 @@ class TlsEngine {
   TlsEngine(const TlsEngine&) = delete;
   TlsEngine& operator=(const TlsEngine&) = delete;
 
-  /// Where encrypted bytes from the socket go; then filled() with how many, 0 at the end of the connection.
+  /// Where encrypted bytes from the socket go; then filled() with how many, 0 at the end of the
+  /// connection.
   Space input_space();
   void filled(std::size_t size);
 

@@ -24,7 +24,8 @@ class TlsServerTest : public ::testing::Test {
  protected:
   TlsServerTest() {
     const auto issued = authority_.issue("server", {}, true);
-    tls_ = TlsContext::for_server({issued.certificate_pem, issued.key_pem, authority_.pem()}).value_or(nullptr);
+    tls_ = TlsContext::for_server({issued.certificate_pem, issued.key_pem, authority_.pem()})
+               .value_or(nullptr);
   }
 
   std::string ask(const Issued& mine) {
@@ -45,7 +46,9 @@ class TlsServerTest : public ::testing::Test {
   std::unique_ptr<TestServer> server_;
 };
 
-TEST_F(TlsServerTest, KnowsNobodyWithoutACertificate) { EXPECT_THAT(ask({}), EndsWith("\r\n\r\ncn=")); }
+TEST_F(TlsServerTest, KnowsNobodyWithoutACertificate) {
+  EXPECT_THAT(ask({}), EndsWith("\r\n\r\ncn="));
+}
 
 TEST_F(TlsServerTest, ReadsUserAndGroupsFromAClientCertificate) {
   const auto mine = authority_.issue("system:node:a", {"system:nodes", "second"}, false);
@@ -128,7 +131,8 @@ TEST_F(TlsServerTest, TakesALargeBodyWhole) {
   RawClient client(server(echo).port(), authority_.pem(), {});
   const std::string body(2'000'000, 'y');
 
-  client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body);
+  client.send("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: " + std::to_string(body.size()) +
+              "\r\n\r\n" + body);
 
   EXPECT_THAT(client.read_response(), EndsWith(body));
 }

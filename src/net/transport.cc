@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/transport.h"
 
-#include <sys/socket.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <tuple>
@@ -10,6 +8,7 @@
 #include <boost/asio/buffer.hpp>
 #include <boost/asio/error.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <sys/socket.h>
 
 namespace tetrarch::net {
 
@@ -67,7 +66,9 @@ Transport::Transport(Socket socket, const Clock& clock)
   }
 }
 
-Transport::~Transport() { park(); }
+Transport::~Transport() {
+  park();
+}
 
 void Transport::arm(std::chrono::nanoseconds limit) {
   auto& dog = *watchdog_;
@@ -130,7 +131,8 @@ Task<Status> Transport::handshake() {
       co_return ok();
     }
     const auto space = tls_->input_space();
-    auto [error, n] = co_await socket_.async_read_some(asio::buffer(space.data, space.size), kAwait);
+    auto [error, n] =
+        co_await socket_.async_read_some(asio::buffer(space.data, space.size), kAwait);
     if (error && error != asio::error::eof) {
       co_return failure("TLS handshake", error);
     }
@@ -148,7 +150,8 @@ Task<Result<std::size_t>> Transport::read(char* into, std::size_t size) {
       if (!plain.ok()) {
         boost::system::error_code ignored;
         if (!is_writing_) {
-          socket_.write_some(asio::buffer(tls_->output()), ignored);  // the alert, if it goes at once
+          socket_.write_some(asio::buffer(tls_->output()),
+                             ignored);  // the alert, if it goes at once
         }
         co_return plain.error();
       }
@@ -157,7 +160,8 @@ Task<Result<std::size_t>> Transport::read(char* into, std::size_t size) {
       }
     }
     const auto space = tls_ ? tls_->input_space() : TlsEngine::Space{into, size};
-    auto [error, n] = co_await socket_.async_read_some(asio::buffer(space.data, space.size), kAwait);
+    auto [error, n] =
+        co_await socket_.async_read_some(asio::buffer(space.data, space.size), kAwait);
     if (error && error != asio::error::eof) {
       co_return failure("read", error);
     }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// A connected socket, with TLS on top or without, and a deadline. Inside net only: others see a Stream.
-// Belongs to the strand of whoever uses it at the time; one reader and one writer may be under way together.
+// A connected socket, with TLS on top or without, and a deadline. Inside net only: others see a
+// Stream. Belongs to the strand of whoever uses it at the time; one reader and one writer may be
+// under way together.
 #pragma once
 
 #include <chrono>
@@ -32,6 +33,7 @@ class Transport {
 
   /// Everything from here on is encrypted, beginning with the handshake.
   void use_tls(std::unique_ptr<TlsEngine> engine) { tls_ = std::move(engine); }
+
   Task<Status> handshake();
   Task<Status> connect(asio::generic::stream_protocol::endpoint endpoint);
 
@@ -39,24 +41,30 @@ class Transport {
   Task<Result<std::size_t>> read(char* into, std::size_t size);
   /// Takes the bytes into the buffer of what flush() sends; no I/O.
   Status append(std::string_view bytes);
+
   std::size_t pending() const { return plain_.size() + (tls_ ? tls_->output().size() : 0); }
+
   Task<Status> flush();
   Task<Status> shut_write();
   /// Ends reads and writes under way; safe to repeat.
   void close();
+
   bool is_open() const { return socket_.is_open(); }
+
   /// Nothing has arrived and the other side has not closed: fit to be used again.
   bool is_idle_and_open();
 
-  /// Reads and writes fail after `limit` from now, until armed again or disarmed. Cheap: no timer is touched
-  /// unless the new deadline is earlier than the one waited for.
+  /// Reads and writes fail after `limit` from now, until armed again or disarmed. Cheap: no timer
+  /// is touched unless the new deadline is earlier than the one waited for.
   void arm(std::chrono::nanoseconds limit);
   void disarm();
-  /// Between two users on different strands (a pooled connection): park on the old one, unpark on the new one.
+  /// Between two users on different strands (a pooled connection): park on the old one, unpark on
+  /// the new one.
   void park();
   void unpark(asio::any_io_executor strand);
 
   const TlsEngine* tls() const { return tls_.get(); }
+
   Socket& socket() { return socket_; }
 
  private:
@@ -71,7 +79,8 @@ class Transport {
   std::string plain_;    // not encrypted yet (with TLS at most one record), or not sent yet
   std::string sending_;  // what a write under way points into
   bool is_writing_ = false;
-  std::shared_ptr<Watchdog> watchdog_;  // shared with the timer's handler, which may be queued already
+  std::shared_ptr<Watchdog>
+      watchdog_;  // shared with the timer's handler, which may be queued already
 };
 
 }  // namespace tetrarch::net

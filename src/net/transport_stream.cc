@@ -52,7 +52,8 @@ class TransportStream final : public Stream {
 
 }  // namespace
 
-std::unique_ptr<Stream> make_transport_stream(std::unique_ptr<Transport> transport, std::string early) {
+std::unique_ptr<Stream> make_transport_stream(std::unique_ptr<Transport> transport,
+                                              std::string early) {
   return std::make_unique<TransportStream>(std::move(transport), std::move(early));
 }
 

@@ -11,6 +11,7 @@
 namespace tetrarch::net {
 
 /// `early` are bytes of the stream that arrived with the head; they are read first.
-std::unique_ptr<Stream> make_transport_stream(std::unique_ptr<Transport> transport, std::string early);
+std::unique_ptr<Stream> make_transport_stream(std::unique_ptr<Transport> transport,
+                                              std::string early);
 
 }  // namespace tetrarch::net

@@ -32,7 +32,8 @@ std::string Url::authority() const {
 }
 
 Result<Url> parse_url(std::string_view text) {
-  const Error bad(Code::invalid, "\"" + std::string(text) + "\" is no URL like https://host:port or unix:///path");
+  const Error bad(Code::invalid,
+                  "\"" + std::string(text) + "\" is no URL like https://host:port or unix:///path");
   Url url;
   std::string_view rest = text;
   if (take_prefix(rest, "unix://")) {

@@ -24,7 +24,9 @@ void append_big_endian(std::string& out, std::uint64_t value, int bytes) {
   }
 }
 
-bool is_known(unsigned opcode) { return opcode <= 2 || (opcode >= 8 && opcode <= 10); }
+bool is_known(unsigned opcode) {
+  return opcode <= 2 || (opcode >= 8 && opcode <= 10);
+}
 
 }  // namespace
 
@@ -86,7 +88,8 @@ Result<std::optional<Frame>> Decoder::next() {
     size = big_endian(in.substr(2, extended));
   }
   if (size > payload_max_) {
-    return Error{Code::too_large, "a WebSocket frame is larger than " + std::to_string(payload_max_) + " bytes"};
+    return Error{Code::too_large,
+                 "a WebSocket frame is larger than " + std::to_string(payload_max_) + " bytes"};
   }
   if (in.size() - head < size) {
     return std::optional<Frame>{};

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// WebSocket frames as pure functions of bytes, for the server's side: without extensions. Beast's own stream wants
-// the socket underneath; this one runs over any Stream. Source: RFC 6455.
+// WebSocket frames as pure functions of bytes, for the server's side: without extensions. Beast's
+// own stream wants the socket underneath; this one runs over any Stream. Source: RFC 6455.
 #pragma once
 
 #include <cstdint>
@@ -12,7 +12,14 @@
 
 namespace tetrarch::net::websocket {
 
-enum class Opcode : std::uint8_t { continuation = 0, text = 1, binary = 2, close = 8, ping = 9, pong = 10 };
+enum class Opcode : std::uint8_t {
+  continuation = 0,
+  text = 1,
+  binary = 2,
+  close = 8,
+  ping = 9,
+  pong = 10
+};
 
 // Source: RFC 6455 section 7.4.1.
 inline constexpr std::uint16_t kNormal = 1000;
@@ -39,7 +46,9 @@ class Decoder {
   explicit Decoder(std::size_t payload_max) : payload_max_(payload_max) {}
 
   void feed(std::string_view bytes) { buffer_.append(bytes); }
-  /// The next whole frame; empty: more bytes are needed. Errors: malformed (1002), too_large (1009).
+
+  /// The next whole frame; empty: more bytes are needed. Errors: malformed (1002), too_large
+  /// (1009).
   Result<std::optional<Frame>> next();
 
  private:

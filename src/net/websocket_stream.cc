@@ -90,7 +90,8 @@ Task<Result<websocket::Frame>> StreamWebSocket::read_frame() {
   while (true) {
     auto next = decoder_.next();
     if (!next.ok()) {
-      const auto code = next.error().code == Code::too_large ? websocket::kTooBig : websocket::kProtocolError;
+      const auto code =
+          next.error().code == Code::too_large ? websocket::kTooBig : websocket::kProtocolError;
       co_return co_await fail(code, std::move(next).error());
     }
     if (next->has_value()) {
@@ -117,7 +118,8 @@ Task<Result<bool>> StreamWebSocket::take(websocket::Frame frame) {
       co_return false;
     case Opcode::close:
       if (!std::exchange(is_closed_, true)) {
-        websocket::append_frame(pending_, Opcode::close, std::string_view(frame.payload).substr(0, 2));
+        websocket::append_frame(
+            pending_, Opcode::close, std::string_view(frame.payload).substr(0, 2));
         (void)co_await flush();
       }
       co_return Error{Code::cancelled, "the client closed the WebSocket"};

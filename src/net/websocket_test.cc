@@ -69,7 +69,9 @@ struct FrameRow {
   std::string answer;
 };
 
-void PrintTo(const FrameRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const FrameRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 std::string closing(std::uint16_t code, std::string_view reason) {
   return plain(Opcode::close, websocket::close_payload(code, reason));
@@ -78,24 +80,38 @@ std::string closing(std::uint16_t code, std::string_view reason) {
 std::vector<FrameRow> frame_rows() {
   return {
       {"text", masked(0x81, "hello"), plain(Opcode::text, "hello")},
-      {"binary", masked(0x82, std::string("\0\1", 2)), plain(Opcode::binary, std::string("\0\1", 2))},
+      {"binary",
+       masked(0x82, std::string("\0\1", 2)),
+       plain(Opcode::binary, std::string("\0\1", 2))},
       {"empty", masked(0x82, ""), plain(Opcode::binary, "")},
       {"medium", masked(0x82, std::string(300, 'm')), plain(Opcode::binary, std::string(300, 'm'))},
-      {"in_parts", masked(0x01, "ab") + masked(0x00, "cd") + masked(0x80, "e"), plain(Opcode::text, "abcde")},
+      {"in_parts",
+       masked(0x01, "ab") + masked(0x00, "cd") + masked(0x80, "e"),
+       plain(Opcode::text, "abcde")},
       {"ping", masked(0x89, "p"), plain(Opcode::pong, "p")},
-      {"ping_between_parts", masked(0x01, "ab") + masked(0x89, "p") + masked(0x80, "c"),
+      {"ping_between_parts",
+       masked(0x01, "ab") + masked(0x89, "p") + masked(0x80, "c"),
        plain(Opcode::pong, "p") + plain(Opcode::text, "abc")},
       {"unasked_pong", masked(0x8A, "p") + masked(0x81, "x"), plain(Opcode::text, "x")},
-      {"close", masked(0x88, std::string("\x03\xe8", 2) + "bye"), plain(Opcode::close, std::string("\x03\xe8", 2))},
+      {"close",
+       masked(0x88, std::string("\x03\xe8", 2) + "bye"),
+       plain(Opcode::close, std::string("\x03\xe8", 2))},
       {"handler_closes", masked(0x81, "bye"), closing(1000, "done")},
-      {"not_masked", std::string("\x81\x01x", 3) + "....",
+      {"not_masked",
+       std::string("\x81\x01x", 3) + "....",
        closing(1002, "a WebSocket frame of a client must be masked")},
-      {"reserved_bits", masked(0xC1, "x"), closing(1002, "a WebSocket frame has reserved bits or an unknown opcode")},
-      {"long_ping", masked(0x89, std::string(126, 'p')),
+      {"reserved_bits",
+       masked(0xC1, "x"),
+       closing(1002, "a WebSocket frame has reserved bits or an unknown opcode")},
+      {"long_ping",
+       masked(0x89, std::string(126, 'p')),
        closing(1002, "a WebSocket control frame is too long or in parts")},
       {"stray_continuation", masked(0x80, "x"), closing(1002, "WebSocket messages are mixed up")},
-      {"message_in_message", masked(0x01, "x") + masked(0x81, "y"), closing(1002, "WebSocket messages are mixed up")},
-      {"too_large", std::string("\x82\xff\x00\x00\x00\x00\x40\x00\x00\x00....", 14),
+      {"message_in_message",
+       masked(0x01, "x") + masked(0x81, "y"),
+       closing(1002, "WebSocket messages are mixed up")},
+      {"too_large",
+       std::string("\x82\xff\x00\x00\x00\x00\x40\x00\x00\x00....", 14),
        closing(1009, "a WebSocket frame is larger than 4194304 bytes")},
   };
 }
@@ -113,7 +129,9 @@ TEST_P(WebSocketFrameTest, IsAnswered) {
   EXPECT_EQ(client.read_exactly(GetParam().answer.size()), GetParam().answer);
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, WebSocketFrameTest, ::testing::ValuesIn(frame_rows()),
+INSTANTIATE_TEST_SUITE_P(Table,
+                         WebSocketFrameTest,
+                         ::testing::ValuesIn(frame_rows()),
                          [](const auto& row) { return row.param.name; });
 
 TEST(WebSocket, RefusesOtherVersionsAndPlainRequests) {
@@ -121,7 +139,9 @@ TEST(WebSocket, RefusesOtherVersionsAndPlainRequests) {
   RawClient old(server.port());
   RawClient no_socket(server.port());
 
-  old.send("GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 8\r\n\r\n");
+  old.send(
+      "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: "
+      "websocket\r\nSec-WebSocket-Version: 8\r\n\r\n");
   no_socket.send("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
 
   EXPECT_THAT(old.read_response(), StartsWith("HTTP/1.1 426 "));

@@ -16,8 +16,8 @@ struct StatusRow {
   Code code;
 };
 
-/// Ours: statuses of HTTP, because the one who asks will most often pass them on as such. The first row of a status
-/// says how it is read, the first row of a code how it is written.
+/// Ours: statuses of HTTP, because the one who asks will most often pass them on as such. The first
+/// row of a status says how it is read, the first row of a code how it is written.
 constexpr auto kStatuses = std::to_array<StatusRow>({
     {400, Code::malformed},
     {401, Code::unauthenticated},
@@ -47,9 +47,12 @@ std::string format_answer(const Status& outcome) {
   if (outcome.ok()) {
     writer.field("status", 200);
   } else {
-    const auto* const row = std::find_if(kStatuses.begin(), kStatuses.end(),
-                                         [&](const StatusRow& r) { return r.code == outcome.error().code; });
-    writer.field("status", row == kStatuses.end() ? 500 : row->status).field("message", outcome.error().message);
+    const auto* const row =
+        std::find_if(kStatuses.begin(), kStatuses.end(), [&](const StatusRow& r) {
+          return r.code == outcome.error().code;
+        });
+    writer.field("status", row == kStatuses.end() ? 500 : row->status)
+        .field("message", outcome.error().message);
   }
   writer.end_object();
   return out + "\n";
@@ -64,8 +67,9 @@ Status parse_answer(std::string_view line) {
   if (status < 300) {
     return ok();
   }
-  const auto* const row =
-      std::find_if(kStatuses.begin(), kStatuses.end(), [status](const StatusRow& r) { return r.status == status; });
+  const auto* const row = std::find_if(kStatuses.begin(),
+                                       kStatuses.end(),
+                                       [status](const StatusRow& r) { return r.status == status; });
   const auto message = (*document)->root()["message"].string("the node refused");
   return Error{row == kStatuses.end() ? Code::internal : row->code, std::string(message)};
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The first line of every reach stream: the agent says whether it can do what was asked, before any data.
+// The first line of every reach stream: the agent says whether it can do what was asked, before any
+// data.
 #pragma once
 
 #include <string>

@@ -9,8 +9,13 @@
 
 namespace tetrarch::reach {
 
-Dialer::Dialer(async::IoPool& pool, net::Client& client, NodeName node, Handler handler, Options options,
-               Random& random, const Clock& clock)
+Dialer::Dialer(async::IoPool& pool,
+               net::Client& client,
+               NodeName node,
+               Handler handler,
+               Options options,
+               Random& random,
+               const Clock& clock)
     : client_(client),
       node_(std::move(node)),
       handler_(std::move(handler)),
@@ -22,7 +27,9 @@ Dialer::Dialer(async::IoPool& pool, net::Client& client, NodeName node, Handler 
 
 Dialer::~Dialer() = default;
 
-void Dialer::run() { group_.spawn(keep_dialling(*this)); }
+void Dialer::run() {
+  group_.spawn(keep_dialling(*this));
+}
 
 Task<void> Dialer::keep_dialling(Dialer& self) {
   auto backoff = self.options_.backoff_min;
@@ -32,16 +39,20 @@ Task<void> Dialer::keep_dialling(Dialer& self) {
     const auto ended = co_await self.dial_once();
     const bool was_up = self.is_connected_.exchange(false);
     if (!ended.ok() && (was_up || !is_known_lost)) {
-      log::warning("reach", "the connection to {} is lost: {}", self.client_.url().authority(),
+      log::warning("reach",
+                   "the connection to {} is lost: {}",
+                   self.client_.url().authority(),
                    ended.error().message);
     }
     is_known_lost = true;
     if (was_up && self.clock_.steady() - begun > self.options_.backoff_max) {
       backoff = self.options_.backoff_min;
     }
-    // Between half of the back-off and all of it: agents that lost one server together come back apart.
+    // Between half of the back-off and all of it: agents that lost one server together come back
+    // apart.
     const auto half = backoff.count() / 2;
-    const auto jitter = static_cast<std::int64_t>(self.random_.next() % static_cast<std::uint64_t>(half + 1));
+    const auto jitter =
+        static_cast<std::int64_t>(self.random_.next() % static_cast<std::uint64_t>(half + 1));
     co_await async::sleep_for(std::chrono::nanoseconds(half + jitter));
     backoff = std::min(backoff * 2, self.options_.backoff_max);
   }
@@ -56,12 +67,15 @@ Task<Status> Dialer::dial_once() {
   auto on_open = [this](std::string asked, std::unique_ptr<net::Stream> stream) {
     group_.spawn(answer(handler_, std::move(asked), std::move(stream)));
   };
-  const auto mux = std::make_shared<Mux>(std::move(connection), options, std::move(on_open), clock_);
+  const auto mux =
+      std::make_shared<Mux>(std::move(connection), options, std::move(on_open), clock_);
   is_connected_ = true;
   co_return co_await mux->run();
 }
 
-Task<void> Dialer::answer(Handler handler, std::string request, std::unique_ptr<net::Stream> stream) {
+Task<void> Dialer::answer(Handler handler,
+                          std::string request,
+                          std::unique_ptr<net::Stream> stream) {
   co_await handler(std::move(request), std::move(stream));
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The agent's end of reach: keeps a connection to a server, dials again with back-off when it breaks, and hands each
-// stream that the server opens to a handler. Made, run and stopped by agent.
+// The agent's end of reach: keeps a connection to a server, dials again with back-off when it
+// breaks, and hands each stream that the server opens to a handler. Made, run and stopped by agent.
 #pragma once
 
 #include <atomic>
@@ -22,9 +22,10 @@ namespace tetrarch::reach {
 
 class Dialer {
  public:
-  /// Answers one stream: writes format_answer(…) first, then data. Runs on the dialer's strand and is cancelled when
-  /// the dialer stops; when the connection breaks its stream fails.
-  using Handler = std::function<Task<void>(std::string request_json, std::unique_ptr<net::Stream> stream)>;
+  /// Answers one stream: writes format_answer(…) first, then data. Runs on the dialer's strand and
+  /// is cancelled when the dialer stops; when the connection breaks its stream fails.
+  using Handler =
+      std::function<Task<void>(std::string request_json, std::unique_ptr<net::Stream> stream)>;
 
   struct Options {
     std::chrono::nanoseconds backoff_min = std::chrono::milliseconds(500);
@@ -33,21 +34,31 @@ class Dialer {
   };
 
   /// `pool`, `client`, `random` and `clock` outlive the dialer.
-  Dialer(async::IoPool& pool, net::Client& client, NodeName node, Handler handler, Options options,
-         Random& random = system_random(), const Clock& clock = system_clock());
+  Dialer(async::IoPool& pool,
+         net::Client& client,
+         NodeName node,
+         Handler handler,
+         Options options,
+         Random& random = system_random(),
+         const Clock& clock = system_clock());
   ~Dialer();
   Dialer(const Dialer&) = delete;
   Dialer& operator=(const Dialer&) = delete;
 
   void run();
+
   Task<void> stop() { co_await group_.stop(); }
+
   void stop_and_wait() { group_.stop_and_wait(); }
+
   bool is_connected() const { return is_connected_; }
 
  private:
   static Task<void> keep_dialling(Dialer& self);
   Task<Status> dial_once();
-  static Task<void> answer(Handler handler, std::string request, std::unique_ptr<net::Stream> stream);
+  static Task<void> answer(Handler handler,
+                           std::string request,
+                           std::unique_ptr<net::Stream> stream);
 
   net::Client& client_;
   const NodeName node_;

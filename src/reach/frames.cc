@@ -8,7 +8,9 @@ namespace tetrarch::reach {
 namespace {
 constexpr std::size_t kHead = 5;
 
-bool is_known(std::uint8_t channel) { return channel <= 4 || channel == 255; }
+bool is_known(std::uint8_t channel) {
+  return channel <= 4 || channel == 255;
+}
 }  // namespace
 
 void append_channel_frame(std::string& out, Channel channel, std::string_view payload) {

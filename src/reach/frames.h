@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Channel frames of exec and attach between server and agent: 1 byte channel, 4 bytes big-endian length, payload.
-// Ours: the channels are those of Kubernetes' v5.channel.k8s.io, so that the server's side only re-frames.
+// Channel frames of exec and attach between server and agent: 1 byte channel, 4 bytes big-endian
+// length, payload. Ours: the channels are those of Kubernetes' v5.channel.k8s.io, so that the
+// server's side only re-frames.
 #pragma once
 
 #include <cstdint>
@@ -41,6 +42,7 @@ std::string close_channel_frame(Channel ended);
 class ChannelDecoder {
  public:
   void feed(std::string_view bytes) { buffer_.append(bytes); }
+
   /// Empty: more bytes are needed. Code::malformed: unknown channel or too long.
   Result<std::optional<ChannelFrame>> next();
 

@@ -26,10 +26,11 @@ TEST(ChannelFrames, ComeOutAsTheyWentInHoweverTheyArrive) {
     }
   }
 
-  EXPECT_THAT(frames, ::testing::ElementsAre(ChannelFrame{Channel::out, "hello"},
-                                             ChannelFrame{Channel::resize, R"({"Width":80,"Height":24})"},
-                                             ChannelFrame{Channel::err, ""},
-                                             ChannelFrame{Channel::close, std::string(1, '\0')}));
+  EXPECT_THAT(frames,
+              ::testing::ElementsAre(ChannelFrame{Channel::out, "hello"},
+                                     ChannelFrame{Channel::resize, R"({"Width":80,"Height":24})"},
+                                     ChannelFrame{Channel::err, ""},
+                                     ChannelFrame{Channel::close, std::string(1, '\0')}));
 }
 
 TEST(ChannelFrames, CutLongPayloadsIntoPieces) {
@@ -59,7 +60,9 @@ struct AnswerRow {
   std::string line;
 };
 
-void PrintTo(const AnswerRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const AnswerRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 class AnswerTest : public ::testing::TestWithParam<AnswerRow> {};
 
@@ -71,13 +74,16 @@ TEST_P(AnswerTest, CarriesAnErrorAcross) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Table, AnswerTest,
-    ::testing::Values(AnswerRow{"malformed", Code::malformed, R"({"status":400,"message":"why \"not\""})"},
-                      AnswerRow{"not_found", Code::not_found, R"({"status":404,"message":"why \"not\""})"},
-                      AnswerRow{"conflict", Code::conflict, R"({"status":409,"message":"why \"not\""})"},
-                      AnswerRow{"unimplemented", Code::unimplemented, R"({"status":501,"message":"why \"not\""})"},
-                      AnswerRow{"unavailable", Code::unavailable, R"({"status":503,"message":"why \"not\""})"},
-                      AnswerRow{"internal", Code::internal, R"({"status":500,"message":"why \"not\""})"}),
+    Table,
+    AnswerTest,
+    ::testing::Values(
+        AnswerRow{"malformed", Code::malformed, R"({"status":400,"message":"why \"not\""})"},
+        AnswerRow{"not_found", Code::not_found, R"({"status":404,"message":"why \"not\""})"},
+        AnswerRow{"conflict", Code::conflict, R"({"status":409,"message":"why \"not\""})"},
+        AnswerRow{
+            "unimplemented", Code::unimplemented, R"({"status":501,"message":"why \"not\""})"},
+        AnswerRow{"unavailable", Code::unavailable, R"({"status":503,"message":"why \"not\""})"},
+        AnswerRow{"internal", Code::internal, R"({"status":500,"message":"why \"not\""})"}),
     [](const auto& row) { return row.param.name; });
 
 TEST(Answer, IsASuccessOrUnreadable) {

@@ -3,8 +3,8 @@
 
 #include <utility>
 
-#include "async/together.h"
 #include "async/timer.h"
+#include "async/together.h"
 #include "base/log.h"
 #include "reach/answer.h"
 
@@ -14,9 +14,13 @@ namespace {
 /// How long an agent may take to say that it can do what was asked.
 constexpr auto kAnswerLimit = std::chrono::seconds(30);
 
-Task<void> read_into(net::Stream& stream, Result<std::string>& line) { line = co_await read_line(stream); }
+Task<void> read_into(net::Stream& stream, Result<std::string>& line) {
+  line = co_await read_line(stream);
+}
 
-Task<void> expire() { co_await async::sleep_for(kAnswerLimit); }
+Task<void> expire() {
+  co_await async::sleep_for(kAnswerLimit);
+}
 }  // namespace
 
 Task<Status> Hub::attach(NodeName node, std::unique_ptr<net::Stream> connection) {
@@ -31,10 +35,12 @@ Task<Status> Hub::attach(NodeName node, std::unique_ptr<net::Stream> connection)
   if (earlier) {
     earlier->close();
   }
+
   struct Leaving {
     Hub& hub;
     const NodeName& node;
     const std::shared_ptr<Mux>& mux;
+
     ~Leaving() {  // also when the task is cancelled
       const std::lock_guard lock(hub.mutex_);
       const auto at = hub.connections_.find(node);
@@ -43,10 +49,14 @@ Task<Status> Hub::attach(NodeName node, std::unique_ptr<net::Stream> connection)
       }
     }
   };
+
   const Leaving leaving{*this, node, mux};
   log::info("reach", "node {} is connected", node.text);
   auto ended = co_await mux->run();
-  log::info("reach", "node {} is no longer connected: {}", node.text, ended.ok() ? "closed" : ended.error().message);
+  log::info("reach",
+            "node {} is no longer connected: {}",
+            node.text,
+            ended.ok() ? "closed" : ended.error().message);
   co_return ended;
 }
 
@@ -56,7 +66,9 @@ std::shared_ptr<Mux> Hub::find(const NodeName& node) const {
   return at == connections_.end() ? nullptr : at->second;
 }
 
-bool Hub::is_connected(const NodeName& node) const { return find(node) != nullptr; }
+bool Hub::is_connected(const NodeName& node) const {
+  return find(node) != nullptr;
+}
 
 Task<Result<std::unique_ptr<net::Stream>>> Hub::open(NodeName node, std::string request_json) {
   const auto mux = find(node);
@@ -66,7 +78,8 @@ Task<Result<std::unique_ptr<net::Stream>>> Hub::open(NodeName node, std::string 
   co_return mux->open(std::move(request_json));
 }
 
-Task<Result<std::unique_ptr<net::Stream>>> Hub::open_checked(NodeName node, std::string request_json) {
+Task<Result<std::unique_ptr<net::Stream>>> Hub::open_checked(NodeName node,
+                                                             std::string request_json) {
   CO_TRY(auto stream, co_await open(node, std::move(request_json)));
   Result<std::string> line = Error{Code::timeout, "node " + node.text + " did not answer in time"};
   co_await async::first_of(read_into(*stream, line), expire());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The server's end of reach: keeps the connection that each node's agent has dialled, and opens streams over it for
-// logs, exec, attach, port-forward and stats. Made by app, used by api rooms. Thread-safe.
+// The server's end of reach: keeps the connection that each node's agent has dialled, and opens
+// streams over it for logs, exec, attach, port-forward and stats. Made by app, used by api rooms.
+// Thread-safe.
 #pragma once
 
 #include <map>
@@ -19,14 +20,17 @@ namespace tetrarch::reach {
 
 class Hub {
  public:
-  explicit Hub(const Clock& clock = system_clock(), MuxOptions options = {}) : clock_(clock), options_(options) {}
+  explicit Hub(const Clock& clock = system_clock(), MuxOptions options = {})
+      : clock_(clock), options_(options) {}
 
-  /// Serves the node's connection until it ends; on the connection's strand. A later connection of the same node
-  /// takes the place of an earlier one, which is closed.
+  /// Serves the node's connection until it ends; on the connection's strand. A later connection of
+  /// the same node takes the place of an earlier one, which is closed.
   Task<Status> attach(NodeName node, std::unique_ptr<net::Stream> connection);
-  /// A stream to the node's agent, which gets `request_json` (one line). Code::unavailable: not connected.
+  /// A stream to the node's agent, which gets `request_json` (one line). Code::unavailable: not
+  /// connected.
   Task<Result<std::unique_ptr<net::Stream>>> open(NodeName node, std::string request_json);
-  /// open(), and the agent's first line read: {"status":200}, or an Error with the code and words of another status.
+  /// open(), and the agent's first line read: {"status":200}, or an Error with the code and words
+  /// of another status.
   Task<Result<std::unique_ptr<net::Stream>>> open_checked(NodeName node, std::string request_json);
   bool is_connected(const NodeName& node) const;
   /// Ends all connections: attach() returns.
@@ -37,7 +41,7 @@ class Hub {
 
   const Clock& clock_;
   const MuxOptions options_;
-  mutable std::mutex mutex_;                         // guards connections_
+  mutable std::mutex mutex_;  // guards connections_
   std::map<NodeName, std::shared_ptr<Mux>> connections_;
 };
 

@@ -13,7 +13,15 @@ namespace tetrarch::reach {
 
 namespace {
 
-enum Kind : std::uint8_t { kOpen = 1, kData = 2, kEnd = 3, kReset = 4, kCredit = 5, kPing = 6, kPong = 7 };
+enum Kind : std::uint8_t {
+  kOpen = 1,
+  kData = 2,
+  kEnd = 3,
+  kReset = 4,
+  kCredit = 5,
+  kPing = 6,
+  kPong = 7
+};
 
 constexpr std::size_t kHead = 9;
 constexpr std::size_t kPayloadMax = 64 * 1024;
@@ -31,7 +39,9 @@ std::string head_of(std::uint8_t kind, std::uint32_t id, std::size_t size) {
   return out;
 }
 
-Error broken(std::string_view what) { return {Code::malformed, "reach: " + std::string(what)}; }
+Error broken(std::string_view what) {
+  return {Code::malformed, "reach: " + std::string(what)};
+}
 
 }  // namespace
 
@@ -40,15 +50,15 @@ struct Mux::Half {
   explicit Half(std::uint32_t its_id) : id(its_id) {}
 
   const std::uint32_t id;
-  std::mutex mutex;                 // guards what follows
-  std::string unread;               // at most kWindow
+  std::mutex mutex;    // guards what follows
+  std::string unread;  // at most kWindow
   std::size_t at = 0;
   std::size_t read_since_credit = 0;
-  std::size_t credit = kWindow;     // what we may still send
+  std::size_t credit = kWindow;  // what we may still send
   bool has_remote_ended = false;
   bool has_local_ended = false;
   bool is_reset = false;
-  bool is_cut = false;              // the connection is gone
+  bool is_cut = false;  // the connection is gone
   async::Event readable;
   async::Event writable;
 
@@ -60,7 +70,9 @@ struct Mux::Half {
 
 class Mux::MuxStream final : public net::Stream {
  public:
-  MuxStream(std::shared_ptr<Mux> mux, std::shared_ptr<Half> half) : mux_(std::move(mux)), half_(std::move(half)) {}
+  MuxStream(std::shared_ptr<Mux> mux, std::shared_ptr<Half> half)
+      : mux_(std::move(mux)), half_(std::move(half)) {}
+
   ~MuxStream() override { close(); }
 
   Task<Result<std::size_t>> read(char* into, std::size_t size) override;
@@ -170,7 +182,10 @@ void Mux::MuxStream::close() {
   mux_->forget(half_->id);
 }
 
-Mux::Mux(std::unique_ptr<net::Stream> connection, MuxOptions options, OnOpen on_open, const Clock& clock)
+Mux::Mux(std::unique_ptr<net::Stream> connection,
+         MuxOptions options,
+         OnOpen on_open,
+         const Clock& clock)
     : connection_(std::move(connection)),
       options_(options),
       on_open_(std::move(on_open)),
@@ -182,19 +197,24 @@ Mux::~Mux() = default;
 
 Task<Status> Mux::run() {
   const auto self = shared_from_this();
+
   struct Ending {
     Mux& mux;
+
     ~Ending() {  // also when the task is cancelled
       mux.fail_all();
       mux.connection_->close();
     }
   };
+
   const Ending ending{*self};
   co_await async::first_of(self->run_both(), self->keep_alive());
   co_return self->outcome_;
 }
 
-Task<void> Mux::run_both() { co_await async::both(read_frames(), write_frames()); }
+Task<void> Mux::run_both() {
+  co_await async::both(read_frames(), write_frames());
+}
 
 Task<void> Mux::write_frames() {
   (void)co_await outbox_.drain(*connection_);
@@ -278,7 +298,8 @@ Status Mux::take_frame(std::uint8_t kind, std::uint32_t id, std::string_view pay
       half->has_remote_ended = true;
       is_over = half->has_local_ended;
     } else if (kind == kReset) {
-      // Behind an end it only says that nobody listens any more: what was sent before can still be read.
+      // Behind an end it only says that nobody listens any more: what was sent before can still be
+      // read.
       (half->has_remote_ended ? half->has_local_ended : half->is_reset) = true;
       is_over = true;
     } else {
@@ -384,7 +405,9 @@ std::size_t Mux::streams() const {
   return streams_.size();
 }
 
-void Mux::close() { outbox_.close(); }
+void Mux::close() {
+  outbox_.close();
+}
 
 void Mux::fail_all() {
   outbox_.close();

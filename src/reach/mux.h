@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Many streams over one connection between server and agent. Every stream has a window of its own, so a slow reader
-// holds up nobody else and nothing is buffered without bound. Either side may open streams; in reach the server does.
-// Ours: a frame is 1 byte kind, 4 bytes stream id, 4 bytes length, payload, numbers big-endian.
+// Many streams over one connection between server and agent. Every stream has a window of its own,
+// so a slow reader holds up nobody else and nothing is buffered without bound. Either side may open
+// streams; in reach the server does. Ours: a frame is 1 byte kind, 4 bytes stream id, 4 bytes
+// length, payload, numbers big-endian.
 #pragma once
 
 #include <chrono>
@@ -25,7 +26,8 @@ struct MuxOptions {
   bool is_dialer = false;  ///< the two sides differ in this: it keeps the ids of streams apart
   std::size_t streams_max = 1024;
   std::chrono::nanoseconds ping_interval = std::chrono::seconds(15);
-  std::chrono::nanoseconds silence_limit = std::chrono::seconds(45);  ///< nothing received: the peer is gone
+  std::chrono::nanoseconds silence_limit =
+      std::chrono::seconds(45);  ///< nothing received: the peer is gone
 };
 
 /// Made shared: its streams may outlive it. Thread-safe but for run().
@@ -34,7 +36,10 @@ class Mux : public std::enable_shared_from_this<Mux> {
   /// Called on run()'s strand for each stream that the other side opens, with what it asked for.
   using OnOpen = std::function<void(std::string request, std::unique_ptr<net::Stream> stream)>;
 
-  Mux(std::unique_ptr<net::Stream> connection, MuxOptions options, OnOpen on_open, const Clock& clock);
+  Mux(std::unique_ptr<net::Stream> connection,
+      MuxOptions options,
+      OnOpen on_open,
+      const Clock& clock);
   ~Mux();
   Mux(const Mux&) = delete;
   Mux& operator=(const Mux&) = delete;

@@ -9,10 +9,10 @@
 #include "async/task_group.h"
 #include "async/timer.h"
 #include "net/pipe.h"
+#include "net/server.h"
 #include "reach/answer.h"
 #include "reach/dialer.h"
 #include "reach/hub.h"
-#include "net/server.h"
 
 namespace tetrarch::reach {
 namespace {
@@ -29,7 +29,8 @@ Task<void> serve(std::shared_ptr<Mux> mux, std::promise<Status>* ended) {
   }
 }
 
-/// Two ends of one connection, each on a strand of its own; what is opened at the near end comes out at the far end.
+/// Two ends of one connection, each on a strand of its own; what is opened at the near end comes
+/// out at the far end.
 class MuxTest : public ::testing::Test {
  protected:
   MuxTest() { connect({}); }
@@ -45,7 +46,8 @@ class MuxTest : public ::testing::Test {
     near_ = std::make_shared<Mux>(std::move(a), options, nullptr, system_clock());
     options.is_dialer = true;
     far_ = std::make_shared<Mux>(
-        std::move(b), options,
+        std::move(b),
+        options,
         [this](std::string request, std::unique_ptr<net::Stream> stream) {
           group_.spawn_on(pool_.strand(), answer(std::move(request), std::move(stream)));
         },
@@ -54,7 +56,8 @@ class MuxTest : public ::testing::Test {
     group_.spawn_on(pool_.strand(), serve(far_, nullptr));
   }
 
-  /// echo: sends back what comes; flood: sends without end; mute: reads nothing, until released; refuse: closes.
+  /// echo: sends back what comes; flood: sends without end; mute: reads nothing, until released;
+  /// refuse: closes.
   Task<void> answer(std::string request, std::unique_ptr<net::Stream> stream) {
     std::vector<char> buffer(10'000);
     if (request == "refuse") {
@@ -128,7 +131,8 @@ TEST_F(MuxTest, CarriesManyStreamsAtOnce) {
   }
 
   for (int i = 0; i < 50; ++i) {
-    EXPECT_EQ(answers[static_cast<std::size_t>(i)].get(), std::to_string(i) + std::string(20'000, 'x'));
+    EXPECT_EQ(answers[static_cast<std::size_t>(i)].get(),
+              std::to_string(i) + std::string(20'000, 'x'));
   }
 }
 
@@ -195,11 +199,15 @@ struct BadRow {
   std::string bytes;
 };
 
-void PrintTo(const BadRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const BadRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 class BadFrameTest : public ::testing::TestWithParam<BadRow> {};
 
-Task<Status> run_mux(std::shared_ptr<Mux> mux) { co_return co_await mux->run(); }
+Task<Status> run_mux(std::shared_ptr<Mux> mux) {
+  co_return co_await mux->run();
+}
 
 TEST_P(BadFrameTest, EndsTheConnection) {
   async::IoPool pool(1);
@@ -207,8 +215,12 @@ TEST_P(BadFrameTest, EndsTheConnection) {
   auto [a, b] = net::make_pipe();
   std::vector<std::unique_ptr<net::Stream>> opened;
   const auto mux = std::make_shared<Mux>(
-      std::move(a), MuxOptions{},
-      [&](std::string, std::unique_ptr<net::Stream> stream) { opened.push_back(std::move(stream)); }, system_clock());
+      std::move(a),
+      MuxOptions{},
+      [&](std::string, std::unique_ptr<net::Stream> stream) {
+        opened.push_back(std::move(stream));
+      },
+      system_clock());
   std::promise<Status> ended;
   std::promise<Status> sent;
 
@@ -220,22 +232,31 @@ TEST_P(BadFrameTest, EndsTheConnection) {
 }
 
 std::string frame(int kind, int id, const std::string& payload) {
-  return std::string{static_cast<char>(kind), 0, 0, 0, static_cast<char>(id), 0,
-                     static_cast<char>(payload.size() >> 16U), static_cast<char>(payload.size() >> 8U & 0xFFU),
+  return std::string{static_cast<char>(kind),
+                     0,
+                     0,
+                     0,
+                     static_cast<char>(id),
+                     0,
+                     static_cast<char>(payload.size() >> 16U),
+                     static_cast<char>(payload.size() >> 8U & 0xFFU),
                      static_cast<char>(payload.size() & 0xFFU)} +
          payload;
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Table, BadFrameTest,
-    ::testing::Values(BadRow{"too_long", frame(2, 1, "") .replace(5, 4, "\x7f\xff\xff\xff")},
-                      BadRow{"own_id", frame(1, 2, "")}, BadRow{"id_twice", frame(1, 3, "") + frame(1, 3, "")},
+    Table,
+    BadFrameTest,
+    ::testing::Values(BadRow{"too_long", frame(2, 1, "").replace(5, 4, "\x7f\xff\xff\xff")},
+                      BadRow{"own_id", frame(1, 2, "")},
+                      BadRow{"id_twice", frame(1, 3, "") + frame(1, 3, "")},
                       BadRow{"unknown_kind", frame(1, 3, "") + frame(9, 3, "")},
                       BadRow{"short_credit", frame(1, 3, "") + frame(5, 3, "x")},
-                      BadRow{"over_the_window", frame(1, 3, "") + frame(2, 3, std::string(65'536, 'x')) +
-                                                    frame(2, 3, std::string(65'536, 'x')) +
-                                                    frame(2, 3, std::string(65'536, 'x')) +
-                                                    frame(2, 3, std::string(65'536, 'x')) + frame(2, 3, "x")}),
+                      BadRow{"over_the_window",
+                             frame(1, 3, "") + frame(2, 3, std::string(65'536, 'x')) +
+                                 frame(2, 3, std::string(65'536, 'x')) +
+                                 frame(2, 3, std::string(65'536, 'x')) +
+                                 frame(2, 3, std::string(65'536, 'x')) + frame(2, 3, "x")}),
     [](const auto& row) { return row.param.name; });
 
 TEST(MuxKeepAlive, GivesUpOnASilentPeer) {

@@ -10,7 +10,8 @@ constexpr std::string_view kAlphabet = "bcdfghjklmnpqrstvwxz2456789";
 constexpr std::size_t kNameMost = 63;
 constexpr std::size_t kSuffix = 5;
 
-/// FNV-1a, 64 bits, then mixed (splitmix64) so that seeds which differ in one digit share no characters.
+/// FNV-1a, 64 bits, then mixed (splitmix64) so that seeds which differ in one digit share no
+/// characters.
 std::uint64_t hash(std::string_view text) {
   std::uint64_t h = 14'695'981'039'346'656'037ULL;
   for (const char c : text) {

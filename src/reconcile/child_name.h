@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Names of children, deterministic: who plans on a stale view plans the same name again, and the store refuses it.
+// Names of children, deterministic: who plans on a stale view plans the same name again, and the
+// store refuses it.
 #pragma once
 
 #include <cstdint>

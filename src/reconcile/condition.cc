@@ -12,7 +12,8 @@ using object::TreeObject;
 
 std::string_view text(const TreeObject& object, std::string_view name) {
   const auto* value = object.if_contains(name);
-  return value != nullptr && value->is_string() ? std::string_view(value->get_string()) : std::string_view();
+  return value != nullptr && value->is_string() ? std::string_view(value->get_string())
+                                                : std::string_view();
 }
 
 TreeObject* place_of(TreeArray& conditions, std::string_view type) {
@@ -30,7 +31,8 @@ void write(TreeObject& at, const Condition& wanted, TimePoint now) {
   }
   at["type"] = wanted.type;
   at["status"] = wanted.status;
-  for (const auto& [name, value] : {std::pair("reason", wanted.reason), std::pair("message", wanted.message)}) {
+  for (const auto& [name, value] :
+       {std::pair("reason", wanted.reason), std::pair("message", wanted.message)}) {
     if (value.empty()) {
       at.erase(name);
     } else {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Conditions of a status: set, keep their transition time, remove. Heavy header (trees): for .cc files.
+// Conditions of a status: set, keep their transition time, remove. Heavy header (trees): for .cc
+// files.
 #pragma once
 
 #include <string>
@@ -18,8 +19,11 @@ struct Condition {
 };
 
 /// The condition of that type; nullptr: none.
-const object::TreeObject* find_condition(const object::TreeArray& conditions, std::string_view type);
-bool has_condition(const object::TreeArray& conditions, std::string_view type, std::string_view reason);
+const object::TreeObject* find_condition(const object::TreeArray& conditions,
+                                         std::string_view type);
+bool has_condition(const object::TreeArray& conditions,
+                   std::string_view type,
+                   std::string_view reason);
 void remove_condition(object::TreeArray& conditions, std::string_view type);
 /// Sets it in its place, or at the end. lastTransitionTime moves only with the status.
 void set_condition(object::TreeArray& conditions, const Condition& wanted, TimePoint now);

@@ -3,7 +3,10 @@
 
 namespace tetrarch::reconcile {
 
-Note note_about(const Stored& object, Note::Type type, std::string_view reason, std::string message) {
+Note note_about(const Stored& object,
+                Note::Type type,
+                std::string_view reason,
+                std::string message) {
   const auto root = object.root();
   return Note{.type = type,
               .reason = std::string(reason),
@@ -24,7 +27,8 @@ Change update_of(const Stored& read, DocumentPtr document, std::string_view subr
 }
 
 Change removal_of(const Stored& read) {
-  return Change{.verb = Change::Verb::remove, .key = read.key, .expected_uid = std::string(read.uid())};
+  return Change{
+      .verb = Change::Verb::remove, .key = read.key, .expected_uid = std::string(read.uid())};
 }
 
 void Plan::look_again_at(TimePoint time) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The shapes of control logic. A Controller is a pure function from (a mirror at least as new as our own last commit,
-// key, now) to a Plan; control's driver watches, calls, commits and backs off. No I/O, no clock, no chance in here.
+// The shapes of control logic. A Controller is a pure function from (a mirror at least as new as
+// our own last commit, key, now) to a Plan; control's driver watches, calls, commits and backs off.
+// No I/O, no clock, no chance in here.
 #pragma once
 
 #include <functional>
@@ -19,7 +20,7 @@ namespace tetrarch::reconcile {
 struct Note {
   enum class Type : std::uint8_t { normal, warning };
   Type type = Type::normal;
-  std::string reason;   ///< SuccessfulCreate
+  std::string reason;  ///< SuccessfulCreate
   std::string message;
   Key about;
   std::string kind = {};         ///< Pod
@@ -29,12 +30,15 @@ struct Note {
 };
 
 /// A Note about a stored object; kind and version are read from it.
-Note note_about(const Stored& object, Note::Type type, std::string_view reason, std::string message);
+Note note_about(const Stored& object,
+                Note::Type type,
+                std::string_view reason,
+                std::string message);
 
 enum class Propagation : std::uint8_t { unset, background, foreground, orphan };
 
-/// "Not there" that a mirror alone cannot know, because each resource is watched for itself: the driver asks the
-/// server before it commits.
+/// "Not there" that a mirror alone cannot know, because each resource is watched for itself: the
+/// driver asks the server before it commits.
 struct Absence {
   Key key;               ///< name empty: nothing of this resource in this namespace
   std::string uid = {};  ///< empty: of any uid
@@ -50,11 +54,13 @@ struct Change {
   std::string subresource = {};    ///< status, finalize …
   Revision expected = {};          ///< 0: whatever is there
   std::string expected_uid = {};
-  Propagation propagation = Propagation::unset;   ///< for remove
+  Propagation propagation = Propagation::unset;    ///< for remove
   std::optional<std::int64_t> grace_seconds = {};  ///< for remove; unset: the object's own
-  std::vector<Absence> confirm_absent = {};        ///< all must hold, else the change is dropped and planned again
-  std::optional<Note> when_done = {};    ///< recorded if the change succeeded
-  std::optional<Note> when_failed = {};  ///< recorded if it was refused; ": " and the error are appended
+  std::vector<Absence> confirm_absent =
+      {};  ///< all must hold, else the change is dropped and planned again
+  std::optional<Note> when_done = {};  ///< recorded if the change succeeded
+  std::optional<Note> when_failed =
+      {};  ///< recorded if it was refused; ": " and the error are appended
 };
 
 /// The object as read, with a new document.
@@ -63,8 +69,8 @@ Change update_of(const Stored& read, DocumentPtr document, std::string_view subr
 Change removal_of(const Stored& read);
 
 struct Plan {
-  std::vector<Change> changes;          ///< independent of each other; tried in this order
-  std::vector<Note> notes = {};         ///< recorded in any case
+  std::vector<Change> changes;   ///< independent of each other; tried in this order
+  std::vector<Note> notes = {};  ///< recorded in any case
   std::optional<TimePoint> look_again = {};
 
   void look_again_at(TimePoint time);  ///< the earliest wins
@@ -75,30 +81,36 @@ struct Question {
   const Mirror& seen;
   const Key& key;
   TimePoint now;
-  std::string_view last_failure = {};  ///< why the previous plan for this key could not be carried out; empty: it could
+  std::string_view last_failure =
+      {};  ///< why the previous plan for this key could not be carried out; empty: it could
 };
 
 /// Which keys a change of `resource` concerns.
 struct Watching {
-  using Keys = std::function<void(const Mirror& seen, const Observed& change, std::vector<Key>& keys)>;
+  using Keys =
+      std::function<void(const Mirror& seen, const Observed& change, std::vector<Key>& keys)>;
   std::string resource;  ///< "*": every mirrored resource
   Keys keys;
 };
 
-/// A seam: one implementation per kind of control logic. Immutable; reconcile() may be called at any time.
+/// A seam: one implementation per kind of control logic. Immutable; reconcile() may be called at
+/// any time.
 class Controller {
  public:
   virtual ~Controller() = default;
   virtual std::string_view name() const = 0;
   virtual std::vector<Watching> watches() const = 0;
+
   /// To be looked at from the start, whatever there is: for sweeps.
   virtual std::vector<Key> first_keys() const { return {}; }
+
   virtual Plan reconcile(const Question& asked) const = 0;
 };
 
 /// The object itself.
 Watching::Keys own_key();
-/// The object's controlling owner, if it is a `kind` (Deployment), as a key of `resource` (deployments.apps).
+/// The object's controlling owner, if it is a `kind` (Deployment), as a key of `resource`
+/// (deployments.apps).
 Watching::Keys key_of_controller(std::string resource, std::string kind);
 /// Always the same key: for what one key answers for everything.
 Watching::Keys fixed_key(Key key);

@@ -37,7 +37,8 @@ class Round {
     bool is_rolling_out = false;
     if (!is_terminating(stored_)) {
       if (note_own_revision()) {
-        return std::move(plan_);  // its own object has one revision to expect: the status comes next time
+        return std::move(
+            plan_);  // its own object has one revision to expect: the status comes next time
       }
       is_rolling_out = step();
     }
@@ -134,8 +135,8 @@ class Round {
 
   bool is_complete() const {
     const auto* newest = sets_.new_set();
-    return newest != nullptr && newest->available == state_.desired && state_.total() == state_.desired &&
-           newest->replicas == state_.desired;
+    return newest != nullptr && newest->available == state_.desired &&
+           state_.total() == state_.desired && newest->replicas == state_.desired;
   }
 
   /// Deletes the oldest revisions beyond the history limit.
@@ -155,8 +156,11 @@ class Round {
         idle.push_back(&set);
       }
     }
-    const auto limit = static_cast<std::size_t>(std::max<std::int64_t>(0, deployment_.spec().revision_history_limit()));
-    std::sort(idle.begin(), idle.end(), [](const auto* a, const auto* b) { return a->revision < b->revision; });
+    const auto limit = static_cast<std::size_t>(
+        std::max<std::int64_t>(0, deployment_.spec().revision_history_limit()));
+    std::sort(idle.begin(), idle.end(), [](const auto* a, const auto* b) {
+      return a->revision < b->revision;
+    });
     for (std::size_t i = 0; i < idle.size() && old_count > limit; ++i, --old_count) {
       plan_.changes.push_back(removal_of(*idle[i]->stored));
     }
@@ -220,6 +224,8 @@ class DeploymentController final : public Controller {
 
 }  // namespace
 
-std::unique_ptr<Controller> deployment_controller() { return std::make_unique<DeploymentController>(); }
+std::unique_ptr<Controller> deployment_controller() {
+  return std::make_unique<DeploymentController>();
+}
 
 }  // namespace tetrarch::reconcile

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Source: Kubernetes pkg/controller/deployment (1.31): rolling.go, recreate.go, sync.go (scale) and
-// util/deployment_util.go (NewRSNewReplicas, GetReplicaSetProportion, ResolveFenceposts), for the order of steps and the
-// arithmetic that clients can observe.
+// util/deployment_util.go (NewRSNewReplicas, GetReplicaSetProportion, ResolveFenceposts), for the
+// order of steps and the arithmetic that clients can observe.
 #include "reconcile/deployment_rollout.h"
 
 #include <algorithm>
@@ -20,7 +20,9 @@ std::vector<std::int64_t> present_sizes(const RolloutState& state) {
   return out;
 }
 
-bool is_new(const RolloutState& state, std::size_t place) { return state.newest == place; }
+bool is_new(const RolloutState& state, std::size_t place) {
+  return state.newest == place;
+}
 
 std::int64_t old_total(const RolloutState& state) {
   return state.total() - (state.newest ? state.sets[*state.newest].replicas : 0);
@@ -31,13 +33,16 @@ std::int64_t grown(const RolloutState& state, std::int64_t replicas) {
   if (replicas >= state.desired || state.is_recreate) {
     return state.desired;
   }
-  // Ours: pods that an old set has not given up yet take room too, so that the surge holds for pods, not only for sizes.
+  // Ours: pods that an old set has not given up yet take room too, so that the surge holds for
+  // pods, not only for sizes.
   const auto room = state.desired + state.max_surge - state.occupied();
   return room <= 0 ? replicas : replicas + std::min(room, state.desired - replicas);
 }
 
 /// Unavailable pods of old sets go first: they serve nobody.
-std::int64_t drop_unavailable(const RolloutState& state, std::int64_t most, std::vector<std::int64_t>* sizes) {
+std::int64_t drop_unavailable(const RolloutState& state,
+                              std::int64_t most,
+                              std::vector<std::int64_t>* sizes) {
   std::int64_t dropped = 0;
   for (std::size_t i = 0; i < sizes->size() && dropped < most; ++i) {
     if (is_new(state, i)) {
@@ -52,7 +57,9 @@ std::int64_t drop_unavailable(const RolloutState& state, std::int64_t most, std:
 }
 
 /// Then available ones, as many as are above the minimum.
-void drop_available(const RolloutState& state, std::int64_t most, std::vector<std::int64_t>* sizes) {
+void drop_available(const RolloutState& state,
+                    std::int64_t most,
+                    std::vector<std::int64_t>* sizes) {
   std::int64_t available = 0;
   for (std::size_t i = 0; i < sizes->size(); ++i) {
     // A set that is to shrink will lose pods that are available still.
@@ -92,7 +99,10 @@ std::vector<std::int64_t> next_recreate(const RolloutState& state) {
 }
 
 /// How much of `to_add` falls to a set, in proportion to its size.
-std::int64_t share(const RolloutState& state, const SetSize& set, std::int64_t to_add, std::int64_t added) {
+std::int64_t share(const RolloutState& state,
+                   const SetSize& set,
+                   std::int64_t to_add,
+                   std::int64_t added) {
   if (set.replicas == 0 || to_add == added) {
     return 0;
   }
@@ -142,15 +152,17 @@ void scale_in_proportion(const RolloutState& state, std::vector<std::int64_t>* s
 }  // namespace
 
 std::int64_t RolloutState::total() const {
-  return std::accumulate(sets.begin(), sets.end(), std::int64_t{0}, [](std::int64_t sum, const SetSize& set) {
-    return sum + set.replicas;
-  });
+  return std::accumulate(
+      sets.begin(), sets.end(), std::int64_t{0}, [](std::int64_t sum, const SetSize& set) {
+        return sum + set.replicas;
+      });
 }
 
 std::int64_t RolloutState::occupied() const {
-  return std::accumulate(sets.begin(), sets.end(), std::int64_t{0}, [](std::int64_t sum, const SetSize& set) {
-    return sum + std::max(set.replicas, set.active);
-  });
+  return std::accumulate(
+      sets.begin(), sets.end(), std::int64_t{0}, [](std::int64_t sum, const SetSize& set) {
+        return sum + std::max(set.replicas, set.active);
+      });
 }
 
 bool RolloutState::is_saturated() const {
@@ -182,7 +194,8 @@ std::vector<std::int64_t> scaled_sizes(const RolloutState& state) {
   auto sizes = present_sizes(state);
   const auto active = by_size(state, true);
   if (active.size() <= 1) {
-    // One active set takes it all (as there is room); where there is none, the new one, or else the latest.
+    // One active set takes it all (as there is room); where there is none, the new one, or else the
+    // latest.
     if (!sizes.empty()) {
       const auto last = state.newest.value_or(sizes.size() - 1);
       auto& size = sizes[active.empty() ? last : active.front()];

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// How large each ReplicaSet of a Deployment should be: arithmetic only, no objects. Called by deployment.cc once per
-// reconcile; each call is one safe step, and the next step waits for what it led to.
+// How large each ReplicaSet of a Deployment should be: arithmetic only, no objects. Called by
+// deployment.cc once per reconcile; each call is one safe step, and the next step waits for what it
+// led to.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +15,10 @@ struct SetSize {
   std::int64_t replicas = 0;   ///< spec.replicas
   std::int64_t available = 0;  ///< available pods, at most `replicas`
   std::int64_t active = 0;     ///< pods that are there; more than `replicas` while it shrinks
-  std::int64_t max_before = 0;  ///< the Deployment's replicas and surge when this set was last scaled; 0: unknown
-  std::int64_t desired_before = -1;  ///< the Deployment's replicas when this set was last scaled; -1: unknown
+  std::int64_t max_before =
+      0;  ///< the Deployment's replicas and surge when this set was last scaled; 0: unknown
+  std::int64_t desired_before =
+      -1;  ///< the Deployment's replicas when this set was last scaled; -1: unknown
 };
 
 struct RolloutState {
@@ -25,8 +28,9 @@ struct RolloutState {
   bool is_recreate = false;
   /// Pods of old sets, in any state but finished: Recreate waits for their end.
   bool has_old_pods = false;
-  std::vector<SetSize> sets;            ///< oldest first
-  std::optional<std::size_t> newest;    ///< which of them has the present template; none: not made yet
+  std::vector<SetSize> sets;  ///< oldest first
+  std::optional<std::size_t>
+      newest;  ///< which of them has the present template; none: not made yet
 
   std::int64_t total() const;
   /// The same, counting pods that are still to go.
@@ -35,7 +39,8 @@ struct RolloutState {
   bool is_saturated() const;
 };
 
-/// maxSurge and maxUnavailable resolved: both 0 would never move, so one pod may then be unavailable.
+/// maxSurge and maxUnavailable resolved: both 0 would never move, so one pod may then be
+/// unavailable.
 struct Bounds {
   std::int64_t surge = 0;
   std::int64_t unavailable = 0;

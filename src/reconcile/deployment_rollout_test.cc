@@ -12,7 +12,8 @@ namespace {
 
 using Sizes = std::vector<std::int64_t>;
 
-/// Sets as {replicas, available}, the last is the new one unless `newest` says otherwise (-1: none).
+/// Sets as {replicas, available}, the last is the new one unless `newest` says otherwise (-1:
+/// none).
 struct StepRow {
   std::string_view name;
   std::int64_t desired;
@@ -23,7 +24,9 @@ struct StepRow {
   Sizes expected;
 };
 
-void PrintTo(const StepRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const StepRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 RolloutState state_of(const StepRow& row) {
   RolloutState state;
@@ -65,7 +68,9 @@ const std::vector<StepRow> kRollingRows = {
 
 class RollingTest : public testing::TestWithParam<StepRow> {};
 
-TEST_P(RollingTest, TakesTheStep) { EXPECT_EQ(next_sizes(state_of(GetParam())), GetParam().expected); }
+TEST_P(RollingTest, TakesTheStep) {
+  EXPECT_EQ(next_sizes(state_of(GetParam())), GetParam().expected);
+}
 
 INSTANTIATE_TEST_SUITE_P(Table, RollingTest, testing::ValuesIn(kRollingRows), [](const auto& row) {
   return std::string(row.param.name);
@@ -79,7 +84,9 @@ struct RecreateRow {
   Sizes expected;
 };
 
-void PrintTo(const RecreateRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const RecreateRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 const std::vector<RecreateRow> kRecreateRows = {
     {"ends_the_old_first", true, {{3, 3}, {0, 0}}, 1, {0, 0}},
@@ -98,9 +105,10 @@ TEST_P(RecreateTest, TakesTheStep) {
   EXPECT_EQ(next_sizes(state), GetParam().expected);
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, RecreateTest, testing::ValuesIn(kRecreateRows), [](const auto& row) {
-  return std::string(row.param.name);
-});
+INSTANTIATE_TEST_SUITE_P(Table,
+                         RecreateTest,
+                         testing::ValuesIn(kRecreateRows),
+                         [](const auto& row) { return std::string(row.param.name); });
 
 struct ScaleRow {
   std::string_view name;
@@ -112,9 +120,12 @@ struct ScaleRow {
   Sizes expected;
 };
 
-void PrintTo(const ScaleRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const ScaleRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
-// Source: Kubernetes documentation, "Deployments", "Proportional scaling" (its example is the third row).
+// Source: Kubernetes documentation, "Deployments", "Proportional scaling" (its example is the third
+// row).
 const std::vector<ScaleRow> kScaleRows = {
     {"one_set_takes_all", 5, 3, 1, {{3, 3}}, 0, {5}},
     {"the_only_active_set_takes_all_though_it_is_old", 5, 3, 1, {{3, 3}, {0, 0}}, 1, {5, 0}},
@@ -175,7 +186,8 @@ TEST(Rollout, PodsThatAreStillToGoTakeRoom) {
   EXPECT_EQ(next_sizes(state), Sizes({2, 1}));
 }
 
-/// Any state, any bounds: a step keeps both bounds, and steps with pods that get available in between reach the end.
+/// Any state, any bounds: a step keeps both bounds, and steps with pods that get available in
+/// between reach the end.
 class RolloutChanceTest : public testing::TestWithParam<unsigned> {};
 
 TEST_P(RolloutChanceTest, EveryStepKeepsTheBoundsAndTheEndIsReached) {
@@ -210,7 +222,8 @@ TEST_P(RolloutChanceTest, EveryStepKeepsTheBoundsAndTheEndIsReached) {
     ASSERT_GE(available, state.desired - state.max_unavailable);
     auto& ready = state.sets[static_cast<std::size_t>(chance(2))];
     ready.available = std::min(ready.replicas, ready.available + chance(2));
-    is_done = state.sets[*state.newest].available == state.desired && state.total() == state.desired && steps > 6;
+    is_done = state.sets[*state.newest].available == state.desired &&
+              state.total() == state.desired && steps > 6;
   }
 
   EXPECT_LT(steps, 500);

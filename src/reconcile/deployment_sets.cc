@@ -25,14 +25,17 @@ constexpr std::string_view kSetResource = "replicasets.apps";
 
 /// Annotations of the Deployment that do not belong to a set.
 // Source: Kubernetes pkg/controller/deployment/util, annotationsToSkip (1.31).
-constexpr std::array<std::string_view, 6> kOwnAnnotations = {"kubectl.kubernetes.io/last-applied-configuration",
-                                                             kRevision,
-                                                             kRevisionHistory,
-                                                             kDesiredReplicas,
-                                                             kMaxReplicas,
-                                                             "deprecated.deployment.rollback.to"};
+constexpr std::array<std::string_view, 6> kOwnAnnotations = {
+    "kubectl.kubernetes.io/last-applied-configuration",
+    kRevision,
+    kRevisionHistory,
+    kDesiredReplicas,
+    kMaxReplicas,
+    "deprecated.deployment.rollback.to"};
 
-std::int64_t integer_annotation(object::View metadata, std::string_view name, std::int64_t otherwise) {
+std::int64_t integer_annotation(object::View metadata,
+                                std::string_view name,
+                                std::int64_t otherwise) {
   const auto text = metadata["annotations"][name].string();
   std::int64_t value = otherwise;
   std::from_chars(text.data(), text.data() + text.size(), value);
@@ -77,7 +80,10 @@ void write_sorted(const Tree& tree, std::string* out) {
   }
 }
 
-void count_pods(const Question& asked, std::int64_t min_ready, DeploymentSet* set, DeploymentSets* sets) {
+void count_pods(const Question& asked,
+                std::int64_t min_ready,
+                DeploymentSet* set,
+                DeploymentSets* sets) {
   for (const auto* stored : asked.seen.controlled_by("pods", set->stored->uid())) {
     const views::PodView pod(stored->root());
     if (is_finished(pod)) {
@@ -150,7 +156,8 @@ void write_revision(const DeploymentSet& set, std::int64_t revision, TreeObject&
 }  // namespace
 
 bool has_template_of(views::ReplicaSetView set, views::DeploymentView deployment) {
-  return same_meaning(bare_template(set.spec().template_().view()), bare_template(deployment.spec().template_().view()));
+  return same_meaning(bare_template(set.spec().template_().view()),
+                      bare_template(deployment.spec().template_().view()));
 }
 
 std::string template_hash(views::DeploymentView deployment) {
@@ -192,22 +199,25 @@ RolloutState rollout_state(const Stored& deployment, const DeploymentSets& sets)
   state.newest = sets.newest;
   if (!state.is_recreate) {
     const auto update = spec.strategy().rolling_update();
-    const auto surge = object::scaled_value(update.max_surge(), state.desired, object::Rounding::up);
-    const auto unavailable = object::scaled_value(update.max_unavailable(), state.desired, object::Rounding::down);
+    const auto surge =
+        object::scaled_value(update.max_surge(), state.desired, object::Rounding::up);
+    const auto unavailable =
+        object::scaled_value(update.max_unavailable(), state.desired, object::Rounding::down);
     const auto bounds = resolve_bounds(surge.value_or(0), unavailable.value_or(0), state.desired);
     state.max_surge = bounds.surge;
     state.max_unavailable = bounds.unavailable;
   }
   for (std::size_t i = 0; i < sets.all.size(); ++i) {
     const auto& set = sets.all[i];
-    state.sets.push_back({.replicas = set.replicas,
-                          .available = std::min(set.available, set.replicas),
-                          .active = set.active,
-                          .max_before = integer_annotation(set.stored->metadata(), kMaxReplicas, 0),
-                          // One that ends is not scaled any more.
-                          .desired_before = is_terminating(*set.stored)
-                                                ? -1
-                                                : integer_annotation(set.stored->metadata(), kDesiredReplicas, -1)});
+    state.sets.push_back(
+        {.replicas = set.replicas,
+         .available = std::min(set.available, set.replicas),
+         .active = set.active,
+         .max_before = integer_annotation(set.stored->metadata(), kMaxReplicas, 0),
+         // One that ends is not scaled any more.
+         .desired_before = is_terminating(*set.stored)
+                               ? -1
+                               : integer_annotation(set.stored->metadata(), kDesiredReplicas, -1)});
     state.has_old_pods = state.has_old_pods || (sets.is_old(i) && set.unfinished > 0);
   }
   return state;
@@ -222,7 +232,9 @@ std::int64_t newest_revision(const DeploymentSets& sets) {
   return newest == nullptr ? old_most + 1 : std::max(newest->revision, old_most + 1);
 }
 
-Change creation_of_set(const Stored& deployment, const DeploymentSets& sets, std::int64_t replicas) {
+Change creation_of_set(const Stored& deployment,
+                       const DeploymentSets& sets,
+                       std::int64_t replicas) {
   const views::DeploymentView view(deployment.root());
   const auto hash = template_hash(view);
   auto state = rollout_state(deployment, sets);
@@ -243,25 +255,28 @@ Change creation_of_set(const Stored& deployment, const DeploymentSets& sets, std
   }
   const TreeObject all_labels = labels;
   spec["template"] = std::move(source);
-  const TreeObject set{{"kind", "ReplicaSet"},
-                       {"apiVersion", "apps/v1"},
-                       {"metadata",
-                        TreeObject{{"name", name},
-                                   {"namespace", deployment.key.ns},
-                                   {"labels", all_labels},
-                                   {"annotations", std::move(annotations)},
-                                   {"ownerReferences", TreeArray{controller_reference(deployment)}}}},
-                       {"spec", std::move(spec)}};
-  Change change{.verb = Change::Verb::create, .key = Key{std::string(kSetResource), deployment.key.ns, name}};
+  const TreeObject set{
+      {"kind", "ReplicaSet"},
+      {"apiVersion", "apps/v1"},
+      {"metadata",
+       TreeObject{{"name", name},
+                  {"namespace", deployment.key.ns},
+                  {"labels", all_labels},
+                  {"annotations", std::move(annotations)},
+                  {"ownerReferences", TreeArray{controller_reference(deployment)}}}},
+      {"spec", std::move(spec)}};
+  Change change{.verb = Change::Verb::create,
+                .key = Key{std::string(kSetResource), deployment.key.ns, name}};
   change.document = object::to_document(set);
   if (replicas > 0) {
-    change.when_done = note_about(deployment,
-                                  Note::Type::normal,
-                                  "ScalingReplicaSet",
-                                  fmt::format("Scaled up replica set {} from 0 to {}", name, replicas));
+    change.when_done =
+        note_about(deployment,
+                   Note::Type::normal,
+                   "ScalingReplicaSet",
+                   fmt::format("Scaled up replica set {} from 0 to {}", name, replicas));
   }
-  change.when_failed =
-      note_about(deployment, Note::Type::warning, "ReplicaSetCreateError", "Failed to create new replica set");
+  change.when_failed = note_about(
+      deployment, Note::Type::warning, "ReplicaSetCreateError", "Failed to create new replica set");
   return change;
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Source: Kubernetes pkg/controller/deployment/progress.go, sync.go (calculateStatus) and util (1.31): reasons and
-// messages, and when each is set.
+// Source: Kubernetes pkg/controller/deployment/progress.go, sync.go (calculateStatus) and util
+// (1.31): reasons and messages, and when each is set.
 #include "reconcile/deployment_status.h"
 
 #include <limits>
@@ -79,14 +79,16 @@ class Report {
     }
     status_.get_object()["conditions"] = conditions_;
     if (!same_meaning(before_.view(), status_)) {
-      plan->changes.push_back(update_of(in_.deployment, with_status(in_.deployment, status_), "status"));
+      plan->changes.push_back(
+          update_of(in_.deployment, with_status(in_.deployment, status_), "status"));
     }
   }
 
  private:
   bool has_deadline() const {
     const auto deadline = deployment_.spec().progress_deadline_seconds();
-    return deployment_.spec().has_progress_deadline_seconds() && deadline != std::numeric_limits<std::int32_t>::max();
+    return deployment_.spec().has_progress_deadline_seconds() &&
+           deadline != std::numeric_limits<std::int32_t>::max();
   }
 
   void write_counts() {
@@ -109,16 +111,17 @@ class Report {
 
   void note_availability() {
     const bool is_enough = counts_.available >= in_.state.desired - in_.state.max_unavailable;
-    set_updated_condition(conditions_,
-                          is_enough ? Condition{.type = "Available",
-                                                .status = "True",
-                                                .reason = "MinimumReplicasAvailable",
-                                                .message = "Deployment has minimum availability."}
-                                    : Condition{.type = "Available",
-                                                .status = "False",
-                                                .reason = "MinimumReplicasUnavailable",
-                                                .message = "Deployment does not have minimum availability."},
-                          in_.now);
+    set_updated_condition(
+        conditions_,
+        is_enough ? Condition{.type = "Available",
+                              .status = "True",
+                              .reason = "MinimumReplicasAvailable",
+                              .message = "Deployment has minimum availability."}
+                  : Condition{.type = "Available",
+                              .status = "False",
+                              .reason = "MinimumReplicasUnavailable",
+                              .message = "Deployment does not have minimum availability."},
+        in_.now);
   }
 
   void note_pause() {
@@ -157,7 +160,8 @@ class Report {
     const auto old_now = counts_.replicas - counts_.updated;
     const auto old_before = before_.replicas() - before_.updated_replicas();
     return counts_.updated > before_.updated_replicas() || old_now < old_before ||
-           counts_.ready > before_.ready_replicas() || counts_.available > before_.available_replicas();
+           counts_.ready > before_.ready_replicas() ||
+           counts_.available > before_.available_replicas();
   }
 
   void note_progress() {
@@ -175,7 +179,8 @@ class Report {
       refresh("ReplicaSetUpdated", subject() + " is progressing.");
     } else if (find_condition(conditions_, kProgressing) == nullptr || was_complete) {
       if (const auto* newest = in_.sets.new_set()) {
-        begin("FoundNewReplicaSet", fmt::format("Found new replica set \"{}\"", newest->stored->key.name));
+        begin("FoundNewReplicaSet",
+              fmt::format("Found new replica set \"{}\"", newest->stored->key.name));
       }
     } else if (is_late()) {
       set("False", kDeadlineExceeded, subject() + " has timed out progressing.");
@@ -215,12 +220,14 @@ class Report {
   void watch_deadline(Plan* plan) const {
     const bool is_settled = has_condition(conditions_, kProgressing, kNewAvailable) ||
                             has_condition(conditions_, kProgressing, kDeadlineExceeded);
-    if (!is_settled && !deployment_.spec().paused() && find_condition(conditions_, kProgressing) != nullptr) {
+    if (!is_settled && !deployment_.spec().paused() &&
+        find_condition(conditions_, kProgressing) != nullptr) {
       plan->look_again_at(std::max(deadline(), in_.now + seconds(1)));
     }
   }
 
-  /// What the new set (or any) says about pods that it may not create, or why we may not create a set.
+  /// What the new set (or any) says about pods that it may not create, or why we may not create a
+  /// set.
   void note_failure() {
     std::string message(in_.last_failure);
     std::string reason = "ReplicaSetCreateError";
@@ -236,7 +243,9 @@ class Report {
       remove_condition(conditions_, "ReplicaFailure");
     } else {
       set_updated_condition(
-          conditions_, {.type = "ReplicaFailure", .status = "True", .reason = reason, .message = message}, in_.now);
+          conditions_,
+          {.type = "ReplicaFailure", .status = "True", .reason = reason, .message = message},
+          in_.now);
     }
   }
 
@@ -250,6 +259,8 @@ class Report {
 
 }  // namespace
 
-void report_deployment(const StatusInput& in, Plan* plan) { Report(in).write(plan); }
+void report_deployment(const StatusInput& in, Plan* plan) {
+  Report(in).write(plan);
+}
 
 }  // namespace tetrarch::reconcile

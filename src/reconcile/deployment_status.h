@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a Deployment tells: counts, and the conditions Available, Progressing and ReplicaFailure that `kubectl rollout
-// status`, `kubectl wait` and helm switch on. Part of the deployment controller.
+// What a Deployment tells: counts, and the conditions Available, Progressing and ReplicaFailure
+// that `kubectl rollout status`, `kubectl wait` and helm switch on. Part of the deployment
+// controller.
 #pragma once
 
 #include <string>
@@ -16,13 +17,14 @@ struct StatusInput {
   const DeploymentSets& sets;
   const RolloutState& state;
   TimePoint now;
-  bool is_rolling_out = true;   ///< false while paused or scaling: no verdict about progress
+  bool is_rolling_out = true;  ///< false while paused or scaling: no verdict about progress
   std::string_view last_failure = {};
   std::int64_t collisions = 0;
   std::string created_set = {};  ///< the set that this plan makes; empty: none
 };
 
-/// Adds a status change to the plan if it says something new, and when to look again for the progress deadline.
+/// Adds a status change to the plan if it says something new, and when to look again for the
+/// progress deadline.
 void report_deployment(const StatusInput& in, Plan* plan);
 
 }  // namespace tetrarch::reconcile

@@ -30,11 +30,16 @@ std::string deployment(int replicas, std::string_view strategy, std::string_view
     "spec":{{"replicas":{},"revisionHistoryLimit":2,"progressDeadlineSeconds":600,{}"strategy":{},
       "selector":{{"matchLabels":{{"app":"web"}}}},
       "template":{{"metadata":{{"labels":{{"app":"web"}}}},"spec":{{"containers":[{{"name":"c","image":"v1"}}]}}}}}}}})",
-                     replicas, more, strategy);
+                     replicas,
+                     more,
+                     strategy);
 }
 
 std::string rolling(std::string_view surge, std::string_view unavailable) {
-  return fmt::format(R"({{"type":"RollingUpdate","rollingUpdate":{{"maxSurge":{},"maxUnavailable":{}}}}})", surge, unavailable);
+  return fmt::format(
+      R"({{"type":"RollingUpdate","rollingUpdate":{{"maxSurge":{},"maxUnavailable":{}}}}})",
+      surge,
+      unavailable);
 }
 
 class DeploymentTest : public testing::Test {
@@ -46,8 +51,12 @@ class DeploymentTest : public testing::Test {
 
   void set_image(std::string_view image) {
     world_.change(kDeployment, [&](TreeObject& root) {
-      root["spec"].as_object()["template"].as_object()["spec"].as_object()["containers"].as_array()[0].as_object()["image"] =
-          image;
+      root["spec"]
+          .as_object()["template"]
+          .as_object()["spec"]
+          .as_object()["containers"]
+          .as_array()[0]
+          .as_object()["image"] = image;
     });
   }
 
@@ -112,8 +121,10 @@ TEST_F(DeploymentTest, MakesASetNamedAfterTheTemplateWithItsHashEverywhere) {
   EXPECT_EQ(controller_of(*set).uid(), "d-uid");
   EXPECT_EQ(world_.get(kDeployment)->metadata()["annotations"][kRevision].string(), "1");
   EXPECT_THAT(world_.list("pods"), SizeIs(3));
-  EXPECT_THAT(world_.notes,
-              Contains(Field(&Note::message, HasSubstr("Scaled up replica set " + set->key.name + " from 0 to 3"))));
+  EXPECT_THAT(
+      world_.notes,
+      Contains(Field(&Note::message,
+                     HasSubstr("Scaled up replica set " + set->key.name + " from 0 to 3"))));
 }
 
 TEST_F(DeploymentTest, TellsHowItComesUp) {
@@ -266,9 +277,12 @@ TEST_F(DeploymentTest, KeepsAsManyOldSetsAsTheHistoryLimitSays) {
 TEST_F(DeploymentTest, ASetOfAnotherWithTheSameNameMakesItCountACollision) {
   world_.create("deployments.apps", deployment(1, rolling("1", "0")));
   const auto hash = template_hash(views::DeploymentView(world_.get(kDeployment)->root()));
-  world_.create("replicasets.apps",
-                fmt::format(R"({{"kind":"ReplicaSet","apiVersion":"apps/v1","metadata":{{"name":"web-{}","namespace":"ns",
-                "ownerReferences":[{{"kind":"Other","name":"x","uid":"x","controller":true}}]}},"spec":{{"replicas":0}}}})", hash));
+  world_.create(
+      "replicasets.apps",
+      fmt::format(
+          R"({{"kind":"ReplicaSet","apiVersion":"apps/v1","metadata":{{"name":"web-{}","namespace":"ns",
+                "ownerReferences":[{{"kind":"Other","name":"x","uid":"x","controller":true}}]}},"spec":{{"replicas":0}}}})",
+          hash));
 
   ASSERT_TRUE(world_.settle());
 
@@ -281,7 +295,8 @@ TEST_F(DeploymentTest, AdoptsASetThatItsSelectorMatches) {
   world_.create("deployments.apps", deployment(1, rolling("1", "0")));
   finish();
   const Key set = set_with_image("v1")->key;
-  world_.change(set, [](TreeObject& root) { root["metadata"].as_object().erase("ownerReferences"); });
+  world_.change(set,
+                [](TreeObject& root) { root["metadata"].as_object().erase("ownerReferences"); });
 
   ASSERT_TRUE(world_.settle());
 
@@ -326,18 +341,21 @@ TEST(DeploymentTemplate, IsTheSameWhateverTheOrderOfMembersAndEmptyOnes) {
     return Document::parse(fmt::format(R"({{"spec":{{"template":{}}}}})", pod_template)).value();
   };
   const auto a = of(R"({"metadata":{"labels":{"a":"1"}},"spec":{"x":1,"y":[{"p":1,"q":2}]}})");
-  const auto b = of(R"({"spec":{"y":[{"q":2,"p":1}],"x":1,"z":{},"n":null},"metadata":{"labels":{"pod-template-hash":"h","a":"1"}}})");
+  const auto b = of(
+      R"({"spec":{"y":[{"q":2,"p":1}],"x":1,"z":{},"n":null},"metadata":{"labels":{"pod-template-hash":"h","a":"1"}}})");
   const auto c = of(R"({"metadata":{"labels":{"a":"1"}},"spec":{"x":2,"y":[{"p":1,"q":2}]}})");
 
-  EXPECT_EQ(template_hash(views::DeploymentView(a->root())), template_hash(views::DeploymentView(b->root())));
-  EXPECT_NE(template_hash(views::DeploymentView(a->root())), template_hash(views::DeploymentView(c->root())));
+  EXPECT_EQ(template_hash(views::DeploymentView(a->root())),
+            template_hash(views::DeploymentView(b->root())));
+  EXPECT_NE(template_hash(views::DeploymentView(a->root())),
+            template_hash(views::DeploymentView(c->root())));
   EXPECT_TRUE(has_template_of(views::ReplicaSetView(b->root()), views::DeploymentView(a->root())));
   EXPECT_FALSE(has_template_of(views::ReplicaSetView(c->root()), views::DeploymentView(a->root())));
 }
 
-/// Rollouts, rollbacks, pauses and lagging views by chance. Pods never fail by themselves, so at every moment at least
-/// desired - maxUnavailable are available, and there are at most desired + maxSurge: pods, where the view does not lag;
-/// wanted by the sets, where it does.
+/// Rollouts, rollbacks, pauses and lagging views by chance. Pods never fail by themselves, so at
+/// every moment at least desired - maxUnavailable are available, and there are at most desired +
+/// maxSurge: pods, where the view does not lag; wanted by the sets, where it does.
 class DeploymentChanceTest : public testing::TestWithParam<unsigned> {};
 
 TEST_P(DeploymentChanceTest, ConvergesWithinSurgeAndUnavailable) {
@@ -346,8 +364,10 @@ TEST_P(DeploymentChanceTest, ConvergesWithinSurgeAndUnavailable) {
   world.add(replicaset_controller());
   const int desired = 1 + static_cast<int>(world.chance(6));
   const int surge = static_cast<int>(world.chance(3));
-  const int unavailable = surge == 0 ? 1 + static_cast<int>(world.chance(2)) : static_cast<int>(world.chance(3));
-  world.create("deployments.apps", deployment(desired, rolling(std::to_string(surge), std::to_string(unavailable))));
+  const int unavailable =
+      surge == 0 ? 1 + static_cast<int>(world.chance(2)) : static_cast<int>(world.chance(3));
+  world.create("deployments.apps",
+               deployment(desired, rolling(std::to_string(surge), std::to_string(unavailable))));
   for (int i = 0; i < 10; ++i) {
     ASSERT_TRUE(world.settle());
     world.make_all_ready();
@@ -374,17 +394,26 @@ TEST_P(DeploymentChanceTest, ConvergesWithinSurgeAndUnavailable) {
     switch (world.chance(12)) {
       case 0:
         world.change(kDeployment, [&](TreeObject& root) {
-          root["spec"].as_object()["template"].as_object()["spec"] = TreeObject{{"image", world.chance(4)}};
+          root["spec"].as_object()["template"].as_object()["spec"] =
+              TreeObject{{"image", world.chance(4)}};
         });
         break;
       case 1:
-        world.change(kDeployment, [&](TreeObject& root) { root["spec"].as_object()["paused"] = world.chance(2) == 0; });
+        world.change(kDeployment, [&](TreeObject& root) {
+          root["spec"].as_object()["paused"] = world.chance(2) == 0;
+        });
         break;
       case 2:
       case 3:
-      case 4: world.progress_a_pod(); break;
-      case 5: world.deliver(static_cast<int>(world.chance(5))); break;
-      default: world.step(); break;
+      case 4:
+        world.progress_a_pod();
+        break;
+      case 5:
+        world.deliver(static_cast<int>(world.chance(5)));
+        break;
+      default:
+        world.step();
+        break;
     }
   }
   world.change(kDeployment, [](TreeObject& root) { root["spec"].as_object()["paused"] = false; });

@@ -47,14 +47,17 @@ bool same_meaning(const Tree& a, const Tree& b) {
   if (a.is_array() && b.is_array()) {
     const auto& left = a.get_array();
     const auto& right = b.get_array();
-    return std::equal(left.begin(), left.end(), right.begin(), right.end(), [](const Tree& x, const Tree& y) {
-      return same_meaning(x, y);
-    });
+    return std::equal(
+        left.begin(), left.end(), right.begin(), right.end(), [](const Tree& x, const Tree& y) {
+          return same_meaning(x, y);
+        });
   }
   return a == b;
 }
 
-bool same_meaning(object::View a, const Tree& b) { return same_meaning(object::to_tree(a), b); }
+bool same_meaning(object::View a, const Tree& b) {
+  return same_meaning(object::to_tree(a), b);
+}
 
 bool same_meaning(object::View a, object::View b) {
   return a.same_as(b) || same_meaning(object::to_tree(a), object::to_tree(b));

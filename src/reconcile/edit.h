@@ -14,9 +14,13 @@ class Edit {
   explicit Edit(const Stored& read) : tree_(object::to_tree(read.root())) {}
 
   object::TreeObject& root() { return tree_.as_object(); }
+
   object::TreeObject& metadata() { return object_in(root(), "metadata"); }
+
   object::TreeObject& spec() { return object_in(root(), "spec"); }
+
   object::TreeObject& status() { return object_in(root(), "status"); }
+
   DocumentPtr document() const { return object::to_document(tree_); }
 
   /// The member as an object, made where it is missing.
@@ -27,7 +31,8 @@ class Edit {
   object::Tree tree_;
 };
 
-/// The same but for members that are absent on one side and null or empty on the other; order of members is free.
+/// The same but for members that are absent on one side and null or empty on the other; order of
+/// members is free.
 bool same_meaning(const object::Tree& a, const object::Tree& b);
 bool same_meaning(object::View a, const object::Tree& b);
 bool same_meaning(object::View a, object::View b);

@@ -22,10 +22,12 @@ using object::TreeObject;
 std::string identity(const Tree& endpoint) {
   const auto& fields = endpoint.as_object();
   std::string out;
-  if (const auto* addresses = fields.if_contains("addresses"); addresses != nullptr && !addresses->as_array().empty()) {
+  if (const auto* addresses = fields.if_contains("addresses");
+      addresses != nullptr && !addresses->as_array().empty()) {
     out = std::string(addresses->as_array()[0].as_string());
   }
-  if (const auto* target = fields.if_contains("targetRef"); target != nullptr && target->is_object()) {
+  if (const auto* target = fields.if_contains("targetRef");
+      target != nullptr && target->is_object()) {
     const auto* uid = target->get_object().if_contains("uid");
     out += "|" + (uid == nullptr ? std::string() : std::string(uid->as_string()));
   }
@@ -41,7 +43,8 @@ struct Slice {
 
 class Packing {
  public:
-  Packing(const Mirror& seen, const SliceOwner& owner, Plan* plan) : seen_(seen), owner_(owner), plan_(plan) {
+  Packing(const Mirror& seen, const SliceOwner& owner, Plan* plan)
+      : seen_(seen), owner_(owner), plan_(plan) {
     for (const auto* slice : seen.controlled_by(kSliceResource, owner.owner.uid())) {
       if (slice->metadata()["labels"][kManagedBy].string() == owner.managed_by) {
         existing_.push_back(slice);
@@ -69,7 +72,8 @@ class Packing {
     std::vector<Slice> out;
     std::erase_if(existing_, [&](const Stored* slice) {
       const auto root = slice->root();
-      if (root["addressType"].string() != group.address_type || !same_meaning(root["ports"], group.ports)) {
+      if (root["addressType"].string() != group.address_type ||
+          !same_meaning(root["ports"], group.ports)) {
         return false;
       }
       out.push_back({.stored = slice, .endpoints = {}, .is_changed = false});
@@ -157,22 +161,25 @@ class Packing {
   Change creation(const SliceGroup& group, const Slice& slice) {
     std::string name;
     for (int i = 0; name.empty(); ++i) {
-      auto candidate = child_name(owner_.service, fmt::format("{}/{}/{}", owner_.owner.uid(), owner_.managed_by, i));
-      if (seen_.get(kSliceResource, owner_.owner.key.ns, candidate) == nullptr && names_.insert(candidate).second) {
+      auto candidate = child_name(
+          owner_.service, fmt::format("{}/{}/{}", owner_.owner.uid(), owner_.managed_by, i));
+      if (seen_.get(kSliceResource, owner_.owner.key.ns, candidate) == nullptr &&
+          names_.insert(candidate).second) {
         name = std::move(candidate);
       }
     }
-    const TreeObject document{{"kind", "EndpointSlice"},
-                              {"apiVersion", "discovery.k8s.io/v1"},
-                              {"metadata",
-                               TreeObject{{"name", name},
-                                          {"generateName", owner_.service + "-"},
-                                          {"namespace", owner_.owner.key.ns},
-                                          {"labels", labels()},
-                                          {"ownerReferences", TreeArray{controller_reference(owner_.owner)}}}},
-                              {"addressType", group.address_type},
-                              {"endpoints", slice.endpoints},
-                              {"ports", group.ports}};
+    const TreeObject document{
+        {"kind", "EndpointSlice"},
+        {"apiVersion", "discovery.k8s.io/v1"},
+        {"metadata",
+         TreeObject{{"name", name},
+                    {"generateName", owner_.service + "-"},
+                    {"namespace", owner_.owner.key.ns},
+                    {"labels", labels()},
+                    {"ownerReferences", TreeArray{controller_reference(owner_.owner)}}}},
+        {"addressType", group.address_type},
+        {"endpoints", slice.endpoints},
+        {"ports", group.ports}};
     Change change{.verb = Change::Verb::create,
                   .key = Key{std::string(kSliceResource), owner_.owner.key.ns, name}};
     change.document = object::to_document(document);
@@ -189,7 +196,10 @@ class Packing {
 
 }  // namespace
 
-void pack_slices(const Mirror& seen, const SliceOwner& owner, const std::vector<SliceGroup>& groups, Plan* plan) {
+void pack_slices(const Mirror& seen,
+                 const SliceOwner& owner,
+                 const std::vector<SliceGroup>& groups,
+                 Plan* plan) {
   Packing packing(seen, owner, plan);
   for (const auto& group : groups) {
     packing.pack(group);

@@ -62,7 +62,8 @@ std::vector<Subset> subsets_of(const Mirror& seen, const Stored& service, bool* 
       *is_truncated = true;
       break;
     }
-    auto subset = std::find_if(subsets.begin(), subsets.end(), [&](const auto& each) { return each.ports == ports; });
+    auto subset = std::find_if(
+        subsets.begin(), subsets.end(), [&](const auto& each) { return each.ports == ports; });
     if (subset == subsets.end()) {
       subsets.push_back({.ports = std::move(ports), .ready = {}, .not_ready = {}});
       subset = subsets.end() - 1;
@@ -110,7 +111,8 @@ Plan create(const Stored& service, TreeArray subsets) {
                                         {"namespace", service.key.ns},
                                         {"labels", labels_of(service)}}},
                             {"subsets", std::move(subsets)}};
-  Change change{.verb = Change::Verb::create, .key = Key{"endpoints", service.key.ns, service.key.name}};
+  Change change{.verb = Change::Verb::create,
+                .key = Key{"endpoints", service.key.ns, service.key.name}};
   change.document = object::to_document(document);
   Plan plan;
   plan.changes.push_back(std::move(change));
@@ -134,7 +136,8 @@ class EndpointsController final : public Controller {
     const auto* there = asked.seen.get("endpoints", asked.key.ns, asked.key.name);
     Plan plan;
     if (service == nullptr || is_terminating(*service)) {
-      const bool is_ours = there != nullptr && there->metadata()["labels"][kManagedByUs].string() == kUs;
+      const bool is_ours =
+          there != nullptr && there->metadata()["labels"][kManagedByUs].string() == kUs;
       if (is_ours && !is_terminating(*there)) {
         plan.changes.push_back(removal_of(*there));
       }
@@ -167,6 +170,8 @@ class EndpointsController final : public Controller {
 
 }  // namespace
 
-std::unique_ptr<Controller> endpoints_controller() { return std::make_unique<EndpointsController>(); }
+std::unique_ptr<Controller> endpoints_controller() {
+  return std::make_unique<EndpointsController>();
+}
 
 }  // namespace tetrarch::reconcile

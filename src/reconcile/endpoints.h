@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Endpoints objects, the older form of EndpointSlices: of Services with a selector we write them; those that a user
-// writes for a Service without one are mirrored into EndpointSlices, which is all that proxy and DNS read.
+// Endpoints objects, the older form of EndpointSlices: of Services with a selector we write them;
+// those that a user writes for a Service without one are mirrored into EndpointSlices, which is all
+// that proxy and DNS read.
 #pragma once
 
 #include <memory>

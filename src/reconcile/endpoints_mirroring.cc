@@ -22,7 +22,8 @@ constexpr std::string_view kSkip = "endpointslice.kubernetes.io/skip-mirror";
 constexpr std::string_view kLeader = "control-plane.alpha.kubernetes.io/leader";
 
 Tree endpoint_of(views::EndpointAddressView address, bool is_ready) {
-  TreeObject out{{"addresses", TreeArray{address.ip()}}, {"conditions", TreeObject{{"ready", is_ready}}}};
+  TreeObject out{{"addresses", TreeArray{address.ip()}},
+                 {"conditions", TreeObject{{"ready", is_ready}}}};
   if (!address.hostname().empty()) {
     out["hostname"] = address.hostname();
   }
@@ -42,7 +43,8 @@ std::vector<SliceGroup> groups_of(views::EndpointsView endpoints) {
     const auto list = ports.is_array() ? ports.get_array() : TreeArray();
     const auto add = [&](const auto& addresses, bool is_ready) {
       for (const auto address : addresses) {
-        const std::string family = address.ip().find(':') == std::string_view::npos ? "IPv4" : "IPv6";
+        const std::string family =
+            address.ip().find(':') == std::string_view::npos ? "IPv4" : "IPv6";
         auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& each) {
           return each.address_type == family && each.ports == list;
         });
@@ -62,8 +64,9 @@ std::vector<SliceGroup> groups_of(views::EndpointsView endpoints) {
 bool is_mirrored(const Question& asked, const Stored& endpoints) {
   const auto metadata = endpoints.metadata();
   const auto* service = asked.seen.get("services", endpoints.key.ns, endpoints.key.name);
-  return service != nullptr && !has_selector(views::ServiceView(service->root())) && !is_terminating(endpoints) &&
-         metadata["labels"][kSkip].string() != "true" && !metadata["annotations"][kLeader].exists();
+  return service != nullptr && !has_selector(views::ServiceView(service->root())) &&
+         !is_terminating(endpoints) && metadata["labels"][kSkip].string() != "true" &&
+         !metadata["annotations"][kLeader].exists();
 }
 
 TreeObject labels_of(const Stored& endpoints) {
@@ -95,10 +98,13 @@ class EndpointsMirroringController final : public Controller {
     if (endpoints == nullptr) {
       return plan;  // garbage collection ends its slices
     }
-    const SliceOwner owner{
-        .owner = *endpoints, .service = endpoints->key.name, .managed_by = kOurs, .labels = labels_of(*endpoints)};
-    const auto groups = is_mirrored(asked, *endpoints) ? groups_of(views::EndpointsView(endpoints->root()))
-                                                       : std::vector<SliceGroup>{};
+    const SliceOwner owner{.owner = *endpoints,
+                           .service = endpoints->key.name,
+                           .managed_by = kOurs,
+                           .labels = labels_of(*endpoints)};
+    const auto groups = is_mirrored(asked, *endpoints)
+                            ? groups_of(views::EndpointsView(endpoints->root()))
+                            : std::vector<SliceGroup>{};
     pack_slices(asked.seen, owner, groups, &plan);
     return plan;
   }

@@ -20,7 +20,10 @@ constexpr std::string_view kOurs = "endpointslice-controller.k8s.io";
 constexpr std::string_view kHeadless = "service.kubernetes.io/headless";
 constexpr std::string_view kZone = "topology.kubernetes.io/zone";
 
-Tree endpoint_of(const Mirror& seen, const Stored& service, const ServicePod& pod, std::string_view address) {
+Tree endpoint_of(const Mirror& seen,
+                 const Stored& service,
+                 const ServicePod& pod,
+                 std::string_view address) {
   TreeObject out{{"addresses", TreeArray{address}},
                  {"conditions",
                   TreeObject{{"ready", pod.is_ready},
@@ -35,7 +38,8 @@ Tree endpoint_of(const Mirror& seen, const Stored& service, const ServicePod& po
   if (!node.empty()) {
     out["nodeName"] = node;
     const auto* stored = seen.get("nodes", "", node);
-    const auto zone = stored == nullptr ? std::string_view() : stored->metadata()["labels"][kZone].string();
+    const auto zone =
+        stored == nullptr ? std::string_view() : stored->metadata()["labels"][kZone].string();
     if (!zone.empty()) {
       out["zone"] = zone;
     }
@@ -52,7 +56,8 @@ std::vector<std::string> families_of(views::ServiceView service) {
     out.emplace_back(family);
   }
   if (out.empty()) {
-    out.emplace_back(service.spec().cluster_ip().find(':') == std::string_view::npos ? "IPv4" : "IPv6");
+    out.emplace_back(service.spec().cluster_ip().find(':') == std::string_view::npos ? "IPv4"
+                                                                                     : "IPv6");
   }
   return out;
 }
@@ -70,7 +75,8 @@ std::vector<SliceGroup> groups_of(const Mirror& seen, const Stored& service) {
       }
       auto ports = ports_of_pod(view, pod.pod);
       const auto begin = groups.begin() + static_cast<std::ptrdiff_t>(first);
-      auto group = std::find_if(begin, groups.end(), [&](const auto& each) { return each.ports == ports; });
+      auto group =
+          std::find_if(begin, groups.end(), [&](const auto& each) { return each.ports == ports; });
       if (group == groups.end()) {
         groups.push_back({.address_type = family, .ports = std::move(ports), .endpoints = {}});
         group = groups.end() - 1;
@@ -78,7 +84,8 @@ std::vector<SliceGroup> groups_of(const Mirror& seen, const Stored& service) {
       group->endpoints.push_back(endpoint_of(seen, service, pod, address));
     }
     if (groups.size() == first) {
-      groups.push_back({.address_type = family, .ports = {}, .endpoints = {}});  // says: there are none
+      groups.push_back(
+          {.address_type = family, .ports = {}, .endpoints = {}});  // says: there are none
     }
   }
   return groups;
@@ -113,17 +120,24 @@ class EndpointSliceController final : public Controller {
     if (service == nullptr || is_terminating(*service)) {
       return plan;  // its slices have it as owner: garbage collection ends them
     }
-    const SliceOwner owner{
-        .owner = *service, .service = service->key.name, .managed_by = kOurs, .labels = labels_of(*service)};
+    const SliceOwner owner{.owner = *service,
+                           .service = service->key.name,
+                           .managed_by = kOurs,
+                           .labels = labels_of(*service)};
     const bool is_selecting = has_selector(views::ServiceView(service->root()));
     // A service that lost its selector leaves its slices to whoever fills them now; ours go.
-    pack_slices(asked.seen, owner, is_selecting ? groups_of(asked.seen, *service) : std::vector<SliceGroup>{}, &plan);
+    pack_slices(asked.seen,
+                owner,
+                is_selecting ? groups_of(asked.seen, *service) : std::vector<SliceGroup>{},
+                &plan);
     return plan;
   }
 };
 
 }  // namespace
 
-std::unique_ptr<Controller> endpointslice_controller() { return std::make_unique<EndpointSliceController>(); }
+std::unique_ptr<Controller> endpointslice_controller() {
+  return std::make_unique<EndpointSliceController>();
+}
 
 }  // namespace tetrarch::reconcile

@@ -49,6 +49,8 @@ class EventExpiry final : public Controller {
 
 }  // namespace
 
-std::unique_ptr<Controller> event_expiry_controller(seconds ttl) { return std::make_unique<EventExpiry>(ttl); }
+std::unique_ptr<Controller> event_expiry_controller(seconds ttl) {
+  return std::make_unique<EventExpiry>(ttl);
+}
 
 }  // namespace tetrarch::reconcile

@@ -23,7 +23,8 @@ bool has_verb(const schema::Kind& kind, std::string_view verb) {
 std::vector<std::string> namespaced_resources(const schema::Catalog& catalog) {
   std::vector<std::string> out;
   for (const auto& kind : catalog.kinds()) {
-    if (kind->is_namespaced && kind->is_storage_version && has_verb(*kind, "list") && has_verb(*kind, "delete")) {
+    if (kind->is_namespaced && kind->is_storage_version && has_verb(*kind, "list") &&
+        has_verb(*kind, "delete")) {
       out.push_back(kind->resource);
     }
   }

@@ -35,9 +35,9 @@ bool waits_for_dependents(const Stored& object) {
 /// What an object's owners are.
 struct Owners {
   std::vector<views::OwnerReferenceView> solid;
-  std::vector<views::OwnerReferenceView> waiting;   // being deleted in the foreground
+  std::vector<views::OwnerReferenceView> waiting;  // being deleted in the foreground
   std::vector<Absence> absent;
-  std::set<std::string, std::less<>> lost_uids;     // of waiting and absent
+  std::set<std::string, std::less<>> lost_uids;  // of waiting and absent
 };
 
 class Round {
@@ -148,7 +148,8 @@ class Round {
         out.solid.push_back(reference);  // a kind that we do not know is not for us to judge
         continue;
       }
-      const Key key{place.resource, place.is_namespaced ? object.key.ns : "", std::string(reference.name())};
+      const Key key{
+          place.resource, place.is_namespaced ? object.key.ns : "", std::string(reference.name())};
       const auto* owner = asked_.seen.get(key);
       if (owner == nullptr || owner->uid() != reference.uid()) {
         out.absent.push_back({.key = key, .uid = std::string(reference.uid())});
@@ -169,13 +170,15 @@ class Round {
   Plan plan_;
 };
 
-/// Owners that wait learn of what happens to their dependents, dependents of the end of their owner.
+/// Owners that wait learn of what happens to their dependents, dependents of the end of their
+/// owner.
 void keys_of_change(const Mirror& seen, const Observed& change, std::vector<Key>& keys) {
   if (change.after == nullptr) {
     for (const auto* dependent : seen.owned_by(change.before->uid())) {
       keys.push_back(dependent->key);
     }
-  } else if (change.after->metadata()["ownerReferences"].size() > 0 || is_terminating(*change.after)) {
+  } else if (change.after->metadata()["ownerReferences"].size() > 0 ||
+             is_terminating(*change.after)) {
     keys.push_back(change.after->key);
   }
   if (change.before == nullptr) {

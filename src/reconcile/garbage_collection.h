@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Garbage collection by owner references, over every resource: what has no owner left is deleted (background); an owner
-// that is deleted in the foreground waits for its dependents; one that is deleted with orphan lets them go.
+// Garbage collection by owner references, over every resource: what has no owner left is deleted
+// (background); an owner that is deleted in the foreground waits for its dependents; one that is
+// deleted with orphan lets them go.
 #pragma once
 
 #include <functional>

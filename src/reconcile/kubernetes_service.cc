@@ -10,7 +10,8 @@ namespace {
 using object::TreeArray;
 using object::TreeObject;
 
-// Source: Kubernetes documentation, "Accessing the API from a Pod": names that every in-cluster client relies on.
+// Source: Kubernetes documentation, "Accessing the API from a Pod": names that every in-cluster
+// client relies on.
 constexpr std::string_view kNamespace = "default";
 constexpr std::string_view kName = "kubernetes";
 constexpr std::string_view kPortName = "https";
@@ -47,7 +48,8 @@ class KubernetesService final : public Controller {
     if (asked.seen.get("namespaces", "", kNamespace) == nullptr) {
       return plan;
     }
-    const auto ports = TreeArray{TreeObject{{"name", kPortName}, {"port", address_.port}, {"protocol", "TCP"}}};
+    const auto ports =
+        TreeArray{TreeObject{{"name", kPortName}, {"port", address_.port}, {"protocol", "TCP"}}};
     if (asked.seen.get(kKey) == nullptr) {
       plan.changes.push_back(creation("services", service()));
     }
@@ -56,10 +58,11 @@ class KubernetesService final : public Controller {
         TreeObject{{"addresses", TreeArray{TreeObject{{"ip", address_.ip}}}}, {"ports", ports}}};
     keep(asked.seen, "endpoints", endpoints, {"subsets"}, &plan);
 
-    TreeObject slice = head("EndpointSlice", "discovery.k8s.io/v1", TreeObject{{kServiceName, kName}});
+    TreeObject slice =
+        head("EndpointSlice", "discovery.k8s.io/v1", TreeObject{{kServiceName, kName}});
     slice["addressType"] = address_.ip.find(':') == std::string::npos ? "IPv4" : "IPv6";
-    slice["endpoints"] = TreeArray{
-        TreeObject{{"addresses", TreeArray{address_.ip}}, {"conditions", TreeObject{{"ready", true}}}}};
+    slice["endpoints"] = TreeArray{TreeObject{{"addresses", TreeArray{address_.ip}},
+                                              {"conditions", TreeObject{{"ready", true}}}}};
     slice["ports"] = ports;
     keep(asked.seen, kSliceResource, slice, {"endpoints", "ports"}, &plan);
     return plan;
@@ -67,10 +70,11 @@ class KubernetesService final : public Controller {
 
  private:
   static TreeObject head(std::string_view kind, std::string_view api_version, TreeObject labels) {
-    return TreeObject{{"kind", kind},
-                      {"apiVersion", api_version},
-                      {"metadata",
-                       TreeObject{{"name", kName}, {"namespace", kNamespace}, {"labels", std::move(labels)}}}};
+    return TreeObject{
+        {"kind", kind},
+        {"apiVersion", api_version},
+        {"metadata",
+         TreeObject{{"name", kName}, {"namespace", kNamespace}, {"labels", std::move(labels)}}}};
   }
 
   static Change creation(std::string_view resource, const TreeObject& document) {
@@ -81,7 +85,8 @@ class KubernetesService final : public Controller {
   }
 
   TreeObject service() const {
-    auto out = head("Service", "v1", TreeObject{{"component", "apiserver"}, {"provider", "kubernetes"}});
+    auto out =
+        head("Service", "v1", TreeObject{{"component", "apiserver"}, {"provider", "kubernetes"}});
     out["spec"] = TreeObject{{"type", "ClusterIP"},
                              {"clusterIP", address_.service_ip},
                              {"clusterIPs", TreeArray{address_.service_ip}},

@@ -12,9 +12,13 @@ std::string_view node_of(const Stored& object) {
 }
 
 /// The resources that a selector adopts.
-bool is_adoptable(std::string_view resource) { return resource == "pods" || resource == "replicasets.apps"; }
+bool is_adoptable(std::string_view resource) {
+  return resource == "pods" || resource == "replicasets.apps";
+}
 
-void erase_key(std::map<std::string, std::set<Key>, std::less<>>& index, std::string_view at, const Key& key) {
+void erase_key(std::map<std::string, std::set<Key>, std::less<>>& index,
+               std::string_view at,
+               const Key& key) {
   const auto found = index.find(at);
   if (found == index.end()) {
     return;
@@ -27,7 +31,9 @@ void erase_key(std::map<std::string, std::set<Key>, std::less<>>& index, std::st
 
 }  // namespace
 
-void Mirror::listen(Listener listener) { listeners_.push_back(std::move(listener)); }
+void Mirror::listen(Listener listener) {
+  listeners_.push_back(std::move(listener));
+}
 
 void Mirror::tell(const Observed& change) const {
   for (const auto& listener : listeners_) {
@@ -98,9 +104,13 @@ void Mirror::advance(std::string_view resource, Revision revision) {
   table.revision = std::max(table.revision, revision);
 }
 
-const Stored* Mirror::get(const Key& key) const { return get(key.resource, key.ns, key.name); }
+const Stored* Mirror::get(const Key& key) const {
+  return get(key.resource, key.ns, key.name);
+}
 
-const Stored* Mirror::get(std::string_view resource, std::string_view ns, std::string_view name) const {
+const Stored* Mirror::get(std::string_view resource,
+                          std::string_view ns,
+                          std::string_view name) const {
   const auto table = tables_.find(resource);
   if (table == tables_.end()) {
     return nullptr;
@@ -116,7 +126,9 @@ std::vector<const Stored*> Mirror::list(std::string_view resource, std::string_v
     return out;
   }
   const auto& entries = table->second.entries;
-  for (auto at = ns.empty() ? entries.begin() : entries.lower_bound(Place{ns, ""}); at != entries.end(); ++at) {
+  for (auto at = ns.empty() ? entries.begin() : entries.lower_bound(Place{ns, ""});
+       at != entries.end();
+       ++at) {
     if (!ns.empty() && at->first.first != ns) {
       break;
     }
@@ -141,7 +153,8 @@ std::vector<const Stored*> Mirror::owned_by(std::string_view uid) const {
   return out;
 }
 
-std::vector<const Stored*> Mirror::controlled_by(std::string_view resource, std::string_view uid) const {
+std::vector<const Stored*> Mirror::controlled_by(std::string_view resource,
+                                                 std::string_view uid) const {
   auto out = owned_by(uid);
   std::erase_if(out, [&](const Stored* object) {
     if (object->key.resource != resource) {
@@ -157,7 +170,8 @@ std::vector<const Stored*> Mirror::controlled_by(std::string_view resource, std:
   return out;
 }
 
-std::vector<const Stored*> Mirror::uncontrolled(std::string_view resource, std::string_view ns) const {
+std::vector<const Stored*> Mirror::uncontrolled(std::string_view resource,
+                                                std::string_view ns) const {
   std::vector<const Stored*> out;
   const auto table = tables_.find(resource);
   if (table == tables_.end()) {

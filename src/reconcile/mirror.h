@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Mirror: what the control loops know of the store: every object of the mirrored resources, indexed. Fed by control's
-// cache (or by a test), read by the pure controllers. Not thread-safe: it belongs to one strand, and controllers only
-// read it within one call, so what a reconcile sees is a snapshot.
+// Mirror: what the control loops know of the store: every object of the mirrored resources,
+// indexed. Fed by control's cache (or by a test), read by the pure controllers. Not thread-safe: it
+// belongs to one strand, and controllers only read it within one call, so what a reconcile sees is
+// a snapshot.
 #pragma once
 
 #include <functional>
@@ -18,10 +19,12 @@
 
 namespace tetrarch::reconcile {
 
-/// One change of the mirror. `before` is null when the object appeared, `after` when it is gone; never both.
+/// One change of the mirror. `before` is null when the object appeared, `after` when it is gone;
+/// never both.
 struct Observed {
   const Stored* before = nullptr;
   const Stored* after = nullptr;
+
   const Stored& any() const { return after != nullptr ? *after : *before; }
 };
 
@@ -37,9 +40,13 @@ class Mirror {
   /// `last` carries the deletion's revision.
   void erase(const Stored& last);
   /// The whole resource as listed at `revision`: what is not among `items` is gone.
-  void replace(std::string_view resource, const std::vector<Stored>& items, Revision revision, TimePoint now);
+  void replace(std::string_view resource,
+               const std::vector<Stored>& items,
+               Revision revision,
+               TimePoint now);
   /// A bookmark: everything up to `revision` has been seen.
   void advance(std::string_view resource, Revision revision);
+
   /// We were away (stopped, suspended): silence before `now` says nothing about others.
   void forget_silence(TimePoint now) { observing_since_ = now; }
 
@@ -53,7 +60,8 @@ class Mirror {
   std::vector<const Stored*> owned_by(std::string_view uid) const;
   /// The same, of one resource and with the reference marked as controller.
   std::vector<const Stored*> controlled_by(std::string_view resource, std::string_view uid) const;
-  /// Objects of a resource in a namespace that no reference marks as controlled: what a selector may adopt.
+  /// Objects of a resource in a namespace that no reference marks as controlled: what a selector
+  /// may adopt.
   std::vector<const Stored*> uncontrolled(std::string_view resource, std::string_view ns) const;
   /// Pods by spec.nodeName.
   std::vector<const Stored*> pods_on(std::string_view node) const;
@@ -64,6 +72,7 @@ class Mirror {
   Revision revision(std::string_view resource) const;
   /// When we, by our own clock, saw the object's last change; no earlier than observing_since().
   TimePoint seen_at(const Key& key) const;
+
   TimePoint observing_since() const { return observing_since_; }
 
  private:

@@ -14,15 +14,25 @@ using testing::IsEmpty;
 
 constexpr TimePoint kStart = TimePoint(seconds(1'000));
 
-Stored object(std::string resource, std::string name, std::uint64_t revision, std::string more = "") {
+Stored object(std::string resource,
+              std::string name,
+              std::uint64_t revision,
+              std::string more = "") {
   const auto json = fmt::format(
-      R"({{"kind":"X","apiVersion":"v1","metadata":{{"name":"{}","namespace":"ns","uid":"u-{}"{}}}}})", name, name, more);
-  return Stored{Key{std::move(resource), "ns", name}, Revision{revision}, Document::from_canonical(json)};
+      R"({{"kind":"X","apiVersion":"v1","metadata":{{"name":"{}","namespace":"ns","uid":"u-{}"{}}}}})",
+      name,
+      name,
+      more);
+  return Stored{
+      Key{std::move(resource), "ns", name}, Revision{revision}, Document::from_canonical(json)};
 }
 
 Stored pod_on(std::string name, std::string node, std::uint64_t revision) {
-  const auto json = fmt::format(R"({{"metadata":{{"name":"{}","uid":"u-{}"}},"spec":{{"nodeName":"{}"}}}})",
-                                name, name, node);
+  const auto json =
+      fmt::format(R"({{"metadata":{{"name":"{}","uid":"u-{}"}},"spec":{{"nodeName":"{}"}}}})",
+                  name,
+                  name,
+                  node);
   return Stored{Key{"pods", "ns", name}, Revision{revision}, Document::from_canonical(json)};
 }
 
@@ -114,7 +124,10 @@ TEST(Mirror, ReplaceTellsOnlyWhatChanged) {
                    change.any().key.name);
   });
 
-  mirror.replace("pods", {object("pods", "new", 7), object("pods", "same", 2)}, Revision{8}, kStart + seconds(9));
+  mirror.replace("pods",
+                 {object("pods", "new", 7), object("pods", "same", 2)},
+                 Revision{8},
+                 kStart + seconds(9));
 
   EXPECT_THAT(told, ElementsAre("-gone", "+new"));
   EXPECT_EQ(mirror.revision("pods"), Revision{8});

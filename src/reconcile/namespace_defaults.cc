@@ -22,7 +22,11 @@ Watching::Keys namespace_of(std::string_view name) {
   };
 }
 
-Change creation(std::string_view resource, std::string_view kind, std::string_view ns, std::string_view name, TreeObject more) {
+Change creation(std::string_view resource,
+                std::string_view kind,
+                std::string_view ns,
+                std::string_view name,
+                TreeObject more) {
   TreeObject document{{"kind", kind},
                       {"apiVersion", "v1"},
                       {"metadata", TreeObject{{"name", name}, {"namespace", ns}}}};
@@ -54,7 +58,8 @@ class NamespaceDefaults final : public Controller {
       return plan;
     }
     if (asked.seen.get("serviceaccounts", asked.key.name, kAccount) == nullptr) {
-      plan.changes.push_back(creation("serviceaccounts", "ServiceAccount", asked.key.name, kAccount, {}));
+      plan.changes.push_back(
+          creation("serviceaccounts", "ServiceAccount", asked.key.name, kAccount, {}));
     }
     if (!ca_pem_.empty()) {
       publish_ca(asked, &plan);

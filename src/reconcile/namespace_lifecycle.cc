@@ -46,7 +46,8 @@ std::string join(const std::map<std::string, std::size_t>& counts, std::string_v
 
 class NamespaceLifecycle final : public Controller {
  public:
-  explicit NamespaceLifecycle(std::vector<std::string> namespaced) : namespaced_(std::move(namespaced)) {}
+  explicit NamespaceLifecycle(std::vector<std::string> namespaced)
+      : namespaced_(std::move(namespaced)) {}
 
   std::string_view name() const override { return "namespace"; }
 
@@ -96,7 +97,8 @@ class NamespaceLifecycle final : public Controller {
     return left;
   }
 
-  /// Only when the server itself says that nothing is left: something may have been made just before the end began.
+  /// Only when the server itself says that nothing is left: something may have been made just
+  /// before the end began.
   Change finalization(const Stored& ns) const {
     Edit edit(ns);
     TreeArray kept;
@@ -113,7 +115,8 @@ class NamespaceLifecycle final : public Controller {
     return change;
   }
 
-  // Source: Kubernetes API reference, NamespaceConditionType; reasons as kubectl describe shows them.
+  // Source: Kubernetes API reference, NamespaceConditionType; reasons as kubectl describe shows
+  // them.
   static void report(const Stored& ns, const Content& left, TimePoint now, Plan* plan) {
     auto status = object::to_tree(ns.root()["status"]);
     auto& fields = status.is_object() ? status.get_object() : status.emplace_object();

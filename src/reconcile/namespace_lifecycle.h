@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Namespaces: one that is being deleted is emptied of every kind there is, then finalized; one that is not gets its
-// `default` ServiceAccount and the cluster's CA as ConfigMap `kube-root-ca.crt`.
+// Namespaces: one that is being deleted is emptied of every kind there is, then finalized; one that
+// is not gets its `default` ServiceAccount and the cluster's CA as ConfigMap `kube-root-ca.crt`.
 #pragma once
 
 #include <memory>

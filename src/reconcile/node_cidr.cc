@@ -42,8 +42,12 @@ std::optional<Network> parse_network(std::string_view text) {
 }
 
 std::string network_text(std::uint32_t address, int bits) {
-  return fmt::format(
-      "{}.{}.{}.{}/{}", address >> 24, address >> 16 & 255, address >> 8 & 255, address & 255, bits);
+  return fmt::format("{}.{}.{}.{}/{}",
+                     address >> 24,
+                     address >> 16 & 255,
+                     address >> 8 & 255,
+                     address & 255,
+                     bits);
 }
 
 /// One key answers for all nodes: two allocations are never planned from two views.
@@ -71,10 +75,11 @@ class NodeCidr final : public Controller {
       }
       const auto free = first_free(taken);
       if (!free) {
-        plan.notes.push_back(note_about(*node,
-                                        Note::Type::warning,
-                                        "CIDRNotAvailable",
-                                        "Node " + node->key.name + " status is now: CIDRNotAvailable"));
+        plan.notes.push_back(
+            note_about(*node,
+                       Note::Type::warning,
+                       "CIDRNotAvailable",
+                       "Node " + node->key.name + " status is now: CIDRNotAvailable"));
         continue;
       }
       taken.insert(*free);

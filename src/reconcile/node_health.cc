@@ -19,7 +19,8 @@ using std::chrono::seconds;
 
 constexpr std::string_view kLeases = "leases.coordination.k8s.io";
 constexpr std::string_view kLeaseNamespace = "kube-node-lease";
-constexpr std::array<std::string_view, 4> kConditions = {"Ready", "MemoryPressure", "DiskPressure", "PIDPressure"};
+constexpr std::array<std::string_view, 4> kConditions = {
+    "Ready", "MemoryPressure", "DiskPressure", "PIDPressure"};
 
 /// A condition and the taint that says the same to the scheduler.
 struct ConditionTaint {
@@ -66,7 +67,9 @@ std::set<std::pair<std::string, std::string>> wanted_taints(const Stored& node) 
 
 bool is_state_taint(std::string_view key) {
   return key == kTaintNotReady || key == kTaintUnreachable || key == kTaintUnschedulable ||
-         std::any_of(kConditionTaints.begin(), kConditionTaints.end(), [&](const auto& each) { return each.taint == key; });
+         std::any_of(kConditionTaints.begin(), kConditionTaints.end(), [&](const auto& each) {
+           return each.taint == key;
+         });
 }
 
 class NodeHealth final : public Controller {
@@ -76,12 +79,13 @@ class NodeHealth final : public Controller {
   std::string_view name() const override { return "node-health"; }
 
   std::vector<Watching> watches() const override {
-    return {{"nodes", own_key()},
-            {std::string(kLeases), [](const Mirror&, const Observed& change, std::vector<Key>& keys) {
-               if (change.any().key.ns == kLeaseNamespace) {
-                 keys.push_back(Key{"nodes", "", change.any().key.name});
-               }
-             }}};
+    return {
+        {"nodes", own_key()},
+        {std::string(kLeases), [](const Mirror&, const Observed& change, std::vector<Key>& keys) {
+           if (change.any().key.ns == kLeaseNamespace) {
+             keys.push_back(Key{"nodes", "", change.any().key.name});
+           }
+         }}};
   }
 
   Plan reconcile(const Question& asked) const override {
@@ -122,20 +126,24 @@ class NodeHealth final : public Controller {
       if (status_of(node, type) == "Unknown") {
         continue;
       }
-      // Source: kube-controller-manager, node lifecycle: reasons and messages that kubectl describe node shows.
+      // Source: kube-controller-manager, node lifecycle: reasons and messages that kubectl describe
+      // node shows.
       set_condition(conditions,
                     {.type = std::string(type),
                      .status = "Unknown",
                      .reason = was_known ? "NodeStatusUnknown" : "NodeStatusNeverUpdated",
-                     .message = was_known ? "Kubelet stopped posting node status." : "Kubelet never posted node status."},
+                     .message = was_known ? "Kubelet stopped posting node status."
+                                          : "Kubelet never posted node status."},
                     now);
     }
     if (same_meaning(node.root()["status"], status)) {
       return false;
     }
     auto change = update_of(node, with_status(node, std::move(status)), "status");
-    change.when_done = note_about(
-        node, Note::Type::normal, "NodeNotReady", "Node " + node.key.name + " status is now: NodeNotReady");
+    change.when_done = note_about(node,
+                                  Note::Type::normal,
+                                  "NodeNotReady",
+                                  "Node " + node.key.name + " status is now: NodeNotReady");
     plan->changes.push_back(std::move(change));
     return true;
   }
@@ -148,7 +156,10 @@ class NodeHealth final : public Controller {
       }
       auto status = object::to_tree(pod->root()["status"]);
       set_condition(Edit::array_in(status.as_object(), "conditions"),
-                    {.type = "Ready", .status = "False", .reason = "NodeNotReady", .message = "Node is not ready"},
+                    {.type = "Ready",
+                     .status = "False",
+                     .reason = "NodeNotReady",
+                     .message = "Node is not ready"},
                     asked.now);
       plan->changes.push_back(update_of(*pod, with_status(*pod, std::move(status)), "status"));
     }
@@ -167,7 +178,8 @@ class NodeHealth final : public Controller {
       taints.push_back(object::to_tree(taint));
     }
     for (const auto& [key, effect] : wanted) {
-      taints.push_back(TreeObject{{"key", key}, {"effect", effect}, {"timeAdded", format_time(now)}});
+      taints.push_back(
+          TreeObject{{"key", key}, {"effect", effect}, {"timeAdded", format_time(now)}});
       is_changed = true;
     }
     if (!is_changed) {
@@ -187,8 +199,12 @@ class NodeHealth final : public Controller {
 
 }  // namespace
 
-std::string_view ready_status(const Stored& node) { return status_of(node, "Ready"); }
+std::string_view ready_status(const Stored& node) {
+  return status_of(node, "Ready");
+}
 
-std::unique_ptr<Controller> node_health_controller(seconds grace) { return std::make_unique<NodeHealth>(grace); }
+std::unique_ptr<Controller> node_health_controller(seconds grace) {
+  return std::make_unique<NodeHealth>(grace);
+}
 
 }  // namespace tetrarch::reconcile

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Nodes: health from their Leases (conditions Unknown, taints), eviction of Pods from nodes that are out, and each node's
-// pod CIDR. Silence is measured by when we saw the last sign, so a control plane that was away itself blames nobody.
+// Nodes: health from their Leases (conditions Unknown, taints), eviction of Pods from nodes that
+// are out, and each node's pod CIDR. Silence is measured by when we saw the last sign, so a control
+// plane that was away itself blames nobody.
 #pragma once
 
 #include <chrono>
@@ -13,8 +14,8 @@ namespace tetrarch::reconcile {
 
 /// Conditions and taints.
 std::unique_ptr<Controller> node_health_controller(std::chrono::seconds grace);
-/// Ends Pods that do not (or no longer) tolerate a node's NoExecute taints. `grace`: not before we have watched that
-/// long; nobody is evicted for a node that is out when all are.
+/// Ends Pods that do not (or no longer) tolerate a node's NoExecute taints. `grace`: not before we
+/// have watched that long; nobody is evicted for a node that is out when all are.
 std::unique_ptr<Controller> taint_eviction_controller(std::chrono::seconds grace);
 /// spec.podCIDR of each node from `cluster_cidr` (IPv4).
 std::unique_ptr<Controller> node_cidr_controller(std::string cluster_cidr, int node_bits);

@@ -37,8 +37,9 @@ std::int64_t restarts(views::PodView pod) {
   return most;
 }
 
-/// Smaller goes first. Source: Kubernetes pkg/controller, ActivePodsWithRanks.Less (1.31), in its order of criteria.
-/// Ours: times are compared exactly, not by their logarithm, so that the choice is the same everywhere.
+/// Smaller goes first. Source: Kubernetes pkg/controller, ActivePodsWithRanks.Less (1.31), in its
+/// order of criteria. Ours: times are compared exactly, not by their logarithm, so that the choice
+/// is the same everywhere.
 auto standing(const Stored& stored, int neighbours) {
   const views::PodView pod(stored.root());
   const auto ready = ready_since(pod);
@@ -56,7 +57,8 @@ auto standing(const Stored& stored, int neighbours) {
 
 }  // namespace
 
-void rank_for_deletion(std::vector<const Stored*>& pods, const std::vector<const Stored*>& related) {
+void rank_for_deletion(std::vector<const Stored*>& pods,
+                       const std::vector<const Stored*>& related) {
   std::map<std::string_view, int> on_node;
   for (const auto* each : related) {
     const auto node = views::PodView(each->root()).spec().node_name();
@@ -70,8 +72,10 @@ void rank_for_deletion(std::vector<const Stored*>& pods, const std::vector<const
     const auto node = on_node.find(views::PodView(pod->root()).spec().node_name());
     ranked.emplace_back(standing(*pod, node == on_node.end() ? 0 : node->second), pod);
   }
-  std::sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::transform(ranked.begin(), ranked.end(), pods.begin(), [](const auto& each) { return each.second; });
+  std::sort(
+      ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::transform(
+      ranked.begin(), ranked.end(), pods.begin(), [](const auto& each) { return each.second; });
 }
 
 }  // namespace tetrarch::reconcile

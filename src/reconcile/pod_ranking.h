@@ -8,8 +8,8 @@
 
 namespace tetrarch::reconcile {
 
-/// Sorted: those to delete first in front. `related` are the Pods of the same workload (all sets of one Deployment):
-/// where many of them share a node, one of those goes before one that is alone.
+/// Sorted: those to delete first in front. `related` are the Pods of the same workload (all sets of
+/// one Deployment): where many of them share a node, one of those goes before one that is alone.
 void rank_for_deletion(std::vector<const Stored*>& pods, const std::vector<const Stored*>& related);
 
 }  // namespace tetrarch::reconcile

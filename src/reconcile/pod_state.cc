@@ -3,14 +3,18 @@
 
 namespace tetrarch::reconcile {
 
-bool is_terminating(const Stored& object) { return object.metadata()["deletionTimestamp"].is_string(); }
+bool is_terminating(const Stored& object) {
+  return object.metadata()["deletionTimestamp"].is_string();
+}
 
 bool is_finished(views::PodView pod) {
   const auto phase = pod.status().phase();
   return phase == "Succeeded" || phase == "Failed";
 }
 
-bool is_active(const Stored& pod) { return !is_terminating(pod) && !is_finished(views::PodView(pod.root())); }
+bool is_active(const Stored& pod) {
+  return !is_terminating(pod) && !is_finished(views::PodView(pod.root()));
+}
 
 bool is_ready(views::PodView pod) {
   for (const auto condition : pod.status().conditions()) {

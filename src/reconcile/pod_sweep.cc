@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Source: kube-controller-manager, pod garbage collector (1.31): what it deletes and how often it looks.
+// Source: kube-controller-manager, pod garbage collector (1.31): what it deletes and how often it
+// looks.
 #include <algorithm>
 
 #include "reconcile/pod_state.h"
@@ -16,7 +17,8 @@ const Key kAllPods{"pods", "", ""};
 
 class PodSweep final : public Controller {
  public:
-  PodSweep(std::size_t finished_most, seconds grace) : finished_most_(finished_most), grace_(grace) {}
+  PodSweep(std::size_t finished_most, seconds grace)
+      : finished_most_(finished_most), grace_(grace) {}
 
   std::string_view name() const override { return "pod-sweep"; }
 
@@ -44,7 +46,8 @@ class PodSweep final : public Controller {
         }
       } else if (asked.seen.get("nodes", "", node) == nullptr) {
         if (may_judge) {
-          end(*stored, &plan).confirm_absent.push_back({.key = Key{"nodes", "", std::string(node)}, .uid = ""});
+          end(*stored, &plan)
+              .confirm_absent.push_back({.key = Key{"nodes", "", std::string(node)}, .uid = ""});
         }
       } else if (is_finished(pod) && !is_terminating(*stored)) {
         finished.push_back(stored);

@@ -40,7 +40,10 @@ std::int64_t slot_of(const Stored& pod) {
 class Round {
  public:
   Round(const Question& asked, const Stored& stored)
-      : asked_(asked), stored_(stored), set_(stored.root()), pods_(asked.seen.controlled_by("pods", stored.uid())) {}
+      : asked_(asked),
+        stored_(stored),
+        set_(stored.root()),
+        pods_(asked.seen.controlled_by("pods", stored.uid())) {}
 
   Plan run() {
     auto selector = object::LabelSelector::from_object(set_.spec().selector().view());
@@ -94,7 +97,8 @@ class Round {
 
   void create(std::int64_t count) {
     std::int64_t slot = -1;
-    for (const auto* pod : asked_.seen.controlled_by("pods", stored_.uid())) {  // the finished and terminating too
+    for (const auto* pod :
+         asked_.seen.controlled_by("pods", stored_.uid())) {  // the finished and terminating too
       slot = std::max(slot, slot_of(*pod));
     }
     std::set<std::string> taken;
@@ -111,7 +115,8 @@ class Round {
 
   Change creation(std::string name, std::int64_t slot) const {
     const auto source = set_.spec().template_();
-    TreeObject metadata{{"name", name}, {"generateName", stored_.key.name + "-"}, {"namespace", stored_.key.ns}};
+    TreeObject metadata{
+        {"name", name}, {"generateName", stored_.key.name + "-"}, {"namespace", stored_.key.ns}};
     for (const auto member : {"labels", "annotations", "finalizers"}) {
       if (const auto value = source.metadata().view()[member]) {
         metadata[member] = object::to_tree(value);
@@ -125,7 +130,8 @@ class Round {
                          {"spec", object::to_tree(source.spec().view())}};
     Change change{.verb = Change::Verb::create, .key = Key{"pods", stored_.key.ns, name}};
     change.document = object::to_document(pod);
-    change.when_done = note_about(stored_, Note::Type::normal, "SuccessfulCreate", "Created pod: " + name);
+    change.when_done =
+        note_about(stored_, Note::Type::normal, "SuccessfulCreate", "Created pod: " + name);
     change.when_failed = note_about(stored_, Note::Type::warning, "FailedCreate", "Error creating");
     return change;
   }
@@ -136,8 +142,10 @@ class Round {
     for (std::size_t i = 0; i < std::min(count, static_cast<std::size_t>(kBurst)); ++i) {
       auto change = removal_of(*candidates[i]);
       const auto& name = candidates[i]->key.name;
-      change.when_done = note_about(stored_, Note::Type::normal, "SuccessfulDelete", "Deleted pod: " + name);
-      change.when_failed = note_about(stored_, Note::Type::warning, "FailedDelete", "Error deleting");
+      change.when_done =
+          note_about(stored_, Note::Type::normal, "SuccessfulDelete", "Deleted pod: " + name);
+      change.when_failed =
+          note_about(stored_, Note::Type::warning, "FailedDelete", "Error deleting");
       plan_.changes.push_back(std::move(change));
     }
   }
@@ -163,7 +171,8 @@ class Round {
     note_failure(fields);
     fields["observedGeneration"] = stored_.metadata()["generation"].integer();
     if (!same_meaning(set_.status().view(), status)) {
-      plan_.changes.push_back(update_of(stored_, with_status(stored_, std::move(status)), "status"));
+      plan_.changes.push_back(
+          update_of(stored_, with_status(stored_, std::move(status)), "status"));
     }
   }
 
@@ -171,7 +180,8 @@ class Round {
     std::int64_t labelled = 0;
     std::int64_t ready = 0;
     std::int64_t available = 0;
-    const auto labels = object::LabelSelector::from_map(set_.spec().template_().metadata().labels().view());
+    const auto labels =
+        object::LabelSelector::from_map(set_.spec().template_().metadata().labels().view());
     for (const auto* stored : pods_) {
       const views::PodView pod(stored->root());
       labelled += labels.matches(pod.metadata().labels().view()) ? 1 : 0;
@@ -253,6 +263,8 @@ class ReplicaSetController final : public Controller {
 
 }  // namespace
 
-std::unique_ptr<Controller> replicaset_controller() { return std::make_unique<ReplicaSetController>(); }
+std::unique_ptr<Controller> replicaset_controller() {
+  return std::make_unique<ReplicaSetController>();
+}
 
 }  // namespace tetrarch::reconcile

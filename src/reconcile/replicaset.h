@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ReplicaSets: as many active Pods as spec.replicas says, adopted by selector, created under deterministic names, deleted
-// the least useful first. Counts them in status.
+// ReplicaSets: as many active Pods as spec.replicas says, adopted by selector, created under
+// deterministic names, deleted the least useful first. Counts them in status.
 #pragma once
 
 #include <memory>

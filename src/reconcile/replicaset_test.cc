@@ -25,19 +25,25 @@ using testing::SizeIs;
 const Key kSet{"replicasets.apps", "ns", "web"};
 
 std::string replicaset(int replicas, std::string_view more = "") {
-  return fmt::format(R"({{"kind":"ReplicaSet","apiVersion":"apps/v1","metadata":{{"name":"web","namespace":"ns","uid":"rs-uid"}},
+  return fmt::format(
+      R"({{"kind":"ReplicaSet","apiVersion":"apps/v1","metadata":{{"name":"web","namespace":"ns","uid":"rs-uid"}},
     "spec":{{"replicas":{},"selector":{{"matchLabels":{{"app":"web"}}}}{},
       "template":{{"metadata":{{"labels":{{"app":"web","tier":"front"}}}},"spec":{{"containers":[{{"name":"c","image":"i"}}]}}}}}}}})",
-                     replicas, more);
+      replicas,
+      more);
 }
 
 std::string pod(std::string_view name, std::string_view labels, std::string_view more = "") {
-  return fmt::format(R"({{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"{}","namespace":"ns","labels":{}{}}},"spec":{{}}}})",
-                     name, labels, more);
+  return fmt::format(
+      R"({{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"{}","namespace":"ns","labels":{}{}}},"spec":{{}}}})",
+      name,
+      labels,
+      more);
 }
 
 void scale(World& world, int replicas) {
-  world.change(kSet, [&](object::TreeObject& root) { root["spec"].as_object()["replicas"] = replicas; });
+  world.change(kSet,
+               [&](object::TreeObject& root) { root["spec"].as_object()["replicas"] = replicas; });
 }
 
 class ReplicaSetTest : public testing::Test {
@@ -116,8 +122,9 @@ TEST_F(ReplicaSetTest, ReplacesFinishedPods) {
   world_.create("replicasets.apps", replicaset(1));
   ASSERT_TRUE(world_.settle());
 
-  world_.change({"pods", "ns", world_.names("pods").front()},
-                [](object::TreeObject& root) { root["status"] = object::TreeObject{{"phase", "Failed"}}; });
+  world_.change({"pods", "ns", world_.names("pods").front()}, [](object::TreeObject& root) {
+    root["status"] = object::TreeObject{{"phase", "Failed"}};
+  });
   ASSERT_TRUE(world_.settle());
 
   EXPECT_THAT(world_.names("pods"), SizeIs(2));
@@ -149,10 +156,11 @@ TEST_F(ReplicaSetTest, AdoptsAMatchingPodWithoutOwner) {
 }
 
 TEST_F(ReplicaSetTest, LeavesPodsOfOthersAlone) {
-  world_.create("pods",
-                pod("theirs",
-                    R"({"app":"web"})",
-                    R"(,"ownerReferences":[{"apiVersion":"x/v1","kind":"Other","name":"o","uid":"o","controller":true}])"));
+  world_.create(
+      "pods",
+      pod("theirs",
+          R"({"app":"web"})",
+          R"(,"ownerReferences":[{"apiVersion":"x/v1","kind":"Other","name":"o","uid":"o","controller":true}])"));
   world_.create("replicasets.apps", replicaset(1));
 
   ASSERT_TRUE(world_.settle());
@@ -221,13 +229,17 @@ struct RankRow {
   std::string_view second;
 };
 
-void PrintTo(const RankRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const RankRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 constexpr std::string_view kReady =
     R"({"metadata":{"name":"b"},"spec":{"nodeName":"n"},"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True","lastTransitionTime":"2026-01-01T00:00:00Z"}]}})";
 
 constexpr RankRow kRankRows[] = {
-    {"unscheduled_before_scheduled", R"({"metadata":{"name":"z"}})", R"({"metadata":{"name":"a"},"spec":{"nodeName":"n"}})"},
+    {"unscheduled_before_scheduled",
+     R"({"metadata":{"name":"z"}})",
+     R"({"metadata":{"name":"a"},"spec":{"nodeName":"n"}})"},
     {"pending_before_running",
      R"({"metadata":{"name":"z"},"spec":{"nodeName":"n"},"status":{"phase":"Pending"}})",
      R"({"metadata":{"name":"a"},"spec":{"nodeName":"n"},"status":{"phase":"Running"}})"},
@@ -273,7 +285,8 @@ INSTANTIATE_TEST_SUITE_P(Table, RankTest, testing::ValuesIn(kRankRows), [](const
 
 TEST(Rank, TakesFromTheNodeWithMorePodsOfTheWorkload) {
   const auto on = [](std::string_view name, std::string_view node) {
-    return stored_pod(fmt::format(R"({{"metadata":{{"name":"{}"}},"spec":{{"nodeName":"{}"}}}})", name, node));
+    return stored_pod(
+        fmt::format(R"({{"metadata":{{"name":"{}"}},"spec":{{"nodeName":"{}"}}}})", name, node));
   };
   const auto a = on("a", "n1");
   const auto b = on("b", "n2");
@@ -285,8 +298,9 @@ TEST(Rank, TakesFromTheNodeWithMorePodsOfTheWorkload) {
   EXPECT_EQ(pods.front(), &b);
 }
 
-/// With events that lag by chance, scaling and pods that come and go: at rest exactly `replicas` are active, no name is
-/// given out twice, and never are there more active pods than were ever wanted at the time.
+/// With events that lag by chance, scaling and pods that come and go: at rest exactly `replicas`
+/// are active, no name is given out twice, and never are there more active pods than were ever
+/// wanted at the time.
 class ReplicaSetChanceTest : public testing::TestWithParam<unsigned> {};
 
 TEST_P(ReplicaSetChanceTest, ConvergesAndNeverCreatesTwice) {
@@ -318,9 +332,15 @@ TEST_P(ReplicaSetChanceTest, ConvergesAndNeverCreatesTwice) {
         }
         break;
       case 2:
-      case 3: world.progress_a_pod(); break;
-      case 4: world.deliver(static_cast<int>(world.chance(4))); break;
-      default: world.step(); break;
+      case 3:
+        world.progress_a_pod();
+        break;
+      case 4:
+        world.deliver(static_cast<int>(world.chance(4)));
+        break;
+      default:
+        world.step();
+        break;
     }
   }
   ASSERT_TRUE(world.settle());

@@ -27,7 +27,9 @@ std::int64_t named_port(views::PodView pod, std::string_view name, std::string_v
   return found != 0 ? found : find_in(pod.spec().init_containers());  // sidecars
 }
 
-std::int64_t target_port(views::ServicePortView port, views::PodView pod, std::string_view protocol) {
+std::int64_t target_port(views::ServicePortView port,
+                         views::PodView pod,
+                         std::string_view protocol) {
   const auto target = port.target_port();
   if (target.is_string()) {
     return named_port(pod, target.string(), protocol);
@@ -42,7 +44,9 @@ bool matters(const Observed& change) {
   }
   const auto before = change.before->root();
   const auto after = change.after->root();
-  const auto differs = [&](std::string_view path) { return !before.find(path).same_as(after.find(path)); };
+  const auto differs = [&](std::string_view path) {
+    return !before.find(path).same_as(after.find(path));
+  };
   return differs("metadata.labels") || differs("metadata.deletionTimestamp") || differs("spec") ||
          differs("status.podIPs") || differs("status.podIP") || differs("status.phase") ||
          is_ready(views::PodView(before)) != is_ready(views::PodView(after));
@@ -54,7 +58,9 @@ bool has_selector(views::ServiceView service) {
   return !service.spec().selector().empty() && service.spec().type() != "ExternalName";
 }
 
-bool is_headless(views::ServiceView service) { return service.spec().cluster_ip() == "None"; }
+bool is_headless(views::ServiceView service) {
+  return service.spec().cluster_ip() == "None";
+}
 
 std::vector<ServicePod> pods_of_service(const Mirror& seen, const Stored& service) {
   std::vector<ServicePod> out;
@@ -62,14 +68,16 @@ std::vector<ServicePod> pods_of_service(const Mirror& seen, const Stored& servic
   const auto selector = object::LabelSelector::from_map(view.spec().selector().view());
   for (const auto* stored : seen.list("pods", service.key.ns)) {
     const views::PodView pod(stored->root());
-    if (pod.status().pod_ip().empty() || is_finished(pod) || !selector.matches(pod.metadata().labels().view())) {
+    if (pod.status().pod_ip().empty() || is_finished(pod) ||
+        !selector.matches(pod.metadata().labels().view())) {
       continue;
     }
     ServicePod each{.stored = stored,
                     .pod = pod,
                     .is_serving = is_ready(pod),
                     .is_terminating = is_terminating(*stored)};
-    each.is_ready = view.spec().publish_not_ready_addresses() || (each.is_serving && !each.is_terminating);
+    each.is_ready =
+        view.spec().publish_not_ready_addresses() || (each.is_serving && !each.is_terminating);
     out.push_back(each);
   }
   return out;

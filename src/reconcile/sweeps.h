@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is cleared away by time and number: Pods that nobody ends, Events that are old; and the `kubernetes` service, which
-// is kept in being.
+// What is cleared away by time and number: Pods that nobody ends, Events that are old; and the
+// `kubernetes` service, which is kept in being.
 #pragma once
 
 #include <chrono>
@@ -12,9 +12,11 @@
 
 namespace tetrarch::reconcile {
 
-/// Finished Pods beyond `finished_most` (the oldest first), Pods of nodes that are gone, terminating Pods that no node
-/// ever had. `grace`: a node that we do not see is believed gone only after we have watched that long.
-std::unique_ptr<Controller> pod_sweep_controller(std::size_t finished_most, std::chrono::seconds grace);
+/// Finished Pods beyond `finished_most` (the oldest first), Pods of nodes that are gone,
+/// terminating Pods that no node ever had. `grace`: a node that we do not see is believed gone only
+/// after we have watched that long.
+std::unique_ptr<Controller> pod_sweep_controller(std::size_t finished_most,
+                                                 std::chrono::seconds grace);
 std::unique_ptr<Controller> event_expiry_controller(std::chrono::seconds ttl);
 
 /// The address behind the service `kubernetes`.

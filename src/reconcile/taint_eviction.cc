@@ -47,7 +47,9 @@ Verdict judge(views::PodView pod, views::TaintView taint) {
   return out;
 }
 
-bool is_outage(std::string_view key) { return key == kTaintNotReady || key == kTaintUnreachable; }
+bool is_outage(std::string_view key) {
+  return key == kTaintNotReady || key == kTaintUnreachable;
+}
 
 class TaintEviction final : public Controller {
  public:
@@ -72,12 +74,11 @@ class TaintEviction final : public Controller {
       return plan;
     }
     const views::NodeView node(stored->root());
-    const bool is_all_out = !any_node_ready(asked.seen);
     for (const auto taint : node.spec().taints()) {
       if (taint.effect() != "NoExecute") {
         continue;
       }
-      if (is_outage(taint.key()) && is_all_out) {
+      if (is_outage(taint.key()) && !any_node_ready(asked.seen)) {
         plan.look_again_at(asked.now + kAllOut);  // more likely it is us
         continue;
       }
@@ -89,7 +90,10 @@ class TaintEviction final : public Controller {
   }
 
  private:
-  void consider(const Question& asked, const Stored& stored, views::TaintView taint, Plan* plan) const {
+  void consider(const Question& asked,
+                const Stored& stored,
+                views::TaintView taint,
+                Plan* plan) const {
     if (!is_active(stored)) {
       return;
     }
@@ -108,16 +112,19 @@ class TaintEviction final : public Controller {
       return;
     }
     auto removal = removal_of(stored);
-    removal.when_done = note_about(stored,
-                                   Note::Type::normal,
-                                   "TaintManagerEviction",
-                                   "Marking for deletion Pod " + stored.key.ns + "/" + stored.key.name);
+    removal.when_done =
+        note_about(stored,
+                   Note::Type::normal,
+                   "TaintManagerEviction",
+                   "Marking for deletion Pod " + stored.key.ns + "/" + stored.key.name);
     plan->changes.push_back(std::move(removal));
   }
 
   static bool any_node_ready(const Mirror& seen) {
     const auto nodes = seen.list("nodes");
-    return std::any_of(nodes.begin(), nodes.end(), [](const Stored* node) { return ready_status(*node) == "True"; });
+    return std::any_of(nodes.begin(), nodes.end(), [](const Stored* node) {
+      return ready_status(*node) == "True";
+    });
   }
 
   const seconds grace_;
@@ -125,6 +132,8 @@ class TaintEviction final : public Controller {
 
 }  // namespace
 
-std::unique_ptr<Controller> taint_eviction_controller(seconds grace) { return std::make_unique<TaintEviction>(grace); }
+std::unique_ptr<Controller> taint_eviction_controller(seconds grace) {
+  return std::make_unique<TaintEviction>(grace);
+}
 
 }  // namespace tetrarch::reconcile

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// World: a cluster in memory for the tests of controllers: it keeps objects by the API's rules, runs controllers over a
-// mirror (which may lag, as watches do), and lets pods start, get ready and end. Only tests include it.
+// World: a cluster in memory for the tests of controllers: it keeps objects by the API's rules,
+// runs controllers over a mirror (which may lag, as watches do), and lets pods start, get ready and
+// end. Only tests include it.
 #pragma once
 
 #include <deque>
@@ -24,7 +25,8 @@ inline void PrintTo(const Change& change, std::ostream* out) {
   *out << (change.verb == Change::Verb::create   ? "create "
            : change.verb == Change::Verb::update ? "update "
                                                  : "remove ")
-       << change.key.resource << " " << change.key.ns << "/" << change.key.name << " " << change.subresource;
+       << change.key.resource << " " << change.key.ns << "/" << change.key.name << " "
+       << change.subresource;
 }
 
 class World {
@@ -39,8 +41,13 @@ class World {
   void change(const Key& key, const Change& edit);
   void remove(const Key& key, Propagation propagation = Propagation::background);
   void vanish(const Key& key);  ///< gone at once, whatever holds it
-  void refuse_creates(std::string resource, std::string why) { refused_[std::move(resource)] = std::move(why); }
+
+  void refuse_creates(std::string resource, std::string why) {
+    refused_[std::move(resource)] = std::move(why);
+  }
+
   void allow_creates() { refused_.clear(); }
+
   void make_ready(const Key& pod, bool is_ready = true, std::string node = "n1");
   void make_all_ready();
   void end_terminating();
@@ -54,8 +61,10 @@ class World {
   bool settle(int rounds_most = 2000);
   /// Time passes; what asked to be looked at again is.
   void advance(std::chrono::seconds by);
+
   /// Events wait for deliver() instead of reaching the mirror at once.
   void lag(bool is_lagging) { is_lagging_ = is_lagging; }
+
   /// Delivers up to that many events, of resources chosen by chance, in order within each.
   void deliver(int count);
   Plan plan(const Controller& controller, const Key& key, std::string_view last_failure = "") const;
@@ -68,8 +77,11 @@ class World {
   std::vector<std::string> names(std::string_view resource, std::string_view ns = "") const;
   std::string text(const Key& key, std::string_view dotted_path) const;
   std::int64_t integer(const Key& key, std::string_view dotted_path) const;
+
   const Mirror& mirror() const { return mirror_; }
+
   TimePoint now() const { return now_; }
+
   unsigned chance(unsigned below) { return static_cast<unsigned>(random_() % below); }
 
   std::vector<Note> notes;             ///< everything recorded

@@ -21,7 +21,9 @@ std::string text_in(const TreeObject& object, std::string_view name) {
   return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
 }
 
-bool has_finalizer(const Stored& stored) { return stored.metadata()["finalizers"].size() > 0; }
+bool has_finalizer(const Stored& stored) {
+  return stored.metadata()["finalizers"].size() > 0;
+}
 
 }  // namespace
 
@@ -124,7 +126,8 @@ void World::change(const Key& key, const Change& edit) {
   auto tree = object::to_tree(stored.root());
   edit(tree.as_object());
   if (!same_meaning(stored.root()["spec"], tree.as_object()["spec"])) {
-    tree.as_object()["metadata"].as_object()["generation"] = stored.metadata()["generation"].integer() + 1;
+    tree.as_object()["metadata"].as_object()["generation"] =
+        stored.metadata()["generation"].integer() + 1;
   }
   store(key, tree);
 }
@@ -134,7 +137,9 @@ void World::remove(const Key& key, Propagation propagation) {
   begin_deletion(Stored(objects_.at(key)), propagation);
 }
 
-void World::vanish(const Key& key) { erase(key); }
+void World::vanish(const Key& key) {
+  erase(key);
+}
 
 /// As the API deletes: gone at once, unless finalizers or a running pod hold it.
 void World::begin_deletion(const Stored& stored, Propagation propagation) {
@@ -144,8 +149,10 @@ void World::begin_deletion(const Stored& stored, Propagation propagation) {
     Edit::array_in(metadata, "finalizers")
         .emplace_back(propagation == Propagation::foreground ? "foregroundDeletion" : "orphan");
   }
-  const bool is_running = stored.key.resource == "pods" && !stored.root()["spec"]["nodeName"].string().empty();
-  const bool is_held = metadata.contains("finalizers") && !metadata["finalizers"].as_array().empty();
+  const bool is_running =
+      stored.key.resource == "pods" && !stored.root()["spec"]["nodeName"].string().empty();
+  const bool is_held =
+      metadata.contains("finalizers") && !metadata["finalizers"].as_array().empty();
   const bool is_namespace = stored.key.resource == "namespaces";
   if (!is_running && !is_held && !is_namespace) {
     erase(stored.key);
@@ -181,17 +188,21 @@ std::string World::apply_update(const reconcile::Change& change, Stored& stored)
     if (const auto* status = tree.as_object().if_contains("status")) {
       merged.as_object()["status"] = *status;
     }
-    if (!same_meaning(stored.root()["spec"], fresh.as_object().contains("spec") ? fresh.at("spec") : Tree())) {
-      merged.as_object()["metadata"].as_object()["generation"] = stored.metadata()["generation"].integer() + 1;
+    if (!same_meaning(stored.root()["spec"],
+                      fresh.as_object().contains("spec") ? fresh.at("spec") : Tree())) {
+      merged.as_object()["metadata"].as_object()["generation"] =
+          stored.metadata()["generation"].integer() + 1;
     }
     tree = std::move(merged);
   }
   const Key key = stored.key;
   store(key, tree);
   const auto& now_stored = objects_.at(key);
-  const bool is_final = key.resource == "namespaces" ? now_stored.root()["spec"]["finalizers"].size() == 0
-                                                     : key.resource != "pods";
-  if (now_stored.metadata()["deletionTimestamp"].is_string() && !has_finalizer(now_stored) && is_final) {
+  const bool is_final = key.resource == "namespaces"
+                            ? now_stored.root()["spec"]["finalizers"].size() == 0
+                            : key.resource != "pods";
+  if (now_stored.metadata()["deletionTimestamp"].is_string() && !has_finalizer(now_stored) &&
+      is_final) {
     erase(key);
   }
   return "";
@@ -250,8 +261,11 @@ std::vector<std::string> World::apply(const Plan& plan) {
   return out;
 }
 
-Plan World::plan(const Controller& controller, const Key& key, std::string_view last_failure) const {
-  return controller.reconcile({.seen = mirror_, .key = key, .now = now_, .last_failure = last_failure});
+Plan World::plan(const Controller& controller,
+                 const Key& key,
+                 std::string_view last_failure) const {
+  return controller.reconcile(
+      {.seen = mirror_, .key = key, .now = now_, .last_failure = last_failure});
 }
 
 /// The driver's promise: no reconcile on a view older than our own writes for that key.
@@ -365,7 +379,8 @@ void World::make_all_ready() {
 void World::end_terminating() {
   std::vector<Key> ended;
   for (const auto& [key, stored] : objects_) {
-    if (key.resource == "pods" && stored.metadata()["deletionTimestamp"].is_string() && !has_finalizer(stored)) {
+    if (key.resource == "pods" && stored.metadata()["deletionTimestamp"].is_string() &&
+        !has_finalizer(stored)) {
       ended.push_back(key);
     }
   }

@@ -108,8 +108,8 @@ Status Decoder::write_field(const Scope& scope, std::size_t place, const Step* p
   const Field& field = scope.type->fields[place];
   const Slot& slot = scope.slots[place];
   const Step at{parent, field.name, -1, scope.type};
-  const bool is_top_metadata =
-      parent != nullptr && parent->parent == nullptr && parent->name == "metadata";
+  const bool is_top_metadata = parent != nullptr && parent->parent == nullptr &&
+                               parent->name == "metadata" && scope.type->name == "ObjectMeta";
   if (is_top_metadata && field.name == "resourceVersion") {
     resource_version_ = Siblings{scope}.string("resourceVersion");
     return ok();

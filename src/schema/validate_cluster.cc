@@ -28,7 +28,13 @@ void check_core_event(Problems& problems, const Site& site) {
 
 void check_priority_class(Problems& problems, const Site& site) {
   const views::PriorityClassView value{site.fresh};
-  const bool is_ours = value.metadata().name().starts_with("system-");
+  const auto name = value.metadata().name();
+  const bool is_ours = name == "system-node-critical" || name == "system-cluster-critical";
+  if (!is_ours && name.starts_with("system-")) {
+    problems.forbidden(
+        site.at("metadata.name"),
+        "priority class names with 'system-' prefix are reserved for system use only");
+  }
   if (!is_ours && value.value() > kUserPriorityMax) {
     problems.forbidden(site.at("value"),
                        "maximum allowed value of a user defined priority is 1000000000");

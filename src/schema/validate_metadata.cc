@@ -120,7 +120,8 @@ void check_finalizers(Problems& problems, const Site& site, const views::ObjectM
 void check_unchanged(Problems& problems, const Site& site) {
   constexpr std::array kFixed{"name", "namespace", "uid", "creationTimestamp"};
   for (const auto* name : kFixed) {
-    if (!site.fresh[name].same_as(site.old[name])) {
+    // What the client left out is carried over.
+    if (site.fresh[name] && !site.fresh[name].same_as(site.old[name])) {
       problems.invalid(site.at(name), site.fresh[name], "field is immutable");
     }
   }

@@ -446,6 +446,12 @@ const std::vector<Row> kOtherRows{
      {"spec.taints[0].effect: Unsupported value: \"x\": supported values: \"NoSchedule\", "
       "\"PreferNoSchedule\", "
       "\"NoExecute\""}},
+    {"reserved_priority_name",
+     "scheduling.k8s.io",
+     "PriorityClass",
+     R"({"metadata":{"name":"system-x"},"value":1})",
+     {"metadata.name: Forbidden: priority class names with 'system-' prefix are reserved for "
+      "system use only"}},
     {"priority",
      "scheduling.k8s.io",
      "PriorityClass",

@@ -129,6 +129,9 @@ bool scan_all(const TreeNode& node, const std::function<bool(const Entry&)>& vis
   for (const EntryPtr& entry : entries) {
     __builtin_prefetch(entry.get());
   }
+  for (const EntryPtr& entry : entries) {
+    __builtin_prefetch(entry->document().get(), 1);  // its reference count lies beside it
+  }
   return std::ranges::all_of(entries, [&](const EntryPtr& entry) { return visit(*entry); });
 }
 

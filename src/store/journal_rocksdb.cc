@@ -20,6 +20,8 @@ namespace {
 rocksdb::Options tuned(const RocksdbOptions& ours) {
   rocksdb::BlockBasedTableOptions table;
   table.no_block_cache = true;  // nothing is read after the load
+  table.block_size = std::size_t{32}
+                     << 10;  // read in order only: large blocks, small indexes in memory
   table.format_version = 5;
   table.checksum = rocksdb::kXXH3;
   rocksdb::Options options;

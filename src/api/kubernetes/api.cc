@@ -14,7 +14,8 @@ namespace tetrarch::api::kubernetes {
 namespace {
 
 bool is_open_to_all(Action action) {
-  // Ours: the rule is that anonymous reaches health and version only; Kubernetes binds roles for the same.
+  // Ours: the rule is that anonymous reaches health and version only; Kubernetes binds
+  // roles for the same.
   return action == Action::health || action == Action::version || action == Action::join;
 }
 
@@ -39,7 +40,8 @@ bool is_resource(Action action) {
 std::string bearer_of(const net::Headers& headers) {
   constexpr std::string_view kScheme = "bearer ";
   auto value = headers.get("Authorization");
-  if (value.size() <= kScheme.size() || !net::equals_ignoring_case(value.substr(0, kScheme.size()), kScheme)) {
+  if (value.size() <= kScheme.size() ||
+      !net::equals_ignoring_case(value.substr(0, kScheme.size()), kScheme)) {
     return "";
   }
   value.remove_prefix(kScheme.size());
@@ -88,7 +90,8 @@ Task<Status> refuse_unknown(Context& context) {
 }
 
 bool fits_scope(const Match& match, const schema::Kind& kind) {
-  const bool is_named = match.route->action != Action::collection && match.route->action != Action::watch_collection;
+  const bool is_named =
+      match.route->action != Action::collection && match.route->action != Action::watch_collection;
   if (!match.ns.empty()) {
     return kind.is_namespaced;
   }
@@ -98,12 +101,14 @@ bool fits_scope(const Match& match, const schema::Kind& kind) {
 Task<Status> serve_resource(Context& context) {
   auto& match = context.match;
   context.kind = context.parts.catalog.by_plural(match.group, match.version, match.resource);
-  if (context.kind == nullptr || context.kind->plural.empty() || !fits_scope(match, *context.kind)) {
+  if (context.kind == nullptr || context.kind->plural.empty() ||
+      !fits_scope(match, *context.kind)) {
     context.kind = nullptr;
     co_return co_await refuse_unknown(context);
   }
-  const bool is_stream = match.route->action == Action::log || match.route->action == Action::exec ||
-                         match.route->action == Action::attach || match.route->action == Action::portforward;
+  const bool is_stream =
+      match.route->action == Action::log || match.route->action == Action::exec ||
+      match.route->action == Action::attach || match.route->action == Action::portforward;
   const auto form = negotiate(accept_of(context.request));
   if (!form && !is_stream) {
     co_return co_await refuse_media(context);
@@ -187,24 +192,34 @@ class KubernetesApi final : public net::Handler {
       outcome = co_await respond_error(context, std::move(outcome).error());
     }
     if (!outcome.ok()) {
-      log::debug("api", "{} {}: {}", context.request.method, context.request.path, outcome.error().message);
+      log::debug("api",
+                 "{} {}: {}",
+                 context.request.method,
+                 context.request.path,
+                 outcome.error().message);
     }
     record(context, parts_.clock.steady() - begun);
   }
 
   net::ErrorBody error_body(int status, std::string_view message) const override {
     const HttpError http{status, reason_of(status)};
-    return {"application/json", failure_json(Error(Code::malformed, std::string(message)), Subject{}, http)};
+    return {"application/json",
+            failure_json(Error(Code::malformed, std::string(message)), Subject{}, http)};
   }
 
  private:
   static std::string_view reason_of(int status) {
     switch (status) {
-      case 408: return "Timeout";
-      case 413: return "RequestEntityTooLarge";
-      case 500: return "InternalError";
-      case 503: return "ServiceUnavailable";
-      default: return "BadRequest";
+      case 408:
+        return "Timeout";
+      case 413:
+        return "RequestEntityTooLarge";
+      case 500:
+        return "InternalError";
+      case 503:
+        return "ServiceUnavailable";
+      default:
+        return "BadRequest";
     }
   }
 
@@ -221,7 +236,8 @@ class KubernetesApi final : public net::Handler {
     const bool is_long = verb == "watch" || verb == "connect";
     if (!is_long) {
       parts_.metrics
-          .histogram("apiserver_request_duration_seconds", "Time to answer, by verb and resource.", labels)
+          .histogram(
+              "apiserver_request_duration_seconds", "Time to answer, by verb and resource.", labels)
           .observe(std::chrono::duration<double>(took).count());
     }
     log::debug("api",

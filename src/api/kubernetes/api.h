@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The Kubernetes REST API over the registry, as a handler of HTTP requests. It translates and never decides: paths to
-// calls, errors to Status objects, objects to the representation that the client asked for.
+// The Kubernetes REST API over the registry, as a handler of HTTP requests. It translates and never
+// decides: paths to calls, errors to Status objects, objects to the representation that the client
+// asked for.
 #pragma once
 
 #include <chrono>
@@ -23,11 +24,13 @@
 
 namespace tetrarch::api::kubernetes {
 
-/// Who shows this certificate or this token (`Authorization: Bearer`, empty: none)? Code::unauthenticated: nobody we
-/// know. Not asked where there is neither.
-using Authenticate = std::function<Task<Result<trust::Identity>>(net::Peer peer, std::string token)>;
+/// Who shows this certificate or this token (`Authorization: Bearer`, empty: none)?
+/// Code::unauthenticated: nobody we know. Not asked where there is neither.
+using Authenticate =
+    std::function<Task<Result<trust::Identity>>(net::Peer peer, std::string token)>;
 
-/// How nodes join and are reached. app fills these from reach::Hub, trust::CertificateAuthority and the registry.
+/// How nodes join and are reached. app fills these from reach::Hub, trust::CertificateAuthority and
+/// the registry.
 struct NodeAccess {
   /// Whether a machine that shows this token may join. Code::unauthenticated where not.
   std::function<Task<Status>(std::string token)> check_join_token;
@@ -35,8 +38,10 @@ struct NodeAccess {
   std::function<Result<std::string>(std::string_view csr_pem, const NodeName& node)> sign;
   /// What nodes trust the servers by (PEM).
   std::string ca_pem;
-  /// Asks a node's agent (one JSON line) and gives the stream behind its answer, or the agent's refusal.
-  std::function<Task<Result<std::unique_ptr<net::Stream>>>(NodeName node, std::string request_json)> open;
+  /// Asks a node's agent (one JSON line) and gives the stream behind its answer, or the agent's
+  /// refusal.
+  std::function<Task<Result<std::unique_ptr<net::Stream>>>(NodeName node, std::string request_json)>
+      open;
   /// Takes an agent's connection over; completes when the connection has ended.
   std::function<Task<Status>(NodeName node, std::unique_ptr<net::Stream> connection)> attach;
 };

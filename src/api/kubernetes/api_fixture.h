@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the tests of this room share: an exchange that records, a registry that answers as it is told, and a fixture
-// that runs one request through the handler.
+// What the tests of this room share: an exchange that records, a registry that answers as it is
+// told, and a fixture that runs one request through the handler.
 #pragma once
 
 #include <deque>
@@ -23,7 +23,9 @@ namespace tetrarch::api::kubernetes {
 class FakeClock final : public Clock {
  public:
   TimePoint now() const override { return *parse_time("2026-11-23T12:00:00Z"); }
+
   SteadyPoint steady() const override { return steady_; }
+
   void advance(std::chrono::nanoseconds by) { steady_ += by; }
 
  private:
@@ -46,8 +48,11 @@ class FakeExchange final : public net::Exchange {
   Task<Status> start(int code, net::Headers with) override;
   Task<Status> write(net::Body pieces) override;
   Task<Status> finish() override;
+
   bool is_client_gone() const override { return is_gone; }
+
   void on_client_gone(std::function<void()> notice) override { gone_notice = std::move(notice); }
+
   Task<Result<std::unique_ptr<net::Stream>>> upgrade_raw(net::Headers with) override;
   Task<Result<std::unique_ptr<net::WebSocket>>> upgrade_websocket(std::string subprotocol) override;
 
@@ -62,9 +67,9 @@ class FakeExchange final : public net::Exchange {
   bool is_finished = false;
   bool is_gone = false;
   std::function<void()> gone_notice;
-  std::unique_ptr<net::Stream> raw;             ///< given out by upgrade_raw
-  std::unique_ptr<net::WebSocket> web_socket;   ///< given out by upgrade_websocket
-  std::optional<std::string> subprotocol;       ///< that was chosen
+  std::unique_ptr<net::Stream> raw;            ///< given out by upgrade_raw
+  std::unique_ptr<net::WebSocket> web_socket;  ///< given out by upgrade_websocket
+  std::optional<std::string> subprotocol;      ///< that was chosen
 };
 
 /// Gives out batches, then an error (or waits for ever where there is none).
@@ -82,9 +87,14 @@ class FakeRegistry final : public registry::Registry {
   Task<Status> bootstrap() override;
   Task<Result<Stored>> get(registry::Call call, registry::ReadAt at) override;
   Task<Result<client::ListPage>> list(registry::Call call, registry::ListOptions options) override;
-  Task<Result<std::unique_ptr<client::Watch>>> watch(registry::Call call, registry::WatchOptions options) override;
-  Task<Result<Stored>> create(registry::Call call, std::string json, client::WriteOptions options) override;
-  Task<Result<Stored>> update(registry::Call call, std::string json, client::WriteOptions options) override;
+  Task<Result<std::unique_ptr<client::Watch>>> watch(registry::Call call,
+                                                     registry::WatchOptions options) override;
+  Task<Result<Stored>> create(registry::Call call,
+                              std::string json,
+                              client::WriteOptions options) override;
+  Task<Result<Stored>> update(registry::Call call,
+                              std::string json,
+                              client::WriteOptions options) override;
   Task<Result<Stored>> patch(registry::Call call,
                              client::PatchType type,
                              std::string body,
@@ -93,7 +103,8 @@ class FakeRegistry final : public registry::Registry {
   Task<Result<client::ListPage>> remove_collection(registry::Call call,
                                                    registry::ListOptions which,
                                                    client::DeleteOptions options) override;
-  Status authorize(const trust::Identity& identity, const registry::Attributes& asked) const override;
+  Status authorize(const trust::Identity& identity,
+                   const registry::Attributes& asked) const override;
   std::unique_ptr<client::Client> client(trust::Identity identity) override;
 
   Result<Stored> object{Error{Code::not_found, "pods \"x\" not found"}};
@@ -128,7 +139,10 @@ class ApiTest : public testing::Test {
   /// Runs one request to its end.
   FakeExchange& call(net::Request request);
   FakeExchange& get(std::string path_and_query, std::string accept = "");
-  FakeExchange& send(std::string method, std::string path_and_query, std::string body, std::string content_type = "");
+  FakeExchange& send(std::string method,
+                     std::string path_and_query,
+                     std::string body,
+                     std::string content_type = "");
 
   static net::Request request(std::string method, std::string path_and_query);
 

@@ -3,7 +3,6 @@
 #include "api/kubernetes/api_fixture.h"
 
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
 
 #include "async/timer.h"
@@ -76,7 +75,8 @@ Task<Result<std::vector<client::WatchEvent>>> FakeWatch::next() {
   if (on_drained) {
     on_drained();
   }
-  co_await async::sleep_for(std::chrono::hours(1));
+  async::Event never;
+  co_await never.wait();
   co_return Error{Code::unavailable, "the test waited for ever"};
 }
 
@@ -88,20 +88,24 @@ void FakeRegistry::note(std::string verb, registry::Call call) {
   asked = std::move(call);
 }
 
-Task<Status> FakeRegistry::bootstrap() { co_return ok(); }
+Task<Status> FakeRegistry::bootstrap() {
+  co_return ok();
+}
 
 Task<Result<Stored>> FakeRegistry::get(registry::Call call, registry::ReadAt /*at*/) {
   note("get", std::move(call));
   co_return object;
 }
 
-Task<Result<client::ListPage>> FakeRegistry::list(registry::Call call, registry::ListOptions options) {
+Task<Result<client::ListPage>> FakeRegistry::list(registry::Call call,
+                                                  registry::ListOptions options) {
   note("list", std::move(call));
   asked_list = std::move(options);
   co_return page;
 }
 
-Task<Result<std::unique_ptr<client::Watch>>> FakeRegistry::watch(registry::Call call, registry::WatchOptions options) {
+Task<Result<std::unique_ptr<client::Watch>>> FakeRegistry::watch(registry::Call call,
+                                                                 registry::WatchOptions options) {
   note("watch", std::move(call));
   asked_watch = std::move(options);
   if (watch_error) {
@@ -110,14 +114,18 @@ Task<Result<std::unique_ptr<client::Watch>>> FakeRegistry::watch(registry::Call 
   co_return std::unique_ptr<client::Watch>(std::move(next_watch));
 }
 
-Task<Result<Stored>> FakeRegistry::create(registry::Call call, std::string json, client::WriteOptions options) {
+Task<Result<Stored>> FakeRegistry::create(registry::Call call,
+                                          std::string json,
+                                          client::WriteOptions options) {
   note("create", std::move(call));
   asked_body = std::move(json);
   asked_write = std::move(options);
   co_return object;
 }
 
-Task<Result<Stored>> FakeRegistry::update(registry::Call call, std::string json, client::WriteOptions options) {
+Task<Result<Stored>> FakeRegistry::update(registry::Call call,
+                                          std::string json,
+                                          client::WriteOptions options) {
   note("update", std::move(call));
   asked_body = std::move(json);
   asked_write = std::move(options);
@@ -150,7 +158,8 @@ Task<Result<client::ListPage>> FakeRegistry::remove_collection(registry::Call ca
   co_return page;
 }
 
-Status FakeRegistry::authorize(const trust::Identity& /*identity*/, const registry::Attributes& what) const {
+Status FakeRegistry::authorize(const trust::Identity& /*identity*/,
+                               const registry::Attributes& what) const {
   authorized = what;
   return refusal ? Status(*refusal) : ok();
 }
@@ -164,7 +173,9 @@ class FakeClient final : public client::Client {
 
   Task<Result<Stored>> get(Key /*key*/) override { co_return registry_.object; }
 
-  Task<Result<client::ListPage>> list(client::ListQuery /*query*/) override { co_return registry_.page; }
+  Task<Result<client::ListPage>> list(client::ListQuery /*query*/) override {
+    co_return registry_.page;
+  }
 
   Task<Result<std::unique_ptr<client::Watch>>> watch(client::WatchQuery /*query*/) override {
     co_return Error{Code::unimplemented, "no watch"};
@@ -177,7 +188,9 @@ class FakeClient final : public client::Client {
     co_return registry_.object;
   }
 
-  Task<Result<Stored>> update(Key /*key*/, DocumentPtr /*document*/, client::WriteOptions /*options*/) override {
+  Task<Result<Stored>> update(Key /*key*/,
+                              DocumentPtr /*document*/,
+                              client::WriteOptions /*options*/) override {
     co_return registry_.object;
   }
 
@@ -188,7 +201,9 @@ class FakeClient final : public client::Client {
     co_return registry_.object;
   }
 
-  Task<Result<Stored>> remove(Key /*key*/, client::DeleteOptions /*options*/) override { co_return registry_.object; }
+  Task<Result<Stored>> remove(Key /*key*/, client::DeleteOptions /*options*/) override {
+    co_return registry_.object;
+  }
 
   Task<std::vector<Result<Stored>>> apply(std::vector<client::Change> /*changes*/) override {
     co_return std::vector<Result<Stored>>{};
@@ -213,7 +228,9 @@ Stored stored(std::string_view resource, std::string_view json, std::uint64_t re
   auto parsed = object::Document::parse(json);
   EXPECT_TRUE(parsed.ok()) << json;
   const auto metadata = (*parsed)->root()["metadata"];
-  return {{std::string(resource), std::string(metadata["namespace"].string()), std::string(metadata["name"].string())},
+  return {{std::string(resource),
+           std::string(metadata["namespace"].string()),
+           std::string(metadata["name"].string())},
           Revision{revision},
           *parsed};
 }
@@ -251,7 +268,9 @@ Task<Result<std::unique_ptr<net::Stream>>> hand_over(Result<std::unique_ptr<net:
   co_return std::move(stream);
 }
 
-Task<Status> nothing() { co_return ok(); }
+Task<Status> nothing() {
+  co_return ok();
+}
 
 }  // namespace
 
@@ -272,8 +291,15 @@ ApiTest::ApiTest() : reach_stream_(Error{Code::unavailable, "node \"n1\" is not 
     return nothing();
   };
   HealthCheck check{"store", true, [this] { return is_ready_; }};
-  api_ = make_kubernetes_api(
-      {registry_, catalog(), metrics_, clock_, random_, fake_authenticate, std::move(nodes), {check}, {}});
+  api_ = make_kubernetes_api({registry_,
+                              catalog(),
+                              metrics_,
+                              clock_,
+                              random_,
+                              fake_authenticate,
+                              std::move(nodes),
+                              {check},
+                              {}});
 }
 
 ApiTest::~ApiTest() = default;
@@ -294,7 +320,10 @@ FakeExchange& ApiTest::call(net::Request request) {
   }
   auto& exchange = *exchange_;
   asio::io_context context;
-  asio::co_spawn(context, api_->handle(std::move(request), exchange), asio::detached);
+  asio::co_spawn(
+      context, api_->handle(std::move(request), exchange), [](const std::exception_ptr& error) {
+        EXPECT_EQ(error, nullptr) << "the handler threw";
+      });
   context.run();
   return exchange;
 }

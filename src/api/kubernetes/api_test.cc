@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One request at a time through the handler: what the registry is asked, and what the client is answered.
+// One request at a time through the handler: what the registry is asked, and what the client is
+// answered.
 #include "api/kubernetes/api_fixture.h"
 #include "api/kubernetes/table.h"
 
@@ -9,10 +10,13 @@ namespace {
 using testing::HasSubstr;
 
 constexpr std::string_view kPod =
-    R"({"kind":"Pod","apiVersion":"v1","metadata":{"name":"web","namespace":"a","uid":"u1"},"spec":{}})";
+    R"({"kind":"Pod","apiVersion":"v1","metadata":{"name":"web","namespace":"a","uid":"u1"},)"
+    R"("spec":{}})";
 constexpr std::string_view kTable = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json";
 
-Stored a_pod() { return stored("pods", kPod, 41); }
+Stored a_pod() {
+  return stored("pods", kPod, 41);
+}
 
 TEST_F(ApiTest, GetSendsTheStoredObjectWithItsRevision) {
   registry_.object = a_pod();
@@ -21,10 +25,12 @@ TEST_F(ApiTest, GetSendsTheStoredObjectWithItsRevision) {
 
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.headers.get("Content-Type"), "application/json");
-  EXPECT_EQ(answer.body,
-            R"({"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":"41","name":"web","namespace":"a",)"
-            R"("uid":"u1"},"spec":{}})"
-            "\n");
+  EXPECT_EQ(
+      answer.body,
+      R"({"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":"41","name":"web",)"
+      R"("namespace":"a",)"
+      R"("uid":"u1"},"spec":{}})"
+      "\n");
   EXPECT_EQ(registry_.asked.kind->kind, "Pod");
   EXPECT_EQ(registry_.asked.ns, "a");
   EXPECT_EQ(registry_.asked.name, "web");
@@ -37,9 +43,11 @@ TEST_F(ApiTest, GetOfNothingIsAStatus) {
   const auto& answer = get("/api/v1/namespaces/a/pods/web");
 
   EXPECT_EQ(answer.status, 404);
-  EXPECT_EQ(answer.body,
-            R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"pods \"web\" not found",)"
-            R"("reason":"NotFound","details":{"name":"web","kind":"pods"},"code":404})");
+  EXPECT_EQ(
+      answer.body,
+      R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":"pods )"
+      R"(\"web\" not found",)"
+      R"("reason":"NotFound","details":{"name":"web","kind":"pods"},"code":404})");
 }
 
 TEST_F(ApiTest, ListSendsAllItemsInOneBody) {
@@ -53,8 +61,9 @@ TEST_F(ApiTest, ListSendsAllItemsInOneBody) {
   const auto& answer = get("/api/v1/namespaces/a/pods?limit=2&labelSelector=app%3Dweb");
 
   EXPECT_THAT(answer.body,
-              testing::StartsWith(R"({"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"50",)"
-                                  R"("continue":"more","remainingItemCount":3},"items":[{"kind":"Pod")"));
+              testing::StartsWith(
+                  R"({"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"50",)"
+                  R"("continue":"more","remainingItemCount":3},"items":[{"kind":"Pod")"));
   EXPECT_EQ(answer.json()->root()["items"].size(), 2U);
   EXPECT_EQ(registry_.asked_list.limit, 2U);
   EXPECT_EQ(registry_.asked_list.select.labels, "app=web");
@@ -63,9 +72,11 @@ TEST_F(ApiTest, ListSendsAllItemsInOneBody) {
 TEST_F(ApiTest, AnEmptyListIsNoError) {
   const auto& answer = get("/apis/apps/v1/deployments");
 
-  EXPECT_EQ(answer.body,
-            R"({"kind":"DeploymentList","apiVersion":"apps/v1","metadata":{"resourceVersion":"0"},"items":[]})"
-            "\n");
+  EXPECT_EQ(
+      answer.body,
+      R"({"kind":"DeploymentList","apiVersion":"apps/v1","metadata":{"resourceVersion":"0"},)"
+      R"("items":[]})"
+      "\n");
 }
 
 TEST_F(ApiTest, ListIsATableForKubectl) {
@@ -100,14 +111,16 @@ TEST_F(ApiTest, ListIsMetadataOnlyWhereAskedFor) {
   page.items = {a_pod()};
   registry_.page = std::move(page);
 
-  const auto& answer =
-      get("/api/v1/namespaces/a/pods", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io");
+  const auto& answer = get("/api/v1/namespaces/a/pods",
+                           "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io");
 
-  EXPECT_EQ(answer.body,
-            R"({"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"0"},)"
-            R"("items":[{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":)"
-            R"({"resourceVersion":"41","name":"web","namespace":"a","uid":"u1"}}]})"
-            "\n");
+  EXPECT_EQ(
+      answer.body,
+      R"({"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{)"
+      R"("resourceVersion":"0"},)"
+      R"("items":[{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":)"
+      R"({"resourceVersion":"41","name":"web","namespace":"a","uid":"u1"}}]})"
+      "\n");
 }
 
 TEST_F(ApiTest, CreateHandsTheBodyOverAndWarns) {
@@ -115,7 +128,10 @@ TEST_F(ApiTest, CreateHandsTheBodyOverAndWarns) {
   registry_.warnings = {R"(unknown field "spec.x")"};
 
   const auto& answer =
-      send("POST", "/api/v1/namespaces/a/pods?fieldManager=me&fieldValidation=Strict&dryRun=All", "{}", "application/json");
+      send("POST",
+           "/api/v1/namespaces/a/pods?fieldManager=me&fieldValidation=Strict&dryRun=All",
+           "{}",
+           "application/json");
 
   EXPECT_EQ(answer.status, 201);
   EXPECT_EQ(answer.headers.get("Warning"), R"(299 - "unknown field \"spec.x\"")");
@@ -127,17 +143,21 @@ TEST_F(ApiTest, CreateHandsTheBodyOverAndWarns) {
 }
 
 TEST_F(ApiTest, InvalidNamesTheObjectOfTheBody) {
-  registry_.object = Error{Code::invalid, "", {{"FieldValueRequired", "Required value", "spec.containers"}}};
+  registry_.object =
+      Error{Code::invalid, "", {{"FieldValueRequired", "Required value", "spec.containers"}}};
 
-  const auto& answer = send("POST", "/api/v1/namespaces/a/pods", R"({"metadata":{"name":"web"}})", "application/json");
+  const auto& answer = send(
+      "POST", "/api/v1/namespaces/a/pods", R"({"metadata":{"name":"web"}})", "application/json");
 
   EXPECT_EQ(answer.status, 422);
-  EXPECT_EQ(answer.json()->root()["message"].string(), "Pod \"web\" is invalid: spec.containers: Required value");
+  EXPECT_EQ(answer.json()->root()["message"].string(),
+            "Pod \"web\" is invalid: spec.containers: Required value");
   EXPECT_EQ(answer.json()->root().find("details.name").string(), "web");
 }
 
 TEST_F(ApiTest, BindingAnswersWithAStatus) {
-  registry_.object = stored("pods", R"({"kind":"Binding","apiVersion":"v1","metadata":{"name":"web"}})", 42);
+  registry_.object =
+      stored("pods", R"({"kind":"Binding","apiVersion":"v1","metadata":{"name":"web"}})", 42);
 
   const auto& answer = send("POST", "/api/v1/namespaces/a/pods/web/binding", "{}");
 
@@ -149,7 +169,8 @@ TEST_F(ApiTest, BindingAnswersWithAStatus) {
 TEST_F(ApiTest, UpdateReachesTheSubresource) {
   registry_.object = a_pod();
 
-  const auto& answer = send("PUT", "/api/v1/namespaces/a/pods/web/status", "{}", "application/json");
+  const auto& answer =
+      send("PUT", "/api/v1/namespaces/a/pods/web/status", "{}", "application/json");
 
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(registry_.asked_verb, "update");
@@ -163,7 +184,10 @@ TEST_F(ApiTest, PatchTakesTheTypeFromTheMediaType) {
   EXPECT_EQ(registry_.asked_patch, client::PatchType::json);
   send("PATCH", "/api/v1/namespaces/a/pods/web", "{}", "application/merge-patch+json");
   EXPECT_EQ(registry_.asked_patch, client::PatchType::merge);
-  send("PATCH", "/api/v1/namespaces/a/pods/web", "{}", "application/strategic-merge-patch+json; charset=utf-8");
+  send("PATCH",
+       "/api/v1/namespaces/a/pods/web",
+       "{}",
+       "application/strategic-merge-patch+json; charset=utf-8");
   EXPECT_EQ(registry_.asked_patch, client::PatchType::strategic);
 }
 
@@ -172,17 +196,23 @@ TEST_F(ApiTest, ForeignMediaTypesAreRefused) {
     const auto& answer = send("PATCH", "/api/v1/namespaces/a/pods/web", "{}", type);
     EXPECT_EQ(answer.status, 415) << type;
     EXPECT_EQ(answer.json()->root()["reason"].string(), "UnsupportedMediaType");
-    EXPECT_THAT(std::string(answer.json()->root()["message"].string()), HasSubstr("application/merge-patch+json"));
+    EXPECT_THAT(std::string(answer.json()->root()["message"].string()),
+                HasSubstr("application/merge-patch+json"));
   }
   for (const auto* method : {"POST", "PUT", "DELETE"}) {
-    const auto* path = std::string_view(method) == "POST" ? "/api/v1/namespaces/a/pods" : "/api/v1/namespaces/a/pods/web";
-    EXPECT_EQ(send(method, path, "k8s", "application/vnd.kubernetes.protobuf").status, 415) << method;
+    const auto* path = std::string_view(method) == "POST" ? "/api/v1/namespaces/a/pods"
+                                                          : "/api/v1/namespaces/a/pods/web";
+    EXPECT_EQ(send(method, path, "k8s", "application/vnd.kubernetes.protobuf").status, 415)
+        << method;
   }
   EXPECT_EQ(registry_.asked_verb, "");
 }
 
 TEST_F(ApiTest, DeleteOfAnObjectThatGoesAtOnceIsASuccess) {
-  registry_.object = stored("configmaps", R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c","uid":"u9"}})", 9);
+  registry_.object =
+      stored("configmaps",
+             R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c","uid":"u9"}})",
+             9);
 
   const auto& answer = send("DELETE", "/api/v1/namespaces/a/configmaps/c", "");
 
@@ -195,11 +225,14 @@ TEST_F(ApiTest, DeleteOfAnObjectThatGoesAtOnceIsASuccess) {
 TEST_F(ApiTest, DeleteOfAnObjectThatIsEndingShowsIt) {
   registry_.object = stored(
       "configmaps",
-      R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c","deletionTimestamp":"2026-11-23T12:00:00Z"}})",
+      R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c","deletionTimestamp":)"
+      R"("2026-11-23T12:00:00Z"}})",
       9);
 
-  const auto& answer =
-      send("DELETE", "/api/v1/namespaces/a/configmaps/c", R"({"propagationPolicy":"Foreground"})", "application/json");
+  const auto& answer = send("DELETE",
+                            "/api/v1/namespaces/a/configmaps/c",
+                            R"({"propagationPolicy":"Foreground"})",
+                            "application/json");
 
   EXPECT_EQ(answer.json()->root()["kind"].string(), "ConfigMap");
   EXPECT_EQ(registry_.asked_delete.propagation, client::Propagation::foreground);
@@ -221,7 +254,9 @@ struct RefusalRow {
   std::string_view reason;
 };
 
-void PrintTo(const RefusalRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const RefusalRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 constexpr RefusalRow kRefusals[] = {
     {"unknown_path", "GET", "/nope", 404, "NotFound"},
@@ -233,7 +268,11 @@ constexpr RefusalRow kRefusals[] = {
     {"namespaced_object_without_namespace", "GET", "/api/v1/pods/web", 404, "NotFound"},
     {"create_without_namespace", "POST", "/api/v1/pods", 405, "MethodNotAllowed"},
     {"post_to_an_object", "POST", "/api/v1/nodes/n1", 405, "MethodNotAllowed"},
-    {"list_of_reviews", "GET", "/apis/authorization.k8s.io/v1/subjectaccessreviews", 405, "MethodNotAllowed"},
+    {"list_of_reviews",
+     "GET",
+     "/apis/authorization.k8s.io/v1/subjectaccessreviews",
+     405,
+     "MethodNotAllowed"},
     {"get_of_a_binding", "GET", "/api/v1/namespaces/a/pods/web/binding", 405, "MethodNotAllowed"},
     {"post_to_status", "POST", "/api/v1/namespaces/a/pods/web/status", 405, "MethodNotAllowed"},
     {"put_to_version", "PUT", "/version", 405, "MethodNotAllowed"},
@@ -287,7 +326,8 @@ TEST_F(ApiTest, AnonymousIsAnIdentityToo) {
 }
 
 TEST_F(ApiTest, PathsThatAreNoResourceAreAuthorized) {
-  registry_.refusal = Error{Code::forbidden, "forbidden: User \"system:anonymous\" cannot get path \"/apis\""};
+  registry_.refusal =
+      Error{Code::forbidden, "forbidden: User \"system:anonymous\" cannot get path \"/apis\""};
 
   EXPECT_EQ(get("/apis").status, 403);
   EXPECT_EQ(registry_.authorized.path, "/apis");
@@ -316,8 +356,10 @@ TEST_F(ApiTest, RequestsAreCounted) {
 
   const auto& answer = get("/metrics");
 
-  EXPECT_THAT(answer.body, HasSubstr(R"(apiserver_request_total{verb="list",resource="nodes",code="200"} 1)"));
-  EXPECT_THAT(answer.body, HasSubstr(R"(apiserver_request_total{verb="other",resource="",code="404"} 1)"));
+  EXPECT_THAT(answer.body,
+              HasSubstr(R"(apiserver_request_total{verb="list",resource="nodes",code="200"} 1)"));
+  EXPECT_THAT(answer.body,
+              HasSubstr(R"(apiserver_request_total{verb="other",resource="",code="404"} 1)"));
   EXPECT_THAT(answer.body, HasSubstr("apiserver_request_duration_seconds"));
 }
 

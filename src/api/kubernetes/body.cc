@@ -15,7 +15,9 @@ struct BodyBuilder::Owner {
 // Shared with the write under way, which may outlive the request's frame.
 BodyBuilder::BodyBuilder() : owner_(std::make_shared<Owner>()) {}
 
-void BodyBuilder::add_text(std::string_view text) { owner_->text += text; }
+void BodyBuilder::add_text(std::string_view text) {
+  owner_->text += text;
+}
 
 void BodyBuilder::close_text() {
   const auto end = owner_->text.size();
@@ -70,7 +72,9 @@ std::string list_metadata(const client::ListPage& page) {
   return out;
 }
 
-net::Body list_body(std::string_view kind, std::string_view api_version, const client::ListPage& page) {
+net::Body list_body(std::string_view kind,
+                    std::string_view api_version,
+                    const client::ListPage& page) {
   BodyBuilder builder;
   std::string head;
   object::Writer writer(head);

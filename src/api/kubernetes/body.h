@@ -24,12 +24,14 @@ class BodyBuilder {
 
  private:
   struct Owner;
+
   /// Offsets into the own text become views at the end: the text may move until then.
   struct Piece {
     std::string_view foreign;
     std::size_t begin = 0;
     std::size_t size = 0;
   };
+
   void close_text();
 
   std::shared_ptr<Owner> owner_;
@@ -39,7 +41,9 @@ class BodyBuilder {
 
 net::Body object_body(const Stored& object);
 /// `{"kind":"PodList","apiVersion":"v1","metadata":{…},"items":[…]}`
-net::Body list_body(std::string_view kind, std::string_view api_version, const client::ListPage& page);
+net::Body list_body(std::string_view kind,
+                    std::string_view api_version,
+                    const client::ListPage& page);
 /// The metadata of a list, with its braces.
 std::string list_metadata(const client::ListPage& page);
 

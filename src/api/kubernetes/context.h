@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Context: one request on its way through this room, and the ways to answer it. It lives in the handler's frame, which
-// outlives everything that is called with it; one strand.
+// Context: one request on its way through this room, and the ways to answer it. It lives in the
+// handler's frame, which outlives everything that is called with it; one strand.
 #pragma once
 
 #include <string>

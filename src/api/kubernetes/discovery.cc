@@ -1,15 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Discovery as every client since 1.0 reads it: APIVersions, APIGroupList, APIGroup, APIResourceList.
-// Source: Kubernetes API reference v1.35, "Common definitions"; shapes seen with kubectl 1.20 get --raw.
-#include <array>
-
+// Discovery as every client since 1.0 reads it: APIVersions, APIGroupList, APIGroup,
+// APIResourceList. Source: Kubernetes API reference v1.35, "Common definitions"; shapes seen with
+// kubectl 1.20 get --raw.
 #include <fmt/core.h>
-#include <openssl/sha.h>
 
 #include "api/kubernetes/documents.h"
 #include "api/kubernetes/groups.h"
-#include "base/encoding.h"
 #include "object/writer.h"
+#include "trust/sha256.h"
 
 namespace tetrarch::api::kubernetes {
 namespace {
@@ -51,7 +49,8 @@ void write_subresource(object::Writer& writer, const schema::Kind& kind, std::st
       .field("name", fmt::format("{}/{}", kind.plural, name))
       .field("singularName", "")
       .field("namespaced", kind.is_namespaced);
-  const bool is_foreign = !known.kind.empty() && (known.group != kind.group || known.version != kind.version);
+  const bool is_foreign =
+      !known.kind.empty() && (known.group != kind.group || known.version != kind.version);
   if (is_foreign) {
     writer.field("group", known.group).field("version", known.version);
   }
@@ -158,7 +157,8 @@ std::string path_list(const Documents& documents) {
   for (const auto& [path, document] : documents.plain) {
     writer.string(path);
   }
-  for (const auto* path : {"/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz"}) {
+  for (const auto* path :
+       {"/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz"}) {
     writer.string(path);
   }
   writer.end_array().end_object();
@@ -172,10 +172,7 @@ void add(Documents& out, std::string path, std::string body) {
 }  // namespace
 
 Served make_served(std::string body, std::string_view content_type) {
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  SHA256(reinterpret_cast<const unsigned char*>(body.data()), body.size(), digest.data());
-  const std::string_view bytes(reinterpret_cast<const char*>(digest.data()), digest.size());
-  auto etag = "\"" + hex_encode(bytes) + "\"";
+  auto etag = "\"" + trust::sha256_hex(body) + "\"";
   return {std::move(body), std::string(content_type), std::move(etag)};
 }
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Aggregated discovery: all groups, versions and resources in one answer, which kubectl 1.26 and later ask for.
-// Source: Kubernetes API reference v1.35, apidiscovery.k8s.io v2; v2beta1 has the same shape.
+// Aggregated discovery: all groups, versions and resources in one answer, which kubectl 1.26 and
+// later ask for. Source: Kubernetes API reference v1.35, apidiscovery.k8s.io v2; v2beta1 has the
+// same shape.
 #include <fmt/core.h>
 
 #include "api/kubernetes/documents.h"
@@ -56,7 +57,8 @@ void write_subresources(object::Writer& writer, const schema::Kind& kind) {
 void write_resource(object::Writer& writer, const schema::Kind& kind) {
   writer.begin_object().field("resource", kind.plural);
   write_response_kind(writer, kind.group, kind.version, kind.kind);
-  writer.field("scope", kind.is_namespaced ? "Namespaced" : "Cluster").field("singularResource", kind.singular);
+  writer.field("scope", kind.is_namespaced ? "Namespaced" : "Cluster")
+      .field("singularResource", kind.singular);
   write_texts(writer, "verbs", kind.verbs);
   write_texts(writer, "shortNames", kind.short_names);
   write_texts(writer, "categories", kind.categories);
@@ -102,8 +104,8 @@ std::string list(const std::vector<Group>& groups, std::string_view api_version,
 void add_aggregated(Documents& out, const schema::Catalog& catalog) {
   const auto groups = groups_of(catalog);
   for (const std::string version : {"v2", "v2beta1"}) {
-    const auto type =
-        fmt::format("application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList", version);
+    const auto type = fmt::format(
+        "application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList", version);
     out.aggregated.emplace("/api " + version, make_served(list(groups, version, true), type));
     out.aggregated.emplace("/apis " + version, make_served(list(groups, version, false), type));
   }

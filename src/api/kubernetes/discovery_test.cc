@@ -36,7 +36,8 @@ TEST_F(ApiTest, DiscoveryListsTheGroupsInTheirOrder) {
   EXPECT_EQ(groups.at(1)["name"].string(), "events.k8s.io");
   const auto rbac = pick(groups, "name", "rbac.authorization.k8s.io");
   EXPECT_EQ(rbac.find("preferredVersion.groupVersion").string(), "rbac.authorization.k8s.io/v1");
-  EXPECT_TRUE(pick(groups, "name", "policy").exists()) << "kubectl drain looks for it before it evicts";
+  EXPECT_TRUE(pick(groups, "name", "policy").exists())
+      << "kubectl drain looks for it before it evicts";
 }
 
 TEST_F(ApiTest, DiscoveryListsResourcesAndSubresources) {
@@ -70,7 +71,8 @@ TEST_F(ApiTest, AggregatedDiscoveryIsOneDocument) {
   const auto json = answer.json();
   const auto root = json->root();
 
-  EXPECT_EQ(answer.headers.get("Content-Type"), "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
+  EXPECT_EQ(answer.headers.get("Content-Type"),
+            "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
   EXPECT_EQ(root["kind"].string(), "APIGroupDiscoveryList");
   EXPECT_EQ(root["apiVersion"].string(), "apidiscovery.k8s.io/v2");
   const auto apps = root["items"].at(0);
@@ -78,7 +80,9 @@ TEST_F(ApiTest, AggregatedDiscoveryIsOneDocument) {
   const auto deployments = pick(apps["versions"].at(0)["resources"], "resource", "deployments");
   EXPECT_EQ(deployments["scope"].string(), "Namespaced");
   EXPECT_EQ(deployments.find("responseKind.kind").string(), "Deployment");
-  EXPECT_EQ(pick(deployments["subresources"], "subresource", "scale").find("responseKind.group").string(), "autoscaling");
+  EXPECT_EQ(
+      pick(deployments["subresources"], "subresource", "scale").find("responseKind.group").string(),
+      "autoscaling");
 }
 
 TEST_F(ApiTest, AggregatedDiscoveryOfTheCoreHasNoGroupName) {
@@ -90,7 +94,9 @@ TEST_F(ApiTest, AggregatedDiscoveryOfTheCoreHasNoGroupName) {
 }
 
 TEST_F(ApiTest, OlderClientsGetTheOlderAggregatedVersion) {
-  const auto& answer = get("/apis", "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json");
+  const auto& answer = get(
+      "/apis",
+      "application/json;g=apidiscovery.k8s.io;v=v2beta1;as=APIGroupDiscoveryList,application/json");
 
   EXPECT_EQ(answer.json()->root()["apiVersion"].string(), "apidiscovery.k8s.io/v2beta1");
 }

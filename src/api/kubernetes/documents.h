@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Documents that say what this server serves: discovery (plain and aggregated), version, the list of paths. Built once.
+// Documents that say what this server serves: discovery (plain and aggregated), version, the list
+// of paths. Built once.
 #pragma once
 
 #include <map>
@@ -21,8 +22,8 @@ Served make_served(std::string body, std::string_view content_type);
 
 /// Immutable once built; shared by all connections.
 struct Documents {
-  std::map<std::string, Served, std::less<>> plain;        ///< by path
-  std::map<std::string, Served, std::less<>> aggregated;   ///< by path and version: "/apis v2"
+  std::map<std::string, Served, std::less<>> plain;       ///< by path
+  std::map<std::string, Served, std::less<>> aggregated;  ///< by path and version: "/apis v2"
   const Served* find(std::string_view path) const;
 };
 

@@ -23,7 +23,8 @@ constexpr HttpError kTooLarge{413, "RequestEntityTooLarge"};
 constexpr HttpError kInvalid{422, "Invalid"};
 constexpr HttpError kTooManyRequests{429, "TooManyRequests"};
 constexpr HttpError kInternal{500, "InternalError"};
-constexpr HttpError kNotImplemented{501, "NotImplemented"};  // Ours: Kubernetes has no reason for this
+constexpr HttpError kNotImplemented{501,
+                                    "NotImplemented"};  // Ours: Kubernetes has no reason for this
 constexpr HttpError kUnavailable{503, "ServiceUnavailable"};
 constexpr HttpError kTimeout{504, "Timeout"};
 
@@ -79,23 +80,40 @@ void write_details(object::Writer& out, const Error& error, const Subject& subje
 
 HttpError http_error(Code code) {
   switch (code) {
-    case Code::invalid: return kInvalid;
-    case Code::malformed: return kBadRequest;
-    case Code::not_found: return kNotFound;
-    case Code::already_exists: return kAlreadyExists;
-    case Code::conflict: return kConflict;
-    case Code::precondition: return kConflict;
-    case Code::unauthenticated: return kUnauthorized;
-    case Code::forbidden: return kForbidden;
-    case Code::exhausted: return kTooManyRequests;
-    case Code::too_large: return kTooLarge;
-    case Code::expired: return kExpired;
-    case Code::unsupported: return kMethodNotAllowed;
-    case Code::unavailable: return kUnavailable;
-    case Code::timeout: return kTimeout;
-    case Code::cancelled: return kTimeout;
-    case Code::unimplemented: return kNotImplemented;
-    case Code::internal: return kInternal;
+    case Code::invalid:
+      return kInvalid;
+    case Code::malformed:
+      return kBadRequest;
+    case Code::not_found:
+      return kNotFound;
+    case Code::already_exists:
+      return kAlreadyExists;
+    case Code::conflict:
+      return kConflict;
+    case Code::precondition:
+      return kConflict;
+    case Code::unauthenticated:
+      return kUnauthorized;
+    case Code::forbidden:
+      return kForbidden;
+    case Code::exhausted:
+      return kTooManyRequests;
+    case Code::too_large:
+      return kTooLarge;
+    case Code::expired:
+      return kExpired;
+    case Code::unsupported:
+      return kMethodNotAllowed;
+    case Code::unavailable:
+      return kUnavailable;
+    case Code::timeout:
+      return kTimeout;
+    case Code::cancelled:
+      return kTimeout;
+    case Code::unimplemented:
+      return kNotImplemented;
+    case Code::internal:
+      return kInternal;
   }
   CHECK(false);
 }
@@ -106,7 +124,8 @@ std::string message_of(const Error& error, const Subject& subject) {
     return error.message;
   }
   const bool is_one = error.fields.size() == 1;
-  auto out = fmt::format("{} \"{}\" is invalid: {}", qualified(subject), subject.name, is_one ? "" : "[");
+  auto out =
+      fmt::format("{} \"{}\" is invalid: {}", qualified(subject), subject.name, is_one ? "" : "[");
   bool is_first = true;
   for (const auto& field : error.fields) {
     out += is_first ? "" : ", ";
@@ -127,7 +146,9 @@ std::string failure_json(const Error& error, const Subject& subject, HttpError r
     writer.field("continue", token);
   }
   writer.end_object();
-  writer.field("status", "Failure").field("message", message_of(error, subject)).field("reason", http.reason);
+  writer.field("status", "Failure")
+      .field("message", message_of(error, subject))
+      .field("reason", http.reason);
   write_details(writer, error, subject, error.code == Code::invalid);
   writer.field("code", http.status).end_object();
   return out;

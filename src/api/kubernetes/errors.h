@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one table from our error codes to HTTP codes and reasons, and the Status objects built with it.
+// The one table from our error codes to HTTP codes and reasons, and the Status objects built with
+// it.
 #pragma once
 
 #include <cstdint>
@@ -27,7 +28,8 @@ struct Subject {
   std::string uid = {};
 };
 
-/// `Deployment.apps "x" is invalid: spec.replicas: Invalid value: …` where the error names fields; else its own words.
+/// `Deployment.apps "x" is invalid: spec.replicas: Invalid value: …` where the error names fields;
+/// else its own words.
 std::string message_of(const Error& error, const Subject& subject);
 
 /// A failure Status. `override` replaces the table's row where status is not 0.

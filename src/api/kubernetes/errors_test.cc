@@ -57,20 +57,29 @@ const Subject kDeployment{"apps", "Deployment", "deployments", "web", ""};
 TEST(FailureStatus, NamesOneFieldInline) {
   const Error error(Code::invalid,
                     "invalid",
-                    {{"FieldValueInvalid", "Invalid value: -1: must be greater than or equal to 0", "spec.replicas"}});
+                    {{"FieldValueInvalid",
+                      "Invalid value: -1: must be greater than or equal to 0",
+                      "spec.replicas"}});
 
-  EXPECT_EQ(failure_json(error, kDeployment),
-            R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":)"
-            R"("Deployment.apps \"web\" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0",)"
-            R"("reason":"Invalid","details":{"name":"web","group":"apps","kind":"Deployment","causes":[)"
-            R"({"reason":"FieldValueInvalid","message":"Invalid value: -1: must be greater than or equal to 0",)"
-            R"("field":"spec.replicas"}]},"code":422})");
+  EXPECT_EQ(
+      failure_json(error, kDeployment),
+      R"({"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure","message":)"
+      R"("Deployment.apps \"web\" is invalid: spec.replicas: Invalid value: -1: must be greater )"
+      R"(than or equal to 0",)"
+      R"("reason":"Invalid","details":{"name":"web","group":"apps","kind":"Deployment","causes":[)"
+      R"({"reason":"FieldValueInvalid","message":"Invalid value: -1: must be greater than or )"
+      R"(equal to 0",)"
+      R"("field":"spec.replicas"}]},"code":422})");
 }
 
 TEST(FailureStatus, ListsSeveralFieldsInBrackets) {
-  const Error error(Code::invalid, "", {{"FieldValueRequired", "Required value", "a"}, {"FieldValueRequired", "Required value", "b"}});
+  const Error error(Code::invalid,
+                    "",
+                    {{"FieldValueRequired", "Required value", "a"},
+                     {"FieldValueRequired", "Required value", "b"}});
 
-  EXPECT_EQ(message_of(error, kDeployment), "Deployment.apps \"web\" is invalid: [a: Required value, b: Required value]");
+  EXPECT_EQ(message_of(error, kDeployment),
+            "Deployment.apps \"web\" is invalid: [a: Required value, b: Required value]");
 }
 
 TEST(FailureStatus, NamesThePluralForAllButInvalid) {
@@ -86,11 +95,14 @@ TEST(FailureStatus, SaysWhenToComeBack) {
   Error error(Code::exhausted, "too many requests");
   error.retry_after_s = 3;
 
-  EXPECT_THAT(failure_json(error, Subject{}), testing::HasSubstr(R"("details":{"retryAfterSeconds":3},"code":429)"));
+  EXPECT_THAT(failure_json(error, Subject{}),
+              testing::HasSubstr(R"("details":{"retryAfterSeconds":3},"code":429)"));
 }
 
 TEST(FailureStatus, GivesTheTokenThatContinuesAnExpiredList) {
-  const Error error(Code::expired, "The provided continue parameter is too old", {{"ListContinue", "token2", ""}});
+  const Error error(Code::expired,
+                    "The provided continue parameter is too old",
+                    {{"ListContinue", "token2", ""}});
 
   const auto json = failure_json(error, Subject{});
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// pods/exec and pods/attach: asks the agent first, so that its refusal is still a plain answer; then takes the
-// connection over and relays.
+// pods/exec and pods/attach: asks the agent first, so that its refusal is still a plain answer;
+// then takes the connection over and relays.
 #include <fmt/core.h>
 
+#include "api/kubernetes/exec_spdy.h"
 #include "api/kubernetes/exec_websocket.h"
 #include "api/kubernetes/frames.h"
 #include "api/kubernetes/parameters.h"
@@ -45,11 +46,13 @@ Result<Wishes> wishes_of(const Context& context) {
 Status check_running(const PodTarget& target, std::string_view what) {
   const auto phase = target.pod.root()["status"]["phase"].string();
   if (phase == "Succeeded" || phase == "Failed") {
-    return Error{Code::malformed,
-                 fmt::format("cannot {} a container in a completed pod; current phase is {}", what, phase)};
+    return Error{
+        Code::malformed,
+        fmt::format("cannot {} a container in a completed pod; current phase is {}", what, phase)};
   }
   if (target.node.text.empty()) {
-    return Error{Code::malformed, fmt::format("pod {} does not have a host assigned", target.pod.key.name)};
+    return Error{Code::malformed,
+                 fmt::format("pod {} does not have a host assigned", target.pod.key.name)};
   }
   return ok();
 }
@@ -72,16 +75,32 @@ std::string reach_request(const PodTarget& target, const Wishes& wishes, bool is
 }
 
 Task<Status> run_websocket(Context& context, NodeName node, std::string request) {
-  CO_TRY(auto subprotocol, choose_subprotocol(context.request.headers.all("Sec-WebSocket-Protocol")));
+  CO_TRY(auto subprotocol,
+         choose_subprotocol(context.request.headers.all("Sec-WebSocket-Protocol")));
   CO_TRY(const auto agent, co_await context.parts.nodes.open(std::move(node), std::move(request)));
   context.answered = 101;
   CO_TRY(auto socket, co_await context.exchange.upgrade_websocket(subprotocol));
   const auto client = make_websocket_client(std::move(socket), std::move(subprotocol));
   // Clients wait for a first, empty message to know that the command is there.
   Frame hello;
-  hello.channel = Channel::standard_out;
+  hello.channel = Channel::out;
   CO_TRY_STATUS(co_await client->write(std::move(hello)));
   co_return co_await relay(*client, *agent);
+}
+
+Task<Status> run_spdy(Context& context, NodeName node, std::string request, Wishes wishes) {
+  const auto offered = context.request.headers.all("X-Stream-Protocol-Version");
+  CO_TRY(auto protocol, choose_spdy_protocol(offered));
+  CO_TRY(auto agent, co_await context.parts.nodes.open(std::move(node), std::move(request)));
+  net::Headers headers;
+  headers.add("Connection", "Upgrade");
+  headers.add("Upgrade", "SPDY/3.1");
+  headers.add("X-Stream-Protocol-Version", protocol);
+  context.answered = 101;
+  CO_TRY(auto connection, co_await context.exchange.upgrade_raw(std::move(headers)));
+  const SpdyStreams expected{wishes.has_stdin, wishes.has_stdout, wishes.has_stderr, wishes.is_tty};
+  co_return co_await relay_spdy(
+      std::move(connection), std::move(agent), expected, std::move(protocol));
 }
 
 }  // namespace
@@ -95,6 +114,9 @@ Task<Status> serve_exec(Context& context) {
   auto request = reach_request(target, wishes, is_attach);
   if (context.request.headers.has_word("Upgrade", "websocket")) {
     co_return co_await run_websocket(context, target.node, std::move(request));
+  }
+  if (context.request.headers.has_word("Upgrade", "SPDY/3.1")) {
+    co_return co_await run_spdy(context, target.node, std::move(request), wishes);
   }
   co_return Error{Code::malformed, "Upgrade request required"};
 }

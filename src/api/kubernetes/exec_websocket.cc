@@ -4,13 +4,11 @@
 #include <algorithm>
 #include <array>
 
-#include "object/document.h"
-
 namespace tetrarch::api::kubernetes {
 namespace {
 
-// Source: Kubernetes documentation, "Transition from SPDY to WebSockets" (v5 adds the close channel to v4); before v4
-// the error channel carries plain text.
+// Source: Kubernetes documentation, "Transition from SPDY to WebSockets" (v5 adds the close channel
+// to v4); before v4 the error channel carries plain text.
 constexpr std::string_view kV5 = "v5.channel.k8s.io";
 constexpr std::string_view kV4 = "v4.channel.k8s.io";
 constexpr std::string_view kV1 = "channel.k8s.io";
@@ -33,7 +31,7 @@ bool has_word(std::string_view list, std::string_view word) {
 }
 
 bool is_input(Channel channel) {
-  return channel == Channel::standard_in || channel == Channel::resize || channel == Channel::close;
+  return channel == Channel::in || channel == Channel::resize || channel == Channel::close;
 }
 
 class WebSocketClient final : public RemoteClient {
@@ -58,8 +56,8 @@ class WebSocketClient final : public RemoteClient {
     if (frame.channel == Channel::close && subprotocol_ != kV5) {
       co_return ok();
     }
-    if (frame.channel == Channel::error && subprotocol_ == kV1) {
-      CO_TRY(frame.payload, plain_error(frame.payload));
+    if (frame.channel == Channel::status && subprotocol_ == kV1) {
+      frame.payload = plain_error(frame.payload);
       if (frame.payload.empty()) {
         co_return ok();
       }
@@ -70,18 +68,10 @@ class WebSocketClient final : public RemoteClient {
   }
 
   Task<void> finish() override {
-    const auto closed = co_await socket_->close(kNormalClosure, "");
-    static_cast<void>(closed);  // the client may have closed first
+    (void)co_await socket_->close(kNormalClosure, "");  // the client may have closed first
   }
 
  private:
-  /// The message of a failure; empty for success.
-  static Result<std::string> plain_error(std::string_view status_json) {
-    TRY(const auto status, object::Document::parse(status_json));
-    const auto root = status->root();
-    return std::string(root["status"].string() == "Success" ? "" : root["message"].string("failed"));
-  }
-
   std::unique_ptr<net::WebSocket> socket_;
   const std::string subprotocol_;
 };
@@ -99,12 +89,14 @@ Result<std::string> choose_subprotocol(const std::vector<std::string_view>& offe
   if (offered.empty()) {
     return std::string{};  // as v1: a client that names none takes channels of bytes
   }
-  return Error{Code::malformed,
-               "unable to upgrade: none of the WebSocket subprotocols is known; use v5.channel.k8s.io, "
-               "v4.channel.k8s.io or channel.k8s.io"};
+  return Error{
+      Code::malformed,
+      "unable to upgrade: none of the WebSocket subprotocols is known; use v5.channel.k8s.io, "
+      "v4.channel.k8s.io or channel.k8s.io"};
 }
 
-std::unique_ptr<RemoteClient> make_websocket_client(std::unique_ptr<net::WebSocket> socket, std::string subprotocol) {
+std::unique_ptr<RemoteClient> make_websocket_client(std::unique_ptr<net::WebSocket> socket,
+                                                    std::string subprotocol) {
   if (subprotocol.empty()) {
     subprotocol = kV1;
   }

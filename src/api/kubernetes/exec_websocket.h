@@ -16,6 +16,7 @@ namespace tetrarch::api::kubernetes {
 /// `offered`: values of Sec-WebSocket-Protocol.
 Result<std::string> choose_subprotocol(const std::vector<std::string_view>& offered);
 
-std::unique_ptr<RemoteClient> make_websocket_client(std::unique_ptr<net::WebSocket> socket, std::string subprotocol);
+std::unique_ptr<RemoteClient> make_websocket_client(std::unique_ptr<net::WebSocket> socket,
+                                                    std::string subprotocol);
 
 }  // namespace tetrarch::api::kubernetes

@@ -1,23 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/kubernetes/frames.h"
 
-#include <boost/asio/experimental/awaitable_operators.hpp>
-
 #include "api/kubernetes/errors.h"
+#include "async/together.h"
+#include "object/document.h"
 
 namespace tetrarch::api::kubernetes {
 namespace {
 
-constexpr std::size_t kHeader = 5;
 constexpr std::size_t kChunk = 32768;
-
-std::size_t read_length(std::string_view header) {
-  std::size_t out = 0;
-  for (const char c : header.substr(1, 4)) {
-    out = out << 8 | static_cast<std::uint8_t>(c);
-  }
-  return out;
-}
 
 Task<void> copy_up(RemoteClient& client, net::Stream& agent) {
   while (true) {
@@ -43,11 +34,11 @@ Task<void> copy_down(RemoteClient& client, net::Stream& agent) {
     Frame out;
     if (is_end) {
       const Error lost(Code::internal, "the connection to the node ended before the command did");
-      out = {Channel::error, failure_json(lost, Subject{})};
+      out = {Channel::status, failure_json(lost, Subject{})};
     } else {
       out = std::move(**frame);
     }
-    const bool is_last = out.channel == Channel::error;
+    const bool is_last = out.channel == Channel::status;
     const auto written = co_await client.write(std::move(out));
     if (!written.ok()) {
       co_return;
@@ -62,52 +53,37 @@ Task<void> copy_down(RemoteClient& client, net::Stream& agent) {
 }  // namespace
 
 std::string encode_frame(const Frame& frame) {
-  const auto size = frame.payload.size();
   std::string out;
-  out.reserve(kHeader + size);
-  out += static_cast<char>(frame.channel);
-  for (int shift = 24; shift >= 0; shift -= 8) {
-    out += static_cast<char>(size >> shift & 0xff);
-  }
-  return out + frame.payload;
-}
-
-Task<Result<bool>> FrameReader::fill(std::size_t size) {
-  while (buffer_.size() < size) {
-    char chunk[kChunk];
-    const auto count = co_await stream_.read(chunk, sizeof(chunk));
-    if (!count.ok()) {
-      co_return count.error();
-    }
-    if (*count == 0) {
-      co_return false;
-    }
-    buffer_.append(chunk, *count);
-  }
-  co_return true;
+  reach::append_channel_frame(out, frame.channel, frame.payload);
+  return out;
 }
 
 Task<Result<std::optional<Frame>>> FrameReader::read() {
-  CO_TRY(const bool has_header, co_await fill(kHeader));
-  if (!has_header) {
-    co_return std::optional<Frame>{};
+  std::string chunk(kChunk, '\0');
+  while (true) {
+    CO_TRY(auto frame, decoder_.next());
+    if (frame) {
+      co_return frame;
+    }
+    CO_TRY(const auto count, co_await stream_.read(chunk.data(), chunk.size()));
+    if (count == 0) {
+      co_return std::optional<Frame>{};
+    }
+    decoder_.feed(std::string_view(chunk).substr(0, count));
   }
-  const auto length = read_length(buffer_);
-  if (length > kFrameBytesMax) {
-    co_return Error{Code::malformed, "a frame of the node is too long"};
+}
+
+std::string plain_error(std::string_view status_json) {
+  const auto status = object::Document::parse(status_json);
+  if (!status.ok()) {
+    return std::string(status_json);
   }
-  CO_TRY(const bool has_payload, co_await fill(kHeader + length));
-  if (!has_payload) {
-    co_return std::optional<Frame>{};
-  }
-  Frame out{static_cast<Channel>(buffer_[0]), buffer_.substr(kHeader, length)};
-  buffer_.erase(0, kHeader + length);
-  co_return std::optional<Frame>{std::move(out)};
+  const auto root = (*status)->root();
+  return std::string(root["status"].string() == "Success" ? "" : root["message"].string("failed"));
 }
 
 Task<Status> relay(RemoteClient& client, net::Stream& agent) {
-  using namespace asio::experimental::awaitable_operators;
-  co_await (copy_up(client, agent) || copy_down(client, agent));
+  co_await async::first_of(copy_up(client, agent), copy_down(client, agent));
   agent.close();
   co_return ok();
 }

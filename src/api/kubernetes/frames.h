@@ -1,9 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The frames of a streamed session (exec, attach) between server and agent, and the client's side of it in whatever
-// protocol the client speaks. Ours: 1 byte channel, 4 bytes length (big-endian), payload.
+// A streamed session (exec, attach): frames between server and agent (reach/frames.h) on
+// one side, whatever protocol the client speaks on the other.
 #pragma once
 
-#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -11,40 +10,27 @@
 #include "async/task.h"
 #include "base/result.h"
 #include "net/http.h"
+#include "reach/frames.h"
 
 namespace tetrarch::api::kubernetes {
 
-/// The numbers of the Kubernetes remote command protocols.
-enum class Channel : std::uint8_t {
-  standard_in = 0,
-  standard_out = 1,
-  standard_error = 2,
-  error = 3,   ///< the final Status, as JSON
-  resize = 4,  ///< {"Width":…,"Height":…}
-  close = 255, ///< payload: the number of the channel that ends
-};
+using reach::Channel;
+using Frame = reach::ChannelFrame;
 
-struct Frame {
-  Channel channel = Channel::standard_in;
-  std::string payload;
-};
-
-inline constexpr std::size_t kFrameBytesMax = 1 << 20;
-
+/// One frame, or several where the payload is long.
 std::string encode_frame(const Frame& frame);
 
 /// Cuts an agent's stream into frames. One strand; the stream outlives it.
 class FrameReader {
  public:
   explicit FrameReader(net::Stream& stream) : stream_(stream) {}
-  /// Empty at the end of the stream. Code::malformed: a frame that is too long.
+
+  /// Empty at the end of the stream. Code::malformed: no frame of ours.
   Task<Result<std::optional<Frame>>> read();
 
  private:
-  Task<Result<bool>> fill(std::size_t size);
-
   net::Stream& stream_;
-  std::string buffer_;
+  reach::ChannelDecoder decoder_;
 };
 
 /// A seam: the client's end of a session, over WebSocket or SPDY. One reader and one writer.
@@ -56,6 +42,10 @@ class RemoteClient {
   virtual Task<Status> write(Frame frame) = 0;
   virtual Task<void> finish() = 0;
 };
+
+/// What clients older than v4 get on the error channel: the message of a failure; empty for
+/// success.
+std::string plain_error(std::string_view status_json);
 
 /// Passes frames both ways until the agent has sent the final Status, or either side has gone.
 Task<Status> relay(RemoteClient& client, net::Stream& agent);

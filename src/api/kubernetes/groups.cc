@@ -10,7 +10,8 @@
 namespace tetrarch::api::kubernetes {
 namespace {
 
-/// Clients ask the groups in this order when a name is in several. Source: Kubernetes API reference v1.35, /apis.
+/// Clients ask the groups in this order when a name is in several. Source: Kubernetes API reference
+/// v1.35, /apis.
 constexpr auto kOrder = std::to_array<std::string_view>({
     "",
     "apps",
@@ -44,7 +45,8 @@ int take_number(std::string_view& text) {
   return out;
 }
 
-/// v2, v1, v2beta1, v1beta2, v1alpha1. Source: Kubernetes documentation, "Version priority" of custom resources.
+/// v2, v1, v2beta1, v1beta2, v1alpha1. Source: Kubernetes documentation, "Version priority" of
+/// custom resources.
 std::tuple<int, int, int> version_rank(std::string_view name) {
   name.remove_prefix(name.empty() ? 0 : 1);
   const int major = take_number(name);
@@ -56,7 +58,8 @@ std::tuple<int, int, int> version_rank(std::string_view name) {
 }  // namespace
 
 std::vector<Group> groups_of(const schema::Catalog& catalog) {
-  std::map<std::tuple<std::size_t, std::string>, std::map<std::tuple<int, int, int>, Version>> found;
+  std::map<std::tuple<std::size_t, std::string>, std::map<std::tuple<int, int, int>, Version>>
+      found;
   for (const auto& kind : catalog.kinds()) {
     auto& version = found[group_rank(kind->group)][version_rank(kind->version)];
     version.name = kind->version;

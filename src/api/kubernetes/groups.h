@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The catalog as discovery sees it: groups in the order of their priority, versions, resources, subresources.
+// The catalog as discovery sees it: groups in the order of their priority, versions, resources,
+// subresources.
 #pragma once
 
 #include <string>
@@ -11,7 +12,7 @@
 namespace tetrarch::api::kubernetes {
 
 struct Version {
-  std::string name;                           ///< v1
+  std::string name;                             ///< v1
   std::vector<const schema::Kind*> kinds = {};  ///< those with a path, by plural
 };
 
@@ -25,7 +26,8 @@ std::vector<Group> groups_of(const schema::Catalog& catalog);
 
 struct Subresource {
   std::string_view name;
-  std::string_view group;  ///< with kind: of the object that it takes and gives; all empty: the parent's
+  std::string_view
+      group;  ///< with kind: of the object that it takes and gives; all empty: the parent's
   std::string_view version;
   std::string_view kind;
   std::vector<std::string_view> verbs;

@@ -33,8 +33,10 @@ Report run_checks(const Context& context, std::string_view endpoint) {
   out.is_known = only.empty() || only == "ping";
   out.lines = "[+]ping ok\n";
   for (const auto& check : context.parts.checks) {
-    const bool is_excluded = std::find(excluded.begin(), excluded.end(), check.name) != excluded.end();
-    if ((endpoint == "livez" && !check.is_for_liveness) || (!only.empty() && only != check.name) || is_excluded) {
+    const bool is_excluded =
+        std::find(excluded.begin(), excluded.end(), check.name) != excluded.end();
+    if ((endpoint == "livez" && !check.is_for_liveness) || (!only.empty() && only != check.name) ||
+        is_excluded) {
       continue;
     }
     out.is_known = true;
@@ -69,7 +71,8 @@ Task<Status> serve_health(Context& context) {
 
 Task<Status> serve_metrics(Context& context) {
   auto body = context.parts.metrics.text();
-  co_return co_await respond_text(context, 200, "text/plain; version=0.0.4; charset=utf-8", std::move(body));
+  co_return co_await respond_text(
+      context, 200, "text/plain; version=0.0.4; charset=utf-8", std::move(body));
 }
 
 }  // namespace tetrarch::api::kubernetes

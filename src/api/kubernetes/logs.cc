@@ -1,6 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
 // pods/log: the agent sends the bytes, we pass them on as they come.
-#include <boost/asio/experimental/awaitable_operators.hpp>
 #include <fmt/core.h>
 
 #include "api/kubernetes/body.h"
@@ -8,6 +7,7 @@
 #include "api/kubernetes/pod_target.h"
 #include "api/kubernetes/serve.h"
 #include "async/timer.h"
+#include "async/together.h"
 
 namespace tetrarch::api::kubernetes {
 namespace {
@@ -17,14 +17,20 @@ constexpr std::size_t kChunk = 32768;
 Error invalid_option(std::string_view field, std::int64_t value, std::string_view why) {
   auto message = fmt::format("Invalid value: {}: {}", value, why);
   auto text = fmt::format("PodLogOptions \"\" is invalid: {}: {}", field, message);
-  return {Code::invalid, std::move(text), {{"FieldValueInvalid", std::move(message), std::string(field)}}};
+  return {Code::invalid,
+          std::move(text),
+          {{"FieldValueInvalid", std::move(message), std::string(field)}}};
 }
 
 /// A whole number not below `least`, written into the request where it is given.
-Status add_number(object::Writer& writer, const net::Request& request, std::string_view name, std::int64_t least) {
+Status add_number(object::Writer& writer,
+                  const net::Request& request,
+                  std::string_view name,
+                  std::int64_t least) {
   TRY(const auto value, int_parameter(request, name));
   if (value && *value < least) {
-    return invalid_option(name, *value, least == 0 ? "must be greater than or equal to 0" : "must be greater than 0");
+    return invalid_option(
+        name, *value, least == 0 ? "must be greater than or equal to 0" : "must be greater than 0");
   }
   if (value) {
     writer.field(name, *value);
@@ -51,7 +57,8 @@ Result<std::string> log_request(const net::Request& request, const PodTarget& ta
     }
     if (request.parameter("sinceSeconds")) {
       return Error{Code::invalid,
-                   "PodLogOptions \"\" is invalid: sinceSeconds: Forbidden: at most one of `sinceTime` or `sinceSeconds` "
+                   "PodLogOptions \"\" is invalid: sinceSeconds: Forbidden: at most one of "
+                   "`sinceTime` or `sinceSeconds` "
                    "may be specified"};
     }
     writer.field("sinceTime", since);
@@ -98,8 +105,7 @@ Task<Status> serve_log(Context& context) {
   context.answered = 200;
   auto headers = make_headers(context, "text/plain");
   CO_TRY_STATUS(co_await context.exchange.start(200, std::move(headers)));
-  using namespace asio::experimental::awaitable_operators;
-  co_await (copy(*stream, context.exchange) || wait_gone(context.exchange));
+  co_await async::first_of(copy(*stream, context.exchange), wait_gone(context.exchange));
   stream->close();
   if (context.exchange.is_client_gone()) {
     co_return ok();

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Our own routes, for agents: join (a certificate for a machine that shows a join token), feed (what one node needs)
-// and reach (the connection over which servers reach the node).
+// Our own routes, for agents: join (a certificate for a machine that shows a join token), feed
+// (what one node needs) and reach (the connection over which servers reach the node).
 #include <algorithm>
 
 #include <fmt/core.h>
@@ -14,26 +14,32 @@
 namespace tetrarch::api::kubernetes {
 namespace {
 
-constexpr std::size_t kNodeNameMax = 253;  // Source: Kubernetes documentation, "Object Names and IDs"
+constexpr std::size_t kNodeNameMax =
+    253;  // Source: Kubernetes documentation, "Object Names and IDs"
 
 /// Lower-case letters, digits, '-' and '.', with a letter or digit at both ends.
 bool is_node_name(std::string_view name) {
   const auto is_plain = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); };
-  if (name.empty() || name.size() > kNodeNameMax || !is_plain(name.front()) || !is_plain(name.back())) {
+  if (name.empty() || name.size() > kNodeNameMax || !is_plain(name.front()) ||
+      !is_plain(name.back())) {
     return false;
   }
-  return std::all_of(name.begin(), name.end(), [&](char c) { return is_plain(c) || c == '-' || c == '.'; });
+  return std::all_of(
+      name.begin(), name.end(), [&](char c) { return is_plain(c) || c == '-' || c == '.'; });
 }
 
 /// A node reads its own feed and holds its own connection; nobody does it for another.
 Status check_own_node(const Context& context) {
   const auto& identity = context.identity;
   const auto& node = context.match.name;
-  if (identity.is_in(trust::kNodes) && identity.user == std::string(trust::kNodeUserPrefix) + node) {
+  if (identity.is_in(trust::kNodes) &&
+      identity.user == std::string(trust::kNodeUserPrefix) + node) {
     return ok();
   }
-  return Error{Code::forbidden,
-               fmt::format("nodes \"{}\" is forbidden: User \"{}\" may not act for this node", node, identity.user)};
+  return Error{
+      Code::forbidden,
+      fmt::format(
+          "nodes \"{}\" is forbidden: User \"{}\" may not act for this node", node, identity.user)};
 }
 
 std::string token_of(const net::Request& request, object::View body) {
@@ -52,14 +58,18 @@ Task<Status> serve_join(Context& context) {
   context.verb = "create";
   const auto parsed = object::Document::parse(context.request.body);
   if (!parsed.ok() || !(*parsed)->root().is_object()) {
-    co_return Error{Code::malformed, "the body of a join request is a JSON object with node, csr and token"};
+    co_return Error{Code::malformed,
+                    "the body of a join request is a JSON object with node, csr and token"};
   }
   const auto root = (*parsed)->root();
   const NodeName node{std::string(root["node"].string())};
   const std::string csr(root["csr"].string());
   CO_TRY_STATUS(co_await context.parts.nodes.check_join_token(token_of(context.request, root)));
   if (!is_node_name(node.text)) {
-    co_return Error{Code::malformed, fmt::format("\"{}\" is no node name: use lower-case letters, digits, '-' and '.'", node.text)};
+    co_return Error{
+        Code::malformed,
+        fmt::format("\"{}\" is no node name: use lower-case letters, digits, '-' and '.'",
+                    node.text)};
   }
   CO_TRY(const auto certificate, context.parts.nodes.sign(csr, node));
   log::info("api", "node {} joined from {}", node.text, context.request.peer.address);
@@ -88,7 +98,8 @@ Task<Status> serve_reach(Context& context) {
   context.verb = "connect";
   CO_TRY_STATUS(check_own_node(context));
   if (!context.request.headers.has_word("Upgrade", "tetrarch-reach")) {
-    co_return Error{Code::malformed, "this path needs the headers Connection: Upgrade and Upgrade: tetrarch-reach"};
+    co_return Error{Code::malformed,
+                    "this path needs the headers Connection: Upgrade and Upgrade: tetrarch-reach"};
   }
   net::Headers headers;
   headers.add("Connection", "Upgrade");

@@ -4,7 +4,6 @@
 namespace tetrarch::api::kubernetes {
 namespace {
 
-
 net::Request as_node(net::Request question, const std::string& node) {
   question.headers = {};
   question.peer.certificate_common_name = "system:node:" + node;
@@ -23,31 +22,37 @@ TEST_F(ApiTest, JoinGivesACertificateForAToken) {
 }
 
 TEST_F(ApiTest, JoinNeedsAKnownTokenAndANodeName) {
-  EXPECT_EQ(send("POST", "/tetrarch/v1/join", R"({"node":"n1","csr":"R","token":"stolen"})").status, 401);
+  EXPECT_EQ(send("POST", "/tetrarch/v1/join", R"({"node":"n1","csr":"R","token":"stolen"})").status,
+            401);
   EXPECT_EQ(send("POST", "/tetrarch/v1/join", R"({"node":"n1","csr":"R"})").status, 401);
   EXPECT_EQ(send("POST", "/tetrarch/v1/join", "node").status, 400);
   for (const auto* name : {"", "N1", "-n", "a/b", "a b"}) {
-    const auto body = std::string(R"({"token":"abcdef.0123456789abcdef","csr":"R","node":")") + name + "\"}";
+    const auto body =
+        std::string(R"({"token":"abcdef.0123456789abcdef","csr":"R","node":")") + name + "\"}";
     EXPECT_EQ(send("POST", "/tetrarch/v1/join", body).status, 400) << name;
   }
 }
 
 TEST_F(ApiTest, FeedIsReadByItsNodeUnderItsOwnIdentity) {
   auto watch = std::make_unique<FakeWatch>();
-  watch->batches.push_back({{client::EventType::added, stored("pods", R"({"kind":"Pod","metadata":{"name":"p"}})", 3)},
-                            {client::EventType::bookmark, {{}, Revision{4}, nullptr}}});
+  watch->batches.push_back(
+      {{client::EventType::added, stored("pods", R"({"kind":"Pod","metadata":{"name":"p"}})", 3)},
+       {client::EventType::bookmark, {{}, Revision{4}, nullptr}}});
   watch->error = Error{Code::expired, "the node fell behind"};
   registry_.next_watch = std::move(watch);
 
   const auto& answer = call(as_node(request("GET", "/tetrarch/v1/nodes/n1/feed"), "n1"));
 
   EXPECT_EQ(registry_.client_identity.user, "system:node:n1");
-  EXPECT_THAT(answer.body,
-              testing::StartsWith(R"({"type":"ADDED","object":{"kind":"Pod","metadata":{"resourceVersion":"3","name":"p"}}})"
-                                  "\n"
-                                  R"({"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"4"}}})"
-                                  "\n"
-                                  R"({"type":"ERROR")"));
+  EXPECT_THAT(
+      answer.body,
+      testing::StartsWith(
+          R"({"type":"ADDED","object":{"kind":"Pod","metadata":{"resourceVersion":"3","name":)"
+          R"("p"}}})"
+          "\n"
+          R"({"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"4"}}})"
+          "\n"
+          R"({"type":"ERROR")"));
 }
 
 TEST_F(ApiTest, FeedOfAnotherNodeIsForbidden) {

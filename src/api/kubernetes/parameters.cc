@@ -15,7 +15,8 @@ Result<std::int64_t> parse_int(std::string_view name, std::string_view text) {
   std::int64_t value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size()) {
-    return Error{Code::malformed, fmt::format("invalid value \"{}\" of parameter {}: not a number", text, name)};
+    return Error{Code::malformed,
+                 fmt::format("invalid value \"{}\" of parameter {}: not a number", text, name)};
   }
   return value;
 }
@@ -24,7 +25,9 @@ Result<std::int64_t> parse_int(std::string_view name, std::string_view text) {
 Error forbidden(std::string_view type, std::string_view field, std::string_view why) {
   auto message = fmt::format("Forbidden: {}", why);
   auto text = fmt::format("{}.meta.k8s.io \"\" is invalid: {}: {}", type, field, message);
-  return {Code::invalid, std::move(text), {{"FieldValueForbidden", std::move(message), std::string(field)}}};
+  return {Code::invalid,
+          std::move(text),
+          {{"FieldValueForbidden", std::move(message), std::string(field)}}};
 }
 
 Error unsupported_value(std::string_view type,
@@ -33,16 +36,20 @@ Error unsupported_value(std::string_view type,
                         std::string_view choices) {
   auto message = fmt::format("Unsupported value: \"{}\": supported values: {}", value, choices);
   auto text = fmt::format("{}.meta.k8s.io \"\" is invalid: {}: {}", type, field, message);
-  return {Code::invalid, std::move(text), {{"FieldValueNotSupported", std::move(message), std::string(field)}}};
+  return {Code::invalid,
+          std::move(text),
+          {{"FieldValueNotSupported", std::move(message), std::string(field)}}};
 }
 
-/// Source: Kubernetes API Concepts, "Resource versions" and "Streaming lists", the tables of allowed combinations.
+/// Source: Kubernetes API Concepts, "Resource versions" and "Streaming lists", the tables of
+/// allowed combinations.
 Status check_versions(const net::Request& request, const ListParameters& all) {
   constexpr std::string_view kType = "ListOptions";
   const auto& at = all.list.at;
   const bool has_initial = request.parameter("sendInitialEvents").has_value();
   if (!at.match.empty() && at.match != "Exact" && at.match != "NotOlderThan") {
-    return unsupported_value(kType, "resourceVersionMatch", at.match, "\"Exact\", \"NotOlderThan\"");
+    return unsupported_value(
+        kType, "resourceVersionMatch", at.match, "\"Exact\", \"NotOlderThan\"");
   }
   if (has_initial && !all.is_watch) {
     return forbidden(kType, "sendInitialEvents", "sendInitialEvents is forbidden for list");
@@ -53,9 +60,10 @@ Status check_versions(const net::Request& request, const ListParameters& all) {
                      "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan");
   }
   if (all.is_watch && !has_initial && !at.match.empty()) {
-    return forbidden(kType,
-                     "resourceVersionMatch",
-                     "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
+    return forbidden(
+        kType,
+        "resourceVersionMatch",
+        "resourceVersionMatch is forbidden for watch unless sendInitialEvents is provided");
   }
   if (!all.is_watch && !at.match.empty()) {
     if (at.resource_version.empty()) {
@@ -64,7 +72,9 @@ Status check_versions(const net::Request& request, const ListParameters& all) {
                        "resourceVersionMatch is forbidden unless resourceVersion is provided");
     }
     if (!all.list.continue_token.empty()) {
-      return forbidden(kType, "resourceVersionMatch", "resourceVersionMatch is forbidden when continue is provided");
+      return forbidden(kType,
+                       "resourceVersionMatch",
+                       "resourceVersionMatch is forbidden when continue is provided");
     }
     if (at.match == "Exact" && at.resource_version == "0") {
       return forbidden(kType,
@@ -96,7 +106,8 @@ Result<registry::FieldValidation> field_validation(std::string_view word) {
   if (word == "Ignore") {
     return registry::FieldValidation::ignore;
   }
-  return unsupported_value("CreateOptions", "fieldValidation", word, "\"\", \"Ignore\", \"Strict\", \"Warn\"");
+  return unsupported_value(
+      "CreateOptions", "fieldValidation", word, "\"\", \"Ignore\", \"Strict\", \"Warn\"");
 }
 
 Result<client::Propagation> propagation(std::string_view word) {
@@ -112,19 +123,24 @@ Result<client::Propagation> propagation(std::string_view word) {
   if (word == "Orphan") {
     return client::Propagation::orphan;
   }
-  return unsupported_value(
-      "DeleteOptions", "propagationPolicy", word, "\"Background\", \"Foreground\", \"Orphan\", \"nil\"");
+  return unsupported_value("DeleteOptions",
+                           "propagationPolicy",
+                           word,
+                           "\"Background\", \"Foreground\", \"Orphan\", \"nil\"");
 }
 
 Status read_delete_body(const net::Request& request, client::DeleteOptions& out) {
   auto parsed = object::Document::parse(request.body);
   if (!parsed.ok() || !(*parsed)->root().is_object()) {
-    return Error{Code::malformed, "couldn't get version/kind; json parse error: the body is no DeleteOptions object"};
+    return Error{
+        Code::malformed,
+        "couldn't get version/kind; json parse error: the body is no DeleteOptions object"};
   }
   const auto root = (*parsed)->root();
   const auto kind = root["kind"].string("DeleteOptions");
   if (kind != "DeleteOptions") {
-    return Error{Code::malformed, fmt::format("the body of a delete request is no {}, but DeleteOptions", kind)};
+    return Error{Code::malformed,
+                 fmt::format("the body of a delete request is no {}, but DeleteOptions", kind)};
   }
   if (const auto grace = root["gracePeriodSeconds"]) {
     if (!grace.is_number()) {
@@ -135,7 +151,8 @@ Status read_delete_body(const net::Request& request, client::DeleteOptions& out)
   if (const auto word = root["propagationPolicy"]) {
     TRY(out.propagation, propagation(word.string()));
   } else if (const auto orphan = root["orphanDependents"]) {
-    out.propagation = orphan.boolean() ? client::Propagation::orphan : client::Propagation::background;
+    out.propagation =
+        orphan.boolean() ? client::Propagation::orphan : client::Propagation::background;
   }
   std::vector<std::string> words;
   for (const auto word : root["dryRun"].elements()) {
@@ -158,20 +175,24 @@ std::string text_parameter(const net::Request& request, std::string_view name) {
   return request.parameter(name).value_or("");
 }
 
-// Source: Kubernetes API Concepts: query parameters are decoded as Go's strconv.ParseBool does, empty is true-less.
+// Source: Kubernetes API Concepts: query parameters are decoded as Go's strconv.ParseBool does,
+// empty is true-less.
 Result<bool> bool_parameter(const net::Request& request, std::string_view name) {
   const auto text = text_parameter(request, name);
-  if (text.empty() || text == "0" || text == "f" || text == "F" || text == "false" || text == "False" ||
-      text == "FALSE") {
+  if (text.empty() || text == "0" || text == "f" || text == "F" || text == "false" ||
+      text == "False" || text == "FALSE") {
     return false;
   }
-  if (text == "1" || text == "t" || text == "T" || text == "true" || text == "True" || text == "TRUE") {
+  if (text == "1" || text == "t" || text == "T" || text == "true" || text == "True" ||
+      text == "TRUE") {
     return true;
   }
-  return Error{Code::malformed, fmt::format("invalid value \"{}\" of parameter {}: not a boolean", text, name)};
+  return Error{Code::malformed,
+               fmt::format("invalid value \"{}\" of parameter {}: not a boolean", text, name)};
 }
 
-Result<std::optional<std::int64_t>> int_parameter(const net::Request& request, std::string_view name) {
+Result<std::optional<std::int64_t>> int_parameter(const net::Request& request,
+                                                  std::string_view name) {
   const auto text = text_parameter(request, name);
   if (text.empty()) {
     return std::optional<std::int64_t>{};
@@ -225,7 +246,8 @@ Result<client::DeleteOptions> delete_parameters(const net::Request& request) {
     TRY_STATUS(read_delete_body(request, out));
   }
   if (out.grace_seconds && *out.grace_seconds < 0) {
-    out.grace_seconds = 1;  // Source: Kubernetes API reference v1.35, DeleteOptions: negative means 1 second
+    out.grace_seconds =
+        1;  // Source: Kubernetes API reference v1.35, DeleteOptions: negative means 1 second
   }
   return out;
 }
@@ -241,7 +263,8 @@ Result<IncludeObject> include_object(const net::Request& request) {
   if (word == "Object") {
     return IncludeObject::object;
   }
-  return unsupported_value("TableOptions", "includeObject", word, "\"Metadata\", \"None\", \"Object\"");
+  return unsupported_value(
+      "TableOptions", "includeObject", word, "\"Metadata\", \"None\", \"Object\"");
 }
 
 }  // namespace tetrarch::api::kubernetes

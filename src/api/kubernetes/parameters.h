@@ -31,7 +31,8 @@ struct WriteParameters {
 
 enum class IncludeObject : std::uint8_t { none, metadata, object };
 
-/// Errors: Code::malformed for a value of the wrong type, Code::invalid with fields for one that is not allowed.
+/// Errors: Code::malformed for a value of the wrong type, Code::invalid with fields for one that is
+/// not allowed.
 Result<ListParameters> list_parameters(const net::Request& request);
 Result<WriteParameters> write_parameters(const net::Request& request);
 /// The query and, where there is one, the body; the body wins.
@@ -39,7 +40,8 @@ Result<client::DeleteOptions> delete_parameters(const net::Request& request);
 Result<IncludeObject> include_object(const net::Request& request);
 
 Result<bool> bool_parameter(const net::Request& request, std::string_view name);
-Result<std::optional<std::int64_t>> int_parameter(const net::Request& request, std::string_view name);
+Result<std::optional<std::int64_t>> int_parameter(const net::Request& request,
+                                                  std::string_view name);
 std::string text_parameter(const net::Request& request, std::string_view name);
 
 }  // namespace tetrarch::api::kubernetes

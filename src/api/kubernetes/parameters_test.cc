@@ -19,8 +19,9 @@ net::Request with_query(std::string_view query) {
 }
 
 TEST(ListParameters, ReadsAllThatAListTakes) {
-  const auto found = list_parameters(with_query(
-      "limit=500&continue=abc&labelSelector=app%3Dweb&fieldSelector=spec.nodeName%3Dn1&resourceVersion=7"));
+  const auto found =
+      list_parameters(with_query("limit=500&continue=abc&labelSelector=app%3Dweb&fieldSelector="
+                                 "spec.nodeName%3Dn1&resourceVersion=7"));
 
   ASSERT_TRUE(found.ok()) << found.error().message;
   EXPECT_EQ(found->list.limit, 500U);
@@ -32,8 +33,9 @@ TEST(ListParameters, ReadsAllThatAListTakes) {
 }
 
 TEST(ListParameters, ReadsWhatAnInformerAsks) {
-  const auto found = list_parameters(with_query(
-      "watch=true&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=431"));
+  const auto found =
+      list_parameters(with_query("watch=true&allowWatchBookmarks=true&sendInitialEvents=true&"
+                                 "resourceVersionMatch=NotOlderThan&timeoutSeconds=431"));
 
   ASSERT_TRUE(found.ok()) << found.error().message;
   EXPECT_TRUE(found->is_watch);
@@ -49,20 +51,34 @@ struct RefusalRow {
   std::string_view message;
 };
 
-void PrintTo(const RefusalRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const RefusalRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 constexpr auto kRefusals = std::to_array<RefusalRow>({
     {"limit_no_number", "limit=many", Code::malformed, "parameter limit"},
     {"limit_too_big", "limit=99999999999999999999", Code::malformed, "parameter limit"},
     {"watch_no_boolean", "watch=maybe", Code::malformed, "parameter watch"},
-    {"unknown_match", "resourceVersionMatch=Newest&resourceVersion=1", Code::invalid, "Unsupported value: \"Newest\""},
-    {"match_without_version", "resourceVersionMatch=Exact", Code::invalid, "unless resourceVersion is provided"},
+    {"unknown_match",
+     "resourceVersionMatch=Newest&resourceVersion=1",
+     Code::invalid,
+     "Unsupported value: \"Newest\""},
+    {"match_without_version",
+     "resourceVersionMatch=Exact",
+     Code::invalid,
+     "unless resourceVersion is provided"},
     {"match_with_continue",
      "resourceVersionMatch=Exact&resourceVersion=1&continue=x",
      Code::invalid,
      "forbidden when continue is provided"},
-    {"exact_zero", "resourceVersionMatch=Exact&resourceVersion=0", Code::invalid, "forbidden for resourceVersion \"0\""},
-    {"initial_events_of_a_list", "sendInitialEvents=true", Code::invalid, "sendInitialEvents is forbidden for list"},
+    {"exact_zero",
+     "resourceVersionMatch=Exact&resourceVersion=0",
+     Code::invalid,
+     "forbidden for resourceVersion \"0\""},
+    {"initial_events_of_a_list",
+     "sendInitialEvents=true",
+     Code::invalid,
+     "sendInitialEvents is forbidden for list"},
     {"initial_events_without_match",
      "watch=1&sendInitialEvents=true",
      Code::invalid,
@@ -88,7 +104,8 @@ INSTANTIATE_TEST_SUITE_P(Table, ListRefusalTest, testing::ValuesIn(kRefusals), [
 });
 
 TEST(WriteParameters, ReadsDryRunValidationAndManager) {
-  const auto found = write_parameters(with_query("dryRun=All&fieldValidation=Strict&fieldManager=kubectl-edit"));
+  const auto found =
+      write_parameters(with_query("dryRun=All&fieldValidation=Strict&fieldManager=kubectl-edit"));
 
   ASSERT_TRUE(found.ok()) << found.error().message;
   EXPECT_TRUE(found->options.is_dry_run);
@@ -99,14 +116,17 @@ TEST(WriteParameters, ReadsDryRunValidationAndManager) {
 TEST(WriteParameters, RefusesWhatIsNoChoice) {
   EXPECT_THAT(write_parameters(with_query("dryRun=Some")).error().message,
               HasSubstr("dryRun: Unsupported value: \"Some\": supported values: \"All\""));
-  EXPECT_THAT(write_parameters(with_query("fieldValidation=Lax")).error().message, HasSubstr("fieldValidation"));
+  EXPECT_THAT(write_parameters(with_query("fieldValidation=Lax")).error().message,
+              HasSubstr("fieldValidation"));
   EXPECT_FALSE(write_parameters(with_query("fieldManager=" + std::string(200, 'x'))).ok());
 }
 
 TEST(DeleteParameters, LetTheBodyWin) {
   auto request = with_query("gracePeriodSeconds=30&propagationPolicy=Orphan");
-  request.body = R"({"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":0,"propagationPolicy":"Foreground",)"
-                 R"("preconditions":{"uid":"u1","resourceVersion":"12"},"dryRun":["All"]})";
+  request.body =
+      R"({"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":0,"propagationPolicy":)"
+      R"("Foreground",)"
+      R"("preconditions":{"uid":"u1","resourceVersion":"12"},"dryRun":["All"]})";
 
   const auto found = delete_parameters(request);
 

@@ -52,10 +52,12 @@ Result<std::string> choose_container(object::View pod, std::string_view asked) {
   if (spec["containers"].size() == 1) {
     return std::string(spec["containers"].at(0)["name"].string());
   }
-  auto message = fmt::format(
-      "a container name must be specified for pod {}, choose one of: [{}]", name, names_of(spec["containers"]));
+  auto message = fmt::format("a container name must be specified for pod {}, choose one of: [{}]",
+                             name,
+                             names_of(spec["containers"]));
   if (spec["initContainers"].size() > 0) {
-    message += fmt::format(" or one of the init containers: [{}]", names_of(spec["initContainers"]));
+    message +=
+        fmt::format(" or one of the init containers: [{}]", names_of(spec["initContainers"]));
   }
   return Error{Code::malformed, std::move(message)};
 }
@@ -75,7 +77,8 @@ Task<Result<PodTarget>> find_target(Context& context, std::string verb, bool nee
   Key key{"pods", match.ns, match.name};
   CO_TRY(out.pod, co_await client->get(std::move(key)));
   if (needs_container) {
-    CO_TRY(out.container, choose_container(out.pod.root(), text_parameter(context.request, "container")));
+    CO_TRY(out.container,
+           choose_container(out.pod.root(), text_parameter(context.request, "container")));
   }
   out.node = NodeName{std::string(out.pod.root()["spec"]["nodeName"].string())};
   co_return out;

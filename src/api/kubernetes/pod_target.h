@@ -27,7 +27,8 @@ Result<std::string> choose_container(object::View pod, std::string_view asked);
 /// Authorizes `verb` on the subresource and finds pod and container.
 Task<Result<PodTarget>> find_target(Context& context, std::string verb, bool needs_container);
 
-/// Begins `{"kind":…,"namespace":…,"pod":…,"uid":…,"container":…`; the caller adds members and the brace.
+/// Begins `{"kind":…,"namespace":…,"pod":…,"uid":…,"container":…`; the caller adds members and the
+/// brace.
 void begin_reach_request(object::Writer& writer, std::string_view kind, const PodTarget& target);
 
 }  // namespace tetrarch::api::kubernetes

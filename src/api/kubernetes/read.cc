@@ -19,7 +19,8 @@ Task<Status> serve_list(Context& context) {
     context.verb = "watch";
     co_return co_await serve_watch(context, std::move(parameters));
   }
-  CO_TRY(auto page, co_await context.parts.registry.list(context.call(), std::move(parameters.list)));
+  CO_TRY(auto page,
+         co_await context.parts.registry.list(context.call(), std::move(parameters.list)));
   co_return co_await respond_list(context, std::move(page));
 }
 

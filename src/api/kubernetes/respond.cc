@@ -11,7 +11,8 @@ namespace tetrarch::api::kubernetes {
 namespace {
 
 constexpr std::string_view kJson = "application/json";
-constexpr std::size_t kWarningsBytesMax = 4096;  // Source: Kubernetes 1.19, KEP-1693: 4 KiB of warnings in all
+constexpr std::size_t kWarningsBytesMax =
+    4096;  // Source: Kubernetes 1.19, KEP-1693: 4 KiB of warnings in all
 
 /// `299 - "text"` with a quoted-string (RFC 9110 section 5.6.4).
 std::string warning_value(std::string_view text) {
@@ -27,7 +28,8 @@ std::string warning_value(std::string_view text) {
 
 std::string partial_list(const Context& context, const client::ListPage& page) {
   std::string out = fmt::format(
-      R"({{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/{}","metadata":{},"items":[)",
+      R"({{"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/{}","metadata":{},)"
+      R"("items":[)",
       context.representation.meta_version,
       list_metadata(page));
   bool is_first = true;
@@ -112,7 +114,8 @@ Task<Status> respond_refusal(Context& context, HttpError http, std::string messa
   co_return co_await respond_json(context, http.status, std::move(body));
 }
 
-// Source: Kubernetes API reference v1.35, meta/v1 StatusReason NotFound and MethodNotAllowed; words as clients show them.
+// Source: Kubernetes API reference v1.35, meta/v1 StatusReason NotFound and MethodNotAllowed; words
+// as clients show them.
 Task<Status> respond_not_found(Context& context) {
   const Error error(Code::not_found, "the server could not find the requested resource");
   auto body = failure_json(error, Subject{});
@@ -122,18 +125,23 @@ Task<Status> respond_not_found(Context& context) {
 Task<Status> respond_method_not_allowed(Context& context) {
   constexpr HttpError kMethodNotAllowed{405, "MethodNotAllowed"};
   co_return co_await respond_refusal(
-      context, kMethodNotAllowed, "the server does not allow this method on the requested resource");
+      context,
+      kMethodNotAllowed,
+      "the server does not allow this method on the requested resource");
 }
 
 Task<Status> respond_object(Context& context, int status, Stored object) {
   const auto kind = object.root()["kind"].string();
-  // Answers that are no object of the kind (Status, Scale, TokenRequest) have no table or metadata form.
+  // Answers that are no object of the kind (Status, Scale, TokenRequest) have no table or metadata
+  // form.
   const bool is_of_kind = context.kind != nullptr && kind == context.kind->kind;
   if (is_of_kind && context.representation.form == Form::table) {
     CO_TRY(const auto include, include_object(context.request));
-    const TableOptions options{*context.kind, context.representation.meta_version, include, context.parts.clock.now()};
+    const TableOptions options{
+        *context.kind, context.representation.meta_version, include, context.parts.clock.now()};
     const std::vector<Stored> items{object};
-    std::string metadata = R"({"resourceVersion":")" + std::to_string(object.revision.number) + "\"}";
+    std::string metadata =
+        R"({"resourceVersion":")" + std::to_string(object.revision.number) + "\"}";
     auto body = make_table(options, items, metadata, true) + "\n";
     co_return co_await respond_json(context, status, std::move(body));
   }
@@ -150,7 +158,8 @@ Task<Status> respond_object(Context& context, int status, Stored object) {
 Task<Status> respond_list(Context& context, client::ListPage page) {
   if (context.representation.form == Form::table) {
     CO_TRY(const auto include, include_object(context.request));
-    const TableOptions options{*context.kind, context.representation.meta_version, include, context.parts.clock.now()};
+    const TableOptions options{
+        *context.kind, context.representation.meta_version, include, context.parts.clock.now()};
     auto body = make_table(options, page.items, list_metadata(page), true) + "\n";
     co_return co_await respond_json(context, 200, std::move(body));
   }

@@ -65,20 +65,14 @@ constexpr auto kRoutes = std::to_array<Route>({
      Action::watch_object},
     {"GET", "/apis/{group}/{version}/watch/{resource}", Action::watch_collection},
     {"GET", "/apis/{group}/{version}/watch/{resource}/{name}", Action::watch_object},
-    {kCollection,
-     "/apis/{group}/{version}/namespaces/{namespace}/{resource}",
-     Action::collection},
-    {kObject,
-     "/apis/{group}/{version}/namespaces/{namespace}/{resource}/{name}",
-     Action::object},
+    {kCollection, "/apis/{group}/{version}/namespaces/{namespace}/{resource}", Action::collection},
+    {kObject, "/apis/{group}/{version}/namespaces/{namespace}/{resource}/{name}", Action::object},
     {kSubresource,
      "/apis/{group}/{version}/namespaces/{namespace}/{resource}/{name}/{subresource}",
      Action::subresource},
     {kCollection, "/apis/{group}/{version}/{resource}", Action::collection},
     {kObject, "/apis/{group}/{version}/{resource}/{name}", Action::object},
-    {kSubresource,
-     "/apis/{group}/{version}/{resource}/{name}/{subresource}",
-     Action::subresource},
+    {kSubresource, "/apis/{group}/{version}/{resource}/{name}/{subresource}", Action::subresource},
 });
 
 std::string_view take_segment(std::string_view& pattern) {
@@ -164,7 +158,9 @@ bool Route::allows(std::string_view method) const {
   return false;
 }
 
-std::span<const Route> routes() { return kRoutes; }
+std::span<const Route> routes() {
+  return kRoutes;
+}
 
 Result<std::vector<std::string>> split_path(std::string_view path) {
   std::vector<std::string> out;

@@ -19,8 +19,8 @@ std::string words(const Match& found) {
   if (found.route == nullptr) {
     return "none";
   }
-  return found.group + "|" + found.version + "|" + found.ns + "|" + found.resource + "|" + found.name + "|" +
-         found.subresource;
+  return found.group + "|" + found.version + "|" + found.ns + "|" + found.resource + "|" +
+         found.name + "|" + found.subresource;
 }
 
 struct PathRow {
@@ -30,7 +30,9 @@ struct PathRow {
   std::string_view parts;  ///< group|version|namespace|resource|name|subresource
 };
 
-void PrintTo(const PathRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const PathRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 constexpr auto kPaths = std::to_array<PathRow>({
     {"root", "/", Action::root, "|||||"},
@@ -45,17 +47,35 @@ constexpr auto kPaths = std::to_array<PathRow>({
     {"binding", "/api/v1/namespaces/a/pods/p/binding", Action::subresource, "|v1|a|pods|p|binding"},
     {"namespaces", "/api/v1/namespaces", Action::collection, "|v1||namespaces||"},
     {"namespace", "/api/v1/namespaces/a", Action::object, "|v1||namespaces|a|"},
-    {"namespace_status", "/api/v1/namespaces/a/status", Action::subresource, "|v1||namespaces|a|status"},
-    {"namespace_finalize", "/api/v1/namespaces/a/finalize", Action::subresource, "|v1||namespaces|a|finalize"},
+    {"namespace_status",
+     "/api/v1/namespaces/a/status",
+     Action::subresource,
+     "|v1||namespaces|a|status"},
+    {"namespace_finalize",
+     "/api/v1/namespaces/a/finalize",
+     Action::subresource,
+     "|v1||namespaces|a|finalize"},
     {"log", "/api/v1/namespaces/a/pods/p/log", Action::log, "|v1|a|pods|p|log"},
     {"exec", "/api/v1/namespaces/a/pods/p/exec", Action::exec, "|v1|a|pods|p|exec"},
     {"group", "/apis/apps", Action::api_group, "apps|||||"},
     {"group_version", "/apis/apps/v1", Action::resource_list, "apps|v1||||"},
-    {"group_object", "/apis/apps/v1/namespaces/a/deployments/d", Action::object, "apps|v1|a|deployments|d|"},
-    {"scale", "/apis/apps/v1/namespaces/a/deployments/d/scale", Action::subresource, "apps|v1|a|deployments|d|scale"},
+    {"group_object",
+     "/apis/apps/v1/namespaces/a/deployments/d",
+     Action::object,
+     "apps|v1|a|deployments|d|"},
+    {"scale",
+     "/apis/apps/v1/namespaces/a/deployments/d/scale",
+     Action::subresource,
+     "apps|v1|a|deployments|d|scale"},
     {"legacy_watch", "/api/v1/watch/namespaces/a/pods", Action::watch_collection, "|v1|a|pods||"},
-    {"legacy_watch_one", "/api/v1/watch/namespaces/a/pods/p", Action::watch_object, "|v1|a|pods|p|"},
-    {"legacy_watch_all", "/apis/apps/v1/watch/deployments", Action::watch_collection, "apps|v1||deployments||"},
+    {"legacy_watch_one",
+     "/api/v1/watch/namespaces/a/pods/p",
+     Action::watch_object,
+     "|v1|a|pods|p|"},
+    {"legacy_watch_all",
+     "/apis/apps/v1/watch/deployments",
+     Action::watch_collection,
+     "apps|v1||deployments||"},
     {"escaped_name",
      "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode",
      Action::object,

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The actions of the route table. Each answers the exchange, or returns the error that the driver answers with.
+// The actions of the route table. Each answers the exchange, or returns the error that the driver
+// answers with.
 #pragma once
 
 #include "api/kubernetes/context.h"

@@ -6,7 +6,8 @@
 namespace tetrarch::api::kubernetes {
 namespace {
 
-/// The version of aggregated discovery that the client prefers to the plain form; empty: the plain form.
+/// The version of aggregated discovery that the client prefers to the plain form; empty: the plain
+/// form.
 std::string aggregated_version(std::string_view accept) {
   for (const auto& range : parse_accept(accept)) {
     if (range.type != "application/json" && range.type != "*/*" && range.type != "application/*") {
@@ -16,7 +17,8 @@ std::string aggregated_version(std::string_view accept) {
       return "";
     }
     const auto version = range.parameter("v");
-    if (range.parameter("g") == "apidiscovery.k8s.io" && range.parameter("as") == "APIGroupDiscoveryList" &&
+    if (range.parameter("g") == "apidiscovery.k8s.io" &&
+        range.parameter("as") == "APIGroupDiscoveryList" &&
         (version == "v2" || version == "v2beta1")) {
       return std::string(version);
     }
@@ -31,7 +33,8 @@ const Served* choose(const Context& context) {
       path = "/apis/" + context.match.group;
       break;
     case Action::resource_list:
-      path = (context.match.group.empty() ? "/api" : "/apis/" + context.match.group) + "/" + context.match.version;
+      path = (context.match.group.empty() ? "/api" : "/apis/" + context.match.group) + "/" +
+             context.match.version;
       break;
     case Action::api_versions:
     case Action::api_groups: {

@@ -44,7 +44,8 @@ struct Piece {
 
 Piece parse_piece(std::string_view inside) {
   const auto bar = inside.find('|');
-  return {inside.substr(0, bar), bar == std::string_view::npos ? std::string_view{} : inside.substr(bar + 1)};
+  return {inside.substr(0, bar),
+          bar == std::string_view::npos ? std::string_view{} : inside.substr(bar + 1)};
 }
 
 std::string expand(std::string_view text, object::View root) {
@@ -116,7 +117,10 @@ void write_columns(object::Writer& writer, const std::vector<Cells>& cells, bool
   writer.end_array();
 }
 
-void append_row(std::string& out, const TableOptions& options, const std::vector<Cells>& cells, const Stored& item) {
+void append_row(std::string& out,
+                const TableOptions& options,
+                const std::vector<Cells>& cells,
+                const Stored& item) {
   out += R"({"cells":[)";
   bool is_first = true;
   for (const auto& [column, compute] : cells) {
@@ -145,7 +149,9 @@ Cell text_cell(std::string_view text) {
   return out;
 }
 
-Cell int_cell(std::int64_t value) { return std::to_string(value); }
+Cell int_cell(std::int64_t value) {
+  return std::to_string(value);
+}
 
 Compute find_computed(std::string_view name) {
   if (name.starts_with('@')) {
@@ -170,7 +176,9 @@ std::string make_table(const TableOptions& options,
   const auto cells = plan(options.kind);
   std::string out;
   object::Writer writer(out);
-  writer.begin_object().field("kind", "Table").field("apiVersion", "meta.k8s.io/" + options.meta_version);
+  writer.begin_object()
+      .field("kind", "Table")
+      .field("apiVersion", "meta.k8s.io/" + options.meta_version);
   writer.key("metadata").raw(metadata);
   write_columns(writer, cells, has_columns);
   out += R"(,"rows":[)";

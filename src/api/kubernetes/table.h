@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Table output (meta.k8s.io Table): what `kubectl get` prints. Columns come from the schema; a column's source is
-// JSONPath templates, or the name of a function in kComputed (table_*.cc).
+// Table output (meta.k8s.io Table): what `kubectl get` prints. Columns come from the schema; a
+// column's source is JSONPath templates, or the name of a function in kComputed (table_*.cc).
 #pragma once
 
 #include <functional>
@@ -53,7 +53,8 @@ std::span<const Computed> other_columns();
 Cell text_cell(std::string_view text);
 Cell int_cell(std::int64_t value);
 
-/// "5d", "3h2m", "14m", "90s": as kubectl shows ages. `<unknown>` for an absent time, `<invalid>` for the future.
+/// "5d", "3h2m", "14m", "90s": as kubectl shows ages. `<unknown>` for an absent time, `<invalid>`
+/// for the future.
 std::string human_duration(std::chrono::seconds duration);
 std::string human_age(std::string_view rfc3339, TimePoint now);
 

@@ -47,9 +47,13 @@ Cell address_cell(const Stored& node, std::string_view type) {
   return text_cell("<none>");
 }
 
-Cell internal_ip_cell(const Stored& node, TimePoint /*now*/) { return address_cell(node, "InternalIP"); }
+Cell internal_ip_cell(const Stored& node, TimePoint /*now*/) {
+  return address_cell(node, "InternalIP");
+}
 
-Cell external_ip_cell(const Stored& node, TimePoint /*now*/) { return address_cell(node, "ExternalIP"); }
+Cell external_ip_cell(const Stored& node, TimePoint /*now*/) {
+  return address_cell(node, "ExternalIP");
+}
 
 constexpr Computed kColumns[] = {
     {"node-status", status_cell},
@@ -60,6 +64,8 @@ constexpr Computed kColumns[] = {
 
 }  // namespace
 
-std::span<const Computed> node_columns() { return kColumns; }
+std::span<const Computed> node_columns() {
+  return kColumns;
+}
 
 }  // namespace tetrarch::api::kubernetes

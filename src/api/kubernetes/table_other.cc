@@ -20,7 +20,8 @@ Cell age_cell(const Stored& object, TimePoint now) {
 }
 
 Cell data_count_cell(const Stored& object, TimePoint /*now*/) {
-  return int_cell(static_cast<std::int64_t>(object.root()["data"].size() + object.root()["binaryData"].size()));
+  return int_cell(
+      static_cast<std::int64_t>(object.root()["data"].size() + object.root()["binaryData"].size()));
 }
 
 Cell secrets_count_cell(const Stored& object, TimePoint /*now*/) {
@@ -40,12 +41,14 @@ View first_set(View root, std::initializer_list<std::string_view> paths) {
 
 Cell last_seen_cell(const Stored& event, TimePoint now) {
   const auto time = first_set(
-      event.root(), {"series.lastObservedTime", "lastTimestamp", "deprecatedLastTimestamp", "eventTime"});
+      event.root(),
+      {"series.lastObservedTime", "lastTimestamp", "deprecatedLastTimestamp", "eventTime"});
   return text_cell(human_age(time.string(), now));
 }
 
 Cell first_seen_cell(const Stored& event, TimePoint now) {
-  const auto time = first_set(event.root(), {"firstTimestamp", "deprecatedFirstTimestamp", "eventTime"});
+  const auto time =
+      first_set(event.root(), {"firstTimestamp", "deprecatedFirstTimestamp", "eventTime"});
   return text_cell(human_age(time.string(), now));
 }
 
@@ -97,11 +100,17 @@ Cell subjects_cell(const Stored& binding, std::string_view kind) {
   return text_cell(out);
 }
 
-Cell users_cell(const Stored& binding, TimePoint /*now*/) { return subjects_cell(binding, "User"); }
+Cell users_cell(const Stored& binding, TimePoint /*now*/) {
+  return subjects_cell(binding, "User");
+}
 
-Cell groups_cell(const Stored& binding, TimePoint /*now*/) { return subjects_cell(binding, "Group"); }
+Cell groups_cell(const Stored& binding, TimePoint /*now*/) {
+  return subjects_cell(binding, "Group");
+}
 
-Cell accounts_cell(const Stored& binding, TimePoint /*now*/) { return subjects_cell(binding, "ServiceAccount"); }
+Cell accounts_cell(const Stored& binding, TimePoint /*now*/) {
+  return subjects_cell(binding, "ServiceAccount");
+}
 
 constexpr Computed kColumns[] = {
     {"age", age_cell},
@@ -120,6 +129,8 @@ constexpr Computed kColumns[] = {
 
 }  // namespace
 
-std::span<const Computed> other_columns() { return kColumns; }
+std::span<const Computed> other_columns() {
+  return kColumns;
+}
 
 }  // namespace tetrarch::api::kubernetes

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The columns of a pod. STATUS is no field: it is the most telling of phase, reasons and container states.
-// Seen: kubectl get pods 1.20 to 1.35; Kubernetes documentation, "Pod Lifecycle" and "Debug Init Containers".
+// The columns of a pod. STATUS is no field: it is the most telling of phase, reasons and container
+// states. Seen: kubectl get pods 1.20 to 1.35; Kubernetes documentation, "Pod Lifecycle" and "Debug
+// Init Containers".
 #include <algorithm>
 
 #include <fmt/core.h>
@@ -130,7 +131,8 @@ void summarize_containers(Summary& summary, View pod) {
 
 bool is_gated(View pod) {
   for (const auto condition : pod["status"]["conditions"].elements()) {
-    if (condition["type"].string() == "PodScheduled" && condition["reason"].string() == "SchedulingGated") {
+    if (condition["type"].string() == "PodScheduled" &&
+        condition["reason"].string() == "SchedulingGated") {
       return true;
     }
   }
@@ -173,14 +175,17 @@ Cell ready_cell(const Stored& pod, TimePoint /*now*/) {
   return text_cell(fmt::format("{}/{}", summary.ready, summary.total));
 }
 
-Cell status_cell(const Stored& pod, TimePoint /*now*/) { return text_cell(summarize(pod.root()).status); }
+Cell status_cell(const Stored& pod, TimePoint /*now*/) {
+  return text_cell(summarize(pod.root()).status);
+}
 
 Cell restarts_cell(const Stored& pod, TimePoint now) {
   const auto summary = summarize(pod.root());
   if (summary.restarts == 0 || summary.last_restart.empty()) {
     return text_cell(std::to_string(summary.restarts));
   }
-  return text_cell(fmt::format("{} ({} ago)", summary.restarts, human_age(summary.last_restart, now)));
+  return text_cell(
+      fmt::format("{} ({} ago)", summary.restarts, human_age(summary.last_restart, now)));
 }
 
 Cell ip_cell(const Stored& pod, TimePoint /*now*/) {
@@ -211,6 +216,8 @@ constexpr Computed kColumns[] = {
 
 }  // namespace
 
-std::span<const Computed> pod_columns() { return kColumns; }
+std::span<const Computed> pod_columns() {
+  return kColumns;
+}
 
 }  // namespace tetrarch::api::kubernetes

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The columns of services and of what stands behind them. Seen: kubectl get svc,ep,endpointslices 1.20 to 1.35.
+// The columns of services and of what stands behind them. Seen: kubectl get
+// svc,ep,endpointslices 1.20 to 1.35.
 #include <fmt/core.h>
 
 #include "api/kubernetes/table.h"
@@ -76,7 +77,8 @@ Cell ports_cell(const Stored& service, TimePoint /*now*/) {
 }
 
 std::string host_and_port(std::string_view ip, std::int64_t port) {
-  return ip.find(':') == std::string_view::npos ? fmt::format("{}:{}", ip, port) : fmt::format("[{}]:{}", ip, port);
+  return ip.find(':') == std::string_view::npos ? fmt::format("{}:{}", ip, port)
+                                                : fmt::format("[{}]:{}", ip, port);
 }
 
 Cell endpoints_cell(const Stored& endpoints, TimePoint /*now*/) {
@@ -124,6 +126,8 @@ constexpr Computed kColumns[] = {
 
 }  // namespace
 
-std::span<const Computed> service_columns() { return kColumns; }
+std::span<const Computed> service_columns() {
+  return kColumns;
+}
 
 }  // namespace tetrarch::api::kubernetes

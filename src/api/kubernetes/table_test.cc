@@ -25,9 +25,9 @@ struct AgeRow {
 };
 
 constexpr auto kAges = std::to_array<AgeRow>({
-    {-5, "<invalid>"}, {-1, "0s"},      {0, "0s"},          {119, "119s"},      {120, "2m"},
-    {125, "2m5s"},     {599, "9m59s"},  {600, "10m"},       {10799, "179m"},    {10800, "3h"},
-    {11000, "3h3m"},   {28800, "8h"},   {172799, "47h"},    {172800, "2d"},     {180000, "2d2h"},
+    {-5, "<invalid>"}, {-1, "0s"},         {0, "0s"},        {119, "119s"},      {120, "2m"},
+    {125, "2m5s"},     {599, "9m59s"},     {600, "10m"},     {10799, "179m"},    {10800, "3h"},
+    {11000, "3h3m"},   {28800, "8h"},      {172799, "47h"},  {172800, "2d"},     {180000, "2d2h"},
     {691200, "8d"},    {62985600, "729d"}, {63072000, "2y"}, {63158400, "2y1d"}, {252288000, "8y"},
 });
 
@@ -50,7 +50,9 @@ struct CellRow {
   std::string_view cell;
 };
 
-void PrintTo(const CellRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const CellRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 class CellTest : public testing::TestWithParam<CellRow> {};
 
@@ -63,10 +65,14 @@ TEST_P(CellTest, PrintsAsKubectlShows) {
 
 constexpr auto kPodCells = std::to_array<CellRow>({
     {"phase", "@pod-status", R"({"status":{"phase":"Pending"}})", R"("Pending")"},
-    {"evicted", "@pod-status", R"({"status":{"phase":"Failed","reason":"Evicted"}})", R"("Evicted")"},
+    {"evicted",
+     "@pod-status",
+     R"({"status":{"phase":"Failed","reason":"Evicted"}})",
+     R"("Evicted")"},
     {"creating",
      "@pod-status",
-     R"({"status":{"phase":"Pending","containerStatuses":[{"state":{"waiting":{"reason":"ContainerCreating"}}}]}})",
+     R"({"status":{"phase":"Pending","containerStatuses":[{"state":{"waiting":{"reason":)"
+     R"("ContainerCreating"}}}]}})",
      R"("ContainerCreating")"},
     {"crash_loop",
      "@pod-status",
@@ -75,16 +81,19 @@ constexpr auto kPodCells = std::to_array<CellRow>({
      R"("CrashLoopBackOff")"},
     {"completed",
      "@pod-status",
-     R"({"status":{"phase":"Succeeded","containerStatuses":[{"state":{"terminated":{"reason":"Completed"}}}]}})",
+     R"({"status":{"phase":"Succeeded","containerStatuses":[{"state":{"terminated":{"reason":)"
+     R"("Completed"}}}]}})",
      R"("Completed")"},
     {"completed_beside_running",
      "@pod-status",
-     R"({"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}],"containerStatuses":[)"
+     R"({"status":{"phase":"Running","conditions":[{"type":"Ready","status":"True"}],)"
+     R"("containerStatuses":[)"
      R"({"state":{"terminated":{"reason":"Completed"}}},{"ready":true,"state":{"running":{}}}]}})",
      R"("Running")"},
     {"exit_code",
      "@pod-status",
-     R"({"status":{"phase":"Failed","containerStatuses":[{"state":{"terminated":{"exitCode":3}}}]}})",
+     R"({"status":{"phase":"Failed","containerStatuses":[{"state":{"terminated":{"exitCode":)"
+     R"(3}}}]}})",
      R"("ExitCode:3")"},
     {"signal",
      "@pod-status",
@@ -100,52 +109,69 @@ constexpr auto kPodCells = std::to_array<CellRow>({
      R"("Succeeded")"},
     {"gated",
      "@pod-status",
-     R"({"status":{"phase":"Pending","conditions":[{"type":"PodScheduled","reason":"SchedulingGated"}]}})",
+     R"({"status":{"phase":"Pending","conditions":[{"type":"PodScheduled","reason":)"
+     R"("SchedulingGated"}]}})",
      R"("SchedulingGated")"},
     {"first_init_runs",
      "@pod-status",
-     R"({"spec":{"initContainers":[{"name":"a"},{"name":"b"}]},"status":{"phase":"Pending","initContainerStatuses":[)"
-     R"({"name":"a","state":{"running":{}}},{"name":"b","state":{"waiting":{"reason":"PodInitializing"}}}]}})",
+     R"({"spec":{"initContainers":[{"name":"a"},{"name":"b"}]},"status":{"phase":"Pending",)"
+     R"("initContainerStatuses":[)"
+     R"({"name":"a","state":{"running":{}}},{"name":"b","state":{"waiting":{"reason":)"
+     R"("PodInitializing"}}}]}})",
      R"("Init:0/2")"},
     {"second_init_fails",
      "@pod-status",
-     R"({"spec":{"initContainers":[{"name":"a"},{"name":"b"}]},"status":{"phase":"Pending","initContainerStatuses":[)"
-     R"({"name":"a","state":{"terminated":{"exitCode":0}}},{"name":"b","state":{"terminated":{"reason":"Error",)"
+     R"({"spec":{"initContainers":[{"name":"a"},{"name":"b"}]},"status":{"phase":"Pending",)"
+     R"("initContainerStatuses":[)"
+     R"({"name":"a","state":{"terminated":{"exitCode":0}}},{"name":"b","state":{"terminated":{)"
+     R"("reason":"Error",)"
      R"("exitCode":1}}}]}})",
      R"("Init:Error")"},
     {"init_crash_loop",
      "@pod-status",
-     R"({"spec":{"initContainers":[{"name":"a"}]},"status":{"phase":"Pending","initContainerStatuses":[)"
+     R"({"spec":{"initContainers":[{"name":"a"}]},"status":{"phase":"Pending",)"
+     R"("initContainerStatuses":[)"
      R"({"name":"a","state":{"waiting":{"reason":"CrashLoopBackOff"}}}]}})",
      R"("Init:CrashLoopBackOff")"},
     {"init_done",
      "@pod-status",
-     R"({"spec":{"initContainers":[{"name":"a"}]},"status":{"phase":"Pending","initContainerStatuses":[)"
-     R"({"name":"a","state":{"terminated":{"exitCode":0}}}],"containerStatuses":[{"state":{"waiting":)"
+     R"({"spec":{"initContainers":[{"name":"a"}]},"status":{"phase":"Pending",)"
+     R"("initContainerStatuses":[)"
+     R"({"name":"a","state":{"terminated":{"exitCode":0}}}],"containerStatuses":[{"state":{)"
+     R"("waiting":)"
      R"({"reason":"PodInitializing"}}}]}})",
      R"("PodInitializing")"},
     {"ready_count",
      "@pod-ready",
-     R"({"spec":{"containers":[{},{}]},"status":{"containerStatuses":[{"ready":true,"state":{"running":{}}},)"
+     R"({"spec":{"containers":[{},{}]},"status":{"containerStatuses":[{"ready":true,"state":{)"
+     R"("running":{}}},)"
      R"({"ready":false,"state":{"running":{}}}]}})",
      R"("1/2")"},
     {"ready_counts_sidecars",
      "@pod-ready",
-     R"({"spec":{"initContainers":[{"name":"s","restartPolicy":"Always"}],"containers":[{}]},"status":{)"
+     R"({"spec":{"initContainers":[{"name":"s","restartPolicy":"Always"}],"containers":[{}]},)"
+     R"("status":{)"
      R"("initContainerStatuses":[{"name":"s","started":true,"ready":true,"state":{"running":{}}}],)"
      R"("containerStatuses":[{"ready":true,"state":{"running":{}}}]}})",
      R"("2/2")"},
-    {"no_restarts", "@pod-restarts", R"({"status":{"containerStatuses":[{"restartCount":0}]}})", R"("0")"},
+    {"no_restarts",
+     "@pod-restarts",
+     R"({"status":{"containerStatuses":[{"restartCount":0}]}})",
+     R"("0")"},
     {"restarts_with_time",
      "@pod-restarts",
      R"({"status":{"containerStatuses":[{"restartCount":3,"lastState":{"terminated":)"
      R"({"finishedAt":"2026-11-23T11:55:00Z"}}}]}})",
      R"x("3 (5m ago)")x"},
-    {"ip", "@pod-ip", R"({"status":{"podIP":"10.0.0.1","podIPs":[{"ip":"10.0.0.2"}]}})", R"("10.0.0.2")"},
+    {"ip",
+     "@pod-ip",
+     R"({"status":{"podIP":"10.0.0.1","podIPs":[{"ip":"10.0.0.2"}]}})",
+     R"("10.0.0.2")"},
     {"no_ip", "@pod-ip", R"({"status":{}})", R"("<none>")"},
     {"gates",
      "@pod-readiness-gates",
-     R"({"spec":{"readinessGates":[{"conditionType":"x"},{"conditionType":"y"}]},"status":{"conditions":[)"
+     R"({"spec":{"readinessGates":[{"conditionType":"x"},{"conditionType":"y"}]},"status":{)"
+     R"("conditions":[)"
      R"({"type":"x","status":"True"}]}})",
      R"("1/2")"},
 });
@@ -155,37 +181,54 @@ INSTANTIATE_TEST_SUITE_P(Pods, CellTest, testing::ValuesIn(kPodCells), [](const 
 });
 
 constexpr auto kOtherCells = std::to_array<CellRow>({
-    {"node_ready", "@node-status", R"({"status":{"conditions":[{"type":"Ready","status":"True"}]}})", R"("Ready")"},
-    {"node_lost", "@node-status", R"({"status":{"conditions":[{"type":"Ready","status":"Unknown"}]}})", R"("NotReady")"},
+    {"node_ready",
+     "@node-status",
+     R"({"status":{"conditions":[{"type":"Ready","status":"True"}]}})",
+     R"("Ready")"},
+    {"node_lost",
+     "@node-status",
+     R"({"status":{"conditions":[{"type":"Ready","status":"Unknown"}]}})",
+     R"("NotReady")"},
     {"node_cordoned",
      "@node-status",
-     R"({"spec":{"unschedulable":true},"status":{"conditions":[{"type":"Ready","status":"True"}]}})",
+     R"({"spec":{"unschedulable":true},"status":{"conditions":[{"type":"Ready","status":)"
+     R"("True"}]}})",
      R"("Ready,SchedulingDisabled")"},
     {"node_new", "@node-status", R"({"status":{}})", R"("Unknown")"},
     {"node_roles",
      "@node-roles",
-     R"({"metadata":{"labels":{"node-role.kubernetes.io/worker":"","node-role.kubernetes.io/control-plane":""}}})",
+     R"({"metadata":{"labels":{"node-role.kubernetes.io/worker":"",)"
+     R"("node-role.kubernetes.io/control-plane":""}}})",
      R"("control-plane,worker")"},
     {"node_no_roles", "@node-roles", R"({"metadata":{}})", R"("<none>")"},
     {"node_address",
      "@node-internal-ip",
-     R"({"status":{"addresses":[{"type":"Hostname","address":"n"},{"type":"InternalIP","address":"1.2.3.4"}]}})",
+     R"({"status":{"addresses":[{"type":"Hostname","address":"n"},{"type":"InternalIP","address":)"
+     R"("1.2.3.4"}]}})",
      R"("1.2.3.4")"},
     {"service_ports",
      "@service-ports",
-     R"({"spec":{"ports":[{"port":80,"nodePort":30080,"protocol":"TCP"},{"port":53,"protocol":"UDP"}]}})",
+     R"({"spec":{"ports":[{"port":80,"nodePort":30080,"protocol":"TCP"},{"port":53,"protocol":)"
+     R"("UDP"}]}})",
      R"("80:30080/TCP,53/UDP")"},
     {"service_headless", "@service-ports", R"({"spec":{}})", R"("<none>")"},
-    {"service_pending", "@service-external-ip", R"({"spec":{"type":"LoadBalancer"}})", R"("<pending>")"},
+    {"service_pending",
+     "@service-external-ip",
+     R"({"spec":{"type":"LoadBalancer"}})",
+     R"("<pending>")"},
     {"service_external_name",
      "@service-external-ip",
      R"({"spec":{"type":"ExternalName","externalName":"a.b"}})",
      R"("a.b")"},
-    {"service_cluster_ip", "@service-external-ip", R"({"spec":{"type":"ClusterIP"}})", R"("<none>")"},
+    {"service_cluster_ip",
+     "@service-external-ip",
+     R"({"spec":{"type":"ClusterIP"}})",
+     R"("<none>")"},
     {"endpoints_none", "@endpoints", R"({"subsets":[]})", R"("<none>")"},
     {"endpoints_many",
      "@endpoints",
-     R"({"subsets":[{"addresses":[{"ip":"1.1.1.1"},{"ip":"1.1.1.2"},{"ip":"1.1.1.3"},{"ip":"1.1.1.4"}],)"
+     R"({"subsets":[{"addresses":[{"ip":"1.1.1.1"},{"ip":"1.1.1.2"},{"ip":"1.1.1.3"},{"ip":)"
+     R"("1.1.1.4"}],)"
      R"("ports":[{"port":80}]}]})",
      R"("1.1.1.1:80,1.1.1.2:80,1.1.1.3:80 + 1 more...")"},
     {"slice_ports", "@endpointslice-ports", R"({"ports":[{"port":80},{}]})", R"("80,*")"},
@@ -196,36 +239,50 @@ constexpr auto kOtherCells = std::to_array<CellRow>({
     {"slice_unset", "@endpointslice-endpoints", R"({})", R"("<unset>")"},
     {"images",
      "@images",
-     R"({"spec":{"template":{"spec":{"containers":[{"name":"a","image":"x:1"},{"name":"b","image":"y:2"}]}}}})",
+     R"({"spec":{"template":{"spec":{"containers":[{"name":"a","image":"x:1"},{"name":"b",)"
+     R"("image":"y:2"}]}}}})",
      R"("x:1,y:2")"},
-    {"selector_map", "@selector", R"({"spec":{"selector":{"app":"web","tier":"front"}}})", R"("app=web,tier=front")"},
+    {"selector_map",
+     "@selector",
+     R"({"spec":{"selector":{"app":"web","tier":"front"}}})",
+     R"("app=web,tier=front")"},
     {"selector_structured",
      "@selector",
      R"({"spec":{"selector":{"matchLabels":{"app":"web"},"matchExpressions":[)"
-     R"({"key":"tier","operator":"In","values":["a","b"]},{"key":"old","operator":"DoesNotExist"}]}}})",
+     R"({"key":"tier","operator":"In","values":["a","b"]},{"key":"old","operator":)"
+     R"("DoesNotExist"}]}}})",
      R"x("app=web,tier in (a,b),!old")x"},
     {"selector_none", "@selector", R"({"spec":{}})", R"("<none>")"},
     {"controller",
      "@controller",
-     R"({"metadata":{"ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":"web","controller":true}]}})",
+     R"({"metadata":{"ownerReferences":[{"apiVersion":"apps/v1","kind":"Deployment","name":"web",)"
+     R"("controller":true}]}})",
      R"("deployment.apps/web")"},
     {"age", "@age", R"({"metadata":{"creationTimestamp":"2026-11-23T11:58:00Z"}})", R"("2m")"},
     {"data", "@data-count", R"({"data":{"a":"1","b":"2"},"binaryData":{"c":"eA=="}})", "3"},
-    {"event_object", "@event-object", R"({"involvedObject":{"kind":"Pod","name":"web"}})", R"("pod/web")"},
+    {"event_object",
+     "@event-object",
+     R"({"involvedObject":{"kind":"Pod","name":"web"}})",
+     R"("pod/web")"},
     {"event_seen",
      "@event-last-seen",
      R"({"lastTimestamp":"2026-11-23T11:59:30Z","eventTime":null})",
      R"("30s")"},
     {"event_series",
      "@event-last-seen",
-     R"({"eventTime":"2026-11-23T11:00:00.000000Z","series":{"lastObservedTime":"2026-11-23T11:59:50.000000Z"}})",
+     R"({"eventTime":"2026-11-23T11:00:00.000000Z","series":{"lastObservedTime":"2026-11-23T11:)"
+     R"(59:50.000000Z"}})",
      R"("10s")"},
     {"event_count", "@event-count", R"({"series":{"count":9}})", "9"},
-    {"event_source", "@event-source", R"({"source":{"component":"kubelet","host":"n1"}})", R"("kubelet, n1")"},
+    {"event_source",
+     "@event-source",
+     R"({"source":{"component":"kubelet","host":"n1"}})",
+     R"("kubelet, n1")"},
     {"event_message", "@event-message", R"({"note":"Started\n"})", R"("Started")"},
     {"binding_users",
      "@binding-users",
-     R"({"subjects":[{"kind":"User","name":"a"},{"kind":"Group","name":"g"},{"kind":"User","name":"b"}]})",
+     R"({"subjects":[{"kind":"User","name":"a"},{"kind":"Group","name":"g"},{"kind":"User",)"
+     R"("name":"b"}]})",
      R"("a, b")"},
     {"binding_accounts",
      "@binding-service-accounts",
@@ -249,19 +306,24 @@ schema::Kind a_kind() {
 
 TEST(MakeTable, PrintsColumnsAndRowsWithMetadata) {
   const auto kind = a_kind();
-  const std::vector<Stored> items{
-      a_stored(R"({"kind":"Web","metadata":{"name":"a"},"spec":{"replicas":3,"hosts":[{"name":"h"}]},"status":{"up":2}})")};
+  const std::vector<Stored> items{a_stored(
+      R"({"kind":"Web","metadata":{"name":"a"},"spec":{"replicas":3,"hosts":[{"name":"h"}]},)"
+      R"("status":{"up":2}})")};
 
-  const auto table = make_table({kind, "v1", IncludeObject::metadata, kNow}, items, R"({"resourceVersion":"9"})", true);
+  const auto table = make_table(
+      {kind, "v1", IncludeObject::metadata, kNow}, items, R"({"resourceVersion":"9"})", true);
 
-  EXPECT_EQ(table,
-            R"({"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"9"},"columnDefinitions":[)"
-            R"({"name":"Name","type":"string","format":"name","description":"The name.","priority":0},)"
-            R"({"name":"Ready","type":"string","format":"","description":"","priority":0},)"
-            R"({"name":"Up","type":"integer","format":"","description":"","priority":0},)"
-            R"({"name":"First","type":"string","format":"","description":"","priority":1}],"rows":[)"
-            R"({"cells":["a","0/3",2,"h"],"object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1",)"
-            R"("metadata":{"resourceVersion":"7","name":"a"}}}]})");
+  EXPECT_EQ(
+      table,
+      R"({"kind":"Table","apiVersion":"meta.k8s.io/v1","metadata":{"resourceVersion":"9"},)"
+      R"("columnDefinitions":[)"
+      R"({"name":"Name","type":"string","format":"name","description":"The name.","priority":0},)"
+      R"({"name":"Ready","type":"string","format":"","description":"","priority":0},)"
+      R"({"name":"Up","type":"integer","format":"","description":"","priority":0},)"
+      R"({"name":"First","type":"string","format":"","description":"","priority":1}],"rows":[)"
+      R"({"cells":["a","0/3",2,"h"],"object":{"kind":"PartialObjectMetadata","apiVersion":)"
+      R"("meta.k8s.io/v1",)"
+      R"("metadata":{"resourceVersion":"7","name":"a"}}}]})");
 }
 
 TEST(MakeTable, IncludesTheWholeObjectOrNone) {
@@ -270,9 +332,11 @@ TEST(MakeTable, IncludesTheWholeObjectOrNone) {
 
   EXPECT_THAT(make_table({kind, "v1", IncludeObject::object, kNow}, items, "{}", false),
               testing::HasSubstr(R"("object":{"metadata":{"resourceVersion":"7","name":"a"}}})"));
-  EXPECT_THAT(make_table({kind, "v1beta1", IncludeObject::none, kNow}, items, "{}", false),
-              testing::HasSubstr(R"("apiVersion":"meta.k8s.io/v1beta1","metadata":{},"columnDefinitions":[],"rows":[)"
-                                 R"({"cells":["a","0/0",0,"<none>"],"object":null}]})"));
+  EXPECT_THAT(
+      make_table({kind, "v1beta1", IncludeObject::none, kNow}, items, "{}", false),
+      testing::HasSubstr(
+          R"("apiVersion":"meta.k8s.io/v1beta1","metadata":{},"columnDefinitions":[],"rows":[)"
+          R"({"cells":["a","0/0",0,"<none>"],"object":null}]})"));
 }
 
 }  // namespace

@@ -9,7 +9,8 @@ namespace {
 
 /// "3h2m", or "3h" where the rest is 0.
 std::string two_units(std::int64_t big, char big_unit, std::int64_t small, char small_unit) {
-  return small == 0 ? fmt::format("{}{}", big, big_unit) : fmt::format("{}{}{}{}", big, big_unit, small, small_unit);
+  return small == 0 ? fmt::format("{}{}", big, big_unit)
+                    : fmt::format("{}{}{}{}", big, big_unit, small, small_unit);
 }
 
 }  // namespace

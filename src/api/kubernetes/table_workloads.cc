@@ -25,9 +25,13 @@ Cell of_containers(const Stored& workload, std::string_view field) {
   return text_cell(out);
 }
 
-Cell containers_cell(const Stored& workload, TimePoint /*now*/) { return of_containers(workload, "name"); }
+Cell containers_cell(const Stored& workload, TimePoint /*now*/) {
+  return of_containers(workload, "name");
+}
 
-Cell images_cell(const Stored& workload, TimePoint /*now*/) { return of_containers(workload, "image"); }
+Cell images_cell(const Stored& workload, TimePoint /*now*/) {
+  return of_containers(workload, "image");
+}
 
 std::string expression_text(View expression) {
   const auto key = expression["key"].string();
@@ -74,8 +78,10 @@ Cell controller_cell(const Stored& object, TimePoint /*now*/) {
     if (owner["controller"].boolean()) {
       const auto version = owner["apiVersion"].string();
       const auto slash = version.find('/');
-      const auto group = slash == std::string_view::npos ? "" : "." + std::string(version.substr(0, slash));
-      return text_cell(lower(owner["kind"].string()) + group + "/" + std::string(owner["name"].string()));
+      const auto group =
+          slash == std::string_view::npos ? "" : "." + std::string(version.substr(0, slash));
+      return text_cell(lower(owner["kind"].string()) + group + "/" +
+                       std::string(owner["name"].string()));
     }
   }
   return text_cell("<none>");
@@ -90,6 +96,8 @@ constexpr Computed kColumns[] = {
 
 }  // namespace
 
-std::span<const Computed> workload_columns() { return kColumns; }
+std::span<const Computed> workload_columns() {
+  return kColumns;
+}
 
 }  // namespace tetrarch::api::kubernetes

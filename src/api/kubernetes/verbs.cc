@@ -34,7 +34,10 @@ Task<Status> serve_collection(Context& context) {
 
 Task<Status> serve_object(Context& context) {
   const auto& method = context.request.method;
-  context.verb = method == "GET" ? "get" : method == "PUT" ? "update" : method == "PATCH" ? "patch" : "delete";
+  context.verb = method == "GET"     ? "get"
+                 : method == "PUT"   ? "update"
+                 : method == "PATCH" ? "patch"
+                                     : "delete";
   if (!context.kind->has_verb(context.verb)) {
     co_return co_await respond_method_not_allowed(context);
   }
@@ -55,7 +58,10 @@ Task<Status> serve_subresource(Context& context) {
     co_return co_await respond_not_found(context);
   }
   const auto& method = context.request.method;
-  context.verb = method == "GET" ? "get" : method == "PUT" ? "update" : method == "PATCH" ? "patch" : "create";
+  context.verb = method == "GET"     ? "get"
+                 : method == "PUT"   ? "update"
+                 : method == "PATCH" ? "patch"
+                                     : "create";
   const bool is_create = method == "POST";
   const bool is_only_update = context.match.subresource == "finalize" && method != "PUT";
   if (is_create != is_created(context.match.subresource) || is_only_update) {

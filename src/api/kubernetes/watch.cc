@@ -3,12 +3,11 @@
 
 #include <algorithm>
 
-#include <boost/asio/experimental/awaitable_operators.hpp>
-
 #include "api/kubernetes/body.h"
 #include "api/kubernetes/partial.h"
 #include "api/kubernetes/table.h"
 #include "async/timer.h"
+#include "async/together.h"
 #include "base/log.h"
 
 namespace tetrarch::api::kubernetes {
@@ -21,10 +20,14 @@ constexpr std::chrono::seconds kStepMax{5};
 // Source: Kubernetes API reference v1.35, WatchEvent v1 meta.
 std::string_view word(client::EventType type) {
   switch (type) {
-    case client::EventType::added: return "ADDED";
-    case client::EventType::modified: return "MODIFIED";
-    case client::EventType::deleted: return "DELETED";
-    case client::EventType::bookmark: return "BOOKMARK";
+    case client::EventType::added:
+      return "ADDED";
+    case client::EventType::modified:
+      return "MODIFIED";
+    case client::EventType::deleted:
+      return "DELETED";
+    case client::EventType::bookmark:
+      return "BOOKMARK";
   }
   return "ERROR";
 }
@@ -64,7 +67,8 @@ class TableLines {
     for (const auto& event : events) {
       const bool is_bookmark = event.type == client::EventType::bookmark;
       const auto rows = is_bookmark ? std::vector<Stored>{} : std::vector<Stored>{event.object};
-      const auto metadata = R"({"resourceVersion":")" + std::to_string(event.object.revision.number) + "\"}";
+      const auto metadata =
+          R"({"resourceVersion":")" + std::to_string(event.object.revision.number) + "\"}";
       out += line_head(event.type) + make_table(options, rows, metadata, !has_columns_) + "}\n";
       has_columns_ = true;
     }
@@ -115,7 +119,8 @@ net::Body event_lines(std::span<const client::WatchEvent> events) {
       builder.add_object(event.object);
     } else {
       // A feed's bookmark is a revision and nothing else.
-      builder.add_text(R"({"metadata":{"resourceVersion":")" + std::to_string(event.object.revision.number) + "\"}}");
+      builder.add_text(R"({"metadata":{"resourceVersion":")" +
+                       std::to_string(event.object.revision.number) + "\"}}");
     }
     builder.add_text("}\n");
   }
@@ -135,7 +140,10 @@ Task<Status> serve_watch(Context& context, ListParameters parameters) {
   co_return co_await stream.run();
 }
 
-WatchStream::WatchStream(Context& context, std::unique_ptr<client::Watch> watch, StreamLimits limits, Print print)
+WatchStream::WatchStream(Context& context,
+                         std::unique_ptr<client::Watch> watch,
+                         StreamLimits limits,
+                         Print print)
     : context_(context),
       watch_(std::move(watch)),
       limits_(limits),
@@ -146,8 +154,7 @@ Task<Status> WatchStream::run() {
   context_.answered = 200;
   auto headers = make_headers(context_, "application/json");
   CO_TRY_STATUS(co_await context_.exchange.start(200, std::move(headers)));
-  using namespace asio::experimental::awaitable_operators;
-  co_await (pump() || guard());
+  co_await async::first_of(pump(), guard());
   if (end_ == End::client_gone) {
     co_return ok();
   }
@@ -168,7 +175,8 @@ Task<void> WatchStream::pump() {
     if (events.ok()) {
       body = print_(*events);
     } else {
-      body = text_body(R"({"type":"ERROR","object":)" + failure_json(events.error(), Subject{}) + "}\n");
+      body = text_body(R"({"type":"ERROR","object":)" + failure_json(events.error(), Subject{}) +
+                       "}\n");
     }
     write_started_ = context_.parts.clock.steady();
     is_writing_ = true;
@@ -190,12 +198,16 @@ Task<void> WatchStream::guard() {
     if (context_.exchange.is_client_gone()) {
       end(End::client_gone);
     } else if (is_writing_ && now - write_started_ > limits_.slow_client_max) {
-      log::info("api", "a watch of {} by {} is cut: too slow", context_.match.resource, context_.identity.user);
+      log::info("api",
+                "a watch of {} by {} is cut: too slow",
+                context_.match.resource,
+                context_.identity.user);
       end(End::client_gone);
     } else if (!is_writing_ && now - started_ >= limits_.timeout) {
       end(End::time_up);
     } else {
-      co_await wake->wait_for(std::clamp<std::chrono::nanoseconds>(started_ + limits_.timeout - now, kStepMin, kStepMax));
+      co_await wake->wait_for(std::clamp<std::chrono::nanoseconds>(
+          started_ + limits_.timeout - now, kStepMin, kStepMax));
     }
   }
 }

@@ -20,13 +20,16 @@ struct StreamLimits {
   std::chrono::seconds slow_client_max;
 };
 
-/// Prints events as lines until the time is up, the client has gone or is too slow, or the watch ends with an
-/// ERROR event.
+/// Prints events as lines until the time is up, the client has gone or is too slow, or the watch
+/// ends with an ERROR event.
 class WatchStream {
  public:
   using Print = std::function<net::Body(std::span<const client::WatchEvent>)>;
 
-  WatchStream(Context& context, std::unique_ptr<client::Watch> watch, StreamLimits limits, Print print);
+  WatchStream(Context& context,
+              std::unique_ptr<client::Watch> watch,
+              StreamLimits limits,
+              Print print);
   Task<Status> run();
 
  private:

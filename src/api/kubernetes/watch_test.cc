@@ -7,7 +7,10 @@ namespace {
 using testing::HasSubstr;
 
 client::WatchEvent event(client::EventType type, std::uint64_t revision) {
-  return {type, stored("configmaps", R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c"}})", revision)};
+  return {type,
+          stored("configmaps",
+                 R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c"}})",
+                 revision)};
 }
 
 std::unique_ptr<FakeWatch> a_watch(std::vector<std::vector<client::WatchEvent>> batches) {
@@ -22,14 +25,15 @@ std::unique_ptr<FakeWatch> a_watch(std::vector<std::vector<client::WatchEvent>> 
 constexpr std::string_view kPath = "/api/v1/namespaces/a/configmaps?watch=true&resourceVersion=5";
 
 constexpr std::string_view kExpired =
-    R"({"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":"Failure",)"
+    R"({"type":"ERROR","object":{"kind":"Status","apiVersion":"v1","metadata":{},"status":)"
+    R"("Failure",)"
     R"x("message":"too old resource version: 1 (5)","reason":"Expired","details":{},"code":410}})x"
     "\n";
 
 TEST_F(ApiTest, WatchPrintsALinePerEventAndOneWritePerBatch) {
   using client::EventType;
-  registry_.next_watch =
-      a_watch({{event(EventType::added, 6), event(EventType::modified, 7)}, {event(EventType::deleted, 8)}});
+  registry_.next_watch = a_watch({{event(EventType::added, 6), event(EventType::modified, 7)},
+                                  {event(EventType::deleted, 8)}});
 
   const auto& answer = get(std::string(kPath));
 
@@ -37,11 +41,14 @@ TEST_F(ApiTest, WatchPrintsALinePerEventAndOneWritePerBatch) {
   EXPECT_EQ(answer.headers.get("Content-Type"), "application/json");
   EXPECT_EQ(
       answer.body,
-      R"({"type":"ADDED","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{"resourceVersion":"6","name":"c"}}})"
+      R"({"type":"ADDED","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{)"
+      R"("resourceVersion":"6","name":"c"}}})"
       "\n"
-      R"({"type":"MODIFIED","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{"resourceVersion":"7","name":"c"}}})"
+      R"({"type":"MODIFIED","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{)"
+      R"("resourceVersion":"7","name":"c"}}})"
       "\n"
-      R"({"type":"DELETED","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{"resourceVersion":"8","name":"c"}}})"
+      R"({"type":"DELETED","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{)"
+      R"("resourceVersion":"8","name":"c"}}})"
       "\n" +
           std::string(kExpired));
   EXPECT_EQ(answer.writes, 3U);
@@ -52,7 +59,9 @@ TEST_F(ApiTest, WatchPrintsALinePerEventAndOneWritePerBatch) {
 TEST_F(ApiTest, WatchPassesOnWhatAnInformerAsks) {
   registry_.next_watch = a_watch({});
 
-  get("/api/v1/configmaps?watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"
+  get("/api/v1/"
+      "configmaps?watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch="
+      "NotOlderThan"
       "&fieldSelector=metadata.name%3Dc");
 
   EXPECT_TRUE(registry_.asked_watch.wants_bookmarks);

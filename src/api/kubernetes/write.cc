@@ -14,9 +14,12 @@ namespace {
 
 constexpr HttpError kUnsupportedMediaType{415, "UnsupportedMediaType"};
 
-/// Source: Kubernetes API Concepts, "Media types"; the sentence is what clients of 1.20 to 1.35 show.
+/// Source: Kubernetes API Concepts, "Media types"; the sentence is what clients of 1.20 to 1.35
+/// show.
 std::string media_message(std::string_view accepted) {
-  return fmt::format("the body of the request was in an unknown format - accepted media types include: {}", accepted);
+  return fmt::format(
+      "the body of the request was in an unknown format - accepted media types include: {}",
+      accepted);
 }
 
 bool is_json_body(const net::Request& request) {
@@ -82,10 +85,12 @@ Task<Status> serve_create(Context& context) {
   CO_TRY(auto parameters, write_parameters(context.request));
   auto call = write_call(context, parameters);
   CO_TRY(auto object,
-         co_await context.parts.registry.create(std::move(call), context.request.body, std::move(parameters.options)));
+         co_await context.parts.registry.create(
+             std::move(call), context.request.body, std::move(parameters.options)));
   const auto& sub = context.match.subresource;
   if (sub == "binding" || sub == "eviction") {
-    // Source: Kubernetes API reference v1.35, create Binding and create Eviction: clients expect a Status.
+    // Source: Kubernetes API reference v1.35, create Binding and create Eviction: clients expect a
+    // Status.
     auto body = success_json(Subject{});
     co_return co_await respond_json(context, 201, std::move(body));
   }
@@ -99,7 +104,8 @@ Task<Status> serve_update(Context& context) {
   CO_TRY(auto parameters, write_parameters(context.request));
   auto call = write_call(context, parameters);
   CO_TRY(auto object,
-         co_await context.parts.registry.update(std::move(call), context.request.body, std::move(parameters.options)));
+         co_await context.parts.registry.update(
+             std::move(call), context.request.body, std::move(parameters.options)));
   co_return co_await respond_object(context, 200, std::move(object));
 }
 
@@ -107,9 +113,11 @@ Task<Status> serve_patch(Context& context) {
   const auto media = media_type(context.request.headers.get("Content-Type"));
   const auto type = patch_type(media);
   if (!type) {
-    // Ours: server-side apply (application/apply-patch+yaml) is not served yet, and is told so in the same way.
+    // Ours: server-side apply (application/apply-patch+yaml) is not served yet, and is told so in
+    // the same way.
     auto message = media_message(
-        "application/json-patch+json, application/merge-patch+json, application/strategic-merge-patch+json");
+        "application/json-patch+json, application/merge-patch+json, "
+        "application/strategic-merge-patch+json");
     co_return co_await respond_refusal(context, kUnsupportedMediaType, std::move(message));
   }
   CO_TRY(auto parameters, write_parameters(context.request));

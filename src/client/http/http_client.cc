@@ -17,15 +17,21 @@ constexpr std::size_t kFailureBytesMax = 1024 * 1024;
 
 class HttpClient final : public Client {
  public:
-  HttpClient(net::Client& transport, const schema::Catalog& catalog) : transport_(transport), catalog_(catalog) {}
+  HttpClient(net::Client& transport, const schema::Catalog& catalog)
+      : transport_(transport), catalog_(catalog) {}
 
   Task<Result<Stored>> get(Key key) override;
   Task<Result<ListPage>> list(ListQuery query) override;
   Task<Result<std::unique_ptr<Watch>>> watch(WatchQuery query) override;
-  Task<Result<Stored>> create(std::string resource, std::string ns, DocumentPtr document,
+  Task<Result<Stored>> create(std::string resource,
+                              std::string ns,
+                              DocumentPtr document,
                               WriteOptions options) override;
   Task<Result<Stored>> update(Key key, DocumentPtr document, WriteOptions options) override;
-  Task<Result<Stored>> patch(Key key, PatchType type, std::string body, WriteOptions options) override;
+  Task<Result<Stored>> patch(Key key,
+                             PatchType type,
+                             std::string body,
+                             WriteOptions options) override;
   Task<Result<Stored>> remove(Key key, DeleteOptions options) override;
   Task<std::vector<Result<Stored>>> apply(std::vector<Change> changes) override;
   Task<Result<std::unique_ptr<Watch>>> feed(NodeName node) override;
@@ -141,14 +147,18 @@ Task<Result<std::unique_ptr<Watch>>> HttpClient::watch(WatchQuery query) {
       .add("labelSelector", query.select.labels)
       .add("fieldSelector", query.select.fields);
   CO_TRY(auto stream, co_await open_stream(path + parameters.text()));
-  co_return std::make_unique<HttpWatch>(std::move(stream), std::move(query.resource), nullptr, std::move(first));
+  co_return std::make_unique<HttpWatch>(
+      std::move(stream), std::move(query.resource), nullptr, std::move(first));
 }
 
-Task<Result<Stored>> HttpClient::create(std::string resource, std::string ns, DocumentPtr document,
+Task<Result<Stored>> HttpClient::create(std::string resource,
+                                        std::string ns,
+                                        DocumentPtr document,
                                         WriteOptions options) {
   const std::string name(document->root()["metadata"]["name"].string());
   const bool is_sub = !options.subresource.empty();
-  CO_TRY(auto path, path_of(catalog_, Place{resource, ns, is_sub ? name : "", options.subresource}));
+  CO_TRY(auto path,
+         path_of(catalog_, Place{resource, ns, is_sub ? name : "", options.subresource}));
   auto request = request_of("POST", path + write_query(options));
   request.headers.add("Content-Type", "application/json");
   request.body = object_body(*document, options);
@@ -160,7 +170,8 @@ Task<Result<Stored>> HttpClient::update(Key key, DocumentPtr document, WriteOpti
   CO_TRY(auto path, path_of(catalog_, Place{key.resource, key.ns, key.name, options.subresource}));
   const auto uid = document->root()["metadata"]["uid"].string();
   if (!options.expected_uid.empty() && !uid.empty() && uid != options.expected_uid) {
-    co_return Error{Code::precondition, "the object to write has another uid than the one expected"};
+    co_return Error{Code::precondition,
+                    "the object to write has another uid than the one expected"};
   }
   auto request = request_of("PUT", path + write_query(options));
   request.headers.add("Content-Type", "application/json");
@@ -168,7 +179,10 @@ Task<Result<Stored>> HttpClient::update(Key key, DocumentPtr document, WriteOpti
   co_return co_await ask_for_object(std::move(key), std::move(request));
 }
 
-Task<Result<Stored>> HttpClient::patch(Key key, PatchType type, std::string body, WriteOptions options) {
+Task<Result<Stored>> HttpClient::patch(Key key,
+                                       PatchType type,
+                                       std::string body,
+                                       WriteOptions options) {
   CO_TRY(auto path, path_of(catalog_, Place{key.resource, key.ns, key.name, options.subresource}));
   auto request = request_of("PATCH", path + write_query(options));
   request.headers.add("Content-Type", std::string(patch_media_type(type)));
@@ -187,10 +201,13 @@ Task<Result<Stored>> HttpClient::remove(Key key, DeleteOptions options) {
 Task<Result<Stored>> HttpClient::apply_one(Change change) {
   switch (change.verb) {
     case Change::Verb::create:
-      co_return co_await create(std::move(change.key.resource), std::move(change.key.ns), std::move(change.document),
+      co_return co_await create(std::move(change.key.resource),
+                                std::move(change.key.ns),
+                                std::move(change.document),
                                 std::move(change.write));
     case Change::Verb::update:
-      co_return co_await update(std::move(change.key), std::move(change.document), std::move(change.write));
+      co_return co_await update(
+          std::move(change.key), std::move(change.document), std::move(change.write));
     case Change::Verb::remove:
       break;
   }
@@ -207,7 +224,8 @@ Task<std::vector<Result<Stored>>> HttpClient::apply(std::vector<Change> changes)
 }
 
 Task<Result<std::unique_ptr<Watch>>> HttpClient::feed(NodeName node) {
-  CO_TRY(auto stream, co_await open_stream("/tetrarch/v1/nodes/" + percent_encode(node.text) + "/feed"));
+  CO_TRY(auto stream,
+         co_await open_stream("/tetrarch/v1/nodes/" + percent_encode(node.text) + "/feed"));
   co_return std::make_unique<HttpWatch>(std::move(stream), "", &catalog_);
 }
 

@@ -23,10 +23,12 @@ class ScriptedApi final : public net::Handler {
   };
 
   Task<void> handle(net::Request request, net::Exchange& exchange) override {
-    std::string asked = request.method + " " + request.path + (request.query.empty() ? "" : "?" + request.query);
+    std::string asked =
+        request.method + " " + request.path + (request.query.empty() ? "" : "?" + request.query);
     log.push_back(asked + (request.body.empty() ? "" : " " + request.body));
     media_type = request.headers.get("content-type");
-    auto answer = answers.contains(asked) ? answers[asked] : Answer{404, "nothing scripted for " + asked};
+    auto answer =
+        answers.contains(asked) ? answers[asked] : Answer{404, "nothing scripted for " + asked};
     if (!answer.is_stream) {
       (void)co_await exchange.respond(answer.status, {}, std::move(answer.body));
       co_return;
@@ -57,7 +59,9 @@ class HttpClientTest : public ::testing::Test {
   HttpClientTest() {
     const auto port = server_.listen("127.0.0.1", 0, nullptr);
     server_.run();
-    transport_ = std::move(net::Client::make({.url = "http://127.0.0.1:" + std::to_string(*port)}, nullptr)).value();
+    transport_ =
+        std::move(net::Client::make({.url = "http://127.0.0.1:" + std::to_string(*port)}, nullptr))
+            .value();
     catalog_ = std::move(schema::Catalog::load_builtin()).value();
     client_ = make_http_client(*transport_, *catalog_);
   }
@@ -85,8 +89,8 @@ class HttpClientTest : public ::testing::Test {
 };
 
 std::string pod(const std::string& name, int version) {
-  return R"({"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":")" + std::to_string(version) +
-         R"(","name":")" + name + R"(","namespace":"n"}})";
+  return R"({"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":")" +
+         std::to_string(version) + R"(","name":")" + name + R"(","namespace":"n"}})";
 }
 
 std::string event(const std::string& type, const std::string& object) {
@@ -105,15 +109,20 @@ TEST_F(HttpClientTest, GetsAnObject) {
 
 TEST_F(HttpClientTest, SaysWhatTheServerSays) {
   api_.answers["GET /apis/apps/v1/namespaces/n/deployments/d"] = {
-      404, R"({"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","message":"gone","code":404})"};
+      404,
+      R"({"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound",)"
+      R"("message":"gone","code":404})"};
 
-  EXPECT_EQ(run(client_->get(Key{"deployments.apps", "n", "d"})).error(), (Error{Code::not_found, "gone"}));
+  EXPECT_EQ(run(client_->get(Key{"deployments.apps", "n", "d"})).error(),
+            (Error{Code::not_found, "gone"}));
   EXPECT_EQ(run(client_->get(Key{"unicorns", "n", "d"})).error().code, Code::not_found);
 }
 
 TEST_F(HttpClientTest, ListsWithSelectorsAndPages) {
   api_.answers["GET /api/v1/pods?labelSelector=app%3Da&limit=2&continue=tok"] = {
-      200, R"({"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"9"},"items":[)" + pod("a", 3) + "]}"};
+      200,
+      R"({"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"9"},"items":[)" +
+          pod("a", 3) + "]}"};
   ListQuery query;
   query.resource = "pods";
   query.select.labels = "app=a";
@@ -146,8 +155,11 @@ Task<std::string> read_watch(Client& client, WatchQuery query) {
 }
 
 TEST_F(HttpClientTest, WatchesFromARevision) {
-  api_.answers["GET /api/v1/namespaces/n/pods?watch=true&resourceVersion=5&allowWatchBookmarks=true"] = {
-      200, event("ADDED", pod("a", 6)) + event("DELETED", pod("a", 7)) + event("BOOKMARK", pod("", 8)), true};
+  api_.answers
+      ["GET /api/v1/namespaces/n/pods?watch=true&resourceVersion=5&allowWatchBookmarks=true"] = {
+      200,
+      event("ADDED", pod("a", 6)) + event("DELETED", pod("a", 7)) + event("BOOKMARK", pod("", 8)),
+      true};
   WatchQuery query;
   query.resource = "pods";
   query.ns = "n";
@@ -158,7 +170,9 @@ TEST_F(HttpClientTest, WatchesFromARevision) {
 
 TEST_F(HttpClientTest, BeginsAWatchWithThePresentState) {
   api_.answers["GET /api/v1/pods"] = {
-      200, R"({"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"9"},"items":[)" + pod("a", 3) + "]}"};
+      200,
+      R"({"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"9"},"items":[)" +
+          pod("a", 3) + "]}"};
   api_.answers["GET /api/v1/pods?watch=true&resourceVersion=9&allowWatchBookmarks=true"] = {
       200, event("MODIFIED", pod("a", 10)), true};
   WatchQuery query;
@@ -169,7 +183,10 @@ TEST_F(HttpClientTest, BeginsAWatchWithThePresentState) {
 
 TEST_F(HttpClientTest, TellsAnExpiredWatchFromALostOne) {
   api_.answers["GET /api/v1/pods?watch=true&resourceVersion=1&allowWatchBookmarks=true"] = {
-      200, event("ADDED", pod("a", 2)) + event("ERROR", R"({"kind":"Status","reason":"Expired","code":410})"), true};
+      200,
+      event("ADDED", pod("a", 2)) +
+          event("ERROR", R"({"kind":"Status","reason":"Expired","code":410})"),
+      true};
   api_.answers["GET /api/v1/pods?watch=true&resourceVersion=2&allowWatchBookmarks=true"] = {
       410, R"({"kind":"Status","reason":"Expired","code":410,"message":"too old"})", false};
   WatchQuery query;
@@ -203,7 +220,8 @@ TEST_F(HttpClientTest, ReadsAFeedOfManyKinds) {
       200,
       event("ADDED", pod("a", 6)) +
           event("ADDED",
-                R"({"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1","metadata":{"name":"e","namespace":"n"}})") +
+                R"({"kind":"EndpointSlice","apiVersion":"discovery.k8s.io/v1",)"
+                R"("metadata":{"name":"e","namespace":"n"}})") +
           event("BOOKMARK", pod("", 8)),
       true};
 
@@ -217,7 +235,8 @@ TEST_F(HttpClientTest, WritesWithPreconditions) {
   api_.answers["PUT /api/v1/namespaces/n/pods/a/status"] = {200, pod("a", 8)};
   api_.answers["PATCH /api/v1/namespaces/n/pods/a"] = {200, pod("a", 9)};
   api_.answers["DELETE /api/v1/namespaces/n/pods/a"] = {
-      200, R"({"kind":"Status","apiVersion":"v1","status":"Success","details":{"name":"a","uid":"u"}})"};
+      200,
+      R"({"kind":"Status","apiVersion":"v1","status":"Success","details":{"name":"a","uid":"u"}})"};
   WriteOptions creating;
   creating.is_dry_run = true;
   creating.field_manager = "me";
@@ -232,13 +251,15 @@ TEST_F(HttpClientTest, WritesWithPreconditions) {
   EXPECT_EQ(api_.media_type, "application/strategic-merge-patch+json");
   EXPECT_EQ(run(client_->remove(key, {}))->uid(), "u");
 
-  EXPECT_THAT(api_.log,
-              ::testing::ElementsAre(
-                  "POST /api/v1/namespaces/n/pods?dryRun=All&fieldManager=me " + document->bytes(),
-                  "PUT /api/v1/namespaces/n/pods/a/status "
-                  R"({"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":"7","name":"a","namespace":"n"}})",
-                  R"(PATCH /api/v1/namespaces/n/pods/a {"a":1})",
-                  R"(DELETE /api/v1/namespaces/n/pods/a {"kind":"DeleteOptions","apiVersion":"v1"})"));
+  EXPECT_THAT(
+      api_.log,
+      ::testing::ElementsAre(
+          "POST /api/v1/namespaces/n/pods?dryRun=All&fieldManager=me " + document->bytes(),
+          "PUT /api/v1/namespaces/n/pods/a/status "
+          R"({"kind":"Pod","apiVersion":"v1",)"
+          R"("metadata":{"resourceVersion":"7","name":"a","namespace":"n"}})",
+          R"(PATCH /api/v1/namespaces/n/pods/a {"a":1})",
+          R"(DELETE /api/v1/namespaces/n/pods/a {"kind":"DeleteOptions","apiVersion":"v1"})"));
 }
 
 TEST_F(HttpClientTest, AppliesChangesOneByOneAndAnswersEach) {

@@ -12,9 +12,14 @@ namespace {
 constexpr std::size_t kLineMax = 16 * 1024 * 1024;
 }  // namespace
 
-HttpWatch::HttpWatch(std::unique_ptr<net::ResponseStream> stream, std::string resource,
-                     const schema::Catalog* catalog, std::vector<WatchEvent> first)
-    : stream_(std::move(stream)), resource_(std::move(resource)), catalog_(catalog), first_(std::move(first)) {}
+HttpWatch::HttpWatch(std::unique_ptr<net::ResponseStream> stream,
+                     std::string resource,
+                     const schema::Catalog* catalog,
+                     std::vector<WatchEvent> first)
+    : stream_(std::move(stream)),
+      resource_(std::move(resource)),
+      catalog_(catalog),
+      first_(std::move(first)) {}
 
 Result<std::vector<WatchEvent>> HttpWatch::take_lines() {
   std::vector<WatchEvent> events;
@@ -31,7 +36,8 @@ Result<std::vector<WatchEvent>> HttpWatch::take_lines() {
     }
     auto event = parse_event(resource_, catalog_, line);
     if (!event.ok() && !events.empty()) {
-      begin = static_cast<std::size_t>(line.data() - buffer_.data());  // hand out what is good, fail next time
+      begin = static_cast<std::size_t>(line.data() -
+                                       buffer_.data());  // hand out what is good, fail next time
       break;
     }
     if (!event.ok()) {

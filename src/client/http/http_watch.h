@@ -14,8 +14,11 @@ namespace tetrarch::client {
 
 class HttpWatch final : public Watch {
  public:
-  /// `first` are events to hand out before the stream's. `catalog` null: all events are of `resource`.
-  HttpWatch(std::unique_ptr<net::ResponseStream> stream, std::string resource, const schema::Catalog* catalog,
+  /// `first` are events to hand out before the stream's. `catalog` null: all events are of
+  /// `resource`.
+  HttpWatch(std::unique_ptr<net::ResponseStream> stream,
+            std::string resource,
+            const schema::Catalog* catalog,
             std::vector<WatchEvent> first = {});
 
   Task<Result<std::vector<WatchEvent>>> next() override;

@@ -15,7 +15,8 @@ struct ReasonRow {
   Code code;
 };
 
-// Source: Kubernetes API reference, meta/v1 Status, the reasons of apimachinery 1.35 (metav1.StatusReason…).
+// Source: Kubernetes API reference, meta/v1 Status, the reasons of apimachinery 1.35
+// (metav1.StatusReason…).
 constexpr auto kReasons = std::to_array<ReasonRow>({
     {"BadRequest", Code::malformed},
     {"Unauthorized", Code::unauthenticated},
@@ -97,10 +98,12 @@ Error unreadable(std::string_view what) {
 }
 
 Error failure_of(object::View status, int http_status) {
-  Error error(code_of(status["reason"].string(), http_status), std::string(status["message"].string()));
+  Error error(code_of(status["reason"].string(), http_status),
+              std::string(status["message"].string()));
   const auto details = status["details"];
   for (const auto cause : details["causes"].elements()) {
-    error.fields.push_back({std::string(cause["reason"].string()), std::string(cause["message"].string()),
+    error.fields.push_back({std::string(cause["reason"].string()),
+                            std::string(cause["message"].string()),
                             std::string(cause["field"].string())});
   }
   error.retry_after_s = static_cast<int>(details["retryAfterSeconds"].integer());
@@ -111,12 +114,16 @@ Error failure_of(object::View status, int http_status) {
 
 Code code_of(std::string_view reason, int http_status) {
   const auto* const by_reason =
-      std::find_if(kReasons.begin(), kReasons.end(), [reason](const ReasonRow& row) { return row.reason == reason; });
+      std::find_if(kReasons.begin(), kReasons.end(), [reason](const ReasonRow& row) {
+        return row.reason == reason;
+      });
   if (by_reason != kReasons.end()) {
     return by_reason->code;
   }
-  const auto* const by_status = std::find_if(kStatuses.begin(), kStatuses.end(),
-                                             [http_status](const StatusRow& row) { return row.status == http_status; });
+  const auto* const by_status =
+      std::find_if(kStatuses.begin(), kStatuses.end(), [http_status](const StatusRow& row) {
+        return row.status == http_status;
+      });
   return by_status != kStatuses.end() ? by_status->code : Code::internal;
 }
 
@@ -127,18 +134,22 @@ Error parse_failure(int http_status, std::string_view body) {
     return failure_of(root, static_cast<int>(root["code"].integer(http_status)));
   }
   constexpr std::size_t kShownMax = 500;
-  return {code_of("", http_status), "the server answered " + std::to_string(http_status) + ": " +
-                                        std::string(body.substr(0, kShownMax))};
+  return {code_of("", http_status),
+          "the server answered " + std::to_string(http_status) + ": " +
+              std::string(body.substr(0, kShownMax))};
 }
 
-Result<Stored> parse_object(std::string_view resource, object::View root, std::string_view kind,
+Result<Stored> parse_object(std::string_view resource,
+                            object::View root,
+                            std::string_view kind,
                             std::string_view api_version) {
   const auto metadata = root["metadata"];
   if (!metadata.is_object()) {
     return unreadable("an object has no metadata");
   }
   Stored out;
-  out.key = {std::string(resource), std::string(metadata["namespace"].string()),
+  out.key = {std::string(resource),
+             std::string(metadata["namespace"].string()),
              std::string(metadata["name"].string())};
   out.revision = revision_of(metadata["resourceVersion"].string());
   std::string bytes = without_revision(root);
@@ -156,8 +167,10 @@ Result<Stored> parse_object(std::string_view resource, object::View root, std::s
 Result<Stored> parse_any_object(const schema::Catalog& catalog, object::View root) {
   const auto api_version = root["apiVersion"].string();
   const auto slash = api_version.find('/');
-  const auto group = slash == std::string_view::npos ? std::string_view{} : api_version.substr(0, slash);
-  const auto version = slash == std::string_view::npos ? api_version : api_version.substr(slash + 1);
+  const auto group =
+      slash == std::string_view::npos ? std::string_view{} : api_version.substr(0, slash);
+  const auto version =
+      slash == std::string_view::npos ? api_version : api_version.substr(slash + 1);
   const auto* const kind = catalog.find(group, version, root["kind"].string());
   if (kind == nullptr) {
     return unreadable("an object is of an unknown kind: " + std::string(api_version) + " " +
@@ -187,7 +200,9 @@ Result<ListPage> parse_list(std::string_view resource, std::string_view json) {
   return page;
 }
 
-Result<WatchEvent> parse_event(std::string_view resource, const schema::Catalog* catalog, std::string_view line) {
+Result<WatchEvent> parse_event(std::string_view resource,
+                               const schema::Catalog* catalog,
+                               std::string_view line) {
   const auto document = object::Document::parse(line);
   if (!document.ok()) {
     return unreadable("a watch event is no JSON");
@@ -214,7 +229,8 @@ Result<WatchEvent> parse_event(std::string_view resource, const schema::Catalog*
   } else {
     return unreadable("a watch event of unknown type \"" + std::string(type) + "\"");
   }
-  TRY(event.object, catalog != nullptr ? parse_any_object(*catalog, body) : parse_object(resource, body));
+  TRY(event.object,
+      catalog != nullptr ? parse_any_object(*catalog, body) : parse_object(resource, body));
   return event;
 }
 

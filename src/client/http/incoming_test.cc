@@ -16,14 +16,19 @@ struct ReasonRow {
   Code code;
 };
 
-void PrintTo(const ReasonRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const ReasonRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 class ReasonTest : public ::testing::TestWithParam<ReasonRow> {};
 
-TEST_P(ReasonTest, StandsForACode) { EXPECT_EQ(code_of(GetParam().reason, GetParam().status), GetParam().code); }
+TEST_P(ReasonTest, StandsForACode) {
+  EXPECT_EQ(code_of(GetParam().reason, GetParam().status), GetParam().code);
+}
 
 INSTANTIATE_TEST_SUITE_P(
-    Table, ReasonTest,
+    Table,
+    ReasonTest,
     ::testing::Values(ReasonRow{"bad_request", "BadRequest", 400, Code::malformed},
                       ReasonRow{"unauthorized", "Unauthorized", 401, Code::unauthenticated},
                       ReasonRow{"forbidden", "Forbidden", 403, Code::forbidden},
@@ -50,7 +55,8 @@ INSTANTIATE_TEST_SUITE_P(
     [](const auto& row) { return row.param.name; });
 
 TEST(Failure, CarriesMessageFieldsAndRetry) {
-  const auto error = parse_failure(422, R"({"kind":"Status","apiVersion":"v1","status":"Failure","message":"no",
+  const auto error =
+      parse_failure(422, R"({"kind":"Status","apiVersion":"v1","status":"Failure","message":"no",
     "reason":"Invalid","details":{"retryAfterSeconds":3,"causes":[
     {"reason":"FieldValueRequired","message":"Required value","field":"spec.x"}]},"code":422})");
 
@@ -74,7 +80,9 @@ struct ObjectRow {
   std::string kept;
 };
 
-void PrintTo(const ObjectRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const ObjectRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 class ObjectTest : public ::testing::TestWithParam<ObjectRow> {};
 
@@ -91,18 +99,22 @@ TEST_P(ObjectTest, IsKeptWithoutItsResourceVersion) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Table, ObjectTest,
+    Table,
+    ObjectTest,
     ::testing::Values(
         ObjectRow{"first",
-                  R"({"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":"7","name":"p","namespace":"n"}})",
+                  R"({"kind":"Pod","apiVersion":"v1",)"
+                  R"("metadata":{"resourceVersion":"7","name":"p","namespace":"n"}})",
                   R"({"kind":"Pod","apiVersion":"v1","metadata":{"name":"p","namespace":"n"}})"},
         ObjectRow{"in_the_middle",
-                  R"({"kind":"Pod", "metadata": {"name": "p", "resourceVersion": "7", "namespace": "n"}, "a": [1]})",
+                  R"({"kind":"Pod", "metadata": {"name": "p", "resourceVersion": "7", )"
+                  R"("namespace": "n"}, "a": [1]})",
                   R"({"kind":"Pod","metadata":{"name":"p","namespace":"n"},"a":[1]})"},
         ObjectRow{"last",
                   R"({"kind":"Pod","metadata":{"name":"p","namespace":"n","resourceVersion":"7"}})",
                   R"({"kind":"Pod","metadata":{"name":"p","namespace":"n"}})"},
-        ObjectRow{"without_a_kind", R"({"metadata":{"name":"p","namespace":"n","resourceVersion":"7"}})",
+        ObjectRow{"without_a_kind",
+                  R"({"metadata":{"name":"p","namespace":"n","resourceVersion":"7"}})",
                   R"({"kind":"Pod","apiVersion":"v1","metadata":{"name":"p","namespace":"n"}})"}),
     [](const auto& row) { return row.param.name; });
 
@@ -131,7 +143,8 @@ TEST(List, RefusesWhatIsNone) {
 
 TEST(Event, IsReadByItsType) {
   const auto line = [](std::string type) {
-    return R"({"type":")" + type + R"(","object":{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p",)" +
+    return R"({"type":")" + type +
+           R"(","object":{"kind":"Pod","apiVersion":"v1","metadata":{"name":"p",)" +
            R"("namespace":"n","resourceVersion":"7"}}})";
   };
 
@@ -146,7 +159,8 @@ TEST(Event, IsReadByItsType) {
 }
 
 TEST(Event, ErrorsBecomeErrors) {
-  const auto event = parse_event("pods", nullptr, R"({"type":"ERROR","object":{"kind":"Status","apiVersion":"v1",
+  const auto event =
+      parse_event("pods", nullptr, R"({"type":"ERROR","object":{"kind":"Status","apiVersion":"v1",
     "metadata":{},"status":"Failure","message":"too old","reason":"Expired","code":410}})");
 
   EXPECT_EQ(event.error(), (Error{Code::expired, "too old"}));
@@ -159,7 +173,9 @@ struct PatchRow {
   std::string sent;
 };
 
-void PrintTo(const PatchRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const PatchRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 class PatchTest : public ::testing::TestWithParam<PatchRow> {};
 
@@ -173,12 +189,20 @@ TEST_P(PatchTest, CarriesItsPreconditions) {
 }
 
 INSTANTIATE_TEST_SUITE_P(
-    Table, PatchTest,
-    ::testing::Values(PatchRow{"merge", PatchType::merge, R"({"spec":{"a":1}})",
+    Table,
+    PatchTest,
+    ::testing::Values(PatchRow{"merge",
+                               PatchType::merge,
+                               R"({"spec":{"a":1}})",
                                R"({"spec":{"a":1},"metadata":{"uid":"u","resourceVersion":"7"}})"},
-                      PatchRow{"strategic", PatchType::strategic, R"({"metadata":{"labels":{"a":"b"}}})",
-                               R"({"metadata":{"labels":{"a":"b"},"uid":"u","resourceVersion":"7"}})"},
-                      PatchRow{"json", PatchType::json, R"([{"op":"remove","path":"/spec/x"}])",
+                      PatchRow{
+                          "strategic",
+                          PatchType::strategic,
+                          R"({"metadata":{"labels":{"a":"b"}}})",
+                          R"({"metadata":{"labels":{"a":"b"},"uid":"u","resourceVersion":"7"}})"},
+                      PatchRow{"json",
+                               PatchType::json,
+                               R"([{"op":"remove","path":"/spec/x"}])",
                                R"([{"op":"test","path":"/metadata/uid","value":"u"},)"
                                R"({"op":"replace","path":"/metadata/resourceVersion","value":"7"},)"
                                R"({"op":"remove","path":"/spec/x"}])"}),
@@ -194,7 +218,8 @@ TEST(DeleteBody, SaysOnlyWhatIsSet) {
   options.is_dry_run = true;
   EXPECT_EQ(delete_body(options),
             R"({"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":0,)"
-            R"("preconditions":{"uid":"u","resourceVersion":"3"},"propagationPolicy":"Foreground","dryRun":["All"]})");
+            R"("preconditions":{"uid":"u","resourceVersion":"3"},)"
+            R"("propagationPolicy":"Foreground","dryRun":["All"]})");
 }
 
 }  // namespace

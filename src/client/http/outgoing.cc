@@ -21,7 +21,8 @@ std::string_view propagation_word(Propagation propagation) {
   return {};
 }
 
-/// Source: RFC 6902: a test of a value that the API shows, and the version that it then compares on its own.
+/// Source: RFC 6902: a test of a value that the API shows, and the version that it then compares on
+/// its own.
 Result<std::string> json_patch_with(const std::string& body, const WriteOptions& options) {
   TRY(const auto document, object::Document::parse(body));
   if (!document->root().is_array()) {
@@ -31,7 +32,10 @@ Result<std::string> json_patch_with(const std::string& body, const WriteOptions&
   object::Writer writer(out);
   writer.begin_array();
   if (!options.expected_uid.empty()) {
-    writer.begin_object().field("op", "test").field("path", "/metadata/uid").field("value", options.expected_uid);
+    writer.begin_object()
+        .field("op", "test")
+        .field("path", "/metadata/uid")
+        .field("value", options.expected_uid);
     writer.end_object();
   }
   if (options.expected.number != 0) {
@@ -83,7 +87,9 @@ std::string delete_body(const DeleteOptions& options) {
   return out;
 }
 
-Result<std::string> patch_body(PatchType type, const std::string& body, const WriteOptions& options) {
+Result<std::string> patch_body(PatchType type,
+                               const std::string& body,
+                               const WriteOptions& options) {
   if (options.expected.number == 0 && options.expected_uid.empty()) {
     return body;
   }

@@ -8,9 +8,11 @@ namespace tetrarch::client {
 Result<std::string> path_of(const schema::Catalog& catalog, const Place& place) {
   const auto* const kind = catalog.by_resource(place.resource);
   if (kind == nullptr) {
-    return Error{Code::not_found, "the resource \"" + std::string(place.resource) + "\" is not known"};
+    return Error{Code::not_found,
+                 "the resource \"" + std::string(place.resource) + "\" is not known"};
   }
-  std::string path = kind->group.empty() ? "/api/" + kind->version : "/apis/" + kind->group + "/" + kind->version;
+  std::string path =
+      kind->group.empty() ? "/api/" + kind->version : "/apis/" + kind->group + "/" + kind->version;
   if (kind->is_namespaced && !place.ns.empty()) {
     path += "/namespaces/" + percent_encode(place.ns);
   }

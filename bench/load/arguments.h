@@ -1,0 +1,32 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the load generator is told on its command line, and the credentials of a kubeconfig.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "net/tls.h"
+
+namespace tetrarch::load {
+
+struct Arguments {
+  std::string mode = "create";  ///< create, get, list, watch
+  std::string server;           ///< https://host:port
+  net::TlsMaterial tls;
+  std::string token;
+  std::string ns = "default";
+  std::string node =
+      "load-node";  ///< spec.nodeName of the pods: no scheduler is part of the figure
+  int connections = 32;
+  int requests = 10'000;  ///< of all connections together; for watch the number of updates
+  int rate = 200;         ///< updates a second, for watch
+  int server_pid = 0;     ///< whose CPU time is printed; 0: none
+  int threads = 1;
+  bool keeps = false;  ///< leaves the objects that were made
+};
+
+std::string usage();
+Result<Arguments> parse_arguments(const std::vector<std::string>& words);
+
+}  // namespace tetrarch::load

@@ -1,0 +1,98 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "load/report.h"
+
+#include <algorithm>
+#include <fstream>
+#include <sstream>
+#include <unistd.h>
+
+#include <fmt/format.h>
+
+namespace tetrarch::load {
+namespace {
+
+double milliseconds(std::chrono::nanoseconds time) {
+  return static_cast<double>(time.count()) / 1e6;
+}
+
+double seconds(std::chrono::nanoseconds time) {
+  return static_cast<double>(time.count()) / 1e9;
+}
+
+}  // namespace
+
+void Report::add(const Report& other) {
+  latencies.insert(latencies.end(), other.latencies.begin(), other.latencies.end());
+  bytes += other.bytes;
+  failures += other.failures;
+  if (first_failure.empty()) {
+    first_failure = other.first_failure;
+  }
+}
+
+void Report::fail(const std::string& why) {
+  ++failures;
+  if (first_failure.empty()) {
+    first_failure = why;
+  }
+}
+
+std::chrono::nanoseconds cpu_time(int pid) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
+  std::string text;
+  std::getline(file, text);
+  // Source: proc(5): after the name in parentheses, fields 14 and 15 are utime and stime in clock
+  // ticks.
+  const auto behind_name = text.rfind(')');
+  if (pid == 0 || behind_name == std::string::npos) {
+    return {};
+  }
+  std::istringstream fields(text.substr(behind_name + 1));
+  std::string skipped;
+  for (int field = 3; field < 14; ++field) {
+    fields >> skipped;
+  }
+  long user = 0;
+  long system = 0;
+  fields >> user >> system;
+  return std::chrono::nanoseconds((user + system) * (1'000'000'000L / ::sysconf(_SC_CLK_TCK)));
+}
+
+std::string format_report(Report report, const std::string& what) {
+  auto& all = report.latencies;
+  std::sort(all.begin(), all.end());
+  const auto at = [&all](double share) {
+    return all.empty()
+               ? 0.0
+               : milliseconds(
+                     all[static_cast<std::size_t>(share * static_cast<double>(all.size() - 1))]);
+  };
+  const double took = std::max(seconds(report.duration), 1e-9);
+  auto out = fmt::format(
+      "{} {} in {:.2f} s: {:.0f}/s, p50 {:.2f} ms, p90 {:.2f} ms, p99 {:.2f} ms, max {:.2f} ms\n",
+      all.size(),
+      what,
+      took,
+      static_cast<double>(all.size()) / took,
+      at(0.5),
+      at(0.9),
+      at(0.99),
+      at(1));
+  if (report.bytes > 0) {
+    out += fmt::format("{:.1f} MB received: {:.1f} MB/s\n",
+                       static_cast<double>(report.bytes) / 1e6,
+                       static_cast<double>(report.bytes) / 1e6 / took);
+  }
+  if (report.server_cpu.count() > 0 && !all.empty()) {
+    out += fmt::format("server CPU {:.2f} s: {:.1f} us each, {:.2f} cores\n",
+                       seconds(report.server_cpu),
+                       seconds(report.server_cpu) * 1e6 / static_cast<double>(all.size()),
+                       seconds(report.server_cpu) / took);
+  }
+  if (report.failures > 0) {
+    out += fmt::format("{} FAILED; the first: {}\n", report.failures, report.first_failure);
+  }
+  return out;
+}
+
+}  // namespace tetrarch::load

@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// What was measured: latencies, counts, and the CPU time of the server process.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace tetrarch::load {
+
+struct Report {
+  std::vector<std::chrono::nanoseconds> latencies = {};
+  std::uint64_t bytes = 0;  ///< of response bodies
+  int failures = 0;
+  std::string first_failure = {};
+  std::chrono::nanoseconds duration{};
+  std::chrono::nanoseconds server_cpu{};  ///< 0: not measured
+
+  void add(const Report& other);
+  void fail(const std::string& why);
+};
+
+/// User and system time that the process has used so far; zero where it cannot be read.
+std::chrono::nanoseconds cpu_time(int pid);
+
+/// A few lines for people; `what` names a request.
+std::string format_report(Report report, const std::string& what);
+
+}  // namespace tetrarch::load

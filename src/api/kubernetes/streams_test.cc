@@ -1,0 +1,292 @@
+// SPDX-License-Identifier: Apache-2.0
+// Logs, exec and attach: what the agent is asked, and what comes through in both directions.
+#include "api/kubernetes/api_fixture.h"
+#include "api/kubernetes/exec_spdy.h"
+#include "api/kubernetes/exec_websocket.h"
+#include "api/kubernetes/frames.h"
+#include "async/timer.h"
+
+namespace tetrarch::api::kubernetes {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr std::string_view kRunning =
+    R"({"kind":"Pod","apiVersion":"v1","metadata":{"name":"web","namespace":"a","uid":"u1"},)"
+    R"("spec":{"nodeName":"n1","containers":[{"name":"main"}]},"status":{"phase":"Running"}})";
+
+constexpr std::string_view kTwo =
+    R"({"kind":"Pod","metadata":{"name":"web","namespace":"a"},"spec":{"nodeName":"n1",)"
+    R"("containers":[{"name":"a"},{"name":"b"}],"initContainers":[{"name":"i"}]}})";
+
+/// Gives `input` and then the end; keeps what was written.
+class FakeStream final : public net::Stream {
+ public:
+  FakeStream(std::string input, std::string* written)
+      : input_(std::move(input)), written_(written) {}
+
+  Task<Result<std::size_t>> read(char* into, std::size_t size) override {
+    const auto count = std::min(size, input_.size());
+    input_.copy(into, count);
+    input_.erase(0, count);
+    co_return count;
+  }
+
+  Task<Status> write(std::string_view bytes) override {
+    *written_ += bytes;
+    co_return ok();
+  }
+
+  Task<Status> shut_write() override { co_return ok(); }
+
+  void close() override {}
+
+ private:
+  std::string input_;
+  std::string* written_;
+};
+
+/// Gives messages, then waits; keeps what was written, a line each.
+class FakeSocket final : public net::WebSocket {
+ public:
+  FakeSocket(std::vector<std::string> input, std::vector<std::string>* written)
+      : input_(std::move(input)), written_(written) {}
+
+  Task<Result<net::Message>> read() override {
+    if (next_ < input_.size()) {
+      net::Message out;
+      out.bytes = input_[next_++];
+      co_return out;
+    }
+    async::Event never;
+    co_await never.wait();
+    co_return Error{Code::cancelled, "closed"};
+  }
+
+  Task<Status> write(bool /*is_text*/, std::string_view bytes) override {
+    written_->emplace_back(bytes);
+    co_return ok();
+  }
+
+  Task<Status> close(std::uint16_t code, std::string_view /*reason*/) override {
+    written_->push_back("closed " + std::to_string(code));
+    co_return ok();
+  }
+
+ private:
+  std::vector<std::string> input_;
+  std::size_t next_ = 0;
+  std::vector<std::string>* written_;
+};
+
+std::string frame(Channel channel, std::string payload) {
+  return encode_frame({channel, std::move(payload)});
+}
+
+class StreamsTest : public ApiTest {
+ protected:
+  StreamsTest() { registry_.object = stored("pods", kRunning, 5); }
+
+  void agent_says(std::string bytes) {
+    reach_stream_ =
+        std::unique_ptr<net::Stream>(std::make_unique<FakeStream>(std::move(bytes), &agent_heard_));
+  }
+
+  FakeExchange& exec(std::string query, std::string subprotocols, std::vector<std::string> input) {
+    exchange_ = std::make_unique<FakeExchange>();
+    exchange_->web_socket = std::make_unique<FakeSocket>(std::move(input), &client_heard_);
+    auto question = request("GET", "/api/v1/namespaces/a/pods/web/exec?" + query);
+    question.headers.add("Upgrade", "websocket");
+    question.headers.add("Sec-WebSocket-Protocol", std::move(subprotocols));
+    return call(std::move(question));
+  }
+
+  std::string agent_heard_;
+  std::vector<std::string> client_heard_;
+};
+
+TEST_F(StreamsTest, LogsPassTheAgentsBytesOn) {
+  agent_says("one\ntwo\n");
+
+  const auto& answer =
+      get("/api/v1/namespaces/a/pods/web/log?tailLines=2&timestamps=true&sinceSeconds=60");
+
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.headers.get("Content-Type"), "text/plain");
+  EXPECT_EQ(answer.body, "one\ntwo\n");
+  EXPECT_TRUE(answer.is_finished);
+  EXPECT_EQ(reach_node_, "n1");
+  EXPECT_EQ(
+      reach_request_,
+      R"({"kind":"logs","namespace":"a","pod":"web","uid":"u1","container":"main","follow":false,)"
+      R"("previous":false,"timestamps":true,"tailLines":2,"sinceSeconds":60})");
+  EXPECT_EQ(registry_.authorized.subresource, "log");
+  EXPECT_EQ(registry_.authorized.verb, "get");
+}
+
+TEST_F(StreamsTest, LogsOfAPodWithoutANodeAreEmpty) {
+  registry_.object =
+      stored("pods", R"({"metadata":{"name":"web"},"spec":{"containers":[{"name":"main"}]}})", 5);
+
+  const auto& answer = get("/api/v1/namespaces/a/pods/web/log");
+
+  EXPECT_EQ(answer.status, 200);
+  EXPECT_EQ(answer.body, "");
+}
+
+TEST_F(StreamsTest, LogsNeedAContainerWhereThereAreSeveral) {
+  registry_.object = stored("pods", kTwo, 5);
+
+  EXPECT_EQ(get("/api/v1/namespaces/a/pods/web/log").status, 400);
+  EXPECT_EQ(exchange_->json()->root()["message"].string(),
+            "a container name must be specified for pod web, choose one of: [a b] or one of the "
+            "init containers: [i]");
+  EXPECT_EQ(get("/api/v1/namespaces/a/pods/web/log?container=z").status, 400);
+  EXPECT_EQ(exchange_->json()->root()["message"].string(), "container z is not valid for pod web");
+  agent_says("x");
+  EXPECT_EQ(get("/api/v1/namespaces/a/pods/web/log?container=i").status, 200);
+}
+
+TEST_F(StreamsTest, LogsRefuseBadOptionsBeforeTheAgentIsAsked) {
+  for (const auto* query : {"tailLines=-1",
+                            "tailLines=x",
+                            "limitBytes=0",
+                            "sinceSeconds=0",
+                            "sinceTime=now",
+                            "follow=maybe"}) {
+    const auto status = get(std::string("/api/v1/namespaces/a/pods/web/log?") + query).status;
+    EXPECT_TRUE(status == 400 || status == 422) << query << " " << status;
+  }
+  EXPECT_EQ(reach_request_, "");
+}
+
+TEST_F(StreamsTest, TheAgentsRefusalIsAPlainAnswer) {
+  reach_stream_ = Error{Code::malformed,
+                        "container \"main\" in pod \"web\" is waiting to start: ContainerCreating"};
+
+  const auto& answer = get("/api/v1/namespaces/a/pods/web/log");
+
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_THAT(answer.body, HasSubstr("is waiting to start: ContainerCreating"));
+}
+
+TEST_F(StreamsTest, LogsAreForbiddenWithoutTheRight) {
+  registry_.refusal = Error{Code::forbidden, "pods \"web\" is forbidden"};
+
+  EXPECT_EQ(get("/api/v1/namespaces/a/pods/web/log").status, 403);
+}
+
+TEST_F(StreamsTest, ExecRelaysBothWaysUntilTheStatus) {
+  constexpr std::string_view kExit =
+      R"({"status":"Failure","reason":"NonZeroExitCode","details":{"causes":[{"reason":)"
+      R"("ExitCode","message":"3"}]}})";
+  agent_says(frame(Channel::out, "hello") + frame(Channel::err, "oops") +
+             frame(Channel::status, std::string(kExit)));
+
+  const auto& answer = exec("command=sh&command=-c&command=ls&stdin=true&stdout=true&stderr=true",
+                            "v5.channel.k8s.io, v4.channel.k8s.io",
+                            {});
+
+  EXPECT_EQ(answer.status, 101);
+  EXPECT_EQ(answer.subprotocol, "v5.channel.k8s.io");
+  EXPECT_EQ(client_heard_,
+            (std::vector<std::string>{
+                "\x01", "\x01hello", "\x02oops", "\x03" + std::string(kExit), "closed 1000"}));
+  EXPECT_EQ(
+      reach_request_,
+      R"({"kind":"exec","namespace":"a","pod":"web","uid":"u1","container":"main","command":[)"
+      R"("sh","-c","ls"],)"
+      R"("stdin":true,"stdout":true,"stderr":true,"tty":false})");
+  EXPECT_EQ(registry_.authorized.verb, "create");
+}
+
+TEST_F(StreamsTest, ExecSendsInputAndResizesAsFrames) {
+  agent_says(frame(Channel::status, R"({"status":"Success"})"));
+
+  exec("command=sh&stdin=1&stdout=1&tty=1",
+       "v5.channel.k8s.io",
+       {std::string("\0ls\n", 4),
+        "\x04{\"Width\":80,\"Height\":24}",
+        std::string("\xff\0", 2),
+        "\x02not yours"});
+
+  EXPECT_EQ(agent_heard_,
+            frame(Channel::in, "ls\n") + frame(Channel::resize, R"({"Width":80,"Height":24})") +
+                frame(Channel::close, std::string(1, '\0')));
+}
+
+TEST_F(StreamsTest, ExecSaysSoWhenTheNodeIsLost) {
+  agent_says(frame(Channel::out, "half"));
+
+  exec("command=sh&stdout=1", "v4.channel.k8s.io", {});
+
+  EXPECT_THAT(client_heard_.at(2), HasSubstr("the connection to the node ended"));
+}
+
+TEST_F(StreamsTest, OldWebSocketClientsGetPlainErrors) {
+  agent_says(frame(Channel::status,
+                   R"({"status":"Failure","message":"command terminated with exit code 3"})"));
+
+  const auto& answer = exec("command=sh&stdout=1", "channel.k8s.io", {});
+
+  EXPECT_EQ(answer.subprotocol, "channel.k8s.io");
+  EXPECT_EQ(client_heard_.at(1),
+            "\x03"
+            "command terminated with exit code 3");
+}
+
+struct ExecRefusal {
+  std::string_view query;
+  std::string_view message;
+};
+
+TEST_F(StreamsTest, ExecRefusesBeforeItUpgrades) {
+  constexpr ExecRefusal kRows[] = {
+      {"stdout=1", "you must specify at least 1 command for the container"},
+      {"command=ls", "you must specify at least 1 of stdin, stdout, stderr"},
+      {"command=ls&stdout=1&container=z", "container z is not valid for pod web"},
+  };
+  for (const auto& row : kRows) {
+    const auto& answer = exec(std::string(row.query), "v4.channel.k8s.io", {});
+    EXPECT_EQ(answer.status, 400);
+    EXPECT_EQ(answer.json()->root()["message"].string(), row.message);
+  }
+  EXPECT_EQ(exec("command=ls&stdout=1", "v9.channel.k8s.io", {}).status, 400);
+  EXPECT_EQ(get("/api/v1/namespaces/a/pods/web/exec?command=ls&stdout=1").status, 400);
+  EXPECT_EQ(reach_request_, "");
+}
+
+TEST_F(StreamsTest, ExecNeedsARunningPod) {
+  registry_.object = stored(
+      "pods",
+      R"({"metadata":{"name":"web"},"spec":{"nodeName":"n1","containers":[{"name":"c"}]},)"
+      R"("status":{"phase":"Failed"}})",
+      5);
+
+  EXPECT_EQ(exec("command=ls&stdout=1", "v4.channel.k8s.io", {}).json()->root()["message"].string(),
+            "cannot exec into a container in a completed pod; current phase is Failed");
+}
+
+TEST_F(StreamsTest, PortForwardNeedsARunningPodAndAnUpgrade) {
+  EXPECT_EQ(send("POST", "/api/v1/namespaces/a/pods/web/portforward", "").status, 400);
+  registry_.object =
+      stored("pods", R"({"metadata":{"name":"web"},"spec":{},"status":{"phase":"Pending"}})", 5);
+  EXPECT_THAT(send("POST", "/api/v1/namespaces/a/pods/web/portforward", "").body,
+              HasSubstr("pod is not running"));
+}
+
+TEST(Frames, AreCutWhereThePayloadIsLong) {
+  const auto bytes = encode_frame({Channel::in, std::string(70000, 'x')});
+
+  EXPECT_EQ(bytes.size(), 70000U + 10U);
+  EXPECT_EQ(bytes.substr(0, 5), std::string("\0\0\1\0\0", 5));
+}
+
+TEST(SpdyProtocol, IsTheBestThatBothKnow) {
+  EXPECT_EQ(*choose_spdy_protocol({"channel.k8s.io", "v4.channel.k8s.io"}), "v4.channel.k8s.io");
+  EXPECT_EQ(*choose_spdy_protocol({}), "channel.k8s.io");
+  EXPECT_EQ(choose_spdy_protocol({"v9"}).error().code, Code::forbidden);
+}
+
+}  // namespace
+}  // namespace tetrarch::api::kubernetes
