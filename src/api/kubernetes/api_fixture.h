@@ -103,6 +103,7 @@ class FakeRegistry final : public registry::Registry {
   Task<Result<client::ListPage>> remove_collection(registry::Call call,
                                                    registry::ListOptions which,
                                                    client::DeleteOptions options) override;
+  Result<trust::Identity> authenticate(const registry::Credentials& shown) const override;
   Status authorize(const trust::Identity& identity,
                    const registry::Attributes& asked) const override;
   std::unique_ptr<client::Client> client(trust::Identity identity) override;
