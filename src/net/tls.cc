@@ -5,6 +5,7 @@
 #include <openssl/pem.h>
 #include <openssl/ssl.h>
 
+#include "base/encoding.h"
 #include "net/tls_engine.h"
 
 namespace tetrarch::net {
@@ -101,6 +102,44 @@ int note_refusal(int is_ok, X509_STORE_CTX* store) {
   return 1;
 }
 
+/// SHA-256 of the public key info, in hexadecimal; empty where it cannot be encoded.
+std::string public_key_digest(X509* certificate) {
+  unsigned char* bytes = nullptr;
+  const int size = i2d_X509_PUBKEY(X509_get_X509_PUBKEY(certificate), &bytes);
+  if (size <= 0) {
+    return "";
+  }
+  unsigned char digest[32];
+  unsigned int digest_size = 0;
+  EVP_Digest(bytes, static_cast<std::size_t>(size), digest, &digest_size, EVP_sha256(), nullptr);
+  OPENSSL_free(bytes);
+  return hex_encode({reinterpret_cast<const char*>(digest), digest_size});
+}
+
+/// Verifies the peer's chain against the one certificate in it that has the pinned key.
+int verify_pinned(X509_STORE_CTX* store, void* fingerprint) {
+  const auto& wanted = *static_cast<const std::string*>(fingerprint);
+  STACK_OF(X509)* shown = X509_STORE_CTX_get0_untrusted(store);
+  STACK_OF(X509)* trusted = sk_X509_new_null();
+  for (int i = 0; i < sk_X509_num(shown); ++i) {
+    if (public_key_digest(sk_X509_value(shown, i)) == wanted) {
+      sk_X509_push(trusted, sk_X509_value(shown, i));
+    }
+  }
+  X509_STORE_CTX_set0_trusted_stack(store, trusted);
+  const int is_ok = X509_verify_cert(store);
+  sk_X509_free(trusted);
+  return is_ok;
+}
+
+/// Keeps the pinned fingerprint for as long as the context.
+std::shared_ptr<SSL_CTX> pin(std::shared_ptr<SSL_CTX> context, const std::string& fingerprint) {
+  auto kept = std::make_shared<std::string>(fingerprint);
+  SSL_CTX_set_cert_verify_callback(context.get(), &verify_pinned, kept.get());
+  SSL_CTX* raw = context.get();
+  return {raw, [context = std::move(context), kept](SSL_CTX*) {}};
+}
+
 Result<std::shared_ptr<SSL_CTX>> make_context(bool is_server, const TlsMaterial& material) {
   const std::shared_ptr<SSL_CTX> context(
       SSL_CTX_new(is_server ? TLS_server_method() : TLS_client_method()), &SSL_CTX_free);
@@ -135,6 +174,9 @@ Result<std::shared_ptr<SSL_CTX>> make_context(bool is_server, const TlsMaterial&
     SSL_CTX_set_verify(raw, SSL_VERIFY_PEER, nullptr);
     static constexpr unsigned char kProtocols[] = "\x08http/1.1";
     SSL_CTX_set_alpn_protos(raw, kProtocols, sizeof(kProtocols) - 1);
+    if (!material.ca_fingerprint.empty()) {
+      return pin(context, material.ca_fingerprint);
+    }
   }
   return context;
 }

@@ -17,6 +17,8 @@ namespace {
 constexpr std::string_view kJson = "application/json";
 // Seen: kubectl 1.20, GET /openapi/v2.
 constexpr std::string_view kProtobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+// Seen: kubectl 1.20 refuses an answer whose media type has the '@' of the one that it asks for.
+constexpr std::string_view kProtobufAnswer = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 bool wants_protobuf(std::string_view accept) {
   for (const auto& range : parse_accept(accept)) {
@@ -61,7 +63,7 @@ Served document_of(const Context& context) {
   switch (match.route->action) {
     case Action::openapi_v2:
       return wants_protobuf(accept_of(context.request))
-                 ? make_served(schema::openapi_v2_protobuf(catalog), kProtobuf)
+                 ? make_served(schema::openapi_v2_protobuf(catalog), kProtobufAnswer)
                  : make_served(schema::openapi_v2_json(catalog), kJson);
     case Action::openapi_v3_index:
       return make_served(index_of(catalog), kJson);

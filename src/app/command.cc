@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/command.h"
+
+#include <fmt/core.h>
+
+#include "app/version.h"
+
+namespace tetrarch::app {
+namespace {
+
+/// bash and zsh (through bashcompinit): words from the same table as the help.
+void print_bash() {
+  std::string names;
+  for (const Command& command : commands()) {
+    names += std::string(command.name) + " ";
+  }
+  std::string flags;
+  for (const ConfigKey& key : config_keys()) {
+    flags += "--" + std::string(key.name) + " ";
+  }
+  fmt::print(
+      "_tetrarch() {{\n"
+      "  local word=${{COMP_WORDS[COMP_CWORD]}}\n"
+      "  if [ \"$COMP_CWORD\" = 1 ]; then COMPREPLY=($(compgen -W \"{}\" -- \"$word\"))\n"
+      "  elif [[ $word == -* ]]; then COMPREPLY=($(compgen -W \"{}--purge\" -- \"$word\"))\n"
+      "  else COMPREPLY=($(compgen -f -- \"$word\")); fi\n"
+      "}}\n"
+      "complete -F _tetrarch tetrarch\n",
+      names, flags);
+}
+
+void print_fish() {
+  for (const Command& command : commands()) {
+    fmt::print("complete -c tetrarch -n __fish_use_subcommand -a {} -d '{}'\n", command.name, command.doc);
+  }
+  for (const ConfigKey& key : config_keys()) {
+    fmt::print("complete -c tetrarch -l {} -r -d '{}'\n", key.name, key.doc);
+  }
+}
+
+}  // namespace
+
+const std::vector<Command>& commands() {
+  static const std::vector<Command> table = {
+      {"up", "", "server and agent in one process: a cluster on this machine", {"*"}, run_up},
+      {"server", "", "only the control plane", {"*"}, run_server},
+      {"agent", "", "only the agent; joins --server with --token", {"*"}, run_agent},
+      {"down", "[--purge]", "end whatever runs from the data directory; --purge removes the data", {"data-dir"}, run_down},
+      {"status", "", "what runs where, healthy or not", {"data-dir"}, run_status},
+      {"image", "load FILE.tar", "import a docker or OCI archive on this machine", {"data-dir"}, run_image},
+      {"version", "", "version of this binary", {}, run_version},
+      {"completion", "bash|zsh|fish", "shell completion; load with: source <(tetrarch completion bash)", {}, run_completion},
+  };
+  return table;
+}
+
+int fail(std::string_view message) {
+  fmt::print(stderr, "tetrarch: {}\n", message);
+  return 1;
+}
+
+int run_version(const Config&, const std::vector<std::string>&) {
+  fmt::print("tetrarch {} (Kubernetes API {})\n", kVersion, kKubernetesVersion);
+  return 0;
+}
+
+int run_completion(const Config&, const std::vector<std::string>& rest) {
+  const std::string shell = rest.empty() ? "bash" : rest[0];
+  if (shell == "fish") {
+    print_fish();
+  } else if (shell == "zsh") {
+    fmt::print("autoload -U +X bashcompinit && bashcompinit\n");
+    print_bash();
+  } else if (shell == "bash") {
+    print_bash();
+  } else {
+    return fail(fmt::format("completion: no shell '{}' (there are bash, zsh, fish)", shell));
+  }
+  return 0;
+}
+
+}  // namespace tetrarch::app

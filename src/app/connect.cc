@@ -1,0 +1,73 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/connect.h"
+
+#include <future>
+
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
+#include "app/machine.h"
+#include "async/io_pool.h"
+#include "async/task_group.h"
+#include "base/encoding.h"
+
+namespace tetrarch::app {
+namespace {
+
+struct Access {
+  std::string url;
+  net::TlsMaterial tls;
+};
+
+/// Source: Kubernetes documentation, "Organizing Cluster Access Using kubeconfig Files"; ours has one of each.
+Result<Access> read_kubeconfig(const std::string& path) {
+  TRY(const auto text, read_file(path));
+  Access access;
+  std::string ca;
+  std::string certificate;
+  std::string key;
+  try {
+    const auto root = YAML::Load(text);
+    const auto cluster = root["clusters"][0]["cluster"];
+    const auto user = root["users"][0]["user"];
+    access.url = cluster["server"].as<std::string>();
+    ca = cluster["certificate-authority-data"].as<std::string>();
+    certificate = user["client-certificate-data"].as<std::string>();
+    key = user["client-key-data"].as<std::string>();
+  } catch (const YAML::Exception& e) {
+    return Error{Code::invalid, fmt::format("{}: {}", path, e.what())};
+  }
+  TRY(access.tls.ca_pem, base64_decode(ca));
+  TRY(access.tls.certificate_pem, base64_decode(certificate));
+  TRY(access.tls.key_pem, base64_decode(key));
+  return access;
+}
+
+Task<void> ask_into(net::Client& client, net::ClientRequest request, std::promise<Result<net::Response>>& out) {
+  out.set_value(co_await client.request(std::move(request)));
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Connection>> Connection::open(net::ClientOptions options, std::shared_ptr<net::TlsContext> tls) {
+  auto connection = std::make_unique<Connection>();
+  TRY(connection->client_, net::Client::make(std::move(options), std::move(tls)));
+  return connection;
+}
+
+Result<std::unique_ptr<Connection>> Connection::as_admin(const std::string& data_dir) {
+  TRY(auto access, read_kubeconfig(data_dir + "/admin.kubeconfig"));
+  TRY(auto tls, net::TlsContext::for_client(access.tls));
+  return open({.url = access.url}, std::move(tls));
+}
+
+Result<net::Response> Connection::ask(net::ClientRequest request) {
+  async::TaskGroup group(pool_.strand(), "command");
+  std::promise<Result<net::Response>> answer;
+  group.spawn(ask_into(*client_, std::move(request), answer));
+  auto response = answer.get_future().get();
+  group.stop_and_wait();
+  return response;
+}
+
+}  // namespace tetrarch::app

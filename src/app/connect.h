@@ -1,0 +1,30 @@
+// SPDX-License-Identifier: Apache-2.0
+// How commands reach a running cluster: the admin kubeconfig of a data directory, and one request at a time.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "async/io_pool.h"
+#include "base/result.h"
+#include "net/client.h"
+
+namespace tetrarch::app {
+
+/// A connection for one command, with threads of its own.
+class Connection {
+ public:
+  /// `tls` only for https.
+  static Result<std::unique_ptr<Connection>> open(net::ClientOptions options, std::shared_ptr<net::TlsContext> tls);
+  /// With the credentials of <data_dir>/admin.kubeconfig.
+  static Result<std::unique_ptr<Connection>> as_admin(const std::string& data_dir);
+
+  /// Sends one request and waits for the whole answer.
+  Result<net::Response> ask(net::ClientRequest request);
+
+ private:
+  async::IoPool pool_{1};  // outlives the client, whose kept connections belong to it
+  std::unique_ptr<net::Client> client_;
+};
+
+}  // namespace tetrarch::app

@@ -1,0 +1,346 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/control_plane.h"
+
+#include <charconv>
+#include <filesystem>
+#include <optional>
+
+#include <boost/asio/this_coro.hpp>
+#include <fmt/format.h>
+
+#include "api/kubernetes/api.h"
+#include "app/machine.h"
+#include "base/encoding.h"
+#include "base/log.h"
+#include "control/controller_manager.h"
+#include "control/scheduler_loop.h"
+#include "net/server.h"
+#include "object/writer.h"
+#include "reach/hub.h"
+#include "reconcile/every_controller.h"
+#include "registry/registry.h"
+#include "schema/catalog.h"
+#include "store/journal_rocksdb.h"
+#include "store/store.h"
+#include "trust/at_rest.h"
+#include "trust/bearer_tokens.h"
+#include "trust/kubeconfig.h"
+#include "trust/service_account_token.h"
+
+namespace tetrarch::app {
+namespace {
+
+constexpr std::string_view kRoom = "server";
+
+trust::Identity acting_as(std::string user) {
+  return {.user = std::move(user), .groups = {std::string(trust::kMasters), std::string(trust::kAuthenticated)}};
+}
+
+/// The n-th address of an IPv4 range: "10.43.0.0/16", 1 -> "10.43.0.1".
+std::string address_in(const std::string& cidr, std::uint32_t n) {
+  std::uint32_t value = 0;
+  for (std::size_t at = 0, part = 0; part < 4; ++part) {
+    value = (value << 8) + static_cast<std::uint32_t>(std::strtoul(cidr.c_str() + at, nullptr, 10));
+    at = cidr.find_first_of("./", at) + 1;
+  }
+  value += n;
+  return fmt::format("{}.{}.{}.{}", value >> 24, (value >> 16) & 255, (value >> 8) & 255, value & 255);
+}
+
+struct HostPort {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+Result<HostPort> parse_listen(const std::string& text) {
+  const auto colon = text.rfind(':');
+  HostPort out;
+  unsigned port = 0;
+  const auto digits = colon == std::string::npos ? std::string() : text.substr(colon + 1);
+  const auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
+  if (error != std::errc{} || rest != digits.data() + digits.size() || port > 65535) {
+    return Error{Code::invalid, fmt::format("api-listen: '{}' is not host:port", text)};
+  }
+  out.host = colon == 0 ? "0.0.0.0" : text.substr(0, colon);
+  out.port = static_cast<std::uint16_t>(port);
+  return out;
+}
+
+}  // namespace
+
+struct ControlPlane::Impl {
+  Impl(const Config& given, async::IoPool& io, Metrics& series) : config(given), pool(io), metrics(series) {}
+
+  std::filesystem::path directory() const { return std::filesystem::path(config.data_dir) / "server"; }
+
+  Status open_trust();
+  Status open_store();
+  Result<registry::Options> registry_options() const;
+  Status make_registry();
+  Status listen();
+  void make_control();
+  api::kubernetes::Parts api_parts();
+  Result<trust::Identity> identify(const net::Peer& peer, const std::string& token) const;
+  Task<Result<trust::Identity>> authenticate(net::Peer peer, std::string token) const;
+  Task<Status> check_join_token(std::string token) const;
+  Status write_kubeconfig() const;
+  Task<Status> write_join_token();
+
+  const Config& config;
+  async::IoPool& pool;
+  Metrics& metrics;
+  std::string advertise;
+  std::uint16_t port = 0;
+  std::unique_ptr<schema::Catalog> catalog;
+  std::optional<trust::CertificateAuthority> ca;
+  std::optional<trust::KeyRing> ring;
+  std::optional<trust::TokenKeys> token_keys;
+  std::unique_ptr<store::Store> store;
+  std::unique_ptr<registry::Registry> registry;
+  std::unique_ptr<client::Client> controller_client;
+  std::unique_ptr<client::Client> scheduler_client;
+  reach::Hub hub;
+  std::unique_ptr<net::Handler> api;
+  std::unique_ptr<net::Server> server;
+  asio::any_io_executor control_strand;
+  std::unique_ptr<control::ControllerManager> manager;
+  std::unique_ptr<control::EventRecorder> scheduler_events;
+  std::unique_ptr<control::SchedulerLoop> scheduler;
+  std::unique_ptr<async::TaskGroup> scheduler_group;
+};
+
+Status ControlPlane::Impl::open_trust() {
+  TRY_STATUS(make_directory(config.data_dir));
+  TRY_STATUS(make_directory(directory()));
+  const auto place = directory().string();
+  TRY(auto authority, trust::CertificateAuthority::load_or_create(place, "ca", system_clock().now()));
+  ca.emplace(std::move(authority));
+  TRY(auto keys, trust::KeyRing::load_or_create(place + "/encryption.keys", system_random()));
+  ring.emplace(std::move(keys));
+  TRY(auto tokens, trust::TokenKeys::load_or_create(place + "/service-account.keys"));
+  token_keys.emplace(std::move(tokens));
+  return ok();
+}
+
+Status ControlPlane::Impl::open_store() {
+  TRY(auto journal, store::open_rocksdb_journal({.directory = (directory() / "store").string()}));
+  store::Options options;
+  options.sealing.resources = {"secrets"};
+  options.sealing.seal = [this](std::string_view plain, std::string_view bound) -> Result<std::string> {
+    return ring->seal(bound, plain);
+  };
+  options.sealing.open = [this](std::string_view sealed, std::string_view bound) {
+    return ring->open(bound, sealed);
+  };
+  options.metrics = &metrics;
+  TRY(store, store::Store::open(std::move(journal), std::move(options)));
+  return ok();
+}
+
+Result<registry::Options> ControlPlane::Impl::registry_options() const {
+  registry::Options options;
+  options.service_cidr = config.service_cidr;
+  options.token_issuer = "https://kubernetes.default.svc." + config.cluster_domain;
+  const auto dash = config.service_node_ports.find('-');
+  options.node_port_min = std::atoi(config.service_node_ports.c_str());
+  options.node_port_max = dash == std::string::npos ? 0 : std::atoi(config.service_node_ports.c_str() + dash + 1);
+  if (options.node_port_min <= 0 || options.node_port_max < options.node_port_min || options.node_port_max > 65535) {
+    return Error{Code::invalid,
+                 fmt::format("service-node-ports: '{}' is not FROM-TO", config.service_node_ports)};
+  }
+  return options;
+}
+
+Status ControlPlane::Impl::make_registry() {
+  TRY(catalog, schema::Catalog::load_builtin());
+  TRY(auto options, registry_options());
+  registry = registry::make_registry({.catalog = *catalog,
+                                      .store = *store,
+                                      .clock = system_clock(),
+                                      .random = system_random(),
+                                      .token_keys = &*token_keys},
+                                     std::move(options));
+  controller_client = registry->client(acting_as("system:kube-controller-manager"));
+  scheduler_client = registry->client(acting_as("system:kube-scheduler"));
+  return ok();
+}
+
+Result<trust::Identity> ControlPlane::Impl::identify(const net::Peer& peer, const std::string& token) const {
+  registry::Credentials shown;
+  shown.certificate_user = peer.certificate_common_name;
+  shown.certificate_groups = peer.certificate_organizations;
+  shown.authorization = token.empty() ? "" : "Bearer " + token;
+  return registry->authenticate(shown);
+}
+
+Task<Result<trust::Identity>> ControlPlane::Impl::authenticate(net::Peer peer, std::string token) const {
+  co_return identify(peer, token);
+}
+
+/// A join token carries the CA's fingerprint in front of the part that we know.
+Task<Status> ControlPlane::Impl::check_join_token(std::string token) const {
+  const auto join = trust::JoinToken::parse(token);
+  if (join.ok()) {
+    token = join->bootstrap.text();
+  }
+  const auto who = identify({}, token);
+  if (!who.ok() || !who->is_in("system:bootstrappers")) {
+    co_return Error{Code::unauthenticated, "this join token is not known or has expired"};
+  }
+  co_return ok();
+}
+
+api::kubernetes::Parts ControlPlane::Impl::api_parts() {
+  api::kubernetes::NodeAccess nodes;
+  nodes.check_join_token = [this](std::string token) { return check_join_token(std::move(token)); };
+  nodes.sign = [this](std::string_view csr, const NodeName& node) {
+    const trust::Subject subject{std::string(trust::kNodeUserPrefix) + node.text, {std::string(trust::kNodes)}};
+    return ca->sign(csr, subject, {}, system_clock().now());
+  };
+  nodes.ca_pem = ca->certificate_pem();
+  nodes.open = [this](NodeName node, std::string request) { return hub.open_checked(std::move(node), std::move(request)); };
+  nodes.attach = [this](NodeName node, std::unique_ptr<net::Stream> stream) {
+    return hub.attach(std::move(node), std::move(stream));
+  };
+  api::kubernetes::Parts parts{.registry = *registry,
+                               .catalog = *catalog,
+                               .metrics = metrics,
+                               .clock = system_clock(),
+                               .random = system_random(),
+                               .authenticate =
+                                   [this](net::Peer peer, std::string token) {
+                                     return authenticate(std::move(peer), std::move(token));
+                                   },
+                               .nodes = std::move(nodes)};
+  parts.checks.push_back({"controllers", false, [this] { return manager && manager->cache().is_synced(); }});
+  parts.options.advertise_address = fmt::format("{}:{}", advertise, port);
+  return parts;
+}
+
+Status ControlPlane::Impl::listen() {
+  TRY(const auto where, parse_listen(config.api_listen));
+  trust::ServerNames names;
+  names.dns = {"kubernetes", "kubernetes.default", "kubernetes.default.svc",
+               "kubernetes.default.svc." + config.cluster_domain, "localhost", host_name()};
+  names.ips = {"127.0.0.1", advertise, address_in(config.service_cidr, 1)};
+  TRY(auto pair, ca->issue_server({"tetrarch-server", {}}, names, system_clock().now()));
+  // The CA goes along in the chain: a joining machine knows only its fingerprint.
+  const auto chain = pair.certificate_pem + ca->certificate_pem();
+  TRY(auto tls, net::TlsContext::for_server({chain, pair.key_pem, ca->certificate_pem()}));
+  port = where.port;
+  api = api::kubernetes::make_kubernetes_api(api_parts());
+  net::ServerOptions options;
+  options.name = "api";
+  server = std::make_unique<net::Server>(pool, *api, std::move(options));
+  TRY(port, server->listen(where.host, where.port, std::move(tls)));
+  server->run();
+  return ok();
+}
+
+void ControlPlane::Impl::make_control() {
+  reconcile::ClusterSettings settings;
+  settings.ca_pem = ca->certificate_pem();
+  settings.advertise_address = advertise;
+  settings.advertise_port = port;
+  settings.kubernetes_service_ip = address_in(config.service_cidr, 1);
+  settings.pod_cidr = config.pod_cidr;
+  control::ControllerManager::Options options;
+  options.resources = control::mirrored_resources(*catalog);
+  options.election.identity = "server-" + config.node_name;
+  control_strand = pool.strand();
+  manager = std::make_unique<control::ControllerManager>(
+      control::ControllerManager::Parts{*controller_client, system_clock(), system_random(), metrics},
+      std::move(options),
+      reconcile::every_controller(*catalog, settings),
+      control_strand);
+  scheduler_events = std::make_unique<control::EventRecorder>(*scheduler_client, system_clock(), system_random(),
+                                                              metrics, "default-scheduler");
+  scheduler = std::make_unique<control::SchedulerLoop>(control::SchedulerLoop::Parts{
+      *scheduler_client, manager->cache(), *scheduler_events, system_clock(), metrics});
+  scheduler_group = std::make_unique<async::TaskGroup>(control_strand, "scheduler");
+  manager->run();
+  scheduler->run(*scheduler_group);
+  scheduler_group->spawn(scheduler_events->run());
+}
+
+Status ControlPlane::Impl::write_kubeconfig() const {
+  const auto path = std::filesystem::path(config.data_dir) / "admin.kubeconfig";
+  TRY(auto pair, ca->issue_client({"kubernetes-admin", {std::string(trust::kMasters)}}, system_clock().now()));
+  const auto text = trust::make_kubeconfig({.server = fmt::format("https://127.0.0.1:{}", port),
+                                            .ca_pem = ca->certificate_pem(),
+                                            .user = "kubernetes-admin",
+                                            .credentials = std::move(pair)});
+  return write_private_file(path, text);
+}
+
+/// The first start leaves a token with which further machines join.
+/// Source: Kubernetes documentation, "Authenticating with Bootstrap Tokens", Secret format.
+Task<Status> ControlPlane::Impl::write_join_token() {
+  const auto path = std::filesystem::path(config.data_dir) / "join-token";
+  if (std::filesystem::exists(path)) {
+    co_return ok();
+  }
+  const auto token = trust::BootstrapToken::make(system_random());
+  std::string json;
+  object::Writer writer(json);
+  writer.begin_object().field("kind", "Secret").field("apiVersion", "v1");
+  writer.key("metadata").begin_object().field("name", "bootstrap-token-" + token.id);
+  writer.field("namespace", "kube-system").end_object();
+  writer.field("type", "bootstrap.kubernetes.io/token");
+  writer.key("data").begin_object();
+  writer.field("token-id", base64_encode(token.id)).field("token-secret", base64_encode(token.secret));
+  writer.field("usage-bootstrap-authentication", base64_encode("true")).end_object().end_object();
+  auto document = Document::from_canonical(std::move(json));
+  client::WriteOptions options;
+  const auto made =
+      co_await controller_client->create("secrets", "kube-system", std::move(document), std::move(options));
+  if (!made.ok()) {
+    co_return made.error();
+  }
+  co_return write_private_file(path, trust::JoinToken{ca->fingerprint(), token}.text() + "\n");
+}
+
+ControlPlane::ControlPlane(const Config& config, async::IoPool& pool, Metrics& metrics)
+    : impl_(std::make_unique<Impl>(config, pool, metrics)) {}
+
+ControlPlane::~ControlPlane() = default;
+
+Task<Status> ControlPlane::start() {
+  Impl& impl = *impl_;
+  impl.advertise = impl.config.advertise_address.empty() ? default_address() : impl.config.advertise_address;
+  CO_TRY_STATUS(impl.open_trust());
+  CO_TRY_STATUS(impl.open_store());
+  CO_TRY_STATUS(impl.make_registry());
+  CO_TRY_STATUS(co_await impl.registry->bootstrap());
+  CO_TRY_STATUS(impl.listen());
+  impl.make_control();
+  CO_TRY_STATUS(impl.write_kubeconfig());
+  CO_TRY_STATUS(co_await impl.write_join_token());
+  log::info(kRoom, "the API answers at https://{}:{}", impl.advertise, impl.port);
+  co_return ok();
+}
+
+Task<void> ControlPlane::stop() {
+  Impl& impl = *impl_;
+  if (impl.scheduler_group) {
+    co_await impl.scheduler_group->stop();
+  }
+  if (impl.manager) {
+    co_await impl.manager->stop();
+  }
+  impl.hub.close_all();
+  if (impl.server) {
+    co_await impl.server->stop();
+  }
+}
+
+std::string ControlPlane::ca_pem() const { return impl_->ca->certificate_pem(); }
+
+std::uint16_t ControlPlane::port() const { return impl_->port; }
+
+Result<trust::KeyPair> ControlPlane::node_credentials(const std::string& node_name) const {
+  return impl_->ca->issue_client({std::string(trust::kNodeUserPrefix) + node_name, {std::string(trust::kNodes)}},
+                                 system_clock().now());
+}
+
+}  // namespace tetrarch::app

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// `tetrarch down`: ends the process of a data directory, then everything that it left running.
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <poll.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "agent/down.h"
+#include "app/command.h"
+#include "app/machine.h"
+
+namespace tetrarch::app {
+namespace {
+
+constexpr int kPatienceMs = 20'000;
+
+/// Whether the pid file is locked: only then is its pid the one that we mean.
+bool is_owned(const std::string& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    return false;
+  }
+  const bool is_locked = flock(fd, LOCK_EX | LOCK_NB) != 0;
+  close(fd);
+  return is_locked;
+}
+
+/// Waits for a process's end without asking again and again.
+bool has_ended(int pidfd, int patience_ms) {
+  pollfd wait{.fd = pidfd, .events = POLLIN, .revents = 0};
+  return poll(&wait, 1, patience_ms) > 0;
+}
+
+void end_process(const std::string& data_dir) {
+  const auto path = data_dir + "/tetrarch.pid";
+  const auto text = read_file(path);
+  const int pid = text.ok() ? std::atoi(text->c_str()) : 0;
+  if (pid <= 1 || !is_owned(path)) {
+    return;
+  }
+  const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  if (pidfd < 0) {
+    return;
+  }
+  fmt::print("ending process {}\n", pid);
+  syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, nullptr, 0);
+  if (!has_ended(pidfd, kPatienceMs)) {
+    syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0);
+    has_ended(pidfd, kPatienceMs);
+  }
+  close(pidfd);
+}
+
+/// Only what we made: a directory that holds anything else stays, with that in it.
+void purge(const std::string& data_dir) {
+  std::error_code ignored;
+  for (const std::string_view name : {"server", "agent", "images", "admin.kubeconfig", "join-token", "tetrarch.pid",
+                                      "tetrarch.log", "agent.sock"}) {
+    std::filesystem::remove_all(std::filesystem::path(data_dir) / name, ignored);
+  }
+  std::filesystem::remove(data_dir, ignored);
+}
+
+}  // namespace
+
+int run_down(const Config& config, const std::vector<std::string>& rest) {
+  const bool is_purge = !rest.empty() && rest[0] == "--purge";
+  if (rest.size() > (is_purge ? 1U : 0U)) {
+    return fail(fmt::format("unknown flag or word '{}'", rest[is_purge ? 1 : 0]));
+  }
+  if (geteuid() != 0) {
+    return fail("down needs root");
+  }
+  if (!std::filesystem::exists(config.data_dir)) {
+    fmt::print("nothing runs from {}: there is no such directory\n", config.data_dir);
+    return 0;
+  }
+  end_process(config.data_dir);
+  const auto done = agent::take_down(config.data_dir, is_purge);
+  if (!done.ok()) {
+    return fail(done.error().message);
+  }
+  if (is_purge) {
+    purge(config.data_dir);
+  }
+  fmt::print("nothing runs from {} any more{}\n", config.data_dir, is_purge ? "; its data is removed" : "");
+  return 0;
+}
+
+}  // namespace tetrarch::app

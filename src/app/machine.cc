@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/machine.h"
+
+#include <fstream>
+#include <sstream>
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <ifaddrs.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+namespace tetrarch::app {
+namespace {
+
+/// Source: proc(5), /proc/net/route: interface, destination, gateway …; the default route has destination 0.
+std::string default_interface() {
+  std::ifstream routes("/proc/net/route");
+  std::string line;
+  std::getline(routes, line);
+  while (std::getline(routes, line)) {
+    std::istringstream words(line);
+    std::string interface;
+    std::string destination;
+    if (words >> interface >> destination && destination == "00000000") {
+      return interface;
+    }
+  }
+  return "";
+}
+
+Error os_error(std::string_view what, const std::filesystem::path& path) {
+  return {Code::internal, fmt::format("{} {}: {}", what, path.string(), std::generic_category().message(errno))};
+}
+
+}  // namespace
+
+std::string default_address() {
+  const auto wanted = default_interface();
+  std::string found = "127.0.0.1";
+  ifaddrs* all = nullptr;
+  if (wanted.empty() || getifaddrs(&all) != 0) {
+    return found;
+  }
+  for (const ifaddrs* at = all; at != nullptr; at = at->ifa_next) {
+    if (at->ifa_addr != nullptr && at->ifa_addr->sa_family == AF_INET && at->ifa_name == wanted) {
+      char text[INET_ADDRSTRLEN] = "";
+      inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(at->ifa_addr)->sin_addr, text, sizeof(text));
+      found = text;
+      break;
+    }
+  }
+  freeifaddrs(all);
+  return found;
+}
+
+std::string host_name() {
+  char buffer[256] = "";
+  return gethostname(buffer, sizeof(buffer) - 1) == 0 ? buffer : "node";
+}
+
+Result<std::string> read_file(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream out;
+  out << file.rdbuf();
+  if (!file) {
+    return Error{Code::not_found, fmt::format("cannot read {}", path.string())};
+  }
+  return out.str();
+}
+
+Status write_private_file(const std::filesystem::path& path, std::string_view content) {
+  const auto fresh = path.string() + ".new";
+  const int fd = open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+  if (fd < 0) {
+    return os_error("cannot make", fresh);
+  }
+  const bool is_written = write(fd, content.data(), content.size()) == static_cast<ssize_t>(content.size()) &&
+                          fsync(fd) == 0;
+  close(fd);
+  if (!is_written || rename(fresh.c_str(), path.c_str()) != 0) {
+    return os_error("cannot write", path);
+  }
+  return ok();
+}
+
+Status make_directory(const std::filesystem::path& path) {
+  std::error_code error;
+  const bool is_new = std::filesystem::create_directories(path, error);
+  if (error) {
+    return Error{Code::internal, fmt::format("cannot make {}: {}", path.string(), error.message())};
+  }
+  if (is_new) {
+    chmod(path.c_str(), 0700);
+  }
+  return ok();
+}
+
+}  // namespace tetrarch::app

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: Apache-2.0
+// Facts of this machine, and small file duties of the commands.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace tetrarch::app {
+
+/// The IPv4 address of the interface that the default route leaves by; 127.0.0.1 where there is none.
+std::string default_address();
+std::string host_name();
+
+Result<std::string> read_file(const std::filesystem::path& path);
+/// By rename, with mode 0600.
+Status write_private_file(const std::filesystem::path& path, std::string_view content);
+/// Made with mode 0700 where it is missing, parents too.
+Status make_directory(const std::filesystem::path& path);
+
+}  // namespace tetrarch::app

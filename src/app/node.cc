@@ -1,0 +1,240 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/node.h"
+
+#include <filesystem>
+#include <map>
+
+#include <fmt/format.h>
+
+#include "agent/agent.h"
+#include "app/machine.h"
+#include "base/log.h"
+#include "client/http/http_client.h"
+#include "net/client.h"
+#include "net/server.h"
+#include "object/document.h"
+#include "object/writer.h"
+#include "reach/dialer.h"
+#include "schema/catalog.h"
+#include "trust/bearer_tokens.h"
+
+namespace tetrarch::app {
+namespace {
+
+std::vector<std::string> split(std::string_view text, char by) {
+  std::vector<std::string> out;
+  while (!text.empty()) {
+    const auto at = text.find(by);
+    if (at != 0) {
+      out.emplace_back(text.substr(0, at));
+    }
+    text = at == std::string_view::npos ? "" : text.substr(at + 1);
+  }
+  return out;
+}
+
+/// key=value:Effect
+Result<agent::Taint> parse_taint(const std::string& text) {
+  const auto colon = text.rfind(':');
+  const auto equals = text.find('=');
+  if (colon == std::string::npos || (equals != std::string::npos && equals > colon)) {
+    return Error{Code::invalid, fmt::format("node-taints: '{}' is not key=value:Effect", text)};
+  }
+  agent::Taint taint;
+  taint.effect = text.substr(colon + 1);
+  taint.key = text.substr(0, std::min(equals, colon));
+  taint.value = equals == std::string::npos ? "" : text.substr(equals + 1, colon - equals - 1);
+  return taint;
+}
+
+/// The folder of images that comes with the binary: beside it in a build tree, under share when installed.
+std::vector<std::filesystem::path> image_directories() {
+  std::error_code ignored;
+  const auto binary = std::filesystem::read_symlink("/proc/self/exe", ignored);
+  return {binary.parent_path().parent_path() / "images",
+          binary.parent_path().parent_path() / "share" / "tetrarch" / "images"};
+}
+
+Result<agent::Options> agent_options(const Config& config) {
+  agent::Options options;
+  options.node_name = config.node_name;
+  options.data_directory = config.data_dir;
+  options.image_directories = image_directories();
+  options.node_address = config.advertise_address;
+  options.pods_max = config.max_pods;
+  options.pod_cidr = config.pod_cidr;
+  options.service_cidr = config.service_cidr;
+  options.cluster_domain = config.cluster_domain;
+  const auto last_dot = config.service_cidr.rfind('.');
+  options.dns_address = config.service_cidr.substr(0, last_dot) + ".10";
+  for (const auto& label : split(config.node_labels, ',')) {
+    const auto equals = label.find('=');
+    options.labels[label.substr(0, equals)] = equals == std::string::npos ? "" : label.substr(equals + 1);
+  }
+  for (const auto& text : split(config.node_taints, ',')) {
+    TRY(auto taint, parse_taint(text));
+    options.taints.push_back(std::move(taint));
+  }
+  return options;
+}
+
+/// What commands on this machine ask of the agent, over a unix socket that only root may open.
+class LocalHandler final : public net::Handler {
+ public:
+  explicit LocalHandler(agent::Agent& agent) : agent_(agent) {}
+
+  Task<void> handle(net::Request request, net::Exchange& exchange) override {
+    if (request.path != "/images/load" || request.method != "POST") {
+      co_await exchange.respond(404, {}, std::string("unknown request\n"));
+      co_return;
+    }
+    const auto names = co_await agent_.load_image(request.body);
+    std::string text;
+    if (names.ok()) {
+      for (const auto& name : *names) {
+        text += name + "\n";
+      }
+    } else {
+      text = names.error().message + "\n";
+    }
+    co_await exchange.respond(names.ok() ? 200 : 422, {}, std::move(text));
+  }
+
+ private:
+  agent::Agent& agent_;
+};
+
+}  // namespace
+
+std::string agent_socket(const std::string& data_dir) { return data_dir + "/agent.sock"; }
+
+struct Node::Impl {
+  Impl(const Config& given, NodeAccessKeys access, async::IoPool& io, async::BlockingPool& pool, Metrics& series)
+      : config(given), keys(std::move(access)), io_pool(io), blocking(pool), metrics(series) {}
+
+  Status make();
+
+  const Config& config;
+  NodeAccessKeys keys;
+  async::IoPool& io_pool;
+  async::BlockingPool& blocking;
+  Metrics& metrics;
+  std::unique_ptr<schema::Catalog> catalog;
+  std::unique_ptr<net::Client> connection;
+  std::unique_ptr<client::Client> client;
+  std::unique_ptr<agent::Agent> agent;
+  std::unique_ptr<reach::Dialer> dialer;
+  std::unique_ptr<LocalHandler> local;
+  std::unique_ptr<net::Server> local_server;
+};
+
+Status Node::Impl::make() {
+  TRY(catalog, schema::Catalog::load_builtin());
+  TRY(auto tls, net::TlsContext::for_client({keys.credentials.certificate_pem, keys.credentials.key_pem, keys.ca_pem}));
+  TRY(connection, net::Client::make({.url = keys.server_url}, std::move(tls)));
+  client = client::make_http_client(*connection, *catalog);
+  TRY(auto options, agent_options(config));
+  agent = std::make_unique<agent::Agent>(
+      std::move(options),
+      agent::Dependencies{*client, io_pool, blocking, system_clock(), system_random(), metrics});
+  auto answer = [this](std::string request, std::unique_ptr<net::Stream> stream) {
+    return agent->serve_reach(std::move(request), std::move(stream));
+  };
+  dialer = std::make_unique<reach::Dialer>(io_pool, *connection, NodeName(config.node_name), std::move(answer),
+                                           reach::Dialer::Options{});
+  local = std::make_unique<LocalHandler>(*agent);
+  local_server = std::make_unique<net::Server>(io_pool, *local, net::ServerOptions{.name = "agent"});
+  return local_server->listen_unix(agent_socket(config.data_dir), 0600);
+}
+
+Node::Node(const Config& config, NodeAccessKeys keys, async::IoPool& pool, async::BlockingPool& blocking, Metrics& metrics)
+    : impl_(std::make_unique<Impl>(config, std::move(keys), pool, blocking, metrics)) {}
+
+Node::~Node() = default;
+
+Task<Status> Node::start() {
+  CO_TRY_STATUS(impl_->make());
+  CO_TRY_STATUS(co_await impl_->agent->run());
+  impl_->dialer->run();
+  impl_->local_server->run();
+  co_return ok();
+}
+
+Task<void> Node::stop() {
+  if (impl_->local_server) {
+    co_await impl_->local_server->stop();
+  }
+  if (impl_->dialer) {
+    co_await impl_->dialer->stop();
+  }
+  if (impl_->agent) {
+    co_await impl_->agent->stop();
+  }
+}
+
+namespace {
+
+/// What a node keeps of its joining: all PEM.
+struct JoinFiles {
+  explicit JoinFiles(const Config& config) : folder(std::filesystem::path(config.data_dir) / "agent") {}
+
+  std::filesystem::path folder;
+  std::filesystem::path ca() const { return folder / "ca.crt"; }
+  std::filesystem::path certificate() const { return folder / "client.crt"; }
+  std::filesystem::path key() const { return folder / "client.key"; }
+};
+
+Result<NodeAccessKeys> read_joined(const Config& config, const JoinFiles& files) {
+  NodeAccessKeys keys;
+  keys.server_url = config.server;
+  TRY(keys.ca_pem, read_file(files.ca()));
+  TRY(keys.credentials.certificate_pem, read_file(files.certificate()));
+  TRY(keys.credentials.key_pem, read_file(files.key()));
+  return keys;
+}
+
+}  // namespace
+
+Task<Result<NodeAccessKeys>> join(const Config& config) {
+  const JoinFiles files(config);
+  if (std::filesystem::exists(files.certificate())) {
+    co_return read_joined(config, files);
+  }
+  CO_TRY(const auto token, trust::JoinToken::parse(config.token));
+  CO_TRY(const auto request, trust::make_signing_request({"system:node:" + config.node_name, {"system:nodes"}}));
+  // The server shows its chain up to the CA; the token says which CA that must be.
+  net::TlsMaterial trusted;
+  trusted.ca_fingerprint = token.ca_fingerprint;
+  CO_TRY(auto tls, net::TlsContext::for_client(trusted));
+  net::ClientOptions to;
+  to.url = config.server;
+  CO_TRY(const auto connection, net::Client::make(std::move(to), std::move(tls)));
+  net::ClientRequest ask;
+  ask.method = "POST";
+  ask.target = "/tetrarch/v1/join";
+  ask.headers.add("Content-Type", "application/json");
+  object::Writer(ask.body)
+      .begin_object()
+      .field("node", config.node_name)
+      .field("csr", request.csr_pem)
+      .field("token", config.token)
+      .end_object();
+  CO_TRY(const auto answer, co_await connection->request(std::move(ask)));
+  CO_TRY(const auto body, object::Document::parse(answer.body));
+  if (answer.status != 200) {
+    co_return Error{Code::forbidden, fmt::format("the server refused: {}", body->root()["message"].string())};
+  }
+  const std::string ca(body->root()["ca"].string());
+  CO_TRY(const auto fingerprint, trust::public_key_fingerprint(ca));
+  if (fingerprint != token.ca_fingerprint) {
+    co_return Error{Code::forbidden, "the server's CA is not the one that the token names"};
+  }
+  CO_TRY_STATUS(make_directory(files.folder));
+  CO_TRY_STATUS(write_private_file(files.ca(), ca));
+  CO_TRY_STATUS(write_private_file(files.key(), request.key_pem));
+  CO_TRY_STATUS(write_private_file(files.certificate(), body->root()["certificate"].string()));
+  log::info("agent", "joined {} as {}", config.server, config.node_name);
+  co_return read_joined(config, files);
+}
+
+}  // namespace tetrarch::app

@@ -1,0 +1,209 @@
+// SPDX-License-Identifier: Apache-2.0
+// `tetrarch up`, `server` and `agent`: one process per data directory, until a signal ends it.
+#include <csignal>
+#include <cstring>
+#include <future>
+#include <optional>
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "app/command.h"
+#include "app/control_plane.h"
+#include "app/machine.h"
+#include "app/node.h"
+#include "async/io_pool.h"
+#include "async/task_group.h"
+#include "base/log.h"
+#include "base/metrics.h"
+
+namespace tetrarch::app {
+namespace {
+
+constexpr std::string_view kRoom = "app";
+
+/// The directory belongs to one process: its lock and its pid.
+class Ownership {
+ public:
+  static Result<std::unique_ptr<Ownership>> take(const std::string& data_dir) {
+    TRY_STATUS(make_directory(data_dir));
+    const auto path = data_dir + "/tetrarch.pid";
+    const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd < 0) {
+      return Error{Code::internal, fmt::format("cannot open {}: {}", path, std::strerror(errno))};
+    }
+    auto owned = std::make_unique<Ownership>(fd, path);
+    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+      owned->is_ours_ = false;
+      return Error{Code::unavailable,
+                   fmt::format("another tetrarch runs from {} (process {}); `tetrarch down --data-dir {}` ends it",
+                               data_dir, read_file(path).value_or("?"), data_dir)};
+    }
+    const auto pid = std::to_string(getpid());
+    if (ftruncate(fd, 0) != 0 || write(fd, pid.data(), pid.size()) != static_cast<ssize_t>(pid.size())) {
+      return Error{Code::internal, fmt::format("cannot write {}", path)};
+    }
+    return owned;
+  }
+
+  Ownership(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
+
+  ~Ownership() {
+    if (is_ours_) {
+      unlink(path_.c_str());
+    }
+    close(fd_);
+  }
+
+  Ownership(const Ownership&) = delete;
+  Ownership& operator=(const Ownership&) = delete;
+
+ private:
+  int fd_;
+  std::string path_;
+  bool is_ours_ = true;
+};
+
+/// Runs one task to its end from the main thread.
+template <class T>
+T run_to_end(async::IoPool& pool, Task<T> task) {
+  std::promise<T> promise;
+  async::TaskGroup group(pool.strand(), std::string(kRoom));
+  auto body = [](Task<T> inner, std::promise<T>& out) -> Task<void> { out.set_value(co_await std::move(inner)); };
+  group.spawn(body(std::move(task), promise));
+  T value = promise.get_future().get();
+  group.stop_and_wait();
+  return value;
+}
+
+Task<Unit> as_unit(Task<void> task) {
+  co_await std::move(task);
+  co_return Unit{};
+}
+
+/// Signals are taken by the main thread alone; threads made after this inherit the mask.
+sigset_t block_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return set;
+}
+
+void raise_file_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+  }
+}
+
+struct Wanted {
+  bool server = false;
+  bool agent = false;
+};
+
+/// The parts of a process and the order in which they start and stop.
+class Process {
+ public:
+  Process(const Config& config, Wanted wanted) : config_(config), wanted_(wanted), pool_(config.io_threads), blocking_(8) {}
+
+  Status start() {
+    if (wanted_.server) {
+      plane_.emplace(config_, pool_, metrics_);
+      TRY_STATUS(run_to_end(pool_, plane_->start()));
+    }
+    if (wanted_.agent) {
+      TRY(auto keys, node_keys());
+      node_.emplace(config_, std::move(keys), pool_, blocking_, metrics_);
+      TRY_STATUS(run_to_end(pool_, node_->start()));
+    }
+    return ok();
+  }
+
+  void stop() {
+    if (node_) {
+      run_to_end(pool_, as_unit(node_->stop()));
+    }
+    if (plane_) {
+      run_to_end(pool_, as_unit(plane_->stop()));
+    }
+  }
+
+ private:
+  Result<NodeAccessKeys> node_keys() {
+    if (!plane_) {
+      return run_to_end(pool_, join(config_));
+    }
+    TRY(auto pair, plane_->node_credentials(config_.node_name));
+    return NodeAccessKeys{fmt::format("https://127.0.0.1:{}", plane_->port()), plane_->ca_pem(), std::move(pair)};
+  }
+
+  const Config& config_;
+  const Wanted wanted_;
+  Metrics metrics_;
+  async::IoPool pool_;
+  async::BlockingPool blocking_;
+  std::optional<ControlPlane> plane_;
+  std::optional<Node> node_;
+};
+
+int run_process(const Config& config, Wanted wanted) {
+  if (wanted.agent && geteuid() != 0) {
+    return fail("containers, bridges and packet filter rules need root");
+  }
+  const sigset_t signals = block_signals();
+  raise_file_limit();
+  umask(0077);
+  const auto owned = Ownership::take(config.data_dir);
+  if (!owned.ok()) {
+    return fail(owned.error().message);
+  }
+  Process process(config, wanted);
+  const auto started = process.start();
+  if (!started.ok()) {
+    process.stop();
+    return fail(started.error().message);
+  }
+  sd_notify(0, "READY=1");
+  log::info(kRoom, "ready; data in {}", config.data_dir);
+  int signal = 0;
+  sigwait(&signals, &signal);
+  log::info(kRoom, "{}: ending; containers go on", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+  sd_notify(0, "STOPPING=1");
+  process.stop();
+  return 0;
+}
+
+int refuse_words(const std::vector<std::string>& rest) {
+  return fail(fmt::format("unknown flag or word '{}'; `tetrarch help` lists them", rest[0]));
+}
+
+}  // namespace
+
+int run_up(const Config& config, const std::vector<std::string>& rest) {
+  return rest.empty() ? run_process(config, {true, true}) : refuse_words(rest);
+}
+
+int run_server(const Config& config, const std::vector<std::string>& rest) {
+  return rest.empty() ? run_process(config, {true, false}) : refuse_words(rest);
+}
+
+int run_agent(const Config& config, const std::vector<std::string>& rest) {
+  if (!rest.empty()) {
+    return refuse_words(rest);
+  }
+  if (config.server.empty()) {
+    return fail("agent: --server https://HOST:PORT is missing");
+  }
+  return run_process(config, {false, true});
+}
+
+}  // namespace tetrarch::app
