@@ -26,12 +26,14 @@ void print_bash() {
       "  else COMPREPLY=($(compgen -f -- \"$word\")); fi\n"
       "}}\n"
       "complete -F _tetrarch tetrarch\n",
-      names, flags);
+      names,
+      flags);
 }
 
 void print_fish() {
   for (const Command& command : commands()) {
-    fmt::print("complete -c tetrarch -n __fish_use_subcommand -a {} -d '{}'\n", command.name, command.doc);
+    fmt::print(
+        "complete -c tetrarch -n __fish_use_subcommand -a {} -d '{}'\n", command.name, command.doc);
   }
   for (const ConfigKey& key : config_keys()) {
     fmt::print("complete -c tetrarch -l {} -r -d '{}'\n", key.name, key.doc);
@@ -45,11 +47,23 @@ const std::vector<Command>& commands() {
       {"up", "", "server and agent in one process: a cluster on this machine", {"*"}, run_up},
       {"server", "", "only the control plane", {"*"}, run_server},
       {"agent", "", "only the agent; joins --server with --token", {"*"}, run_agent},
-      {"down", "[--purge]", "end whatever runs from the data directory; --purge removes the data", {"data-dir"}, run_down},
+      {"down",
+       "[--purge]",
+       "end whatever runs from the data directory; --purge removes the data",
+       {"data-dir"},
+       run_down},
       {"status", "", "what runs where, healthy or not", {"data-dir"}, run_status},
-      {"image", "load FILE.tar", "import a docker or OCI archive on this machine", {"data-dir"}, run_image},
+      {"image",
+       "load FILE.tar",
+       "import a docker or OCI archive on this machine",
+       {"data-dir"},
+       run_image},
       {"version", "", "version of this binary", {}, run_version},
-      {"completion", "bash|zsh|fish", "shell completion; load with: source <(tetrarch completion bash)", {}, run_completion},
+      {"completion",
+       "bash|zsh|fish",
+       "shell completion; load with: source <(tetrarch completion bash)",
+       {},
+       run_completion},
   };
   return table;
 }

@@ -3,9 +3,9 @@
 
 #include <charconv>
 #include <set>
+#include <unistd.h>
 
 #include <fmt/format.h>
-#include <unistd.h>
 #include <yaml-cpp/yaml.h>
 
 namespace tetrarch::app {
@@ -52,7 +52,8 @@ Status read_file(Config& config, const std::set<std::string_view>& already_set) 
       return Error{Code::invalid, fmt::format("{}: unknown key '{}'", config.config_file, name)};
     }
     if (!entry.second.IsScalar()) {
-      return Error{Code::invalid, fmt::format("{}: {} must be a plain value", config.config_file, name)};
+      return Error{Code::invalid,
+                   fmt::format("{}: {} must be a plain value", config.config_file, name)};
     }
     if (!already_set.contains(key->name)) {
       TRY_STATUS(assign(config, *key, entry.second.Scalar()));
@@ -78,15 +79,24 @@ const std::vector<ConfigKey>& config_keys() {
       {"data-dir", "DIR", "where everything is kept", &Config::data_dir},
       {"config", "FILE", "YAML file with these keys", &Config::config_file},
       {"api-listen", "HOST:PORT", "address of the Kubernetes API", &Config::api_listen},
-      {"advertise-address", "IP", "address at which other machines reach the API", &Config::advertise_address},
+      {"advertise-address",
+       "IP",
+       "address at which other machines reach the API",
+       &Config::advertise_address},
       {"pod-cidr", "CIDR", "addresses of pods", &Config::pod_cidr},
       {"service-cidr", "CIDR", "addresses of services", &Config::service_cidr},
       {"service-node-ports", "FROM-TO", "ports for NodePort services", &Config::service_node_ports},
       {"cluster-domain", "NAME", "DNS domain of the cluster", &Config::cluster_domain},
-      {"node-name", "NAME", "name of this machine's Node; default: its host name", &Config::node_name},
+      {"node-name",
+       "NAME",
+       "name of this machine's Node; default: its host name",
+       &Config::node_name},
       {"node-labels", "A=B,…", "labels of this machine's Node", &Config::node_labels},
       {"node-taints", "K=V:EFFECT,…", "taints that a new Node starts with", &Config::node_taints},
-      {"bridge", "NAME", "name of the pod bridge; default: derived from the data directory", &Config::bridge},
+      {"bridge",
+       "NAME",
+       "name of the pod bridge; default: derived from the data directory",
+       &Config::bridge},
       {"log-level", "LEVEL", "debug, info, warn or error", &Config::log_level},
       {"server", "URL", "agent: the server to join, https://host:port", &Config::server},
       {"token", "TOKEN", "agent: the join token", &Config::token},
@@ -96,7 +106,8 @@ const std::vector<ConfigKey>& config_keys() {
   return keys;
 }
 
-Result<Config> read_config(const std::vector<std::string>& arguments, std::vector<std::string>& rest) {
+Result<Config> read_config(const std::vector<std::string>& arguments,
+                           std::vector<std::string>& rest) {
   Config config;
   std::set<std::string_view> already_set;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
@@ -115,7 +126,8 @@ Result<Config> read_config(const std::vector<std::string>& arguments, std::vecto
     if (equals == std::string::npos && i + 1 >= arguments.size()) {
       return Error{Code::invalid, fmt::format("--{} needs a value", name)};
     }
-    TRY_STATUS(assign(config, *key, equals == std::string::npos ? arguments[++i] : word.substr(equals + 1)));
+    TRY_STATUS(assign(
+        config, *key, equals == std::string::npos ? arguments[++i] : word.substr(equals + 1)));
     already_set.insert(key->name);
   }
   if (!config.config_file.empty()) {

@@ -18,7 +18,7 @@ struct Config {
   std::string service_cidr = "10.43.0.0/16";
   std::string service_node_ports = "30000-32767";
   std::string cluster_domain = "cluster.local";
-  std::string node_name;  ///< empty: the machine's host name
+  std::string node_name;    ///< empty: the machine's host name
   std::string node_labels;  ///< a=b,c=d
   std::string node_taints;  ///< key=value:Effect,…
   std::string log_level = "info";
@@ -45,6 +45,7 @@ const std::vector<ConfigKey>& config_keys();
 
 /// Reads `--key value`, `--key=value` and the file named by --config; flags win over the file.
 /// What is no flag is left in `rest`. Code::invalid names the unknown key or the bad value.
-Result<Config> read_config(const std::vector<std::string>& arguments, std::vector<std::string>& rest);
+Result<Config> read_config(const std::vector<std::string>& arguments,
+                           std::vector<std::string>& rest);
 
 }  // namespace tetrarch::app

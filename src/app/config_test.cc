@@ -3,9 +3,9 @@
 
 #include <filesystem>
 #include <fstream>
+#include <unistd.h>
 
 #include <gtest/gtest.h>
-#include <unistd.h>
 
 namespace tetrarch::app {
 namespace {
@@ -14,7 +14,8 @@ namespace {
 class ConfigFile {
  public:
   explicit ConfigFile(std::string_view text)
-      : path_(std::filesystem::temp_directory_path() / ("tetrarch-config-" + std::to_string(getpid()))) {
+      : path_(std::filesystem::temp_directory_path() /
+              ("tetrarch-config-" + std::to_string(getpid()))) {
     std::ofstream(path_) << text;
   }
 

@@ -19,7 +19,8 @@ struct Access {
   net::TlsMaterial tls;
 };
 
-/// Source: Kubernetes documentation, "Organizing Cluster Access Using kubeconfig Files"; ours has one of each.
+/// Source: Kubernetes documentation, "Organizing Cluster Access Using kubeconfig Files"; ours has
+/// one of each.
 Result<Access> read_kubeconfig(const std::string& path) {
   TRY(const auto text, read_file(path));
   Access access;
@@ -43,13 +44,16 @@ Result<Access> read_kubeconfig(const std::string& path) {
   return access;
 }
 
-Task<void> ask_into(net::Client& client, net::ClientRequest request, std::promise<Result<net::Response>>& out) {
+Task<void> ask_into(net::Client& client,
+                    net::ClientRequest request,
+                    std::promise<Result<net::Response>>& out) {
   out.set_value(co_await client.request(std::move(request)));
 }
 
 }  // namespace
 
-Result<std::unique_ptr<Connection>> Connection::open(net::ClientOptions options, std::shared_ptr<net::TlsContext> tls) {
+Result<std::unique_ptr<Connection>> Connection::open(net::ClientOptions options,
+                                                     std::shared_ptr<net::TlsContext> tls) {
   auto connection = std::make_unique<Connection>();
   TRY(connection->client_, net::Client::make(std::move(options), std::move(tls)));
   return connection;

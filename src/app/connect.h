@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// How commands reach a running cluster: the admin kubeconfig of a data directory, and one request at a time.
+// How commands reach a running cluster: the admin kubeconfig of a data directory, and one request
+// at a time.
 #pragma once
 
 #include <memory>
@@ -15,7 +16,8 @@ namespace tetrarch::app {
 class Connection {
  public:
   /// `tls` only for https.
-  static Result<std::unique_ptr<Connection>> open(net::ClientOptions options, std::shared_ptr<net::TlsContext> tls);
+  static Result<std::unique_ptr<Connection>> open(net::ClientOptions options,
+                                                  std::shared_ptr<net::TlsContext> tls);
   /// With the credentials of <data_dir>/admin.kubeconfig.
   static Result<std::unique_ptr<Connection>> as_admin(const std::string& data_dir);
 

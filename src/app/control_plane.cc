@@ -33,7 +33,8 @@ namespace {
 constexpr std::string_view kRoom = "server";
 
 trust::Identity acting_as(std::string user) {
-  return {.user = std::move(user), .groups = {std::string(trust::kMasters), std::string(trust::kAuthenticated)}};
+  return {.user = std::move(user),
+          .groups = {std::string(trust::kMasters), std::string(trust::kAuthenticated)}};
 }
 
 /// The n-th address of an IPv4 range: "10.43.0.0/16", 1 -> "10.43.0.1".
@@ -44,7 +45,8 @@ std::string address_in(const std::string& cidr, std::uint32_t n) {
     at = cidr.find_first_of("./", at) + 1;
   }
   value += n;
-  return fmt::format("{}.{}.{}.{}", value >> 24, (value >> 16) & 255, (value >> 8) & 255, value & 255);
+  return fmt::format(
+      "{}.{}.{}.{}", value >> 24, (value >> 16) & 255, (value >> 8) & 255, value & 255);
 }
 
 struct HostPort {
@@ -69,9 +71,12 @@ Result<HostPort> parse_listen(const std::string& text) {
 }  // namespace
 
 struct ControlPlane::Impl {
-  Impl(const Config& given, async::IoPool& io, Metrics& series) : config(given), pool(io), metrics(series) {}
+  Impl(const Config& given, async::IoPool& io, Metrics& series)
+      : config(given), pool(io), metrics(series) {}
 
-  std::filesystem::path directory() const { return std::filesystem::path(config.data_dir) / "server"; }
+  std::filesystem::path directory() const {
+    return std::filesystem::path(config.data_dir) / "server";
+  }
 
   Status open_trust();
   Status open_store();
@@ -113,7 +118,8 @@ Status ControlPlane::Impl::open_trust() {
   TRY_STATUS(make_directory(config.data_dir));
   TRY_STATUS(make_directory(directory()));
   const auto place = directory().string();
-  TRY(auto authority, trust::CertificateAuthority::load_or_create(place, "ca", system_clock().now()));
+  TRY(auto authority,
+      trust::CertificateAuthority::load_or_create(place, "ca", system_clock().now()));
   ca.emplace(std::move(authority));
   TRY(auto keys, trust::KeyRing::load_or_create(place + "/encryption.keys", system_random()));
   ring.emplace(std::move(keys));
@@ -126,7 +132,8 @@ Status ControlPlane::Impl::open_store() {
   TRY(auto journal, store::open_rocksdb_journal({.directory = (directory() / "store").string()}));
   store::Options options;
   options.sealing.resources = {"secrets"};
-  options.sealing.seal = [this](std::string_view plain, std::string_view bound) -> Result<std::string> {
+  options.sealing.seal = [this](std::string_view plain,
+                                std::string_view bound) -> Result<std::string> {
     return ring->seal(bound, plain);
   };
   options.sealing.open = [this](std::string_view sealed, std::string_view bound) {
@@ -143,8 +150,10 @@ Result<registry::Options> ControlPlane::Impl::registry_options() const {
   options.token_issuer = "https://kubernetes.default.svc." + config.cluster_domain;
   const auto dash = config.service_node_ports.find('-');
   options.node_port_min = std::atoi(config.service_node_ports.c_str());
-  options.node_port_max = dash == std::string::npos ? 0 : std::atoi(config.service_node_ports.c_str() + dash + 1);
-  if (options.node_port_min <= 0 || options.node_port_max < options.node_port_min || options.node_port_max > 65535) {
+  options.node_port_max =
+      dash == std::string::npos ? 0 : std::atoi(config.service_node_ports.c_str() + dash + 1);
+  if (options.node_port_min <= 0 || options.node_port_max < options.node_port_min ||
+      options.node_port_max > 65535) {
     return Error{Code::invalid,
                  fmt::format("service-node-ports: '{}' is not FROM-TO", config.service_node_ports)};
   }
@@ -165,7 +174,8 @@ Status ControlPlane::Impl::make_registry() {
   return ok();
 }
 
-Result<trust::Identity> ControlPlane::Impl::identify(const net::Peer& peer, const std::string& token) const {
+Result<trust::Identity> ControlPlane::Impl::identify(const net::Peer& peer,
+                                                     const std::string& token) const {
   registry::Credentials shown;
   shown.certificate_user = peer.certificate_common_name;
   shown.certificate_groups = peer.certificate_organizations;
@@ -173,7 +183,8 @@ Result<trust::Identity> ControlPlane::Impl::identify(const net::Peer& peer, cons
   return registry->authenticate(shown);
 }
 
-Task<Result<trust::Identity>> ControlPlane::Impl::authenticate(net::Peer peer, std::string token) const {
+Task<Result<trust::Identity>> ControlPlane::Impl::authenticate(net::Peer peer,
+                                                               std::string token) const {
   co_return identify(peer, token);
 }
 
@@ -194,11 +205,14 @@ api::kubernetes::Parts ControlPlane::Impl::api_parts() {
   api::kubernetes::NodeAccess nodes;
   nodes.check_join_token = [this](std::string token) { return check_join_token(std::move(token)); };
   nodes.sign = [this](std::string_view csr, const NodeName& node) {
-    const trust::Subject subject{std::string(trust::kNodeUserPrefix) + node.text, {std::string(trust::kNodes)}};
+    const trust::Subject subject{std::string(trust::kNodeUserPrefix) + node.text,
+                                 {std::string(trust::kNodes)}};
     return ca->sign(csr, subject, {}, system_clock().now());
   };
   nodes.ca_pem = ca->certificate_pem();
-  nodes.open = [this](NodeName node, std::string request) { return hub.open_checked(std::move(node), std::move(request)); };
+  nodes.open = [this](NodeName node, std::string request) {
+    return hub.open_checked(std::move(node), std::move(request));
+  };
   nodes.attach = [this](NodeName node, std::unique_ptr<net::Stream> stream) {
     return hub.attach(std::move(node), std::move(stream));
   };
@@ -212,7 +226,8 @@ api::kubernetes::Parts ControlPlane::Impl::api_parts() {
                                      return authenticate(std::move(peer), std::move(token));
                                    },
                                .nodes = std::move(nodes)};
-  parts.checks.push_back({"controllers", false, [this] { return manager && manager->cache().is_synced(); }});
+  parts.checks.push_back(
+      {"controllers", false, [this] { return manager && manager->cache().is_synced(); }});
   parts.options.advertise_address = fmt::format("{}:{}", advertise, port);
   return parts;
 }
@@ -220,8 +235,12 @@ api::kubernetes::Parts ControlPlane::Impl::api_parts() {
 Status ControlPlane::Impl::listen() {
   TRY(const auto where, parse_listen(config.api_listen));
   trust::ServerNames names;
-  names.dns = {"kubernetes", "kubernetes.default", "kubernetes.default.svc",
-               "kubernetes.default.svc." + config.cluster_domain, "localhost", host_name()};
+  names.dns = {"kubernetes",
+               "kubernetes.default",
+               "kubernetes.default.svc",
+               "kubernetes.default.svc." + config.cluster_domain,
+               "localhost",
+               host_name()};
   names.ips = {"127.0.0.1", advertise, address_in(config.service_cidr, 1)};
   TRY(auto pair, ca->issue_server({"tetrarch-server", {}}, names, system_clock().now()));
   // The CA goes along in the chain: a joining machine knows only its fingerprint.
@@ -249,12 +268,13 @@ void ControlPlane::Impl::make_control() {
   options.election.identity = "server-" + config.node_name;
   control_strand = pool.strand();
   manager = std::make_unique<control::ControllerManager>(
-      control::ControllerManager::Parts{*controller_client, system_clock(), system_random(), metrics},
+      control::ControllerManager::Parts{
+          *controller_client, system_clock(), system_random(), metrics},
       std::move(options),
       reconcile::every_controller(*catalog, settings),
       control_strand);
-  scheduler_events = std::make_unique<control::EventRecorder>(*scheduler_client, system_clock(), system_random(),
-                                                              metrics, "default-scheduler");
+  scheduler_events = std::make_unique<control::EventRecorder>(
+      *scheduler_client, system_clock(), system_random(), metrics, "default-scheduler");
   scheduler = std::make_unique<control::SchedulerLoop>(control::SchedulerLoop::Parts{
       *scheduler_client, manager->cache(), *scheduler_events, system_clock(), metrics});
   scheduler_group = std::make_unique<async::TaskGroup>(control_strand, "scheduler");
@@ -265,7 +285,8 @@ void ControlPlane::Impl::make_control() {
 
 Status ControlPlane::Impl::write_kubeconfig() const {
   const auto path = std::filesystem::path(config.data_dir) / "admin.kubeconfig";
-  TRY(auto pair, ca->issue_client({"kubernetes-admin", {std::string(trust::kMasters)}}, system_clock().now()));
+  TRY(auto pair,
+      ca->issue_client({"kubernetes-admin", {std::string(trust::kMasters)}}, system_clock().now()));
   const auto text = trust::make_kubeconfig({.server = fmt::format("https://127.0.0.1:{}", port),
                                             .ca_pem = ca->certificate_pem(),
                                             .user = "kubernetes-admin",
@@ -288,12 +309,13 @@ Task<Status> ControlPlane::Impl::write_join_token() {
   writer.field("namespace", "kube-system").end_object();
   writer.field("type", "bootstrap.kubernetes.io/token");
   writer.key("data").begin_object();
-  writer.field("token-id", base64_encode(token.id)).field("token-secret", base64_encode(token.secret));
+  writer.field("token-id", base64_encode(token.id))
+      .field("token-secret", base64_encode(token.secret));
   writer.field("usage-bootstrap-authentication", base64_encode("true")).end_object().end_object();
   auto document = Document::from_canonical(std::move(json));
   client::WriteOptions options;
-  const auto made =
-      co_await controller_client->create("secrets", "kube-system", std::move(document), std::move(options));
+  const auto made = co_await controller_client->create(
+      "secrets", "kube-system", std::move(document), std::move(options));
   if (!made.ok()) {
     co_return made.error();
   }
@@ -307,7 +329,8 @@ ControlPlane::~ControlPlane() = default;
 
 Task<Status> ControlPlane::start() {
   Impl& impl = *impl_;
-  impl.advertise = impl.config.advertise_address.empty() ? default_address() : impl.config.advertise_address;
+  impl.advertise =
+      impl.config.advertise_address.empty() ? default_address() : impl.config.advertise_address;
   CO_TRY_STATUS(impl.open_trust());
   CO_TRY_STATUS(impl.open_store());
   CO_TRY_STATUS(impl.make_registry());
@@ -334,13 +357,18 @@ Task<void> ControlPlane::stop() {
   }
 }
 
-std::string ControlPlane::ca_pem() const { return impl_->ca->certificate_pem(); }
+std::string ControlPlane::ca_pem() const {
+  return impl_->ca->certificate_pem();
+}
 
-std::uint16_t ControlPlane::port() const { return impl_->port; }
+std::uint16_t ControlPlane::port() const {
+  return impl_->port;
+}
 
 Result<trust::KeyPair> ControlPlane::node_credentials(const std::string& node_name) const {
-  return impl_->ca->issue_client({std::string(trust::kNodeUserPrefix) + node_name, {std::string(trust::kNodes)}},
-                                 system_clock().now());
+  return impl_->ca->issue_client(
+      {std::string(trust::kNodeUserPrefix) + node_name, {std::string(trust::kNodes)}},
+      system_clock().now());
 }
 
 }  // namespace tetrarch::app

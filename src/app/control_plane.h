@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ControlPlane: the server half of `tetrarch up`: store, registry, API, controllers and scheduler, wired together.
+// ControlPlane: the server half of `tetrarch up`: store, registry, API, controllers and scheduler,
+// wired together.
 #pragma once
 
 #include <cstdint>

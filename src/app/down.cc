@@ -1,17 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // `tetrarch down`: ends the process of a data directory, then everything that it left running.
+#include "agent/down.h"
+
 #include <csignal>
 #include <cstdlib>
-#include <filesystem>
-
 #include <fcntl.h>
-#include <fmt/format.h>
+#include <filesystem>
 #include <poll.h>
-#include <sys/file.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "agent/down.h"
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/syscall.h>
+
 #include "app/command.h"
 #include "app/machine.h"
 
@@ -60,8 +61,14 @@ void end_process(const std::string& data_dir) {
 /// Only what we made: a directory that holds anything else stays, with that in it.
 void purge(const std::string& data_dir) {
   std::error_code ignored;
-  for (const std::string_view name : {"server", "agent", "images", "admin.kubeconfig", "join-token", "tetrarch.pid",
-                                      "tetrarch.log", "agent.sock"}) {
+  for (const std::string_view name : {"server",
+                                      "agent",
+                                      "images",
+                                      "admin.kubeconfig",
+                                      "join-token",
+                                      "tetrarch.pid",
+                                      "tetrarch.log",
+                                      "agent.sock"}) {
     std::filesystem::remove_all(std::filesystem::path(data_dir) / name, ignored);
   }
   std::filesystem::remove(data_dir, ignored);
@@ -89,7 +96,9 @@ int run_down(const Config& config, const std::vector<std::string>& rest) {
   if (is_purge) {
     purge(config.data_dir);
   }
-  fmt::print("nothing runs from {} any more{}\n", config.data_dir, is_purge ? "; its data is removed" : "");
+  fmt::print("nothing runs from {} any more{}\n",
+             config.data_dir,
+             is_purge ? "; its data is removed" : "");
   return 0;
 }
 

@@ -21,7 +21,9 @@ Result<std::string> load(const std::string& data_dir, const std::string& file) {
   options.url = "unix://" + agent_socket(data_dir);
   options.request_limit = std::chrono::minutes(10);
   TRY(const auto connection, Connection::open(std::move(options), nullptr));
-  TRY(auto answer, connection->ask({.method = "POST", .target = "/images/load", .headers = {}, .body = path.string()}));
+  TRY(auto answer,
+      connection->ask(
+          {.method = "POST", .target = "/images/load", .headers = {}, .body = path.string()}));
   if (answer.status != 200) {
     return Error{Code::invalid, answer.body.substr(0, answer.body.find_last_not_of('\n') + 1)};
   }

@@ -1,20 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/machine.h"
 
+#include <fcntl.h>
 #include <fstream>
+#include <ifaddrs.h>
 #include <sstream>
+#include <unistd.h>
 
 #include <arpa/inet.h>
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <ifaddrs.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 namespace tetrarch::app {
 namespace {
 
-/// Source: proc(5), /proc/net/route: interface, destination, gateway …; the default route has destination 0.
+/// Source: proc(5), /proc/net/route: interface, destination, gateway …; the default route has
+/// destination 0.
 std::string default_interface() {
   std::ifstream routes("/proc/net/route");
   std::string line;
@@ -31,7 +32,8 @@ std::string default_interface() {
 }
 
 Error os_error(std::string_view what, const std::filesystem::path& path) {
-  return {Code::internal, fmt::format("{} {}: {}", what, path.string(), std::generic_category().message(errno))};
+  return {Code::internal,
+          fmt::format("{} {}: {}", what, path.string(), std::generic_category().message(errno))};
 }
 
 }  // namespace
@@ -46,7 +48,10 @@ std::string default_address() {
   for (const ifaddrs* at = all; at != nullptr; at = at->ifa_next) {
     if (at->ifa_addr != nullptr && at->ifa_addr->sa_family == AF_INET && at->ifa_name == wanted) {
       char text[INET_ADDRSTRLEN] = "";
-      inet_ntop(AF_INET, &reinterpret_cast<const sockaddr_in*>(at->ifa_addr)->sin_addr, text, sizeof(text));
+      inet_ntop(AF_INET,
+                &reinterpret_cast<const sockaddr_in*>(at->ifa_addr)->sin_addr,
+                text,
+                sizeof(text));
       found = text;
       break;
     }
@@ -76,8 +81,9 @@ Status write_private_file(const std::filesystem::path& path, std::string_view co
   if (fd < 0) {
     return os_error("cannot make", fresh);
   }
-  const bool is_written = write(fd, content.data(), content.size()) == static_cast<ssize_t>(content.size()) &&
-                          fsync(fd) == 0;
+  const bool is_written =
+      write(fd, content.data(), content.size()) == static_cast<ssize_t>(content.size()) &&
+      fsync(fd) == 0;
   close(fd);
   if (!is_written || rename(fresh.c_str(), path.c_str()) != 0) {
     return os_error("cannot write", path);

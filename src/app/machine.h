@@ -10,7 +10,8 @@
 
 namespace tetrarch::app {
 
-/// The IPv4 address of the interface that the default route leaves by; 127.0.0.1 where there is none.
+/// The IPv4 address of the interface that the default route leaves by; 127.0.0.1 where there is
+/// none.
 std::string default_address();
 std::string host_name();
 

@@ -40,7 +40,8 @@ int run(const std::vector<std::string>& words) {
       return 0;
     }
     if (!log::set_level(config->log_level)) {
-      return fail(fmt::format("log-level: '{}' is not debug, info, warn or error", config->log_level));
+      return fail(
+          fmt::format("log-level: '{}' is not debug, info, warn or error", config->log_level));
     }
     return command.run(*config, rest);
   }
@@ -50,4 +51,6 @@ int run(const std::vector<std::string>& words) {
 }  // namespace
 }  // namespace tetrarch::app
 
-int main(int argc, char** argv) { return tetrarch::app::run({argv + 1, argv + argc}); }
+int main(int argc, char** argv) {
+  return tetrarch::app::run({argv + 1, argv + argc});
+}

@@ -47,7 +47,8 @@ Result<agent::Taint> parse_taint(const std::string& text) {
   return taint;
 }
 
-/// The folder of images that comes with the binary: beside it in a build tree, under share when installed.
+/// The folder of images that comes with the binary: beside it in a build tree, under share when
+/// installed.
 std::vector<std::filesystem::path> image_directories() {
   std::error_code ignored;
   const auto binary = std::filesystem::read_symlink("/proc/self/exe", ignored);
@@ -69,7 +70,8 @@ Result<agent::Options> agent_options(const Config& config) {
   options.dns_address = config.service_cidr.substr(0, last_dot) + ".10";
   for (const auto& label : split(config.node_labels, ',')) {
     const auto equals = label.find('=');
-    options.labels[label.substr(0, equals)] = equals == std::string::npos ? "" : label.substr(equals + 1);
+    options.labels[label.substr(0, equals)] =
+        equals == std::string::npos ? "" : label.substr(equals + 1);
   }
   for (const auto& text : split(config.node_taints, ',')) {
     TRY(auto taint, parse_taint(text));
@@ -106,10 +108,16 @@ class LocalHandler final : public net::Handler {
 
 }  // namespace
 
-std::string agent_socket(const std::string& data_dir) { return data_dir + "/agent.sock"; }
+std::string agent_socket(const std::string& data_dir) {
+  return data_dir + "/agent.sock";
+}
 
 struct Node::Impl {
-  Impl(const Config& given, NodeAccessKeys access, async::IoPool& io, async::BlockingPool& pool, Metrics& series)
+  Impl(const Config& given,
+       NodeAccessKeys access,
+       async::IoPool& io,
+       async::BlockingPool& pool,
+       Metrics& series)
       : config(given), keys(std::move(access)), io_pool(io), blocking(pool), metrics(series) {}
 
   Status make();
@@ -130,7 +138,9 @@ struct Node::Impl {
 
 Status Node::Impl::make() {
   TRY(catalog, schema::Catalog::load_builtin());
-  TRY(auto tls, net::TlsContext::for_client({keys.credentials.certificate_pem, keys.credentials.key_pem, keys.ca_pem}));
+  TRY(auto tls,
+      net::TlsContext::for_client(
+          {keys.credentials.certificate_pem, keys.credentials.key_pem, keys.ca_pem}));
   TRY(connection, net::Client::make({.url = keys.server_url}, std::move(tls)));
   client = client::make_http_client(*connection, *catalog);
   TRY(auto options, agent_options(config));
@@ -140,14 +150,22 @@ Status Node::Impl::make() {
   auto answer = [this](std::string request, std::unique_ptr<net::Stream> stream) {
     return agent->serve_reach(std::move(request), std::move(stream));
   };
-  dialer = std::make_unique<reach::Dialer>(io_pool, *connection, NodeName(config.node_name), std::move(answer),
+  dialer = std::make_unique<reach::Dialer>(io_pool,
+                                           *connection,
+                                           NodeName(config.node_name),
+                                           std::move(answer),
                                            reach::Dialer::Options{});
   local = std::make_unique<LocalHandler>(*agent);
-  local_server = std::make_unique<net::Server>(io_pool, *local, net::ServerOptions{.name = "agent"});
+  local_server =
+      std::make_unique<net::Server>(io_pool, *local, net::ServerOptions{.name = "agent"});
   return local_server->listen_unix(agent_socket(config.data_dir), 0600);
 }
 
-Node::Node(const Config& config, NodeAccessKeys keys, async::IoPool& pool, async::BlockingPool& blocking, Metrics& metrics)
+Node::Node(const Config& config,
+           NodeAccessKeys keys,
+           async::IoPool& pool,
+           async::BlockingPool& blocking,
+           Metrics& metrics)
     : impl_(std::make_unique<Impl>(config, std::move(keys), pool, blocking, metrics)) {}
 
 Node::~Node() = default;
@@ -176,11 +194,15 @@ namespace {
 
 /// What a node keeps of its joining: all PEM.
 struct JoinFiles {
-  explicit JoinFiles(const Config& config) : folder(std::filesystem::path(config.data_dir) / "agent") {}
+  explicit JoinFiles(const Config& config)
+      : folder(std::filesystem::path(config.data_dir) / "agent") {}
 
   std::filesystem::path folder;
+
   std::filesystem::path ca() const { return folder / "ca.crt"; }
+
   std::filesystem::path certificate() const { return folder / "client.crt"; }
+
   std::filesystem::path key() const { return folder / "client.key"; }
 };
 
@@ -201,7 +223,8 @@ Task<Result<NodeAccessKeys>> join(const Config& config) {
     co_return read_joined(config, files);
   }
   CO_TRY(const auto token, trust::JoinToken::parse(config.token));
-  CO_TRY(const auto request, trust::make_signing_request({"system:node:" + config.node_name, {"system:nodes"}}));
+  CO_TRY(const auto request,
+         trust::make_signing_request({"system:node:" + config.node_name, {"system:nodes"}}));
   // The server shows its chain up to the CA; the token says which CA that must be.
   net::TlsMaterial trusted;
   trusted.ca_fingerprint = token.ca_fingerprint;
@@ -222,7 +245,8 @@ Task<Result<NodeAccessKeys>> join(const Config& config) {
   CO_TRY(const auto answer, co_await connection->request(std::move(ask)));
   CO_TRY(const auto body, object::Document::parse(answer.body));
   if (answer.status != 200) {
-    co_return Error{Code::forbidden, fmt::format("the server refused: {}", body->root()["message"].string())};
+    co_return Error{Code::forbidden,
+                    fmt::format("the server refused: {}", body->root()["message"].string())};
   }
   const std::string ca(body->root()["ca"].string());
   CO_TRY(const auto fingerprint, trust::public_key_fingerprint(ca));

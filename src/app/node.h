@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Node: the agent half of `tetrarch up` and the whole of `tetrarch agent`: a connection to the server, the agent
-// behind it, and the local socket that commands on this machine use.
+// Node: the agent half of `tetrarch up` and the whole of `tetrarch agent`: a connection to the
+// server, the agent behind it, and the local socket that commands on this machine use.
 #pragma once
 
 #include <memory>
@@ -22,13 +22,17 @@ struct NodeAccessKeys {
   trust::KeyPair credentials;
 };
 
-/// Joins by a token: checks the server's CA against the token's fingerprint, gets a client certificate, and keeps
-/// it in <data-dir>/agent. A machine that has joined before needs no token.
+/// Joins by a token: checks the server's CA against the token's fingerprint, gets a client
+/// certificate, and keeps it in <data-dir>/agent. A machine that has joined before needs no token.
 Task<Result<NodeAccessKeys>> join(const Config& config);
 
 class Node {
  public:
-  Node(const Config& config, NodeAccessKeys keys, async::IoPool& pool, async::BlockingPool& blocking, Metrics& metrics);
+  Node(const Config& config,
+       NodeAccessKeys keys,
+       async::IoPool& pool,
+       async::BlockingPool& blocking,
+       Metrics& metrics);
   ~Node();
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;

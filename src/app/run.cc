@@ -2,16 +2,16 @@
 // `tetrarch up`, `server` and `agent`: one process per data directory, until a signal ends it.
 #include <csignal>
 #include <cstring>
+#include <fcntl.h>
 #include <future>
 #include <optional>
+#include <unistd.h>
 
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
-#include <unistd.h>
 
 #include "app/command.h"
 #include "app/control_plane.h"
@@ -40,12 +40,17 @@ class Ownership {
     auto owned = std::make_unique<Ownership>(fd, path);
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
       owned->is_ours_ = false;
-      return Error{Code::unavailable,
-                   fmt::format("another tetrarch runs from {} (process {}); `tetrarch down --data-dir {}` ends it",
-                               data_dir, read_file(path).value_or("?"), data_dir)};
+      return Error{
+          Code::unavailable,
+          fmt::format(
+              "another tetrarch runs from {} (process {}); `tetrarch down --data-dir {}` ends it",
+              data_dir,
+              read_file(path).value_or("?"),
+              data_dir)};
     }
     const auto pid = std::to_string(getpid());
-    if (ftruncate(fd, 0) != 0 || write(fd, pid.data(), pid.size()) != static_cast<ssize_t>(pid.size())) {
+    if (ftruncate(fd, 0) != 0 ||
+        write(fd, pid.data(), pid.size()) != static_cast<ssize_t>(pid.size())) {
       return Error{Code::internal, fmt::format("cannot write {}", path)};
     }
     return owned;
@@ -74,7 +79,9 @@ template <class T>
 T run_to_end(async::IoPool& pool, Task<T> task) {
   std::promise<T> promise;
   async::TaskGroup group(pool.strand(), std::string(kRoom));
-  auto body = [](Task<T> inner, std::promise<T>& out) -> Task<void> { out.set_value(co_await std::move(inner)); };
+  auto body = [](Task<T> inner, std::promise<T>& out) -> Task<void> {
+    out.set_value(co_await std::move(inner));
+  };
   group.spawn(body(std::move(task), promise));
   T value = promise.get_future().get();
   group.stop_and_wait();
@@ -113,7 +120,8 @@ struct Wanted {
 /// The parts of a process and the order in which they start and stop.
 class Process {
  public:
-  Process(const Config& config, Wanted wanted) : config_(config), wanted_(wanted), pool_(config.io_threads), blocking_(8) {}
+  Process(const Config& config, Wanted wanted)
+      : config_(config), wanted_(wanted), pool_(config.io_threads), blocking_(8) {}
 
   Status start() {
     if (wanted_.server) {
@@ -143,7 +151,8 @@ class Process {
       return run_to_end(pool_, join(config_));
     }
     TRY(auto pair, plane_->node_credentials(config_.node_name));
-    return NodeAccessKeys{fmt::format("https://127.0.0.1:{}", plane_->port()), plane_->ca_pem(), std::move(pair)};
+    return NodeAccessKeys{
+        fmt::format("https://127.0.0.1:{}", plane_->port()), plane_->ca_pem(), std::move(pair)};
   }
 
   const Config& config_;

@@ -18,7 +18,8 @@ Result<DocumentPtr> fetch(Connection& connection, std::string path) {
   TRY(const auto answer, connection.ask({.target = std::move(path)}));
   TRY(auto document, Document::parse(answer.body));
   if (answer.status != 200) {
-    return Error{Code::unavailable, std::string(document->root()["message"].string("the server refused"))};
+    return Error{Code::unavailable,
+                 std::string(document->root()["message"].string("the server refused"))};
   }
   return document;
 }
@@ -47,7 +48,9 @@ std::string trouble_of(const views::PodView& pod) {
       return std::string(condition.message());
     }
   }
-  return is_ready || phase == "Succeeded" ? "" : phase == "Running" ? "not ready" : std::string(phase);
+  return is_ready || phase == "Succeeded" ? ""
+         : phase == "Running"             ? "not ready"
+                                          : std::string(phase);
 }
 
 void print_nodes(object::View nodes, const std::map<std::string, int>& pods_on) {
@@ -61,8 +64,12 @@ void print_nodes(object::View nodes, const std::map<std::string, int>& pods_on) 
     const std::string name(node.metadata().name());
     const auto found = pods_on.find(name);
     const std::string ready = condition_of(node, "Ready") == "True" ? "Ready" : "NotReady";
-    fmt::print("{:<28} {:<10} {:>5}  {:<16} {}\n", name, node.spec().unschedulable() ? ready + ",cordoned" : ready,
-               found == pods_on.end() ? 0 : found->second, address, node.spec().pod_cidr());
+    fmt::print("{:<28} {:<10} {:>5}  {:<16} {}\n",
+               name,
+               node.spec().unschedulable() ? ready + ",cordoned" : ready,
+               found == pods_on.end() ? 0 : found->second,
+               address,
+               node.spec().pod_cidr());
   }
 }
 
@@ -75,9 +82,11 @@ void print_deployments(object::View deployments) {
     const views::DeploymentView deployment(item);
     const auto wanted = deployment.spec().replicas();
     const auto ready = deployment.status().ready_replicas();
-    fmt::print("{:<40} {:>7}  {}\n",
-               fmt::format("{}/{}", deployment.metadata().namespace_(), deployment.metadata().name()),
-               fmt::format("{}/{}", ready, wanted), ready >= wanted ? "healthy" : "not yet");
+    fmt::print(
+        "{:<40} {:>7}  {}\n",
+        fmt::format("{}/{}", deployment.metadata().namespace_(), deployment.metadata().name()),
+        fmt::format("{}/{}", ready, wanted),
+        ready >= wanted ? "healthy" : "not yet");
   }
 }
 
@@ -88,8 +97,10 @@ void print_troubles(object::View pods) {
     const views::PodView pod(item);
     const auto trouble = trouble_of(pod);
     if (!trouble.empty() && ++count <= kShown) {
-      fmt::print("{}{:<40} {}\n", count == 1 ? "\nNOT HEALTHY\n" : "",
-                 fmt::format("{}/{}", pod.metadata().namespace_(), pod.metadata().name()), trouble);
+      fmt::print("{}{:<40} {}\n",
+                 count == 1 ? "\nNOT HEALTHY\n" : "",
+                 fmt::format("{}/{}", pod.metadata().namespace_(), pod.metadata().name()),
+                 trouble);
     }
   }
   if (count > kShown) {
@@ -120,7 +131,8 @@ int run_status(const Config& config, const std::vector<std::string>& rest) {
   }
   const auto shown = show(config.data_dir);
   if (!shown.ok()) {
-    return fail(fmt::format("no cluster answers for {}: {}", config.data_dir, shown.error().message));
+    return fail(
+        fmt::format("no cluster answers for {}: {}", config.data_dir, shown.error().message));
   }
   return 0;
 }

@@ -16,8 +16,10 @@ namespace {
 Task<void> wait_forever(std::atomic<int>& begun, std::atomic<int>& unwound) {
   struct OnExit {
     std::atomic<int>& count;
+
     ~OnExit() { ++count; }
   };
+
   const OnExit guard{unwound};
   ++begun;
   Event never;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// run_blocking: runs a function on a BlockingPool and resumes the caller on its own strand with the result.
+// run_blocking: runs a function on a BlockingPool and resumes the caller on its own strand with the
+// result.
 #pragma once
 
 #include <memory>
@@ -14,8 +15,8 @@
 
 namespace tetrarch::async {
 
-/// `auto r = co_await run_blocking(pool, [path] { return read_file(path); });` The function returns a
-/// value; once begun it is not cancelled: the caller's frame waits for its end.
+/// `auto r = co_await run_blocking(pool, [path] { return read_file(path); });` The function returns
+/// a value; once begun it is not cancelled: the caller's frame waits for its end.
 template <class F>
 Task<std::invoke_result_t<F>> run_blocking(BlockingPool& pool, F work) {
   using R = std::invoke_result_t<F>;

@@ -26,11 +26,17 @@ struct IoPool::Impl {
 
 IoPool::IoPool(int threads) : impl_(std::make_unique<Impl>(threads)) {}
 
-IoPool::~IoPool() { stop(); }
+IoPool::~IoPool() {
+  stop();
+}
 
-asio::any_io_executor IoPool::executor() { return impl_->context.get_executor(); }
+asio::any_io_executor IoPool::executor() {
+  return impl_->context.get_executor();
+}
 
-asio::any_io_executor IoPool::strand() { return asio::make_strand(impl_->context.get_executor()); }
+asio::any_io_executor IoPool::strand() {
+  return asio::make_strand(impl_->context.get_executor());
+}
 
 void IoPool::stop() {
   impl_->guard.reset();
@@ -40,15 +46,22 @@ void IoPool::stop() {
 
 struct BlockingPool::Impl {
   explicit Impl(int count) : pool(static_cast<std::size_t>(count)) {}
+
   asio::thread_pool pool;
 };
 
 BlockingPool::BlockingPool(int threads) : impl_(std::make_unique<Impl>(threads)) {}
 
-BlockingPool::~BlockingPool() { impl_->pool.join(); }
+BlockingPool::~BlockingPool() {
+  impl_->pool.join();
+}
 
-void BlockingPool::post(std::function<void()> work) { asio::post(impl_->pool, std::move(work)); }
+void BlockingPool::post(std::function<void()> work) {
+  asio::post(impl_->pool, std::move(work));
+}
 
-asio::any_io_executor BlockingPool::executor() { return impl_->pool.get_executor(); }
+asio::any_io_executor BlockingPool::executor() {
+  return impl_->pool.get_executor();
+}
 
 }  // namespace tetrarch::async

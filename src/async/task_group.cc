@@ -57,19 +57,25 @@ struct TaskGroup::State {
     const std::lock_guard lock(mutex);
     is_stopping = true;
     for (const auto& entry : entries) {
-      asio::post(entry->executor, [entry] { entry->signal.emit(asio::cancellation_type::terminal); });
+      asio::post(entry->executor,
+                 [entry] { entry->signal.emit(asio::cancellation_type::terminal); });
     }
   }
 };
 
-TaskGroup::TaskGroup(asio::any_io_executor executor, std::string room) : state_(std::make_shared<State>()) {
+TaskGroup::TaskGroup(asio::any_io_executor executor, std::string room)
+    : state_(std::make_shared<State>()) {
   state_->executor = std::move(executor);
   state_->room = std::move(room);
 }
 
-TaskGroup::~TaskGroup() { CHECK(size() == 0); }
+TaskGroup::~TaskGroup() {
+  CHECK(size() == 0);
+}
 
-void TaskGroup::spawn(Task<void> task) { spawn_on(state_->executor, std::move(task)); }
+void TaskGroup::spawn(Task<void> task) {
+  spawn_on(state_->executor, std::move(task));
+}
 
 void TaskGroup::spawn_on(asio::any_io_executor executor, Task<void> task) {
   auto entry = std::make_shared<Entry>();
@@ -82,10 +88,14 @@ void TaskGroup::spawn_on(asio::any_io_executor executor, Task<void> task) {
     }
     at = state_->entries.insert(state_->entries.end(), entry);
   }
-  auto done = [state = state_, at, entry](const std::exception_ptr& error) { state->finished(at, error); };
+  auto done = [state = state_, at, entry](const std::exception_ptr& error) {
+    state->finished(at, error);
+  };
   // The slot is connected on the task's own strand, where stop() emits the signal.
   asio::post(executor, [executor, entry, body = std::move(task), end = std::move(done)]() mutable {
-    asio::co_spawn(executor, std::move(body), asio::bind_cancellation_slot(entry->signal.slot(), std::move(end)));
+    asio::co_spawn(executor,
+                   std::move(body),
+                   asio::bind_cancellation_slot(entry->signal.slot(), std::move(end)));
   });
 }
 

@@ -10,7 +10,8 @@
 namespace tetrarch::async {
 
 /// Spawns tasks on an executor (a strand) and, on stop(), cancels them and waits for their end.
-/// Thread-safe. Must be stopped, or have run empty, before it is destroyed: what it owns may hold references.
+/// Thread-safe. Must be stopped, or have run empty, before it is destroyed: what it owns may hold
+/// references.
 class TaskGroup {
  public:
   /// `room` names the owner in the log when a task ends with an exception.
@@ -19,7 +20,8 @@ class TaskGroup {
   TaskGroup(const TaskGroup&) = delete;
   TaskGroup& operator=(const TaskGroup&) = delete;
 
-  /// On the group's own executor, or on another strand. After stop() has begun the task is dropped unrun.
+  /// On the group's own executor, or on another strand. After stop() has begun the task is dropped
+  /// unrun.
   void spawn(Task<void> task);
   void spawn_on(asio::any_io_executor executor, Task<void> task);
   /// Cancels all and waits until each has ended. Not from one of its own tasks.

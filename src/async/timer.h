@@ -12,8 +12,9 @@ namespace tetrarch::async {
 
 Task<void> sleep_for(std::chrono::nanoseconds duration);
 
-/// A flag that one coroutine waits for and any thread raises. Raised while nobody waits, the next wait returns
-/// at once; several raises between two waits count as one. The waiter must run on a strand.
+/// A flag that one coroutine waits for and any thread raises. Raised while nobody waits, the next
+/// wait returns at once; several raises between two waits count as one. The waiter must run on a
+/// strand.
 class Event {
  public:
   Event();

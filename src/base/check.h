@@ -8,9 +8,9 @@ namespace tetrarch {
 
 }  // namespace tetrarch
 
-#define CHECK(expression)                                             \
-  do {                                                                \
-    if (!(expression)) {                                              \
-      ::tetrarch::check_failed(#expression, __FILE__, __LINE__);      \
-    }                                                                 \
+#define CHECK(expression)                                        \
+  do {                                                           \
+    if (!(expression)) {                                         \
+      ::tetrarch::check_failed(#expression, __FILE__, __LINE__); \
+    }                                                            \
   } while (false)

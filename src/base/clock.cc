@@ -11,7 +11,8 @@ namespace {
 class SystemClock final : public Clock {
  public:
   TimePoint now() const override {
-    return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now());
+    return std::chrono::time_point_cast<std::chrono::microseconds>(
+        std::chrono::system_clock::now());
   }
 
   SteadyPoint steady() const override { return std::chrono::steady_clock::now(); }
@@ -49,7 +50,8 @@ int number_at(std::string_view text, std::size_t at, std::size_t digits) {
 }
 
 Error not_a_time(std::string_view text) {
-  return {Code::invalid, fmt::format("\"{}\" is not an RFC 3339 time such as 2026-11-23T06:13:56Z", text)};
+  return {Code::invalid,
+          fmt::format("\"{}\" is not an RFC 3339 time such as 2026-11-23T06:13:56Z", text)};
 }
 
 /// The offset from UTC at the end of an RFC 3339 time.
@@ -59,7 +61,8 @@ Result<std::chrono::minutes> parse_offset(std::string_view rest, std::string_vie
   }
   const int hours = number_at(rest, 1, 2);
   const int minutes = number_at(rest, 4, 2);
-  if (rest.size() != 6 || (rest[0] != '+' && rest[0] != '-') || rest[3] != ':' || hours < 0 || minutes < 0) {
+  if (rest.size() != 6 || (rest[0] != '+' && rest[0] != '-') || rest[3] != ':' || hours < 0 ||
+      minutes < 0) {
     return not_a_time(text);
   }
   const auto offset = std::chrono::hours{hours} + std::chrono::minutes{minutes};
@@ -73,7 +76,9 @@ const Clock& system_clock() {
   return clock;
 }
 
-std::string format_time(TimePoint time) { return format_seconds(break_down(time)) + "Z"; }
+std::string format_time(TimePoint time) {
+  return format_seconds(break_down(time)) + "Z";
+}
 
 std::string format_micro_time(TimePoint time) {
   const auto at = break_down(time);
@@ -81,8 +86,12 @@ std::string format_micro_time(TimePoint time) {
 }
 
 Result<TimePoint> parse_time(std::string_view text) {
-  const int parts[] = {number_at(text, 0, 4), number_at(text, 5, 2), number_at(text, 8, 2),
-                       number_at(text, 11, 2), number_at(text, 14, 2), number_at(text, 17, 2)};
+  const int parts[] = {number_at(text, 0, 4),
+                       number_at(text, 5, 2),
+                       number_at(text, 8, 2),
+                       number_at(text, 11, 2),
+                       number_at(text, 14, 2),
+                       number_at(text, 17, 2)};
   for (const int part : parts) {
     if (part < 0) {
       return not_a_time(text);
@@ -109,8 +118,8 @@ Result<TimePoint> parse_time(std::string_view text) {
   }
   TRY(const auto offset, parse_offset(text.substr(at), text));
   return TimePoint{std::chrono::sys_days{date}} + std::chrono::hours{parts[3]} +
-         std::chrono::minutes{parts[4]} + std::chrono::seconds{parts[5]} + std::chrono::microseconds{micros} -
-         offset;
+         std::chrono::minutes{parts[4]} + std::chrono::seconds{parts[5]} +
+         std::chrono::microseconds{micros} - offset;
 }
 
 }  // namespace tetrarch

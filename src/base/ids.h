@@ -16,7 +16,9 @@ struct NamedString {
   std::string text;
 
   NamedString() = default;
+
   explicit NamedString(std::string value) : text(std::move(value)) {}
+
   auto operator<=>(const NamedString&) const = default;
   bool operator==(const NamedString&) const = default;
 };
@@ -24,8 +26,8 @@ struct NamedString {
 using NodeName = NamedString<struct NodeNameTag>;
 using PodUid = NamedString<struct PodUidTag>;
 
-/// The store's revision of a change: a plain increasing number, printed in decimal as resourceVersion.
-/// 0 means none (an object not stored yet; in a read, "any").
+/// The store's revision of a change: a plain increasing number, printed in decimal as
+/// resourceVersion. 0 means none (an object not stored yet; in a read, "any").
 struct Revision {
   std::uint64_t number = 0;
   auto operator<=>(const Revision&) const = default;

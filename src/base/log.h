@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One line per event on stderr: time, level, room, message. Thread-safe; the level is set once at start.
+// One line per event on stderr: time, level, room, message. Thread-safe; the level is set once at
+// start.
 #pragma once
 
 #include <string_view>

@@ -7,7 +7,8 @@ namespace tetrarch {
 namespace {
 
 template <class Series>
-Series& find_or_make(std::map<std::string, std::unique_ptr<Series>, std::less<>>& in, std::string_view labels) {
+Series& find_or_make(std::map<std::string, std::unique_ptr<Series>, std::less<>>& in,
+                     std::string_view labels) {
   auto found = in.find(labels);
   if (found == in.end()) {
     found = in.emplace(std::string(labels), std::make_unique<Series>()).first;
@@ -15,8 +16,12 @@ Series& find_or_make(std::map<std::string, std::unique_ptr<Series>, std::less<>>
   return *found->second;
 }
 
-void write_line(std::string& out, std::string_view name, std::string_view labels, std::string_view value) {
-  out += labels.empty() ? fmt::format("{} {}\n", name, value) : fmt::format("{}{{{}}} {}\n", name, labels, value);
+void write_line(std::string& out,
+                std::string_view name,
+                std::string_view labels,
+                std::string_view value) {
+  out += labels.empty() ? fmt::format("{} {}\n", name, value)
+                        : fmt::format("{}{{{}}} {}\n", name, labels, value);
 }
 
 }  // namespace
@@ -39,8 +44,11 @@ void Histogram::write(std::string& out, std::string_view name, std::string_view 
     const std::string le = i == kBuckets ? "+Inf" : fmt::format("{:g}", bound);
     out += fmt::format("{}_bucket{{{}le=\"{}\"}} {}\n", name, comma, le, total);
   }
-  write_line(out, std::string(name) + "_sum", labels,
-             fmt::format("{}", static_cast<double>(nanoseconds_.load(std::memory_order_relaxed)) / 1e9));
+  write_line(
+      out,
+      std::string(name) + "_sum",
+      labels,
+      fmt::format("{}", static_cast<double>(nanoseconds_.load(std::memory_order_relaxed)) / 1e9));
   write_line(out, std::string(name) + "_count", labels, fmt::format("{}", total));
 }
 
@@ -63,7 +71,9 @@ Gauge& Metrics::gauge(std::string_view name, std::string_view help, std::string_
   return find_or_make(family(name, help).gauges, labels);
 }
 
-Histogram& Metrics::histogram(std::string_view name, std::string_view help, std::string_view labels) {
+Histogram& Metrics::histogram(std::string_view name,
+                              std::string_view help,
+                              std::string_view labels) {
   const std::lock_guard lock(mutex_);
   return find_or_make(family(name, help).histograms, labels);
 }
@@ -72,7 +82,9 @@ std::string Metrics::text() const {
   const std::lock_guard lock(mutex_);
   std::string out;
   for (const auto& [name, family] : families_) {
-    const std::string_view type = !family.counters.empty() ? "counter" : !family.gauges.empty() ? "gauge" : "histogram";
+    const std::string_view type = !family.counters.empty() ? "counter"
+                                  : !family.gauges.empty() ? "gauge"
+                                                           : "histogram";
     out += fmt::format("# HELP {} {}\n# TYPE {} {}\n", name, family.help, name, type);
     for (const auto& [labels, series] : family.counters) {
       write_line(out, name, labels, fmt::format("{}", series->value()));

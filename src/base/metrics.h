@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Counters, gauges and histograms, and their Prometheus text form. Owned by a Metrics that app makes and hands
-// down; a series, once made, lives as long as its Metrics and is updated without locks.
+// Counters, gauges and histograms, and their Prometheus text form. Owned by a Metrics that app
+// makes and hands down; a series, once made, lives as long as its Metrics and is updated without
+// locks.
 #pragma once
 
 #include <array>
@@ -17,6 +18,7 @@ namespace tetrarch {
 class Counter {
  public:
   void add(std::uint64_t n = 1) { value_.fetch_add(n, std::memory_order_relaxed); }
+
   std::uint64_t value() const { return value_.load(std::memory_order_relaxed); }
 
  private:
@@ -26,7 +28,9 @@ class Counter {
 class Gauge {
  public:
   void set(std::int64_t n) { value_.store(n, std::memory_order_relaxed); }
+
   void add(std::int64_t n) { value_.fetch_add(n, std::memory_order_relaxed); }
+
   std::int64_t value() const { return value_.load(std::memory_order_relaxed); }
 
  private:
@@ -47,7 +51,8 @@ class Histogram {
 
 class Metrics {
  public:
-  /// `labels` is the inside of the braces (`verb="GET",code="200"`) or empty. Asking twice gives the same series.
+  /// `labels` is the inside of the braces (`verb="GET",code="200"`) or empty. Asking twice gives
+  /// the same series.
   Counter& counter(std::string_view name, std::string_view help, std::string_view labels = "");
   Gauge& gauge(std::string_view name, std::string_view help, std::string_view labels = "");
   Histogram& histogram(std::string_view name, std::string_view help, std::string_view labels = "");

@@ -8,7 +8,8 @@
 
 namespace tetrarch {
 
-/// A seam: the system's generator in production, a seeded one in tests and the simulator. Thread-safe.
+/// A seam: the system's generator in production, a seeded one in tests and the simulator.
+/// Thread-safe.
 class Random {
  public:
   virtual ~Random() = default;
@@ -20,7 +21,8 @@ Random& system_random();
 
 /// A version 4 UUID in the usual text form.
 std::string make_uuid(Random& random);
-/// `length` characters from an alphabet without vowels and look-alikes, as generateName appends them.
+/// `length` characters from an alphabet without vowels and look-alikes, as generateName appends
+/// them.
 std::string make_suffix(Random& random, std::size_t length = 5);
 /// `length` random bytes.
 std::string make_bytes(Random& random, std::size_t length);

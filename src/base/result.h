@@ -13,20 +13,21 @@
 
 namespace tetrarch {
 
-/// The closed error vocabulary. Each dialect has one tested table from Code to its status and reason.
+/// The closed error vocabulary. Each dialect has one tested table from Code to its status and
+/// reason.
 enum class Code : std::uint8_t {
-  invalid,          ///< the request is well formed but not allowed by the schema or a rule (422)
-  malformed,        ///< the request cannot be read (400)
+  invalid,    ///< the request is well formed but not allowed by the schema or a rule (422)
+  malformed,  ///< the request cannot be read (400)
   not_found,
   already_exists,
-  conflict,         ///< stale resource version or competing write
-  precondition,     ///< a stated precondition (uid, version) does not hold
+  conflict,      ///< stale resource version or competing write
+  precondition,  ///< a stated precondition (uid, version) does not hold
   unauthenticated,
   forbidden,
-  exhausted,        ///< too many or too large (429, 413)
+  exhausted,  ///< too many or too large (429, 413)
   too_large,
-  expired,          ///< the asked-for revision is compacted; relist (410)
-  unsupported,      ///< media type, verb or protocol is not served (405, 406, 415)
+  expired,      ///< the asked-for revision is compacted; relist (410)
+  unsupported,  ///< media type, verb or protocol is not served (405, 406, 415)
   unavailable,
   timeout,
   cancelled,
@@ -53,9 +54,12 @@ struct Error {
   int retry_after_s = 0;  ///< 0: none
 
   Error() = default;
+
   Error(Code c, std::string text) : code(c), message(std::move(text)) {}
+
   Error(Code c, std::string text, std::vector<FieldError> at)
       : code(c), message(std::move(text)), fields(std::move(at)) {}
+
   bool operator==(const Error&) const = default;
 };
 
@@ -64,28 +68,42 @@ struct Unit {
   bool operator==(const Unit&) const = default;
 };
 
-/// A value or an Error; must be looked at. Converts from both, so `return value;` and `return Error{…};` work.
+/// A value or an Error; must be looked at. Converts from both, so `return value;` and `return
+/// Error{…};` work.
 template <class T>
 class [[nodiscard]] Result {
  public:
   using value_type = T;
-  Result(T value) : state_(std::move(value)) {}                        // NOLINT: implicit on purpose
-  Result(Error error) : state_(tl::make_unexpected(std::move(error))) {}  // NOLINT: implicit on purpose
+
+  Result(T value) : state_(std::move(value)) {}  // NOLINT: implicit on purpose
+
+  Result(Error error)
+      : state_(tl::make_unexpected(std::move(error))) {}  // NOLINT: implicit on purpose
 
   bool ok() const { return state_.has_value(); }
+
   explicit operator bool() const { return ok(); }
 
   T& value() & { return *state_; }
+
   const T& value() const& { return *state_; }
+
   T&& value() && { return std::move(*state_); }
+
   T& operator*() & { return *state_; }
+
   const T& operator*() const& { return *state_; }
+
   T&& operator*() && { return std::move(*state_); }
+
   T* operator->() { return &*state_; }
+
   const T* operator->() const { return &*state_; }
 
   Error& error() & { return state_.error(); }
+
   const Error& error() const& { return state_.error(); }
+
   Error&& error() && { return std::move(state_.error()); }
 
   T value_or(T fallback) const& { return state_.value_or(std::move(fallback)); }
@@ -97,7 +115,9 @@ class [[nodiscard]] Result {
 /// Success or an Error, where there is no value. `return ok();` on success.
 using Status = Result<Unit>;
 
-inline Status ok() { return Status{Unit{}}; }
+inline Status ok() {
+  return Status{Unit{}};
+}
 
 }  // namespace tetrarch
 

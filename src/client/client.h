@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Client: how every part but the store reads and changes objects. Two real forms: in process (registry) and HTTP
-// (client/http). Both act under one identity, so authorization and admission hold for controllers and dialects too.
+// Client: how every part but the store reads and changes objects. Two real forms: in process
+// (registry) and HTTP (client/http). Both act under one identity, so authorization and admission
+// hold for controllers and dialects too.
 #pragma once
 
 #include <memory>
@@ -18,7 +19,8 @@ namespace tetrarch::client {
 
 enum class EventType : std::uint8_t { added, modified, deleted, bookmark };
 
-/// A bookmark carries only object.revision. A deleted object carries its last state and the deletion's revision.
+/// A bookmark carries only object.revision. A deleted object carries its last state and the
+/// deletion's revision.
 struct WatchEvent {
   EventType type = EventType::added;
   Stored object;
@@ -43,28 +45,29 @@ struct ListQuery {
   std::string resource;  ///< "pods", "deployments.apps"
   std::string ns = {};   ///< empty: all namespaces
   Selectors select = {};
-  std::size_t limit = 0;           ///< 0: all
+  std::size_t limit = 0;  ///< 0: all
   std::string continue_token = {};
 };
 
 struct ListPage {
   Revision revision;  ///< of the snapshot: where a watch continues
   std::vector<Stored> items;
-  std::string continue_token;      ///< empty: this was the last page
-  std::size_t remaining = 0;       ///< known only without selectors
+  std::string continue_token;  ///< empty: this was the last page
+  std::size_t remaining = 0;   ///< known only without selectors
 };
 
 struct WatchQuery {
   std::string resource;
   std::string ns = {};
   Selectors select = {};
-  Revision from = {};  ///< events after this one; 0: the present state as added events first, then a bookmark
+  Revision from =
+      {};  ///< events after this one; 0: the present state as added events first, then a bookmark
 };
 
 struct WriteOptions {
-  std::string subresource = {};       ///< "status", "scale", "binding" …; empty: the object itself
-  Revision expected = {};             ///< 0: whatever is there
-  std::string expected_uid = {};      ///< empty: whatever is there
+  std::string subresource = {};   ///< "status", "scale", "binding" …; empty: the object itself
+  Revision expected = {};         ///< 0: whatever is there
+  std::string expected_uid = {};  ///< empty: whatever is there
   std::string field_manager = {};
   bool is_dry_run = false;
 };
@@ -97,17 +100,25 @@ class Client {
   virtual Task<Result<Stored>> get(Key key) = 0;
   virtual Task<Result<ListPage>> list(ListQuery query) = 0;
   virtual Task<Result<std::unique_ptr<Watch>>> watch(WatchQuery query) = 0;
-  /// `document` carries its metadata.name, or metadata.generateName; `ns` empty for cluster-scoped kinds.
-  virtual Task<Result<Stored>> create(std::string resource, std::string ns, DocumentPtr document, WriteOptions options) = 0;
+  /// `document` carries its metadata.name, or metadata.generateName; `ns` empty for cluster-scoped
+  /// kinds.
+  virtual Task<Result<Stored>> create(std::string resource,
+                                      std::string ns,
+                                      DocumentPtr document,
+                                      WriteOptions options) = 0;
   virtual Task<Result<Stored>> update(Key key, DocumentPtr document, WriteOptions options) = 0;
-  virtual Task<Result<Stored>> patch(Key key, PatchType type, std::string body, WriteOptions options) = 0;
+  virtual Task<Result<Stored>> patch(Key key,
+                                     PatchType type,
+                                     std::string body,
+                                     WriteOptions options) = 0;
   /// The object as it was last: with a deletionTimestamp while it is still ending.
   virtual Task<Result<Stored>> remove(Key key, DeleteOptions options) = 0;
-  /// Independent changes, made durable together (one fsync); one answer each, in order. In process this is one
-  /// store batch; over HTTP, one request each.
+  /// Independent changes, made durable together (one fsync); one answer each, in order. In process
+  /// this is one store batch; over HTTP, one request each.
   virtual Task<std::vector<Result<Stored>>> apply(std::vector<Change> changes) = 0;
-  /// What one node's agent needs and nothing else: its Node, its Pods, the Secrets, ConfigMaps, ServiceAccounts and
-  /// RuntimeClasses that they name, all Services and EndpointSlices. First all of it as `added`, then one bookmark
+  /// What one node's agent needs and nothing else: its Node, its Pods, the Secrets, ConfigMaps,
+  /// ServiceAccounts and RuntimeClasses that they name, all Services and EndpointSlices. First all
+  /// of it as `added`, then one bookmark
   /// ("synced"), then changes; `deleted` also when an object no longer concerns the node.
   virtual Task<Result<std::unique_ptr<Watch>>> feed(NodeName node) = 0;
 };

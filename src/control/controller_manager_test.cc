@@ -55,7 +55,8 @@ constexpr std::string_view kDeployment = R"({"kind":"Deployment","apiVersion":"a
 "metadata":{"name":"web","namespace":"default","uid":"d","generation":1},
 "spec":{"replicas":3,"selector":{"matchLabels":{"app":"web"}},"strategy":{"type":"RollingUpdate",
 "rollingUpdate":{"maxSurge":"25%","maxUnavailable":"25%"}},
-"template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"c","image":"i"}]}}}})";
+"template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[{"name":"c",
+       "image":"i"}]}}}})";
 
 std::string canonical(std::string_view json) {
   return (*Document::parse(json))->bytes();

@@ -34,7 +34,11 @@ client::Change binding_of(const Stored& pod, const NodeName& node) {
   writer.begin_object().field("kind", "Binding").field("apiVersion", "v1");
   writer.key("metadata").begin_object().field("name", pod.key.name).field("namespace", pod.key.ns);
   writer.field("uid", pod.uid()).end_object();
-  writer.key("target").begin_object().field("kind", "Node").field("apiVersion", "v1").field("name", node.text);
+  writer.key("target")
+      .begin_object()
+      .field("kind", "Node")
+      .field("apiVersion", "v1")
+      .field("name", node.text);
   writer.end_object().end_object();
   client::Change change;
   change.verb = client::Change::Verb::create;
@@ -86,13 +90,16 @@ client::Change unschedulable(const Stored& pod, std::string_view message, TimePo
 SchedulerLoop::SchedulerLoop(Parts parts)
     : parts_(parts),
       placed_count_(parts.metrics.counter("scheduler_placements_total", "Pods bound to a node.")),
-      refused_count_(parts.metrics.counter("scheduler_refusals_total", "Attempts that found no node.")),
+      refused_count_(
+          parts.metrics.counter("scheduler_refusals_total", "Attempts that found no node.")),
       waiting_(parts.metrics.gauge("scheduler_waiting_pods", "Pods that fit nowhere at present.")) {
   parts_.cache.listen([this](const reconcile::Observed& change) { observe(change); });
   parts_.cache.on_progress([this] { work_.raise(); });
 }
 
-void SchedulerLoop::run(async::TaskGroup& group) { group.spawn(loop()); }
+void SchedulerLoop::run(async::TaskGroup& group) {
+  group.spawn(loop());
+}
 
 void SchedulerLoop::observe(const reconcile::Observed& change) {
   const Key& key = change.any().key;
@@ -108,7 +115,8 @@ void SchedulerLoop::observe(const reconcile::Observed& change) {
 }
 
 void SchedulerLoop::observe_pod(const reconcile::Observed& change) {
-  if (change.before != nullptr && (change.after == nullptr || change.after->uid() != change.before->uid())) {
+  if (change.before != nullptr &&
+      (change.after == nullptr || change.after->uid() != change.before->uid())) {
     cluster_.remove_pod(change.before->uid());
     queue_.remove(change.before->uid());
     refused_.erase(std::string(change.before->uid()));
@@ -139,7 +147,8 @@ Task<void> SchedulerLoop::loop() {
     if (next) {
       patience = std::min<std::chrono::nanoseconds>(patience, *next - parts_.clock.now());
     }
-    co_await work_.wait_for(std::max<std::chrono::nanoseconds>(patience, std::chrono::milliseconds(1)));
+    co_await work_.wait_for(
+        std::max<std::chrono::nanoseconds>(patience, std::chrono::milliseconds(1)));
   }
 }
 
@@ -183,15 +192,22 @@ void SchedulerLoop::settle(const Placement& placement, const Result<Stored>& ans
     placed_count_.add();
     refused_.erase(std::string(pod.uid()));
     parts_.events.record(reconcile::note_about(
-        pod, reconcile::Note::Type::normal, "Scheduled",
-        fmt::format("Successfully assigned {}/{} to {}", pod.key.ns, pod.key.name, placement.node.text)));
+        pod,
+        reconcile::Note::Type::normal,
+        "Scheduled",
+        fmt::format(
+            "Successfully assigned {}/{} to {}", pod.key.ns, pod.key.name, placement.node.text)));
     return;
   }
   // Bound by someone else, or gone: the watch tells. Anything else is tried again.
   cluster_.forget(pod.uid());
   const Code code = answer.error().code;
   if (code != Code::not_found && code != Code::conflict && code != Code::precondition) {
-    log::warning(kRoom, "binding {}/{} to {}: {}", pod.key.ns, pod.key.name, placement.node.text,
+    log::warning(kRoom,
+                 "binding {}/{} to {}: {}",
+                 pod.key.ns,
+                 pod.key.name,
+                 placement.node.text,
                  answer.error().message);
     queue_.retry_later(pod, parts_.clock.now());
   }

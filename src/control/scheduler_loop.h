@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// SchedulerLoop: feeds the pure scheduler from the cache, commits its placements in batches, and tells users why a
-// pod waits. Runs on the cache's strand; one at a time in a cluster (the leader).
+// SchedulerLoop: feeds the pure scheduler from the cache, commits its placements in batches, and
+// tells users why a pod waits. Runs on the cache's strand; one at a time in a cluster (the leader).
 #pragma once
 
 #include <memory>
@@ -23,7 +23,8 @@ namespace tetrarch::control {
 
 class SchedulerLoop {
  public:
-  /// Most placements in one commit: what arrived together shares an fsync, and no pod waits long for the others.
+  /// Most placements in one commit: what arrived together shares an fsync, and no pod waits long
+  /// for the others.
   static constexpr std::size_t kBatchMax = 512;
 
   struct Parts {
@@ -53,7 +54,9 @@ class SchedulerLoop {
   Task<void> commit(std::vector<Placement> placements);
   void settle(const Placement& placement, const Result<Stored>& answer);
   Task<void> report(std::vector<client::Change> conditions);
-  void refuse(const Stored& pod, const schedule::Explanation& why, std::vector<client::Change>& conditions);
+  void refuse(const Stored& pod,
+              const schedule::Explanation& why,
+              std::vector<client::Change>& conditions);
 
   Parts parts_;
   schedule::Cluster cluster_;

@@ -21,8 +21,8 @@ struct TlsMaterial {
   /// Server: whose client certificates count (empty: none is asked for). Client: whose server
   /// certificates count (empty: those of the system).
   std::string ca_pem;
-  /// Client: trusts the CA in the server's own chain whose public key (SubjectPublicKeyInfo) has this SHA-256 in
-  /// hexadecimal; for joining, where only a token is known. Used instead of ca_pem.
+  /// Client: trusts the CA in the server's own chain whose public key (SubjectPublicKeyInfo) has
+  /// this SHA-256 in hexadecimal; for joining, where only a token is known. Used instead of ca_pem.
   std::string ca_fingerprint = {};
 };
 

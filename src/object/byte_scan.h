@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Looks for the bytes that end or interrupt the text of a JSON string, eight at a time. Private to this room: it is
-// the inner loop of writing and indexing.
+// Looks for the bytes that end or interrupt the text of a JSON string, eight at a time. Private to
+// this room: it is the inner loop of writing and indexing.
 #pragma once
 
 #include <bit>
@@ -11,7 +11,8 @@
 
 namespace tetrarch::object {
 
-/// The place, from `at` on, of the first quote, backslash or control character; the size where there is none.
+/// The place, from `at` on, of the first quote, backslash or control character; the size where
+/// there is none.
 inline std::size_t find_special(std::string_view text, std::size_t at) {
   static_assert(std::endian::native == std::endian::little);
   constexpr std::uint64_t kOnes = 0x0101010101010101ULL;
@@ -22,7 +23,8 @@ inline std::size_t find_special(std::string_view text, std::size_t at) {
     std::uint64_t word = 0;
     std::memcpy(&word, text.data() + at, 8);
     const std::uint64_t controls = (word - kOnes * 0x20) & ~word & kHighs;
-    const std::uint64_t found = zeros(word ^ (kOnes * '"')) | zeros(word ^ (kOnes * '\\')) | controls;
+    const std::uint64_t found =
+        zeros(word ^ (kOnes * '"')) | zeros(word ^ (kOnes * '\\')) | controls;
     if (found != 0) {
       return at + static_cast<std::size_t>(std::countr_zero(found)) / 8;
     }

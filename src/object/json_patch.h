@@ -14,9 +14,9 @@ inline constexpr std::size_t kPatchOperationsMax = 10'000;
 /// What `copy` operations may add, in bytes of JSON.
 inline constexpr std::size_t kPatchCopiedBytesMax = std::size_t{3} << 20;
 
-/// Applies the operations in order. Errors: Code::malformed (no list of operations), Code::too_large (limits),
-/// Code::invalid (an operation does not apply, or a test failed), with the sentence a kube-apiserver prints.
-/// On an Error `target` may be half patched: patch a copy.
+/// Applies the operations in order. Errors: Code::malformed (no list of operations),
+/// Code::too_large (limits), Code::invalid (an operation does not apply, or a test failed), with
+/// the sentence a kube-apiserver prints. On an Error `target` may be half patched: patch a copy.
 Status apply_json_patch(Tree& target, View operations);
 
 }  // namespace tetrarch::object

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Lists that are merged by key: identity of elements, directives among them, and the order of the result. The private
-// half of strategic merge patch that looks at lists alone.
+// Lists that are merged by key: identity of elements, directives among them, and the order of the
+// result. The private half of strategic merge patch that looks at lists alone.
 #pragma once
 
 #include <cstddef>
@@ -13,7 +13,8 @@
 
 namespace tetrarch::object {
 
-/// From an element's key (JSON text of the value under the merge key, or of the scalar itself) to its place.
+/// From an element's key (JSON text of the value under the merge key, or of the scalar itself) to
+/// its place.
 using ElementKeys = std::unordered_map<std::string, std::size_t>;
 
 /// `merge_key` empty: elements are scalars and are their own key. Error: the key is missing.
@@ -30,13 +31,17 @@ struct SplitPatch {
   ElementKeys deleted;          ///< `$patch: delete`
   bool is_replacement = false;  ///< `$patch: replace`: nothing of the old list stays
 };
+
 Result<SplitPatch> split_directives(TreeArray patch, std::string_view merge_key);
 
-/// Error: what the patch changes comes in another order than `$setElementOrder` says, or is not in it.
-Status check_element_order(const TreeArray& patch, const TreeArray& order, std::string_view merge_key);
+/// Error: what the patch changes comes in another order than `$setElementOrder` says, or is not in
+/// it.
+Status check_element_order(const TreeArray& patch,
+                           const TreeArray& order,
+                           std::string_view merge_key);
 
-/// Elements named by `order` come in that order; the others in the order of `live`, each before the first of the
-/// former that it preceded there.
+/// Elements named by `order` come in that order; the others in the order of `live`, each before the
+/// first of the former that it preceded there.
 Result<TreeArray> order_elements(TreeArray elements,
                                  const TreeArray& order,
                                  const TreeArray& live,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The text rules of Kubernetes for names, label keys and label values. Each answers with what is wrong, in
-// kube-apiserver's words; empty: nothing is.
+// The text rules of Kubernetes for names, label keys and label values. Each answers with what is
+// wrong, in kube-apiserver's words; empty: nothing is.
 #pragma once
 
 #include <string>

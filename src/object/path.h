@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Paths into Trees: dotted ("metadata.labels") and JSON pointers (RFC 6901, "/metadata/labels/a~1b").
+// Paths into Trees: dotted ("metadata.labels") and JSON pointers (RFC 6901,
+// "/metadata/labels/a~1b").
 #pragma once
 
 #include <cstddef>
@@ -16,7 +17,8 @@ namespace tetrarch::object {
 const Tree* find(const Tree& tree, std::string_view dotted_path);
 Tree* find(Tree& tree, std::string_view dotted_path);
 
-/// The object at a dotted path, made (with the objects on the way to it) where it is missing or no object.
+/// The object at a dotted path, made (with the objects on the way to it) where it is missing or no
+/// object.
 TreeObject& make_object(Tree& tree, std::string_view dotted_path);
 /// Sets the value at a dotted path, making the objects on the way.
 void set(Tree& tree, std::string_view dotted_path, Tree value);
@@ -30,7 +32,8 @@ std::string_view text_of(const Tree& tree);
 /// The text of the string at a dotted path; empty where there is none.
 std::string_view text_at(const Tree& tree, std::string_view dotted_path);
 
-/// The decoded steps of a JSON pointer; empty for "" (the whole). Error (Code::invalid): no leading slash.
+/// The decoded steps of a JSON pointer; empty for "" (the whole). Error (Code::invalid): no leading
+/// slash.
 Result<std::vector<std::string>> parse_pointer(std::string_view pointer);
 /// One step as a JSON pointer spells it: `~` and `/` escaped.
 std::string pointer_step(std::string_view name);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Quantity: an amount of a resource as Kubernetes writes it: "100m", "1.5Gi", "1e3". Exact to one billionth (finer
-// amounts are rounded up, away from zero); saturates at ±5·10^28.
+// Quantity: an amount of a resource as Kubernetes writes it: "100m", "1.5Gi", "1e3". Exact to one
+// billionth (finer amounts are rounded up, away from zero); saturates at ±5·10^28.
 #pragma once
 
 #include <compare>
@@ -35,21 +35,30 @@ class Quantity {
   std::string text() const;
 
   Format format() const { return format_; }
+
   bool is_zero() const { return nano_ == 0; }
+
   bool is_negative() const { return nano_ < 0; }
 
   Quantity& operator+=(const Quantity& other);
   Quantity& operator-=(const Quantity& other);
+
   friend Quantity operator+(Quantity a, const Quantity& b) { return a += b; }
+
   friend Quantity operator-(Quantity a, const Quantity& b) { return a -= b; }
+
   /// By amount alone: "1Gi" equals "1024Mi".
-  friend std::strong_ordering operator<=>(const Quantity& a, const Quantity& b) { return a.nano_ <=> b.nano_; }
+  friend std::strong_ordering operator<=>(const Quantity& a, const Quantity& b) {
+    return a.nano_ <=> b.nano_;
+  }
+
   friend bool operator==(const Quantity& a, const Quantity& b) { return a.nano_ == b.nano_; }
 
  private:
   __extension__ using Wide = __int128;
 
   constexpr Quantity(Wide nano, Format format) : nano_(nano), format_(format) {}
+
   std::int64_t divided_up(std::int64_t divisor) const;
 
   Wide nano_ = 0;  ///< billionths

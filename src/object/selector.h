@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Label and field selectors: read from a query's text or from an object, matched against objects. Their
-// requirements are open to indexes.
+// Label and field selectors: read from a query's text or from an object, matched against objects.
+// Their requirements are open to indexes.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,14 @@
 
 namespace tetrarch::object {
 
-enum class LabelOperator : std::uint8_t { in, not_in, exists, does_not_exist, greater_than, less_than };
+enum class LabelOperator : std::uint8_t {
+  in,
+  not_in,
+  exists,
+  does_not_exist,
+  greater_than,
+  less_than
+};
 
 struct LabelRequirement {
   std::string key;
@@ -34,11 +41,14 @@ class LabelSelector {
   /// Matches everything.
   LabelSelector() = default;
   static LabelSelector nothing();
-  /// "a=b,c!=d,e in (x,y),f notin (z),g,!h,i>1". Error (Code::malformed): as kube-apiserver words it.
+  /// "a=b,c!=d,e in (x,y),f notin (z),g,!h,i>1". Error (Code::malformed): as kube-apiserver words
+  /// it.
   static Result<LabelSelector> parse(std::string_view text);
-  /// A LabelSelector object: matchLabels and matchExpressions. Absent or null: nothing; {}: everything.
+  /// A LabelSelector object: matchLabels and matchExpressions. Absent or null: nothing; {}:
+  /// everything.
   static Result<LabelSelector> from_object(View selector);
-  /// A plain map of labels, all of which must be there (spec.selector of a Service). Not for absent maps.
+  /// A plain map of labels, all of which must be there (spec.selector of a Service). Not for absent
+  /// maps.
   static LabelSelector from_map(View labels);
   /// A list of {key, operator, values} with the operators In, NotIn, Exists, DoesNotExist, Gt, Lt
   /// (matchExpressions of a node selector term).
@@ -50,8 +60,11 @@ class LabelSelector {
   bool matches(const std::function<std::optional<std::string_view>(std::string_view)>& label) const;
 
   bool is_nothing() const { return is_nothing_; }
+
   bool is_everything() const { return !is_nothing_ && requirements_.empty(); }
+
   const std::vector<LabelRequirement>& requirements() const { return requirements_; }
+
   /// In the syntax that parse reads, ordered by key. Of nothing(): empty, as of everything.
   std::string text() const;
 
@@ -63,7 +76,7 @@ class LabelSelector {
 };
 
 struct FieldRequirement {
-  std::string path;  ///< "metadata.name"
+  std::string path;      ///< "metadata.name"
   bool is_equal = true;  ///< false: must differ
   std::string value;
   bool operator==(const FieldRequirement&) const = default;
@@ -78,8 +91,11 @@ class FieldSelector {
 
   /// Compares the texts of the values at the paths; an absent value is "".
   bool matches(View object) const;
+
   bool is_everything() const { return requirements_.empty(); }
+
   const std::vector<FieldRequirement>& requirements() const { return requirements_; }
+
   /// The value that `path` must have, if one is asked for.
   std::optional<std::string_view> exact(std::string_view path) const;
   std::string text() const;

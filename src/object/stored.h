@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the store keeps and every reader gets: a key, a revision and a shared document. The document never contains
-// metadata.resourceVersion; it is spliced in from the revision when the object leaves the process.
+// What the store keeps and every reader gets: a key, a revision and a shared document. The document
+// never contains metadata.resourceVersion; it is spliced in from the revision when the object
+// leaves the process.
 #pragma once
 
 #include <cstddef>
@@ -30,12 +31,16 @@ struct Stored {
   Key key;
   Revision revision;     ///< of the last change; for a deleted object, of its deletion
   DocumentPtr document;  ///< never null in a Stored that was returned
+
   object::View root() const { return document->root(); }
+
   object::View metadata() const { return document->root()["metadata"]; }
+
   std::string_view uid() const { return metadata()["uid"].string(); }
 };
 
-/// The object with its revision, in three pieces for scatter-gather: head and tail point into the document.
+/// The object with its revision, in three pieces for scatter-gather: head and tail point into the
+/// document.
 struct Spliced {
   std::string_view head;
   std::string middle;  ///< `"resourceVersion":"123",`

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tree: the mutable form of a JSON value, for building and patching. Heavy header: include it in .cc files only,
-// and in headers whose subject is trees.
+// Tree: the mutable form of a JSON value, for building and patching. Heavy header: include it in
+// .cc files only, and in headers whose subject is trees.
 #pragma once
 
 #include <boost/json/array.hpp>

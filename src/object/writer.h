@@ -30,15 +30,22 @@ class Writer {
   Writer& null();
   /// A value that is canonical JSON already.
   Writer& raw(std::string_view json);
+
   Writer& view(View value) { return raw(value.raw()); }
 
   // A member and its value.
   Writer& field(std::string_view name, std::string_view text) { return key(name).string(text); }
+
   Writer& field(std::string_view name, const std::string& text) { return key(name).string(text); }
+
   Writer& field(std::string_view name, const char* text) { return key(name).string(text); }
+
   Writer& field(std::string_view name, std::int64_t value) { return key(name).integer(value); }
+
   Writer& field(std::string_view name, int value) { return key(name).integer(value); }
+
   Writer& field(std::string_view name, bool value) { return key(name).boolean(value); }
+
   Writer& field(std::string_view name, View value) { return key(name).view(value); }
 
  private:

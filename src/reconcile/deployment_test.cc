@@ -29,7 +29,8 @@ std::string deployment(int replicas, std::string_view strategy, std::string_view
     "metadata":{{"name":"web","namespace":"ns","uid":"d-uid","annotations":{{"team":"a"}}}},
     "spec":{{"replicas":{},"revisionHistoryLimit":2,"progressDeadlineSeconds":600,{}"strategy":{},
       "selector":{{"matchLabels":{{"app":"web"}}}},
-      "template":{{"metadata":{{"labels":{{"app":"web"}}}},"spec":{{"containers":[{{"name":"c","image":"v1"}}]}}}}}}}})",
+      "template":{{"metadata":{{"labels":{{"app":"web"}}}},"spec":{{"containers":[{
+       {"name":"c","image":"v1"}}]}}}}}}}})",
                      replicas,
                      more,
                      strategy);
@@ -280,7 +281,8 @@ TEST_F(DeploymentTest, ASetOfAnotherWithTheSameNameMakesItCountACollision) {
   world_.create(
       "replicasets.apps",
       fmt::format(
-          R"({{"kind":"ReplicaSet","apiVersion":"apps/v1","metadata":{{"name":"web-{}","namespace":"ns",
+          R"({{"kind":"ReplicaSet","apiVersion":"apps/v1","metadata":{{"name":"web-{}",
+       "namespace":"ns",
                 "ownerReferences":[{{"kind":"Other","name":"x","uid":"x","controller":true}}]}},"spec":{{"replicas":0}}}})",
           hash));
 

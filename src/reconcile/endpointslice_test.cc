@@ -247,7 +247,8 @@ TEST_F(ServiceTest, MirrorsEndpointsThatAUserWrites) {
   world_.create(
       "endpoints",
       R"({"kind":"Endpoints","apiVersion":"v1","metadata":{"name":"web","namespace":"ns","uid":"e"},
-    "subsets":[{"addresses":[{"ip":"192.0.2.1"}],"notReadyAddresses":[{"ip":"192.0.2.2"}],"ports":[{"port":5432,"protocol":"TCP"}]}]})");
+    "subsets":[{"addresses":[{"ip":"192.0.2.1"}],"notReadyAddresses":[{"ip":"192.0.2.2"}],
+       "ports":[{"port":5432,"protocol":"TCP"}]}]})");
   ASSERT_TRUE(world_.settle());
 
   ASSERT_THAT(world_.list(kSliceResource), SizeIs(1));
@@ -265,7 +266,8 @@ TEST_F(ServiceTest, DoesNotMirrorWhatAsksNotToBe) {
   world_.create("services", service(R"({"ports":[{"port":80}]})"));
   world_.create(
       "endpoints",
-      R"({"kind":"Endpoints","apiVersion":"v1","metadata":{"name":"web","namespace":"ns","uid":"e",
+      R"({"kind":"Endpoints","apiVersion":"v1","metadata":{"name":"web","namespace":"ns",
+       "uid":"e",
     "labels":{"endpointslice.kubernetes.io/skip-mirror":"true"}},"subsets":[{"addresses":[{"ip":"192.0.2.1"}]}]})");
   ASSERT_TRUE(world_.settle());
 

@@ -97,7 +97,8 @@ TEST_F(GarbageTest, AnotherObjectOfTheSameNameIsNoOwner) {
   make("root");
   world_.create("configmaps",
                 R"({"kind":"ConfigMap","metadata":{"name":"child","namespace":"ns",
-                "ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"root","uid":"of-its-predecessor"}]}})");
+                "ownerReferences":[{"apiVersion":"v1","kind":"ConfigMap","name":"root",
+       "uid":"of-its-predecessor"}]}})");
 
   ASSERT_TRUE(world_.settle());
 

@@ -32,7 +32,8 @@ class NodeTest : public testing::Test {
     world_.create(
         "nodes",
         fmt::format(R"({{"kind":"Node","apiVersion":"v1","metadata":{{"name":"{}"}},"spec":{{}},
-      "status":{{"conditions":[{{"type":"Ready","status":"{}","lastTransitionTime":"2023-01-01T00:00:00Z"}}]}}}})",
+      "status":{{"conditions":[{{"type":"Ready","status":"{}",
+       "lastTransitionTime":"2023-01-01T00:00:00Z"}}]}}}})",
                     name,
                     ready));
     world_.create(

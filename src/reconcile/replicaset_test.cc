@@ -28,7 +28,8 @@ std::string replicaset(int replicas, std::string_view more = "") {
   return fmt::format(
       R"({{"kind":"ReplicaSet","apiVersion":"apps/v1","metadata":{{"name":"web","namespace":"ns","uid":"rs-uid"}},
     "spec":{{"replicas":{},"selector":{{"matchLabels":{{"app":"web"}}}}{},
-      "template":{{"metadata":{{"labels":{{"app":"web","tier":"front"}}}},"spec":{{"containers":[{{"name":"c","image":"i"}}]}}}}}}}})",
+      "template":{{"metadata":{{"labels":{{"app":"web","tier":"front"}}}},"spec":
+       {{"containers":[{{"name":"c","image":"i"}}]}}}}}}}})",
       replicas,
       more);
 }

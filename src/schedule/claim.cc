@@ -10,7 +10,8 @@
 namespace tetrarch::schedule {
 namespace {
 
-// Source: kube-scheduler, NodeResourcesFit scoring: requests assumed for containers that state none.
+// Source: kube-scheduler, NodeResourcesFit scoring: requests assumed for containers that state
+// none.
 constexpr std::int64_t kAssumedCpu = 100;
 constexpr std::int64_t kAssumedMemory = 200LL * 1024 * 1024;
 
@@ -54,8 +55,9 @@ Sum sum_of_container(const views::ContainerView& container, Dimensions& dimensio
   return sum;
 }
 
-/// Source: Kubernetes enhancement 753 (sidecar containers), "Resources calculation for scheduling": what runs at
-/// once is either all containers with all sidecars, or one init container with the sidecars started before it.
+/// Source: Kubernetes enhancement 753 (sidecar containers), "Resources calculation for scheduling":
+/// what runs at once is either all containers with all sidecars, or one init container with the
+/// sidecars started before it.
 Sum sum_of_pod(const views::PodSpecView& spec, Dimensions& dimensions) {
   Sum running;
   for (const auto container : spec.containers()) {
@@ -85,7 +87,9 @@ Sum sum_of_pod(const views::PodSpecView& spec, Dimensions& dimensions) {
 void add_ports(const views::PodSpecView& spec, Claim& claim) {
   const auto add = [&](const views::ContainerView& container) {
     for (const auto port : container.ports()) {
-      const auto number = port.host_port() != 0 ? port.host_port() : spec.host_network() ? port.container_port() : 0;
+      const auto number = port.host_port() != 0 ? port.host_port()
+                          : spec.host_network() ? port.container_port()
+                                                : 0;
       if (number != 0) {
         const auto address = port.host_ip() == "0.0.0.0" ? "" : port.host_ip();
         const auto protocol = port.protocol().empty() ? "TCP" : port.protocol();

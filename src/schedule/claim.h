@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Claim: what a holder takes from a node: amounts per dimension and ports. A pod's claim derives from its spec; it is
-// a record of its own because other holders' claims grow while they run (a Mesos executor with its tasks).
+// Claim: what a holder takes from a node: amounts per dimension and ports. A pod's claim derives
+// from its spec; it is a record of its own because other holders' claims grow while they run (a
+// Mesos executor with its tasks).
 #pragma once
 
 #include <cstdint>
@@ -25,8 +26,11 @@ inline constexpr Dimension kPods = 3;
 class Dimensions {
  public:
   Dimensions();
+
   Dimension id(std::string_view resource) { return names_.intern(resource); }
+
   std::string_view name(Dimension dimension) const { return names_.text(dimension); }
+
   std::size_t size() const { return names_.size(); }
 
  private:
@@ -50,15 +54,15 @@ struct HostPort {
 struct Claim {
   std::vector<Amount> amounts;  ///< each dimension once, none zero; ascending
   std::vector<HostPort> ports;
-  /// What ranking counts: as `amounts`, but a container without a request counts 100m and 200 MiB, so that pods
-  /// without requests spread too.
+  /// What ranking counts: as `amounts`, but a container without a request counts 100m and 200 MiB,
+  /// so that pods without requests spread too.
   std::int64_t ranked_cpu = 0;
   std::int64_t ranked_memory = 0;
   bool operator==(const Claim&) const = default;
 };
 
-/// The claim of a Pod, from its root or from a template's root (anything with .spec). Requests that cannot be read
-/// count as zero: validation has refused them before.
+/// The claim of a Pod, from its root or from a template's root (anything with .spec). Requests that
+/// cannot be read count as zero: validation has refused them before.
 Claim claim_of_pod(object::View pod, Dimensions& dimensions);
 
 /// A quantity in the units of its dimension.

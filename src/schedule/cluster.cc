@@ -53,7 +53,8 @@ void Cluster::upsert_node(const Stored& node) {
   if (!was_known) {
     // Pods that were told of before their node.
     for (auto& [uid, pod] : pods_) {
-      if (pod.place == kNowhere && pod.object.root()["spec"]["nodeName"].string() == node.key.name) {
+      if (pod.place == kNowhere &&
+          pod.object.root()["spec"]["nodeName"].string() == node.key.name) {
         pod.place = place;
         nodes_.claim(place, pod.claim);
         counts_.add(pod);
@@ -108,7 +109,8 @@ void Cluster::upsert_pod(const Stored& pod) {
     put(pod, place, claim_of_pod(pod.root(), dimensions_));
     return;
   }
-  // The claim decides, not the spec: confirming our own placement adds spec.nodeName and makes no room.
+  // The claim decides, not the spec: confirming our own placement adds spec.nodeName and makes no
+  // room.
   PlacedPod& placed = known->second;
   auto claim = claim_of_pod(pod.root(), dimensions_);
   const bool is_same = placed.place == place && placed.claim == claim &&
@@ -159,7 +161,8 @@ std::string Cluster::signature(const Stored& pod) const {
   out += spec.host_network() ? "|host|" : "||";
   out += spec.node_name();
   // Labels matter only where pods are compared with pods.
-  if (counts_.has_anti_affinity() || spec.has_topology_spread_constraints() || spec.has_affinity()) {
+  if (counts_.has_anti_affinity() || spec.has_topology_spread_constraints() ||
+      spec.has_affinity()) {
     out += view.metadata().labels().view().raw();
   }
   return out;
@@ -168,7 +171,8 @@ std::string Cluster::signature(const Stored& pod) const {
 PodClass& Cluster::class_of(const Stored& pod) {
   auto text = signature(pod);
   auto found = classes_.find(text);
-  if (found != classes_.end() && found->second.value->anti_affinity_version() != counts_.version()) {
+  if (found != classes_.end() &&
+      found->second.value->anti_affinity_version() != counts_.version()) {
     ages_.erase(found->second.age);
     classes_.erase(found);
     found = classes_.end();
@@ -182,8 +186,10 @@ PodClass& Cluster::class_of(const Stored& pod) {
     ages_.pop_front();
   }
   ages_.push_back(text);
-  auto made = std::make_unique<PodClass>(pod, claim_of_pod(pod.root(), dimensions_), nodes_, counts_, texts_);
-  const auto at = classes_.emplace(std::move(text), Living{std::move(made), std::prev(ages_.end())}).first;
+  auto made = std::make_unique<PodClass>(
+      pod, claim_of_pod(pod.root(), dimensions_), nodes_, counts_, texts_);
+  const auto at =
+      classes_.emplace(std::move(text), Living{std::move(made), std::prev(ages_.end())}).first;
   return *at->second.value;
 }
 

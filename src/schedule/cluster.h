@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Cluster: what the scheduler knows, and its one decision: where does this pod go? Pure: told of nodes and pods by its
-// caller (control's scheduler loop, a test, the simulator, a what-if question). Not thread-safe: one strand.
+// Cluster: what the scheduler knows, and its one decision: where does this pod go? Pure: told of
+// nodes and pods by its caller (control's scheduler loop, a test, the simulator, a what-if
+// question). Not thread-safe: one strand.
 #pragma once
 
 #include <list>
@@ -17,6 +18,7 @@ namespace tetrarch::schedule {
 struct Decision {
   NodeName node;            ///< empty: it fits nowhere
   Explanation explanation;  ///< then, why
+
   bool is_placed() const { return !node.text.empty(); }
 };
 
@@ -36,14 +38,19 @@ class Cluster {
 
   /// Chooses a node and claims it for the pod at once, so that the next decision sees it.
   Decision place(const Stored& pod);
-  /// Takes a claim back that place() made: the commit was refused. A pod that was seen bound since stays.
+  /// Takes a claim back that place() made: the commit was refused. A pod that was seen bound since
+  /// stays.
   void forget(std::string_view uid);
 
   /// Grows with every change that may let a waiting pod fit (a node came or changed, a pod left).
   std::uint64_t room_version() const { return room_version_; }
+
   std::size_t node_count() const { return nodes_.count(); }
+
   std::size_t class_count() const { return classes_.size(); }
+
   std::size_t placed_count() const { return pods_.size(); }
+
   /// Free amount of a resource on a node; for tests and reports.
   std::int64_t free(std::string_view node, std::string_view resource);
 
@@ -61,10 +68,11 @@ class Cluster {
   Interner texts_;
   Dimensions dimensions_;
   Nodes nodes_;
-  std::unordered_map<std::string, PlacedPod> pods_;       // by uid; place kNowhere: its node is not known (yet)
+  std::unordered_map<std::string, PlacedPod>
+      pods_;  // by uid; place kNowhere: its node is not known (yet)
   PodCounts counts_;
-  std::unordered_map<std::string, Living> classes_;       // by signature
-  std::list<std::string> ages_;                           // signatures, least recently used first
+  std::unordered_map<std::string, Living> classes_;  // by signature
+  std::list<std::string> ages_;                      // signatures, least recently used first
   ChangeLog log_;
   std::uint64_t room_version_ = 0;
 };

@@ -26,10 +26,17 @@ struct NodeSpec {
 };
 
 Stored a_node(const NodeSpec& spec) {
-  return make("nodes", "", spec.name,
+  return make("nodes",
+              "",
+              spec.name,
               fmt::format(R"({{"kind":"Node","metadata":{{"name":"{}","labels":{}}},"spec":{},
                 "status":{{"allocatable":{{"cpu":"{}","memory":"{}","pods":"{}"}}}}}})",
-                          spec.name, spec.labels, spec.spec, spec.cpu, spec.memory, spec.pods));
+                          spec.name,
+                          spec.labels,
+                          spec.spec,
+                          spec.cpu,
+                          spec.memory,
+                          spec.pods));
 }
 
 struct PodSpec {
@@ -43,10 +50,21 @@ struct PodSpec {
 
 Stored a_pod(const PodSpec& spec) {
   const std::string node = spec.node.empty() ? "" : fmt::format(R"(,"nodeName":"{}")", spec.node);
-  return make("pods", "default", spec.name,
-              fmt::format(R"({{"kind":"Pod","metadata":{{"name":"{}","namespace":"default","uid":"u-{}","labels":{}}},
-                "spec":{{"containers":[{{"name":"c","resources":{{"requests":{}}},"ports":{}}}]{}{}}}}})",
-                          spec.name, spec.name, spec.labels, spec.requests, spec.ports, spec.more, node));
+  return make(
+      "pods",
+      "default",
+      spec.name,
+      fmt::format(
+          R"({{"kind":"Pod","metadata":{{"name":"{}","namespace":"default","uid":"u-{}","labels":{}}},
+                "spec":{{"containers":[{{"name":"c","resources":{{"requests":{}}},
+       "ports":{}}}]{}{}}}}})",
+          spec.name,
+          spec.name,
+          spec.labels,
+          spec.requests,
+          spec.ports,
+          spec.more,
+          node));
 }
 
 Cluster& with_nodes(Cluster& cluster, const std::vector<NodeSpec>& nodes) {
@@ -86,7 +104,9 @@ struct RefusalRow {
   std::string_view reason;  ///< empty: it fits
 };
 
-void PrintTo(const RefusalRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const RefusalRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 const std::vector<RefusalRow>& refusal_rows() {
   static const std::vector<RefusalRow> rows = {
@@ -114,32 +134,43 @@ const std::vector<RefusalRow>& refusal_rows() {
        "node(s) had untolerated taint {k: }"},
       {"taint_tolerated",
        {.spec = R"({"taints":[{"key":"k","value":"v","effect":"NoSchedule"}]})"},
-       {.more = R"(,"tolerations":[{"key":"k","operator":"Equal","value":"v","effect":"NoSchedule"}])"},
+       {.more =
+            R"(,"tolerations":[{"key":"k","operator":"Equal","value":"v","effect":"NoSchedule"}])"},
        ""},
-      {"taint_preferred", {.spec = R"({"taints":[{"key":"k","effect":"PreferNoSchedule"}]})"}, {}, ""},
+      {"taint_preferred",
+       {.spec = R"({"taints":[{"key":"k","effect":"PreferNoSchedule"}]})"},
+       {},
+       ""},
       {"selector",
        {.labels = R"({"disk":"hdd"})"},
        {.more = R"(,"nodeSelector":{"disk":"ssd"})"},
        "node(s) didn't match Pod's node affinity/selector"},
-      {"selector_matches", {.labels = R"({"disk":"ssd"})"}, {.more = R"(,"nodeSelector":{"disk":"ssd"})"}, ""},
+      {"selector_matches",
+       {.labels = R"({"disk":"ssd"})"},
+       {.more = R"(,"nodeSelector":{"disk":"ssd"})"},
+       ""},
       {"affinity_in",
        {.labels = R"({"disk":"ssd"})"},
-       {.more = R"(,"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[
+       {.more =
+            R"(,"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[
           {"matchExpressions":[{"key":"disk","operator":"In","values":["ssd","nvme"]}]}]}}})"},
        ""},
       {"affinity_not_in",
        {.labels = R"({"disk":"ssd"})"},
-       {.more = R"(,"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[
+       {.more =
+            R"(,"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[
           {"matchExpressions":[{"key":"disk","operator":"NotIn","values":["ssd"]}]}]}}})"},
        "node(s) didn't match Pod's node affinity/selector"},
       {"affinity_gt",
        {.labels = R"({"gen":"7"})"},
-       {.more = R"(,"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[
+       {.more =
+            R"(,"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[
           {"matchExpressions":[{"key":"gen","operator":"Gt","values":["6"]}]}]}}})"},
        ""},
       {"affinity_name_field",
        {.name = "n1"},
-       {.more = R"(,"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[
+       {.more =
+            R"(,"affinity":{"nodeAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[
           {"matchFields":[{"key":"metadata.name","operator":"In","values":["n2"]}]}]}}})"},
        "node(s) didn't match Pod's node affinity/selector"},
       {"affinity_empty_term",
@@ -158,7 +189,8 @@ const std::vector<RefusalRow>& refusal_rows() {
        ""},
       {"sidecar_adds",
        {.cpu = "1"},
-       {.more = R"(,"initContainers":[{"name":"i","restartPolicy":"Always","resources":{"requests":{"cpu":"1m"}}}])"},
+       {.more =
+            R"(,"initContainers":[{"name":"i","restartPolicy":"Always","resources":{"requests":{"cpu":"1m"}}}])"},
        "Insufficient cpu"},
   };
   return rows;
@@ -175,13 +207,15 @@ TEST_P(ClusterRefusal, GivesTheReason) {
 
   EXPECT_EQ(decision.is_placed(), row.reason.empty());
   if (!row.reason.empty()) {
-    EXPECT_EQ(decision.explanation.text(), fmt::format("0/1 nodes are available: 1 {}.", row.reason));
+    EXPECT_EQ(decision.explanation.text(),
+              fmt::format("0/1 nodes are available: 1 {}.", row.reason));
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, ClusterRefusal, testing::ValuesIn(refusal_rows()), [](const auto& row) {
-  return std::string(row.param.name);
-});
+INSTANTIATE_TEST_SUITE_P(Table,
+                         ClusterRefusal,
+                         testing::ValuesIn(refusal_rows()),
+                         [](const auto& row) { return std::string(row.param.name); });
 
 TEST(Cluster, KeepsHostPortsApart) {
   Cluster cluster;
@@ -191,11 +225,17 @@ TEST(Cluster, KeepsHostPortsApart) {
   };
 
   EXPECT_TRUE(cluster.place(with_port("a", R"([{"containerPort":80,"hostPort":80}])")).is_placed());
-  EXPECT_TRUE(cluster.place(with_port("b", R"([{"containerPort":80,"hostPort":80,"protocol":"UDP"}])")).is_placed());
-  EXPECT_EQ(cluster.place(with_port("c", R"([{"containerPort":80,"hostPort":80,"hostIP":"10.0.0.1"}])")).explanation.text(),
-            "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.");
+  EXPECT_TRUE(
+      cluster.place(with_port("b", R"([{"containerPort":80,"hostPort":80,"protocol":"UDP"}])"))
+          .is_placed());
+  EXPECT_EQ(
+      cluster.place(with_port("c", R"([{"containerPort":80,"hostPort":80,"hostIP":"10.0.0.1"}])"))
+          .explanation.text(),
+      "0/1 nodes are available: 1 node(s) didn't have free ports for the requested pod ports.");
   cluster.remove_pod("u-a");
-  EXPECT_TRUE(cluster.place(with_port("c", R"([{"containerPort":80,"hostPort":80,"hostIP":"10.0.0.1"}])")).is_placed());
+  EXPECT_TRUE(
+      cluster.place(with_port("c", R"([{"containerPort":80,"hostPort":80,"hostIP":"10.0.0.1"}])"))
+          .is_placed());
 }
 
 TEST(Cluster, ReleasesWhatFinishedPodsHeld) {
@@ -205,7 +245,9 @@ TEST(Cluster, ReleasesWhatFinishedPodsHeld) {
   const auto before = cluster.room_version();
 
   auto done = a_pod({.name = "a", .node = "n1"});
-  done = make("pods", "default", "a",
+  done = make("pods",
+              "default",
+              "a",
               R"({"metadata":{"name":"a","uid":"u-a"},"spec":{"nodeName":"n1","containers":[]},
                   "status":{"phase":"Succeeded"}})");
   cluster.upsert_pod(done);
@@ -225,19 +267,22 @@ TEST(Cluster, CountsPodsThatWereToldOfBeforeTheirNode) {
   EXPECT_EQ(cluster.free("n1", "cpu"), 3000);
 }
 
-constexpr std::string_view kSpread = R"(,"topologySpreadConstraints":[{"maxSkew":1,"topologyKey":"zone",
+constexpr std::string_view kSpread =
+    R"(,"topologySpreadConstraints":[{"maxSkew":1,"topologyKey":"zone",
   "whenUnsatisfiable":"DoNotSchedule","labelSelector":{"matchLabels":{"app":"a"}}}])";
 
 TEST(Cluster, HoldsTheSkewBetweenZones) {
   Cluster cluster;
-  with_nodes(cluster, {{.name = "a1", .cpu = "32", .labels = R"({"zone":"a"})"},
-                       {.name = "a2", .cpu = "32", .labels = R"({"zone":"a"})"},
-                       {.name = "b1", .cpu = "2", .labels = R"({"zone":"b"})"},
-                       {.name = "x1", .cpu = "32"}});
+  with_nodes(cluster,
+             {{.name = "a1", .cpu = "32", .labels = R"({"zone":"a"})"},
+              {.name = "a2", .cpu = "32", .labels = R"({"zone":"a"})"},
+              {.name = "b1", .cpu = "2", .labels = R"({"zone":"b"})"},
+              {.name = "x1", .cpu = "32"}});
   std::map<char, int> zones;
 
   for (int i = 0; i < 5; ++i) {
-    const auto decision = cluster.place(a_pod({.name = fmt::format("p{}", i), .more = std::string(kSpread)}));
+    const auto decision =
+        cluster.place(a_pod({.name = fmt::format("p{}", i), .more = std::string(kSpread)}));
     ASSERT_TRUE(decision.is_placed()) << decision.explanation.text();
     ++zones[decision.node.text[0]];
   }
@@ -245,13 +290,17 @@ TEST(Cluster, HoldsTheSkewBetweenZones) {
 
   EXPECT_EQ(zones, (std::map<char, int>{{'a', 3}, {'b', 2}}));
   EXPECT_EQ(refused.explanation.text(),
-            "0/4 nodes are available: 1 Insufficient cpu, 3 node(s) didn't match pod topology spread constraints.");
+            "0/4 nodes are available: 1 Insufficient cpu, 3 node(s) didn't match pod topology "
+            "spread constraints.");
 }
 
 TEST(Cluster, KeepsAntiAffinePodsApartInBothDirections) {
   Cluster cluster;
-  with_nodes(cluster, {{.name = "n1", .labels = R"({"host":"n1"})"}, {.name = "n2", .labels = R"({"host":"n2"})"}});
-  const std::string apart = R"(,"affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[
+  with_nodes(
+      cluster,
+      {{.name = "n1", .labels = R"({"host":"n1"})"}, {.name = "n2", .labels = R"({"host":"n2"})"}});
+  const std::string apart =
+      R"(,"affinity":{"podAntiAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[
     {"topologyKey":"host","labelSelector":{"matchLabels":{"app":"a"}}}]}})";
 
   const auto first = cluster.place(a_pod({.name = "p1", .more = apart}));
@@ -261,7 +310,8 @@ TEST(Cluster, KeepsAntiAffinePodsApartInBothDirections) {
   const auto plain_other = cluster.place(a_pod({.name = "p5", .labels = R"({"app":"b"})"}));
 
   EXPECT_NE(first.node, second.node);
-  EXPECT_EQ(third.explanation.text(), "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules.");
+  EXPECT_EQ(third.explanation.text(),
+            "0/2 nodes are available: 2 node(s) didn't match pod anti-affinity rules.");
   EXPECT_EQ(plain_like.explanation.text(),
             "0/2 nodes are available: 2 node(s) didn't satisfy existing pods anti-affinity rules.");
   EXPECT_TRUE(plain_other.is_placed());
@@ -269,13 +319,17 @@ TEST(Cluster, KeepsAntiAffinePodsApartInBothDirections) {
 
 TEST(Cluster, PutsAffinePodsTogetherAndLetsTheFirstOneStart) {
   Cluster cluster;
-  with_nodes(cluster, {{.name = "n1", .labels = R"({"host":"n1"})"}, {.name = "n2", .labels = R"({"host":"n2"})"}});
-  const std::string together = R"(,"affinity":{"podAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[
+  with_nodes(
+      cluster,
+      {{.name = "n1", .labels = R"({"host":"n1"})"}, {.name = "n2", .labels = R"({"host":"n2"})"}});
+  const std::string together =
+      R"(,"affinity":{"podAffinity":{"requiredDuringSchedulingIgnoredDuringExecution":[
     {"topologyKey":"host","labelSelector":{"matchLabels":{"app":"a"}}}]}})";
 
   const auto first = cluster.place(a_pod({.name = "p1", .more = together}));
   const auto second = cluster.place(a_pod({.name = "p2", .more = together}));
-  const auto other = cluster.place(a_pod({.name = "p3", .more = together, .labels = R"({"app":"b"})"}));
+  const auto other =
+      cluster.place(a_pod({.name = "p3", .more = together, .labels = R"({"app":"b"})"}));
 
   ASSERT_TRUE(first.is_placed());
   EXPECT_EQ(first.node, second.node);
@@ -283,7 +337,9 @@ TEST(Cluster, PutsAffinePodsTogetherAndLetsTheFirstOneStart) {
 }
 
 /// What a scan over all nodes in order would choose for a plain pod.
-std::string scan_choice(const std::vector<NodeSpec>& nodes, Cluster& cluster, std::int64_t cpu_milli) {
+std::string scan_choice(const std::vector<NodeSpec>& nodes,
+                        Cluster& cluster,
+                        std::int64_t cpu_milli) {
   std::string best;
   std::int64_t best_free = -1;
   for (const NodeSpec& node : nodes) {
@@ -302,7 +358,8 @@ TEST(ClusterProperty, NeverGivesAwayMoreThanThereIsAndFitsWheneverItCould) {
     Cluster cluster;
     std::vector<NodeSpec> nodes;
     for (int i = 0; i < 30; ++i) {
-      nodes.push_back({.name = fmt::format("n{}", i), .cpu = fmt::format("{}m", 500 + random() % 4000)});
+      nodes.push_back(
+          {.name = fmt::format("n{}", i), .cpu = fmt::format("{}m", 500 + random() % 4000)});
     }
     with_nodes(cluster, nodes);
     std::vector<std::string> placed;

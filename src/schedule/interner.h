@@ -31,6 +31,7 @@ class Interner {
   }
 
   std::string_view text(std::uint32_t id) const { return texts_[id]; }
+
   std::size_t size() const { return texts_.size(); }
 
  private:

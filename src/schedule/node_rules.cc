@@ -37,15 +37,16 @@ NodeRules::NodeRules(object::View pod, Interner& texts) : texts_(texts) {
     preferred_.push_back({read_term(term.preference().view()), term.weight()});
   }
   for (const auto toleration : spec.tolerations()) {
-    tolerations_.push_back({toleration.key().empty() ? Interner::kNone : texts.intern(toleration.key()),
-                            texts.intern(toleration.value()),
-                            toleration.operator_() == "Exists",
-                            !toleration.effect().empty(),
-                            effect_of(toleration.effect())});
+    tolerations_.push_back(
+        {toleration.key().empty() ? Interner::kNone : texts.intern(toleration.key()),
+         texts.intern(toleration.value()),
+         toleration.operator_() == "Exists",
+         !toleration.effect().empty(),
+         effect_of(toleration.effect())});
   }
   // Source: kube-scheduler, NodeUnschedulable: spec.unschedulable acts as this taint.
-  const Taint unschedulable{texts.intern("node.kubernetes.io/unschedulable"), texts.intern(""),
-                            TaintEffect::no_schedule};
+  const Taint unschedulable{
+      texts.intern("node.kubernetes.io/unschedulable"), texts.intern(""), TaintEffect::no_schedule};
   tolerates_unschedulable_ = is_tolerated(unschedulable);
 }
 
@@ -70,7 +71,8 @@ bool NodeRules::matches(const Term& term, const Nodes& nodes, Place place) const
     return value == Interner::kNone ? std::nullopt : std::optional(texts_.text(value));
   };
   const auto field = [&](std::string_view key) -> std::optional<std::string_view> {
-    return key == "metadata.name" ? std::optional<std::string_view>(nodes.name(place)) : std::nullopt;
+    return key == "metadata.name" ? std::optional<std::string_view>(nodes.name(place))
+                                  : std::nullopt;
   };
   return (term.labels.is_everything() || term.labels.matches(label)) &&
          (term.fields.is_everything() || term.fields.matches(field));
@@ -78,7 +80,8 @@ bool NodeRules::matches(const Term& term, const Nodes& nodes, Place place) const
 
 bool NodeRules::is_tolerated(const Taint& taint) const {
   for (const Toleration& toleration : tolerations_) {
-    const bool has_key = toleration.key == Interner::kNone ? toleration.is_exists : toleration.key == taint.key;
+    const bool has_key =
+        toleration.key == Interner::kNone ? toleration.is_exists : toleration.key == taint.key;
     const bool has_value = toleration.is_exists || toleration.value == taint.value;
     if (has_key && has_value && (!toleration.has_effect || toleration.effect == taint.effect)) {
       return true;
@@ -135,7 +138,9 @@ std::int32_t NodeRules::preference(const Nodes& nodes, Place place) const {
 
 std::string NodeRules::taint_detail(const Nodes& nodes, Place place) const {
   const Taint* taint = untolerated(nodes, place);
-  return taint == nullptr ? "" : fmt::format("{{{}: {}}}", texts_.text(taint->key), texts_.text(taint->value));
+  return taint == nullptr
+             ? ""
+             : fmt::format("{{{}: {}}}", texts_.text(taint->key), texts_.text(taint->value));
 }
 
 }  // namespace tetrarch::schedule

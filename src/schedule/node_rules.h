@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// NodeRules: what a pod asks of a node itself, apart from amounts: name, selector, affinity, tolerations.
-// Does not change while nodes fill up, so a class of pods evaluates it once per node.
+// NodeRules: what a pod asks of a node itself, apart from amounts: name, selector, affinity,
+// tolerations. Does not change while nodes fill up, so a class of pods evaluates it once per node.
 #pragma once
 
 #include <string>
@@ -18,9 +18,11 @@ class NodeRules {
   /// Keeps its own copies; `pod` need not outlive it.
   NodeRules(object::View pod, Interner& texts);
 
-  /// none, node_name, unschedulable, taint or node_affinity, in the order in which kube-scheduler asks.
+  /// none, node_name, unschedulable, taint or node_affinity, in the order in which kube-scheduler
+  /// asks.
   Refusal refusal(const Nodes& nodes, Place place) const;
-  /// Added to the rank: preferred affinity raises it, taints that are merely preferred lower it. May be negative.
+  /// Added to the rank: preferred affinity raises it, taints that are merely preferred lower it.
+  /// May be negative.
   std::int32_t preference(const Nodes& nodes, Place place) const;
   /// "{key: value}" of the first taint that is not tolerated.
   std::string taint_detail(const Nodes& nodes, Place place) const;

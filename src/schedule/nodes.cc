@@ -24,10 +24,14 @@ bool collide(const HostPort& a, const HostPort& b) {
 }  // namespace
 
 std::int64_t Nodes::at(const std::vector<Column>& columns, Place place, Dimension dimension) {
-  return dimension < columns.size() && place < columns[dimension].size() ? columns[dimension][place] : 0;
+  return dimension < columns.size() && place < columns[dimension].size() ? columns[dimension][place]
+                                                                         : 0;
 }
 
-void Nodes::set(std::vector<Column>& columns, Place place, Dimension dimension, std::int64_t value) {
+void Nodes::set(std::vector<Column>& columns,
+                Place place,
+                Dimension dimension,
+                std::int64_t value) {
   if (dimension >= columns.size()) {
     columns.resize(dimension + 1);
   }
@@ -61,14 +65,16 @@ std::vector<Label> Nodes::read_labels(object::View node) {
   for (const auto& [key, value] : views::NodeView(node).metadata().labels()) {
     labels.push_back({texts_.intern(key), texts_.intern(value)});
   }
-  std::sort(labels.begin(), labels.end(), [](const Label& a, const Label& b) { return a.key < b.key; });
+  std::sort(
+      labels.begin(), labels.end(), [](const Label& a, const Label& b) { return a.key < b.key; });
   return labels;
 }
 
 std::vector<Taint> Nodes::read_taints(object::View node) {
   std::vector<Taint> taints;
   for (const auto taint : views::NodeView(node).spec().taints()) {
-    taints.push_back({texts_.intern(taint.key()), texts_.intern(taint.value()), read_effect(taint.effect())});
+    taints.push_back(
+        {texts_.intern(taint.key()), texts_.intern(taint.value()), read_effect(taint.effect())});
   }
   return taints;
 }
@@ -145,7 +151,8 @@ void Nodes::release(Place place, const Claim& claim) {
   row.ranked_cpu -= claim.ranked_cpu;
   row.ranked_memory -= claim.ranked_memory;
   for (const HostPort& port : claim.ports) {
-    if (const auto found = std::find(row.ports.begin(), row.ports.end(), port); found != row.ports.end()) {
+    if (const auto found = std::find(row.ports.begin(), row.ports.end(), port);
+        found != row.ports.end()) {
       row.ports.erase(found);
     }
   }
@@ -186,7 +193,8 @@ std::int32_t Nodes::rank(Place place, const Claim& claim) const {
   };
   const Row& row = rows_[place];
   const double cpu = used_share(row.ranked_cpu + claim.ranked_cpu, allocatable(place, kCpu));
-  const double memory = used_share(row.ranked_memory + claim.ranked_memory, allocatable(place, kMemory));
+  const double memory =
+      used_share(row.ranked_memory + claim.ranked_memory, allocatable(place, kMemory));
   const double least_used = 1.0 - (cpu + memory) / 2;
   const double evenness = 1.0 - std::abs(cpu - memory) / 2;
   return static_cast<std::int32_t>(least_used * 10000 + evenness * 10000);

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Nodes as columns: what is allocatable and what is claimed per dimension, labels and taints as numbers, ports.
-// A node keeps its place while it is known; places of removed nodes are used again.
+// Nodes as columns: what is allocatable and what is claimed per dimension, labels and taints as
+// numbers, ports. A node keeps its place while it is known; places of removed nodes are used again.
 #pragma once
 
 #include <cstdint>
@@ -35,10 +35,11 @@ struct Taint {
 
 class Nodes {
  public:
-  explicit Nodes(Dimensions& dimensions, Interner& texts) : dimensions_(dimensions), texts_(texts) {}
+  explicit Nodes(Dimensions& dimensions, Interner& texts)
+      : dimensions_(dimensions), texts_(texts) {}
 
-  /// Adds the node or takes over its changes. Returns its place; `is_changed` tells whether anything that
-  /// scheduling looks at is different.
+  /// Adds the node or takes over its changes. Returns its place; `is_changed` tells whether
+  /// anything that scheduling looks at is different.
   Place upsert(object::View node, bool& is_changed);
   /// kNowhere where it was not known. Claims on it are dropped.
   Place remove(std::string_view name);
@@ -49,23 +50,39 @@ class Nodes {
 
   /// One past the highest place in use.
   std::size_t places() const { return rows_.size(); }
+
   std::size_t count() const { return by_name_.size(); }
+
   bool is_used(Place place) const { return rows_[place].is_used; }
+
   const std::string& name(Place place) const { return rows_[place].name; }
+
   bool is_unschedulable(Place place) const { return rows_[place].is_unschedulable; }
+
   const std::vector<Label>& labels(Place place) const { return rows_[place].labels; }
+
   const std::vector<Taint>& taints(Place place) const { return rows_[place].taints; }
+
   /// Interner::kNone where the node has no such label.
   std::uint32_t label(Place place, std::uint32_t key) const;
 
-  std::int64_t allocatable(Place place, Dimension dimension) const { return at(allocatable_, place, dimension); }
-  std::int64_t claimed(Place place, Dimension dimension) const { return at(claimed_, place, dimension); }
+  std::int64_t allocatable(Place place, Dimension dimension) const {
+    return at(allocatable_, place, dimension);
+  }
+
+  std::int64_t claimed(Place place, Dimension dimension) const {
+    return at(claimed_, place, dimension);
+  }
+
   std::int64_t free(Place place, Dimension dimension) const {
     return allocatable(place, dimension) - claimed(place, dimension);
   }
+
   bool fits(Place place, const Claim& claim) const;
   bool ports_are_free(Place place, const Claim& claim) const;
+
   std::string_view dimension_name(Dimension dimension) const { return dimensions_.name(dimension); }
+
   /// How good the node is after the claim: 0 to 20,000; more free and more evenly used is better.
   std::int32_t rank(Place place, const Claim& claim) const;
 

@@ -10,12 +10,15 @@
 namespace tetrarch::schedule {
 namespace {
 
-// Ours: one pod of skew weighs as much as ten percent of free room; a full affinity weight as much as all of it.
+// Ours: one pod of skew weighs as much as ten percent of free room; a full affinity weight as much
+// as all of it.
 constexpr std::int64_t kPointsPerSkew = 2000;
 constexpr std::int64_t kPointsPerWeight = 200;
 constexpr std::int64_t kSkewMax = 50;
 
-object::View labels_of(const Stored& pod) { return pod.root()["metadata"]["labels"]; }
+object::View labels_of(const Stored& pod) {
+  return pod.root()["metadata"]["labels"];
+}
 
 }  // namespace
 
@@ -24,7 +27,8 @@ PairRules::PairRules(const Stored& pod, PodCounts& counts, Interner& texts) {
   add_affinity(pod, counts, texts);
   for (auto& counter : counts.against(pod.key.ns, labels_of(pod))) {
     const auto key = key_place(counter->question().topology_key);
-    rules_.push_back({.sort = Sort::others_anti_affinity, .key = key, .counter = std::move(counter)});
+    rules_.push_back(
+        {.sort = Sort::others_anti_affinity, .key = key, .counter = std::move(counter)});
   }
 }
 
@@ -78,10 +82,12 @@ void PairRules::add_affinity(const Stored& pod, PodCounts& counts, Interner& tex
     add_term(pod, term.view(), Sort::anti_affinity, 0, counts, texts);
   }
   for (const auto soft : together.preferred_during_scheduling_ignored_during_execution()) {
-    add_term(pod, soft.pod_affinity_term().view(), Sort::soft_affinity, soft.weight(), counts, texts);
+    add_term(
+        pod, soft.pod_affinity_term().view(), Sort::soft_affinity, soft.weight(), counts, texts);
   }
   for (const auto soft : apart.preferred_during_scheduling_ignored_during_execution()) {
-    add_term(pod, soft.pod_affinity_term().view(), Sort::soft_affinity, -soft.weight(), counts, texts);
+    add_term(
+        pod, soft.pod_affinity_term().view(), Sort::soft_affinity, -soft.weight(), counts, texts);
   }
 }
 
@@ -101,8 +107,10 @@ void PairRules::prepare(const std::vector<const Domains*>& eligible) {
         }
       }
     }
-    const bool has_too_few = rule.domains_min > 1 && static_cast<std::int64_t>(domains.size()) < rule.domains_min;
-    rule.smallest = has_too_few || smallest == std::numeric_limits<std::int64_t>::max() ? 0 : smallest;
+    const bool has_too_few =
+        rule.domains_min > 1 && static_cast<std::int64_t>(domains.size()) < rule.domains_min;
+    rule.smallest =
+        has_too_few || smallest == std::numeric_limits<std::int64_t>::max() ? 0 : smallest;
   }
 }
 
@@ -111,17 +119,21 @@ Refusal PairRules::refusal(const Rule& rule, std::uint32_t domain) const {
   const std::int64_t count = has_domain ? rule.counter->count(domain) : 0;
   switch (rule.sort) {
     case Sort::spread:
-      return has_domain && count + (rule.counts_itself ? 1 : 0) - rule.smallest <= rule.max_skew ? Refusal::none
-                                                                                                 : Refusal::spread;
+      return has_domain && count + (rule.counts_itself ? 1 : 0) - rule.smallest <= rule.max_skew
+                 ? Refusal::none
+                 : Refusal::spread;
     case Sort::affinity: {
       // The first pod of a group that wants to be together with itself may start anywhere.
       const bool is_first = rule.counts_itself && rule.counter->total() == 0;
       return has_domain && (count > 0 || is_first) ? Refusal::none : Refusal::pod_affinity;
     }
-    case Sort::anti_affinity: return count == 0 ? Refusal::none : Refusal::pod_anti_affinity;
-    case Sort::others_anti_affinity: return count == 0 ? Refusal::none : Refusal::others_anti_affinity;
+    case Sort::anti_affinity:
+      return count == 0 ? Refusal::none : Refusal::pod_anti_affinity;
+    case Sort::others_anti_affinity:
+      return count == 0 ? Refusal::none : Refusal::others_anti_affinity;
     case Sort::soft_spread:
-    case Sort::soft_affinity: return Refusal::none;
+    case Sort::soft_affinity:
+      return Refusal::none;
   }
   return Refusal::none;
 }
@@ -141,7 +153,8 @@ std::int32_t PairRules::preference(const Domains& domains) const {
     const auto domain = domains[rule.key];
     const std::int64_t count = domain == Interner::kNone ? 0 : rule.counter->count(domain);
     if (rule.sort == Sort::soft_spread) {
-      const auto skew = domain == Interner::kNone ? kSkewMax : std::min(kSkewMax, count - rule.smallest);
+      const auto skew =
+          domain == Interner::kNone ? kSkewMax : std::min(kSkewMax, count - rule.smallest);
       points -= skew * kPointsPerSkew;
     } else if (rule.sort == Sort::soft_affinity && count > 0) {
       points += rule.weight * kPointsPerWeight;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// PairRules: what a pod asks of the pods around it: topology spread, affinity and anti-affinity, its own and others'.
-// All of them only look at the topology domains of a node, so they are answered once per cell: a set of nodes with
-// the same domains.
+// PairRules: what a pod asks of the pods around it: topology spread, affinity and anti-affinity,
+// its own and others'. All of them only look at the topology domains of a node, so they are
+// answered once per cell: a set of nodes with the same domains.
 #pragma once
 
 #include <memory>
@@ -19,18 +19,28 @@ class PairRules {
 
   /// The topology keys that cells are made of.
   const std::vector<std::uint32_t>& topology_keys() const { return keys_; }
+
   bool is_empty() const { return rules_.empty(); }
 
-  /// A cell's domains, in the order of topology_keys(); Interner::kNone where its nodes lack the label.
+  /// A cell's domains, in the order of topology_keys(); Interner::kNone where its nodes lack the
+  /// label.
   using Domains = std::vector<std::uint32_t>;
-  /// Looks over all eligible cells before a decision: the smallest counts, which skew is measured from.
+  /// Looks over all eligible cells before a decision: the smallest counts, which skew is measured
+  /// from.
   void prepare(const std::vector<const Domains*>& eligible);
   Refusal refusal(const Domains& domains) const;
   /// Added to the ranks of the cell's nodes.
   std::int32_t preference(const Domains& domains) const;
 
  private:
-  enum class Sort : std::uint8_t { spread, soft_spread, affinity, anti_affinity, others_anti_affinity, soft_affinity };
+  enum class Sort : std::uint8_t {
+    spread,
+    soft_spread,
+    affinity,
+    anti_affinity,
+    others_anti_affinity,
+    soft_affinity
+  };
 
   struct Rule {
     Sort sort;
@@ -38,15 +48,20 @@ class PairRules {
     std::shared_ptr<Counter> counter;
     std::int64_t max_skew = 1;
     std::int64_t domains_min = 1;
-    std::int64_t weight = 0;       ///< of soft rules; negative for soft anti-affinity
-    bool counts_itself = false;    ///< the pod matches its own question
-    std::int64_t smallest = 0;     ///< set by prepare()
+    std::int64_t weight = 0;     ///< of soft rules; negative for soft anti-affinity
+    bool counts_itself = false;  ///< the pod matches its own question
+    std::int64_t smallest = 0;   ///< set by prepare()
   };
 
   std::size_t key_place(std::uint32_t key);
   void add_spread(const Stored& pod, PodCounts& counts, Interner& texts);
   void add_affinity(const Stored& pod, PodCounts& counts, Interner& texts);
-  void add_term(const Stored& pod, object::View term, Sort sort, std::int64_t weight, PodCounts& counts, Interner& texts);
+  void add_term(const Stored& pod,
+                object::View term,
+                Sort sort,
+                std::int64_t weight,
+                PodCounts& counts,
+                Interner& texts);
   Refusal refusal(const Rule& rule, std::uint32_t domain) const;
 
   std::vector<std::uint32_t> keys_;

@@ -7,12 +7,14 @@
 namespace tetrarch::schedule {
 namespace {
 
-/// Ranks are 0 to 20,000; preferences may push them below zero, where a tournament knows only "infeasible".
+/// Ranks are 0 to 20,000; preferences may push them below zero, where a tournament knows only
+/// "infeasible".
 constexpr std::int32_t kScoreBase = 1'000'000;
 
 }  // namespace
 
-PodClass::PodClass(const Stored& pod, Claim claim, const Nodes& nodes, PodCounts& counts, Interner& texts)
+PodClass::PodClass(
+    const Stored& pod, Claim claim, const Nodes& nodes, PodCounts& counts, Interner& texts)
     : nodes_(nodes),
       claim_(std::move(claim)),
       rules_(pod.root(), texts),
@@ -42,7 +44,8 @@ void PodClass::build() {
     if (!nodes_.is_used(place)) {
       continue;
     }
-    const auto [at, is_new] = known.emplace(domains_of(place), static_cast<std::uint32_t>(cells_.size()));
+    const auto [at, is_new] =
+        known.emplace(domains_of(place), static_cast<std::uint32_t>(cells_.size()));
     if (is_new) {
       cells_.push_back({at->first, {}, {}, 0});
     }
@@ -72,7 +75,8 @@ bool PodClass::moved(Place place) const {
   }
   const Seat& seat = seats_[place];
   const bool was_there = seat.cell != kNowhere;
-  return was_there != nodes_.is_used(place) || (was_there && cells_[seat.cell].domains != domains_of(place));
+  return was_there != nodes_.is_used(place) ||
+         (was_there && cells_[seat.cell].domains != domains_of(place));
 }
 
 void PodClass::refresh(Place place) {
@@ -89,7 +93,8 @@ void PodClass::refresh(Place place) {
 }
 
 void PodClass::catch_up(const ChangeLog& log) {
-  const bool is_cheaper_anew = !is_built_ || seen_ < log.first || log.end() - seen_ > nodes_.places();
+  const bool is_cheaper_anew =
+      !is_built_ || seen_ < log.first || log.end() - seen_ > nodes_.places();
   for (std::uint64_t i = seen_; !is_cheaper_anew && i < log.end(); ++i) {
     const Place place = log.places[i - log.first];
     if (moved(place)) {
@@ -144,7 +149,8 @@ void PodClass::explain_place(Place place, Explanation& out) const {
   for (const Amount& amount : claim_.amounts) {
     if (amount.value > nodes_.free(place, amount.dimension)) {
       const bool is_pods = amount.dimension == kPods;
-      out.add(is_pods ? Refusal::too_many_pods : Refusal::resource, nodes_.dimension_name(amount.dimension));
+      out.add(is_pods ? Refusal::too_many_pods : Refusal::resource,
+              nodes_.dimension_name(amount.dimension));
       is_refused = true;
     }
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// PodClass: all pods with equal needs. It keeps which nodes are feasible and their order (a tournament per cell), so
-// that a pod like the last one costs O(log nodes) and O(cells).
+// PodClass: all pods with equal needs. It keeps which nodes are feasible and their order (a
+// tournament per cell), so that a pod like the last one costs O(log nodes) and O(cells).
 #pragma once
 
 #include <memory>
@@ -18,6 +18,7 @@ namespace tetrarch::schedule {
 struct ChangeLog {
   std::vector<Place> places;
   std::uint64_t first = 0;  ///< number of places[0]
+
   std::uint64_t end() const { return first + places.size(); }
 };
 
@@ -31,6 +32,7 @@ class PodClass {
   Explanation explain() const;
 
   const Claim& claim() const { return claim_; }
+
   std::uint64_t anti_affinity_version() const { return anti_affinity_version_; }
 
  private:

@@ -20,8 +20,9 @@ PodQuestion question_of_term(object::View term, std::string_view own_namespace, 
   question.topology_key = texts.intern(view.topology_key());
   const auto selector = object::LabelSelector::from_object(view.label_selector().view());
   question.selector = selector.ok() ? *selector : object::LabelSelector::nothing();
-  // An empty namespaceSelector means all namespaces; one with requirements needs the namespaces' labels, which this
-  // room does not see: it counts in all namespaces, which for anti-affinity refuses too much rather than too little.
+  // An empty namespaceSelector means all namespaces; one with requirements needs the namespaces'
+  // labels, which this room does not see: it counts in all namespaces, which for anti-affinity
+  // refuses too much rather than too little.
   if (view.namespace_selector()) {
     return question;
   }
@@ -62,10 +63,11 @@ void PodCounts::count_pod(Counter& counter, const PlacedPod& pod, std::int64_t b
   if (domain == Interner::kNone) {
     return;
   }
-  const bool is_meant = question.what == PodQuestion::What::selected
-                            ? question.means(pod.ns(), pod.labels())
-                            : std::find(pod.anti_affinity.begin(), pod.anti_affinity.end(), question) !=
-                                  pod.anti_affinity.end();
+  const bool is_meant =
+      question.what == PodQuestion::What::selected
+          ? question.means(pod.ns(), pod.labels())
+          : std::find(pod.anti_affinity.begin(), pod.anti_affinity.end(), question) !=
+                pod.anti_affinity.end();
   if (is_meant) {
     counter.add(domain, by);
   }
@@ -106,7 +108,8 @@ void PodCounts::change(const PlacedPod& pod, std::int64_t by) {
   }
 }
 
-std::vector<std::shared_ptr<Counter>> PodCounts::against(std::string_view ns, object::View labels) const {
+std::vector<std::shared_ptr<Counter>> PodCounts::against(std::string_view ns,
+                                                         object::View labels) const {
   std::vector<std::shared_ptr<Counter>> out;
   for (const auto& counter : holding_) {
     if (counter->question().means(ns, labels)) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// PodCounts: pods per topology domain, for spread constraints and for affinity between pods. A counter is shared by
-// all classes that ask the same question, and kept up to date with every placement.
+// PodCounts: pods per topology domain, for spread constraints and for affinity between pods. A
+// counter is shared by all classes that ask the same question, and kept up to date with every
+// placement.
 #pragma once
 
 #include <memory>
@@ -17,7 +18,8 @@ namespace tetrarch::schedule {
 
 /// Which pods a counter counts.
 struct PodQuestion {
-  /// selected: pods whose labels match. holding: pods that themselves carry this required anti-affinity term.
+  /// selected: pods whose labels match. holding: pods that themselves carry this required
+  /// anti-affinity term.
   enum class What : std::uint8_t { selected, holding };
   What what = What::selected;
   std::uint32_t topology_key = Interner::kNone;
@@ -39,8 +41,11 @@ class Counter {
   Counter(PodQuestion question) : question_(std::move(question)) {}  // NOLINT: implicit on purpose
 
   const PodQuestion& question() const { return question_; }
+
   std::int64_t count(std::uint32_t domain) const;
+
   std::int64_t total() const { return total_; }
+
   void add(std::uint32_t domain, std::int64_t change);
 
  private:
@@ -57,22 +62,28 @@ struct PlacedPod {
   std::vector<PodQuestion> anti_affinity;
 
   object::View labels() const { return object.root()["metadata"]["labels"]; }
+
   std::string_view ns() const { return object.key.ns; }
 };
 
 class PodCounts {
  public:
-  PodCounts(const Nodes& nodes, const std::unordered_map<std::string, PlacedPod>& pods) : nodes_(nodes), pods_(pods) {}
+  PodCounts(const Nodes& nodes, const std::unordered_map<std::string, PlacedPod>& pods)
+      : nodes_(nodes), pods_(pods) {}
 
   /// The shared counter for a question; counts all placed pods when it is new.
   std::shared_ptr<Counter> counter(const PodQuestion& question);
+
   void add(const PlacedPod& pod) { change(pod, 1); }
+
   void remove(const PlacedPod& pod) { change(pod, -1); }
 
   /// Counters of anti-affinity terms that placed pods hold and that mean such a pod.
   std::vector<std::shared_ptr<Counter>> against(std::string_view ns, object::View labels) const;
+
   /// Grows when a new anti-affinity term turns up: classes then look again at who is against them.
   std::uint64_t version() const { return version_; }
+
   bool has_anti_affinity() const { return !holding_.empty(); }
 
  private:
@@ -81,7 +92,7 @@ class PodCounts {
 
   const Nodes& nodes_;
   const std::unordered_map<std::string, PlacedPod>& pods_;
-  std::vector<std::weak_ptr<Counter>> selected_;     // kept alive by the classes that ask
+  std::vector<std::weak_ptr<Counter>> selected_;  // kept alive by the classes that ask
   std::vector<std::shared_ptr<Counter>> holding_;
   std::uint64_t version_ = 0;
 };

@@ -17,7 +17,9 @@ constexpr std::chrono::seconds kBackOffMax{10};
 
 Queue::Order Queue::order_of(const Stored& pod) {
   const views::PodView view(pod.root());
-  return {-view.spec().priority(), std::string(view.metadata().creation_timestamp()), std::string(pod.uid())};
+  return {-view.spec().priority(),
+          std::string(view.metadata().creation_timestamp()),
+          std::string(pod.uid())};
 }
 
 void Queue::upsert(const Stored& pod) {
@@ -68,7 +70,9 @@ void Queue::put_aside(const Stored& pod, std::uint64_t room_version, TimePoint n
   sleepers_.insert_or_assign(uid, Sleeper{pod, room_version, back_off(uid, now)});
 }
 
-void Queue::retry_later(const Stored& pod, TimePoint now) { put_aside(pod, 0, now); }
+void Queue::retry_later(const Stored& pod, TimePoint now) {
+  put_aside(pod, 0, now);
+}
 
 std::optional<TimePoint> Queue::wake(std::uint64_t room_version, TimePoint now) {
   std::vector<Stored> due;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Queue: pods that wait for a node, by priority, then by age. A pod that fitted nowhere sleeps until there is more
-// room somewhere, and at least for its back-off (1 s doubling to 10 s). Not thread-safe: one strand.
+// Queue: pods that wait for a node, by priority, then by age. A pod that fitted nowhere sleeps
+// until there is more room somewhere, and at least for its back-off (1 s doubling to 10 s). Not
+// thread-safe: one strand.
 #pragma once
 
 #include <map>
@@ -26,10 +27,12 @@ class Queue {
   void put_aside(const Stored& pod, std::uint64_t room_version, TimePoint now);
   /// Its commit failed: tried again after its back-off.
   void retry_later(const Stored& pod, TimePoint now);
-  /// Wakes the sleepers that are due. Returns when the next back-off ends, if any sleeper only waits for that.
+  /// Wakes the sleepers that are due. Returns when the next back-off ends, if any sleeper only
+  /// waits for that.
   std::optional<TimePoint> wake(std::uint64_t room_version, TimePoint now);
 
   std::size_t ready() const { return ready_.size(); }
+
   std::size_t asleep() const { return sleepers_.size(); }
 
  private:

@@ -14,7 +14,10 @@ constexpr TimePoint kStart{std::chrono::seconds(1'000'000)};
 Stored a_pod(std::string name, int priority = 0, std::string created = "2026-01-01T00:00:00Z") {
   auto document = Document::parse(fmt::format(
       R"({{"metadata":{{"name":"{}","uid":"{}","creationTimestamp":"{}"}},"spec":{{"priority":{}}}}})",
-      name, name, created, priority));
+      name,
+      name,
+      created,
+      priority));
   return {{"pods", "default", name}, Revision{1}, *document};
 }
 

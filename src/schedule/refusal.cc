@@ -8,25 +8,39 @@ namespace {
 
 std::string reason_text(Refusal refusal, std::string_view detail) {
   switch (refusal) {
-    case Refusal::none: return "";
-    case Refusal::node_name: return "node(s) didn't match the requested node name";
-    case Refusal::unschedulable: return "node(s) were unschedulable";
-    case Refusal::taint: return fmt::format("node(s) had untolerated taint {}", detail);
-    case Refusal::node_affinity: return "node(s) didn't match Pod's node affinity/selector";
-    case Refusal::ports: return "node(s) didn't have free ports for the requested pod ports";
-    case Refusal::resource: return fmt::format("Insufficient {}", detail);
-    case Refusal::too_many_pods: return "Too many pods";
-    case Refusal::spread: return "node(s) didn't match pod topology spread constraints";
-    case Refusal::pod_affinity: return "node(s) didn't match pod affinity rules";
-    case Refusal::pod_anti_affinity: return "node(s) didn't match pod anti-affinity rules";
-    case Refusal::others_anti_affinity: return "node(s) didn't satisfy existing pods anti-affinity rules";
+    case Refusal::none:
+      return "";
+    case Refusal::node_name:
+      return "node(s) didn't match the requested node name";
+    case Refusal::unschedulable:
+      return "node(s) were unschedulable";
+    case Refusal::taint:
+      return fmt::format("node(s) had untolerated taint {}", detail);
+    case Refusal::node_affinity:
+      return "node(s) didn't match Pod's node affinity/selector";
+    case Refusal::ports:
+      return "node(s) didn't have free ports for the requested pod ports";
+    case Refusal::resource:
+      return fmt::format("Insufficient {}", detail);
+    case Refusal::too_many_pods:
+      return "Too many pods";
+    case Refusal::spread:
+      return "node(s) didn't match pod topology spread constraints";
+    case Refusal::pod_affinity:
+      return "node(s) didn't match pod affinity rules";
+    case Refusal::pod_anti_affinity:
+      return "node(s) didn't match pod anti-affinity rules";
+    case Refusal::others_anti_affinity:
+      return "node(s) didn't satisfy existing pods anti-affinity rules";
   }
   return "";
 }
 
 }  // namespace
 
-void Explanation::add(Refusal refusal, std::string_view detail) { ++counts_[reason_text(refusal, detail)]; }
+void Explanation::add(Refusal refusal, std::string_view detail) {
+  ++counts_[reason_text(refusal, detail)];
+}
 
 std::string Explanation::text() const {
   if (nodes_ == 0) {

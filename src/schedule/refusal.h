@@ -13,10 +13,10 @@ enum class Refusal : std::uint8_t {
   none,
   node_name,
   unschedulable,
-  taint,            ///< detail: "{key: value}"
+  taint,  ///< detail: "{key: value}"
   node_affinity,
   ports,
-  resource,         ///< detail: the resource's name
+  resource,  ///< detail: the resource's name
   too_many_pods,
   spread,
   pod_affinity,
@@ -29,9 +29,12 @@ enum class Refusal : std::uint8_t {
 class Explanation {
  public:
   void add(Refusal refusal, std::string_view detail = "");
+
   void set_nodes(std::size_t nodes) { nodes_ = nodes; }
+
   /// "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) were unschedulable."
   std::string text() const;
+
   /// Reason text to number of nodes.
   const std::map<std::string, std::size_t>& counts() const { return counts_; }
 

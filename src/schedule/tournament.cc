@@ -29,7 +29,8 @@ void Tournament::rebuild() {
   const auto leaf = [](std::size_t place) { return static_cast<std::uint32_t>(place); };
   for (std::size_t i = leaves_ - 1; i >= leaves_ / 2; --i) {
     const std::size_t place = 2 * (i - leaves_ / 2);
-    winners_[i] = place < scores_.size() ? better(leaf(place), leaf(place + 1)) : leaf(scores_.size());
+    winners_[i] =
+        place < scores_.size() ? better(leaf(place), leaf(place + 1)) : leaf(scores_.size());
   }
   for (std::size_t i = leaves_ / 2 - 1; i >= 1; --i) {
     winners_[i] = better(winners_[2 * i], winners_[2 * i + 1]);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Tournament: the best of n scores, kept while single scores change. O(log n) a change, O(1) the winner.
-// Among equals the lowest place wins, so the choice is the one a scan from the front would make.
+// Tournament: the best of n scores, kept while single scores change. O(log n) a change, O(1) the
+// winner. Among equals the lowest place wins, so the choice is the one a scan from the front would
+// make.
 #pragma once
 
 #include <cstddef>
@@ -17,13 +18,18 @@ class Tournament {
   /// All places infeasible.
   void resize(std::size_t places);
   void set(std::size_t place, Score score);
+
   /// Sets without repair, for many at once; call rebuild() before the next question.
   void set_unsettled(std::size_t place, Score score) { scores_[place] = score; }
+
   void rebuild();
 
   Score score(std::size_t place) const { return scores_[place]; }
+
   std::size_t size() const { return scores_.size(); }
+
   Score best() const { return winners_.empty() ? kInfeasible : scores_[winners_[1]]; }
+
   /// Meaningless unless best() is feasible.
   std::size_t winner() const { return winners_[1]; }
 

@@ -54,7 +54,7 @@ struct Field {
       false;  ///< published as required, not checked (what we write ourselves, or a rule checks)
   bool is_immutable = false;
   bool is_zero_unset = false;  ///< a 0 counts as absent and gets the default
-  bool is_unique = false;  ///< of a list: no two elements are the same (by list_map_keys)
+  bool is_unique = false;      ///< of a list: no two elements are the same (by list_map_keys)
   bool is_write_only =
       false;  ///< read, folded into another field by a computed default, never written
   std::optional<std::int64_t> min = {};

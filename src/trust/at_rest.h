@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Encryption at rest: AES-256-GCM envelopes around the values that the store's journal and the agent's disk keep.
-// An envelope is bound to its context (the key it is stored under): moved elsewhere it does not open.
+// Encryption at rest: AES-256-GCM envelopes around the values that the store's journal and the
+// agent's disk keep. An envelope is bound to its context (the key it is stored under): moved
+// elsewhere it does not open.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,8 @@
 
 namespace tetrarch::trust {
 
-/// Seals with its newest key and opens with any it has. Immutable; thread-safe; wipes its keys at the end.
+/// Seals with its newest key and opens with any it has. Immutable; thread-safe; wipes its keys at
+/// the end.
 class KeyRing {
  public:
   static KeyRing create(Random& random);
@@ -30,13 +32,16 @@ class KeyRing {
   KeyRing rotated(Random& random) const;
   Status save(const std::string& path) const;
 
-  /// Envelope: 4 bytes magic and version, 4 bytes key id, 12 bytes nonce, the cipher text, 16 bytes tag.
+  /// Envelope: 4 bytes magic and version, 4 bytes key id, 12 bytes nonce, the cipher text, 16 bytes
+  /// tag.
   std::string seal(std::string_view context, std::string_view plain) const;
-  /// Error (Code::internal): not an envelope, an unknown key, another context, or changed by someone.
+  /// Error (Code::internal): not an envelope, an unknown key, another context, or changed by
+  /// someone.
   Result<std::string> open(std::string_view context, std::string_view sealed) const;
   /// Starts as an envelope does.
   static bool is_sealed(std::string_view bytes);
-  /// Opens, but was sealed with a key that is no longer the newest (or not sealed at all): seal it again.
+  /// Opens, but was sealed with a key that is no longer the newest (or not sealed at all): seal it
+  /// again.
   bool is_stale(std::string_view bytes) const;
 
  private:
@@ -44,7 +49,9 @@ class KeyRing {
     std::uint32_t id = 0;
     std::string bytes = {};  ///< 32
   };
+
   explicit KeyRing(std::vector<Key> keys) : keys_(std::move(keys)) {}
+
   std::string to_text() const;
 
   std::vector<Key> keys_;  ///< the newest first; never empty

@@ -22,6 +22,7 @@ struct BootstrapToken {
   static BootstrapToken make(Random& random);
   /// Error (Code::invalid): not of that form. Never repeats the text, which may be a secret.
   static Result<BootstrapToken> parse(std::string_view text);
+
   std::string text() const { return id + "." + secret; }
 };
 
@@ -32,11 +33,12 @@ struct JoinToken {
   bool operator==(const JoinToken&) const = default;
 
   static Result<JoinToken> parse(std::string_view text);
+
   std::string text() const { return "tetrarch1." + ca_fingerprint + "." + bootstrap.text(); }
 };
 
-/// Tokens from a file: `token,user,uid,"group1,group2"` a line, as kube-apiserver's --token-auth-file.
-/// Immutable; thread-safe. Keeps only digests of the tokens.
+/// Tokens from a file: `token,user,uid,"group1,group2"` a line, as kube-apiserver's
+/// --token-auth-file. Immutable; thread-safe. Keeps only digests of the tokens.
 class StaticTokens {
  public:
   StaticTokens() = default;
@@ -51,6 +53,7 @@ class StaticTokens {
     std::string digest;
     Identity identity;
   };
+
   std::vector<Entry> entries_;
 };
 

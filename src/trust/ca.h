@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The cluster's certificate authority: made at the first start, kept in the data directory, signs what servers,
-// clients and agents show each other. EC P-256 throughout.
+// The cluster's certificate authority: made at the first start, kept in the data directory, signs
+// what servers, clients and agents show each other. EC P-256 throughout.
 #pragma once
 
 #include <chrono>
@@ -57,8 +57,9 @@ class CertificateAuthority {
  public:
   /// A new CA with a new key.
   static Result<CertificateAuthority> create(std::string_view common_name, TimePoint now);
-  /// Reads `<directory>/<name>.crt` and `.key`; makes and saves them where neither is there. A key alone gets a new
-  /// certificate: its fingerprint stays. Error: unreadable, not a pair, no CA, or a certificate without its key.
+  /// Reads `<directory>/<name>.crt` and `.key`; makes and saves them where neither is there. A key
+  /// alone gets a new certificate: its fingerprint stays. Error: unreadable, not a pair, no CA, or
+  /// a certificate without its key.
   static Result<CertificateAuthority> load_or_create(const std::string& directory,
                                                      std::string_view name,
                                                      TimePoint now);
@@ -78,8 +79,9 @@ class CertificateAuthority {
   Result<KeyPair> issue_client(const Subject& subject,
                                TimePoint now,
                                std::chrono::seconds validity = kCertificateValidity) const;
-  /// Signs a request: proves that the asker has the key, and takes nothing else from it. Subject and names are what
-  /// the server decided; with names it is a server certificate too. Error (Code::invalid): the request is bad.
+  /// Signs a request: proves that the asker has the key, and takes nothing else from it. Subject
+  /// and names are what the server decided; with names it is a server certificate too. Error
+  /// (Code::invalid): the request is bad.
   Result<std::string> sign(std::string_view csr_pem,
                            const Subject& subject,
                            const ServerNames& names,

@@ -26,7 +26,8 @@ struct Identity {
   }
 };
 
-// Source: Kubernetes documentation, "Authenticating" and "Using RBAC Authorization", names of built-in users.
+// Source: Kubernetes documentation, "Authenticating" and "Using RBAC Authorization", names of
+// built-in users.
 inline constexpr std::string_view kAnonymous = "system:anonymous";
 inline constexpr std::string_view kUnauthenticated = "system:unauthenticated";
 inline constexpr std::string_view kAuthenticated = "system:authenticated";

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The claims of a service account token as JSON, both ways. The private half of service_account_token.h that knows
-// no keys.
+// The claims of a service account token as JSON, both ways. The private half of
+// service_account_token.h that knows no keys.
 #pragma once
 
 #include <string>
@@ -18,12 +18,14 @@ struct TokenParts {
   std::string_view signature;
   std::string_view signed_text;  ///< header.claims
 };
+
 Result<TokenParts> split_token(std::string_view token);
 
 struct TokenHeader {
   std::string algorithm;
   std::string key_id;
 };
+
 std::string write_header(const TokenHeader& header);
 Result<TokenHeader> read_header(std::string_view json);
 
@@ -31,6 +33,9 @@ std::string write_claims(const TokenClaims& claims);
 Result<TokenClaims> read_claims(std::string_view json);
 
 /// Everything but the signature. Error (Code::unauthenticated).
-Status check_claims(const TokenClaims& claims, std::string_view issuer, std::string_view audience, TimePoint now);
+Status check_claims(const TokenClaims& claims,
+                    std::string_view issuer,
+                    std::string_view audience,
+                    TimePoint now);
 
 }  // namespace tetrarch::trust

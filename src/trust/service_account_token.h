@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Service account tokens: JSON Web Tokens (RFC 7519) signed with ES256, with the claims that Kubernetes clients read.
+// Service account tokens: JSON Web Tokens (RFC 7519) signed with ES256, with the claims that
+// Kubernetes clients read.
 #pragma once
 
 #include <chrono>
@@ -58,8 +59,9 @@ class TokenKeys {
   Result<std::string> to_pem() const;
 
   Result<std::string> issue(const TokenClaims& claims) const;
-  /// Error (Code::unauthenticated): malformed, not ours, bad signature, expired, not valid yet, wrong issuer, or
-  /// `audience` (empty: any) is not among its audiences. That the bound objects still exist is the caller's to check.
+  /// Error (Code::unauthenticated): malformed, not ours, bad signature, expired, not valid yet,
+  /// wrong issuer, or `audience` (empty: any) is not among its audiences. That the bound objects
+  /// still exist is the caller's to check.
   Result<TokenClaims> verify(std::string_view token,
                              std::string_view issuer,
                              std::string_view audience,

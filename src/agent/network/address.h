@@ -15,8 +15,10 @@ struct Cidr {
   int bits = 32;
 
   bool contains(std::uint32_t address) const;
+
   /// The n-th address of the range; 0 is the base.
   std::uint32_t address(std::uint32_t n) const { return base + n; }
+
   std::string text() const;
 };
 

@@ -5,6 +5,7 @@
 #include <fstream>
 #include <memory>
 #include <set>
+#include <spawn.h>
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -14,7 +15,6 @@
 #include <netlink/route/link.h>
 #include <netlink/route/link/bridge.h>
 #include <netlink/socket.h>
-#include <spawn.h>
 #include <sys/wait.h>
 
 namespace tetrarch::agent::network {
@@ -70,7 +70,11 @@ std::string hardware_address(const std::string& bridge) {
   for (const char c : bridge) {
     hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
   }
-  return fmt::format("0a:58:{:02x}:{:02x}:{:02x}:{:02x}", hash >> 24, (hash >> 16) & 255, (hash >> 8) & 255, hash & 255);
+  return fmt::format("0a:58:{:02x}:{:02x}:{:02x}:{:02x}",
+                     hash >> 24,
+                     (hash >> 16) & 255,
+                     (hash >> 8) & 255,
+                     hash & 255);
 }
 
 Status make_bridge(nl_sock* socket, const std::string& name) {
@@ -133,7 +137,8 @@ Status sync_addresses(nl_sock* socket, int index, const std::vector<std::string>
   for (const auto& text : wanted) {
     if (!present.contains(text)) {
       TRY(const auto address, make_address(index, text));
-      if (const int code = rtnl_addr_add(socket, address.get(), 0); code < 0 && code != -NLE_EXIST) {
+      if (const int code = rtnl_addr_add(socket, address.get(), 0);
+          code < 0 && code != -NLE_EXIST) {
         return netlink_error(fmt::format("adding address {}", text), code);
       }
     }
@@ -154,10 +159,12 @@ Status write_switch(const std::string& path, const std::string& value) {
   }
   std::ofstream file(path);
   file << value << std::flush;
-  return file ? ok() : Status(Error{Code::internal, fmt::format("cannot write {} to {}", value, path)});
+  return file ? ok()
+              : Status(Error{Code::internal, fmt::format("cannot write {} to {}", value, path)});
 }
 
-/// Loads the module where it is one; where it is built in, or there is none, that shows at the next step.
+/// Loads the module where it is one; where it is built in, or there is none, that shows at the next
+/// step.
 void load_bridge_filter() {
   char name[] = "modprobe";
   char quiet[] = "-q";
@@ -183,7 +190,8 @@ Status ensure_bridge(const BridgeOptions& options) {
     link = find_link(socket.get(), options.name);
   }
   if (!link) {
-    return Error{Code::internal, fmt::format("bridge {} is not there after it was made", options.name)};
+    return Error{Code::internal,
+                 fmt::format("bridge {} is not there after it was made", options.name)};
   }
   TRY_STATUS(bring_up(socket.get(), link.get()));
   return sync_addresses(socket.get(), rtnl_link_get_ifindex(link.get()), options.addresses);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The pod bridge and its addresses, by netlink, and the kernel switches that pods' traffic needs. Blocking.
+// The pod bridge and its addresses, by netlink, and the kernel switches that pods' traffic needs.
+// Blocking.
 #pragma once
 
 #include <filesystem>
@@ -15,10 +16,11 @@ struct BridgeOptions {
   std::vector<std::string> addresses;  ///< "10.42.0.1/24", "10.43.0.10/32"
 };
 
-/// Makes the bridge, or completes the one that is there; addresses that are not wanted any more are taken off.
+/// Makes the bridge, or completes the one that is there; addresses that are not wanted any more are
+/// taken off.
 Status ensure_bridge(const BridgeOptions& options);
-/// ip_forward, answers to loopback clients, and the packet filter for frames between two pods of the bridge.
-/// What the machine had before is noted in `note` (once), for restore_switches.
+/// ip_forward, answers to loopback clients, and the packet filter for frames between two pods of
+/// the bridge. What the machine had before is noted in `note` (once), for restore_switches.
 Status ensure_switches(const std::string& bridge, const std::filesystem::path& note);
 /// No such bridge is success.
 Status remove_bridge(const std::string& name);

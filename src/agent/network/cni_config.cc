@@ -19,7 +19,12 @@ std::string render_conflist(const CniOptions& options) {
   writer.field("subnet", options.pod_cidr.text());
   writer.field("gateway", address_text(options.pod_cidr.address(1)));
   writer.end_object().end_array().end_array();
-  writer.key("routes").begin_array().begin_object().field("dst", "0.0.0.0/0").end_object().end_array();
+  writer.key("routes")
+      .begin_array()
+      .begin_object()
+      .field("dst", "0.0.0.0/0")
+      .end_object()
+      .end_array();
   writer.end_object();  // ipam
   writer.end_object().end_array().end_object();
   return out;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The CNI configuration that the runtime runs for each pod sandbox: a bridge, with addresses from the node's range.
+// The CNI configuration that the runtime runs for each pod sandbox: a bridge, with addresses from
+// the node's range.
 #pragma once
 
 #include <filesystem>
@@ -15,7 +16,8 @@ struct CniOptions {
   std::filesystem::path leases;  ///< where host-local keeps who has which address
 };
 
-/// Source: CNI specification 1.0.0, "Network configuration format"; plugins bridge, host-local and loopback 1.1.
+/// Source: CNI specification 1.0.0, "Network configuration format"; plugins bridge, host-local and
+/// loopback 1.1.
 std::string render_conflist(const CniOptions& options);
 
 }  // namespace tetrarch::agent::network

@@ -33,32 +33,49 @@ Packet parse(std::string_view wire) {
 
 RecordType from_ldns(ldns_rr_type type) {
   switch (type) {
-    case LDNS_RR_TYPE_A: return RecordType::a;
-    case LDNS_RR_TYPE_AAAA: return RecordType::aaaa;
-    case LDNS_RR_TYPE_SRV: return RecordType::srv;
-    case LDNS_RR_TYPE_PTR: return RecordType::ptr;
-    case LDNS_RR_TYPE_CNAME: return RecordType::cname;
-    case LDNS_RR_TYPE_TXT: return RecordType::txt;
-    case LDNS_RR_TYPE_SOA: return RecordType::soa;
-    case LDNS_RR_TYPE_NS: return RecordType::ns;
-    case LDNS_RR_TYPE_ANY: return RecordType::any;
-    default: return RecordType::other;
+    case LDNS_RR_TYPE_A:
+      return RecordType::a;
+    case LDNS_RR_TYPE_AAAA:
+      return RecordType::aaaa;
+    case LDNS_RR_TYPE_SRV:
+      return RecordType::srv;
+    case LDNS_RR_TYPE_PTR:
+      return RecordType::ptr;
+    case LDNS_RR_TYPE_CNAME:
+      return RecordType::cname;
+    case LDNS_RR_TYPE_TXT:
+      return RecordType::txt;
+    case LDNS_RR_TYPE_SOA:
+      return RecordType::soa;
+    case LDNS_RR_TYPE_NS:
+      return RecordType::ns;
+    case LDNS_RR_TYPE_ANY:
+      return RecordType::any;
+    default:
+      return RecordType::other;
   }
 }
 
 std::string_view type_text(RecordType type) {
   switch (type) {
-    case RecordType::a: return "A";
-    case RecordType::srv: return "SRV";
-    case RecordType::ptr: return "PTR";
-    case RecordType::cname: return "CNAME";
-    case RecordType::soa: return "SOA";
-    default: return "TXT";
+    case RecordType::a:
+      return "A";
+    case RecordType::srv:
+      return "SRV";
+    case RecordType::ptr:
+      return "PTR";
+    case RecordType::cname:
+      return "CNAME";
+    case RecordType::soa:
+      return "SOA";
+    default:
+      return "TXT";
   }
 }
 
 void push(ldns_pkt* packet, ldns_pkt_section section, const Record& record) {
-  const auto text = fmt::format("{}. {} IN {} {}", record.name, kTtl, type_text(record.type), record.data);
+  const auto text =
+      fmt::format("{}. {} IN {} {}", record.name, kTtl, type_text(record.type), record.data);
   ldns_rr* made = nullptr;
   // A name that DNS cannot carry (a label over 63 bytes in an ExternalName) is left out.
   if (ldns_rr_new_frm_str(&made, text.c_str(), kTtl, nullptr, nullptr) == LDNS_STATUS_OK) {
@@ -98,7 +115,8 @@ Packet reply_to(const ldns_pkt* query, ldns_pkt_rcode code) {
 
 Result<Query> read_query(std::string_view wire) {
   const Packet packet = parse(wire);
-  if (!packet || ldns_pkt_qr(packet.get()) || ldns_pkt_get_opcode(packet.get()) != LDNS_PACKET_QUERY ||
+  if (!packet || ldns_pkt_qr(packet.get()) ||
+      ldns_pkt_get_opcode(packet.get()) != LDNS_PACKET_QUERY ||
       ldns_rr_list_rr_count(ldns_pkt_question(packet.get())) != 1) {
     return Error{Code::malformed, "not a DNS query with one question"};
   }
@@ -109,7 +127,8 @@ Result<Query> read_query(std::string_view wire) {
   query.name = name ? name.get() : "";
   query.type = from_ldns(ldns_rr_get_type(question));
   if (ldns_pkt_edns(packet.get())) {
-    query.size_max = std::clamp<std::size_t>(ldns_pkt_edns_udp_size(packet.get()), 512, kUdpSizeMax);
+    query.size_max =
+        std::clamp<std::size_t>(ldns_pkt_edns_udp_size(packet.get()), 512, kUdpSizeMax);
   }
   return query;
 }

@@ -22,11 +22,14 @@ struct Query {
 /// Code::malformed where it is no query with one question. RFC 1035 section 4.
 Result<Query> read_query(std::string_view wire);
 
-/// The wire form of an answer to `query_wire`. `size_max` 0: no limit (TCP); beyond it the answer is cut and flagged.
-std::string write_answer(std::string_view query_wire, const Answer& answer, const std::string& domain,
+/// The wire form of an answer to `query_wire`. `size_max` 0: no limit (TCP); beyond it the answer
+/// is cut and flagged.
+std::string write_answer(std::string_view query_wire,
+                         const Answer& answer,
+                         const std::string& domain,
                          std::size_t size_max);
-/// An answer without records that says that we could not find out (RFC 1035 RCODE 2). Empty where the query is
-/// unreadable.
+/// An answer without records that says that we could not find out (RFC 1035 RCODE 2). Empty where
+/// the query is unreadable.
 std::string write_failure(std::string_view query_wire);
 
 }  // namespace tetrarch::agent::network

@@ -75,7 +75,8 @@ std::string with_id(std::string wire, std::uint16_t id) {
 Task<std::string> ask_udp(Upstream upstream, std::string query, std::uint16_t id) {
   udp::socket socket(co_await asio::this_coro::executor, udp::v4());
   const Deadline deadline(socket, kUpstreamPatience);
-  auto [connect_error] = co_await socket.async_connect(udp::endpoint(upstream.address, upstream.port), kAwait);
+  auto [connect_error] =
+      co_await socket.async_connect(udp::endpoint(upstream.address, upstream.port), kAwait);
   const auto wire = with_id(query, id);
   std::string reply;
   auto [send_error, sent] = co_await socket.async_send(asio::buffer(wire), kAwait);
@@ -121,7 +122,8 @@ Task<bool> write_message(tcp::socket& socket, std::string message) {
 Task<std::string> ask_tcp(Upstream upstream, std::string query) {
   tcp::socket socket(co_await asio::this_coro::executor, tcp::v4());
   const Deadline deadline(socket, kUpstreamPatience);
-  auto [error] = co_await socket.async_connect(tcp::endpoint(upstream.address, upstream.port), kAwait);
+  auto [error] =
+      co_await socket.async_connect(tcp::endpoint(upstream.address, upstream.port), kAwait);
   std::string reply;
   if (error) {
     co_return reply;
@@ -137,7 +139,10 @@ Task<std::string> ask_tcp(Upstream upstream, std::string query) {
 
 struct DnsServer::Impl {
   Impl(DnsOptions given, const DnsZone& from, Random& chance)
-      : options(std::move(given)), zone(from), random(chance), upstreams(parse_upstreams(options.upstreams)) {}
+      : options(std::move(given)),
+        zone(from),
+        random(chance),
+        upstreams(parse_upstreams(options.upstreams)) {}
 
   Task<void> serve_udp();
   Task<void> serve_tcp();
@@ -188,8 +193,10 @@ Task<std::string> DnsServer::Impl::forward(std::string query, bool is_tcp) {
 Task<void> DnsServer::Impl::forward_udp(std::string query, udp::endpoint client) {
   struct Count {
     std::size_t& value;
+
     ~Count() { --value; }
   };
+
   ++forwards;
   const Count count{forwards};
   const auto reply = co_await forward(std::move(query), false);
@@ -200,7 +207,8 @@ Task<void> DnsServer::Impl::serve_udp() {
   std::array<char, 4096> buffer;
   while (true) {
     udp::endpoint client;
-    auto [error, size] = co_await datagrams->async_receive_from(asio::buffer(buffer), client, kAwait);
+    auto [error, size] =
+        co_await datagrams->async_receive_from(asio::buffer(buffer), client, kAwait);
     if (error == asio::error::operation_aborted || error == asio::error::bad_descriptor) {
       co_return;
     }
@@ -223,8 +231,10 @@ Task<void> DnsServer::Impl::serve_udp() {
 Task<void> DnsServer::Impl::serve_connection(std::shared_ptr<tcp::socket> socket) {
   struct Count {
     std::size_t& value;
+
     ~Count() { --value; }
   };
+
   const Count count{connections};
   while (true) {
     const Deadline deadline(*socket, kConnectionPatience);
@@ -282,7 +292,9 @@ Status DnsServer::start(asio::any_io_executor strand) {
   }
   if (error) {
     return Error{Code::unavailable,
-                 fmt::format("DNS cannot listen on {}:{}: {}", impl_->options.address, impl_->options.port,
+                 fmt::format("DNS cannot listen on {}:{}: {}",
+                             impl_->options.address,
+                             impl_->options.port,
                              error.message())};
   }
   impl_->group = std::make_unique<async::TaskGroup>(strand, std::string(kRoom));
@@ -302,7 +314,9 @@ Task<void> DnsServer::stop() {
   }
 }
 
-std::uint16_t DnsServer::port() const { return impl_->datagrams->local_endpoint().port(); }
+std::uint16_t DnsServer::port() const {
+  return impl_->datagrams->local_endpoint().port();
+}
 
 std::vector<std::string> read_upstreams(const std::string& resolv_conf, const std::string& except) {
   std::vector<std::string> out;
@@ -311,7 +325,8 @@ std::vector<std::string> read_upstreams(const std::string& resolv_conf, const st
     std::istringstream words(line);
     std::string word;
     std::string address;
-    if (words >> word >> address && word == "nameserver" && address != except && parse_address(address).ok()) {
+    if (words >> word >> address && word == "nameserver" && address != except &&
+        parse_address(address).ok()) {
       out.push_back(address);
     }
   }

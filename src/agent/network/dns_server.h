@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// DnsServer: the node's name server: cluster names from the zone, everything else from the machine's own servers.
-// Lives on the strand of whoever calls start(), which is the strand that changes the zone's tables.
+// DnsServer: the node's name server: cluster names from the zone, everything else from the
+// machine's own servers. Lives on the strand of whoever calls start(), which is the strand that
+// changes the zone's tables.
 #pragma once
 
 #include <cstdint>

@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
-// The server over real sockets on loopback, asked in wire form; and its messages against broken input.
+// The server over real sockets on loopback, asked in wire form; and its messages against broken
+// input.
 #include "agent/network/dns_server.h"
 
 #include <array>
 #include <future>
 #include <random>
+#include <unistd.h>
 
 #include <arpa/inet.h>
 #include <gtest/gtest.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include "agent/network/dns_message.h"
 #include "async/io_pool.h"
@@ -31,7 +32,9 @@ std::string query_for(std::string_view name, std::uint8_t type = 1) {
   return wire;
 }
 
-int code_of(const std::string& reply) { return reply[3] & 15; }
+int code_of(const std::string& reply) {
+  return reply[3] & 15;
+}
 
 std::string ask(std::uint16_t port, const std::string& query) {
   const int fd = socket(AF_INET, SOCK_DGRAM, 0);
@@ -56,9 +59,10 @@ Task<void> stop_server(DnsServer& server, std::promise<void>& done) {
 class DnsServerTest : public testing::Test {
  protected:
   DnsServerTest() {
-    table_.apply({{{"services", "default", "web"},
-                   *Document::parse(R"({"spec":{"clusterIP":"10.43.0.20","ports":[{"port":80}]}})")}},
-                 true);
+    table_.apply(
+        {{{"services", "default", "web"},
+          *Document::parse(R"({"spec":{"clusterIP":"10.43.0.20","ports":[{"port":80}]}})")}},
+        true);
   }
 
   void stop(DnsServer& server) {
@@ -71,7 +75,9 @@ class DnsServerTest : public testing::Test {
 
   async::IoPool pool_{1};
   ServiceTable table_{"n1"};
-  DnsZone zone_{{"cluster.local", *parse_cidr("10.42.0.0/16"), *parse_cidr("10.43.0.0/16"), "127.0.0.1"}, table_};
+  DnsZone zone_{
+      {"cluster.local", *parse_cidr("10.42.0.0/16"), *parse_cidr("10.43.0.0/16"), "127.0.0.1"},
+      table_};
 };
 
 TEST_F(DnsServerTest, AnswersClusterNamesAndForwardsTheRest) {
@@ -79,7 +85,8 @@ TEST_F(DnsServerTest, AnswersClusterNamesAndForwardsTheRest) {
   ASSERT_TRUE(upstream.start(pool_.strand()).ok());
   ServiceTable empty("n1");
   const DnsZone other({"elsewhere", {}, {}, ""}, empty);
-  DnsServer server({"127.0.0.1", 0, {"127.0.0.1:" + std::to_string(upstream.port())}}, other, system_random());
+  DnsServer server(
+      {"127.0.0.1", 0, {"127.0.0.1:" + std::to_string(upstream.port())}}, other, system_random());
   ASSERT_TRUE(server.start(pool_.strand()).ok());
 
   const auto direct = ask(upstream.port(), query_for("web.default.svc.cluster.local"));

@@ -13,7 +13,9 @@ namespace {
 
 std::string normalized(std::string_view name) {
   std::string out(name.ends_with('.') ? name.substr(0, name.size() - 1) : name);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) {
+    return static_cast<char>(std::tolower(c));
+  });
   return out;
 }
 
@@ -27,15 +29,20 @@ std::vector<std::string> split(std::string_view text) {
   return labels;
 }
 
-bool wants(RecordType asked, RecordType have) { return asked == have || asked == RecordType::any; }
+bool wants(RecordType asked, RecordType have) {
+  return asked == have || asked == RecordType::any;
+}
 
-bool is_headless(const views::ServiceSpecView& spec) { return spec.cluster_ip() == "None"; }
+bool is_headless(const views::ServiceSpecView& spec) {
+  return spec.cluster_ip() == "None";
+}
 
 }  // namespace
 
 std::string DnsZone::service_domain(const std::string& service) const {
   const auto slash = service.find('/');
-  return fmt::format("{}.{}.svc.{}", service.substr(slash + 1), service.substr(0, slash), options_.domain);
+  return fmt::format(
+      "{}.{}.svc.{}", service.substr(slash + 1), service.substr(0, slash), options_.domain);
 }
 
 /// An endpoint's own label below its service: its hostname, or its address with dashes.
@@ -107,7 +114,8 @@ Answer DnsZone::answer_srv(const std::string& service,
   const auto spec = views::ServiceView(found->second->root()).spec();
   if (!is_headless(spec)) {
     for (const auto view : spec.ports()) {
-      if (view.name() == port && normalized(view.protocol().empty() ? "TCP" : view.protocol()) == protocol) {
+      if (view.name() == port &&
+          normalized(view.protocol().empty() ? "TCP" : view.protocol()) == protocol) {
         add(view.port(), domain, std::string(spec.cluster_ip()));
       }
     }
@@ -123,13 +131,17 @@ Answer DnsZone::answer_srv(const std::string& service,
 }
 
 /// labels: what stands before ".svc.<domain>".
-Answer DnsZone::answer_service(const std::vector<std::string>& labels, const std::string& name, RecordType type) const {
+Answer DnsZone::answer_service(const std::vector<std::string>& labels,
+                               const std::string& name,
+                               RecordType type) const {
   const auto n = labels.size();
   if (n < 2) {
     // A namespace, or "svc" itself: exists if anything is below it.
-    const bool exists = n == 0 || std::any_of(table_.services().begin(), table_.services().end(), [&](const auto& at) {
-                          return at.first.starts_with(labels[0] + "/");
-                        });
+    const bool exists =
+        n == 0 ||
+        std::any_of(table_.services().begin(), table_.services().end(), [&](const auto& at) {
+          return at.first.starts_with(labels[0] + "/");
+        });
     return {exists, {}, {}};
   }
   const auto service = fmt::format("{}/{}", labels[n - 1], labels[n - 2]);
@@ -139,9 +151,11 @@ Answer DnsZone::answer_service(const std::vector<std::string>& labels, const std
   return n > 3 ? Answer{} : answer_addresses(service, n == 3 ? labels[0] : "", name, type);
 }
 
-/// Source: the same specification, section 2.3 is silent; this is the form of the `pods insecure` option of CoreDNS
-/// that clusters are set up with: 10-42-0-5.default.pod.<domain>.
-Answer DnsZone::answer_pod(const std::vector<std::string>& labels, const std::string& name, RecordType type) const {
+/// Source: the same specification, section 2.3 is silent; this is the form of the `pods insecure`
+/// option of CoreDNS that clusters are set up with: 10-42-0-5.default.pod.<domain>.
+Answer DnsZone::answer_pod(const std::vector<std::string>& labels,
+                           const std::string& name,
+                           RecordType type) const {
   if (labels.size() != 2) {
     return {labels.size() < 2, {}, {}};
   }
@@ -162,7 +176,8 @@ std::optional<Answer> DnsZone::answer_reverse(const std::string& name, RecordTyp
   auto labels = split(name.substr(0, name.size() - std::string_view(".in-addr.arpa").size()));
   std::reverse(labels.begin(), labels.end());
   const auto address = parse_address(fmt::format("{}", fmt::join(labels, ".")));
-  if (!address.ok() || !(options_.service_cidr.contains(*address) || options_.pod_cidr.contains(*address))) {
+  if (!address.ok() ||
+      !(options_.service_cidr.contains(*address) || options_.pod_cidr.contains(*address))) {
     return std::nullopt;
   }
   const auto text = address_text(*address);

@@ -19,7 +19,8 @@ enum class RecordType : std::uint8_t { a, aaaa, srv, ptr, cname, txt, soa, ns, a
 struct Record {
   std::string name;
   RecordType type = RecordType::a;
-  std::string data;  ///< the text form of its data: "10.43.0.1", "0 100 80 web.default.svc.cluster.local."
+  std::string
+      data;  ///< the text form of its data: "10.43.0.1", "0 100 80 web.default.svc.cluster.local."
   bool operator==(const Record&) const = default;
 };
 
@@ -32,25 +33,38 @@ struct Answer {
 
 struct ZoneOptions {
   std::string domain = "cluster.local";
-  Cidr pod_cidr;      ///< of the cluster
+  Cidr pod_cidr;  ///< of the cluster
   Cidr service_cidr;
   std::string dns_address;
 };
 
 class DnsZone {
  public:
-  DnsZone(ZoneOptions options, const ServiceTable& table) : options_(std::move(options)), table_(table) {}
+  DnsZone(ZoneOptions options, const ServiceTable& table)
+      : options_(std::move(options)), table_(table) {}
 
-  /// nullopt: not a name of the cluster; ask elsewhere. `name` in any case, with or without the last dot.
+  /// nullopt: not a name of the cluster; ask elsewhere. `name` in any case, with or without the
+  /// last dot.
   std::optional<Answer> answer(std::string_view name, RecordType type) const;
+
   const std::string& domain() const { return options_.domain; }
 
  private:
-  Answer answer_service(const std::vector<std::string>& labels, const std::string& name, RecordType type) const;
-  Answer answer_addresses(const std::string& service, const std::string& host, const std::string& name, RecordType type) const;
-  Answer answer_srv(const std::string& service, const std::string& port, const std::string& protocol,
-                    const std::string& name, RecordType type) const;
-  Answer answer_pod(const std::vector<std::string>& labels, const std::string& name, RecordType type) const;
+  Answer answer_service(const std::vector<std::string>& labels,
+                        const std::string& name,
+                        RecordType type) const;
+  Answer answer_addresses(const std::string& service,
+                          const std::string& host,
+                          const std::string& name,
+                          RecordType type) const;
+  Answer answer_srv(const std::string& service,
+                    const std::string& port,
+                    const std::string& protocol,
+                    const std::string& name,
+                    RecordType type) const;
+  Answer answer_pod(const std::vector<std::string>& labels,
+                    const std::string& name,
+                    RecordType type) const;
   std::optional<Answer> answer_reverse(const std::string& name, RecordType type) const;
   std::string endpoint_host(const Endpoint& endpoint) const;
   std::string service_domain(const std::string& service) const;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// Network: the seam between the agent and what makes pods reachable on this node: the CNI configuration that the
-// runtime runs for each sandbox, the service tables and the node's DNS. Pods' own interfaces are made by CNI
-// plugins, which containerd runs; the agent only tells this room the node's range and the services.
+// Network: the seam between the agent and what makes pods reachable on this node: the CNI
+// configuration that the runtime runs for each sandbox, the service tables and the node's DNS.
+// Pods' own interfaces are made by CNI plugins, which containerd runs; the agent only tells this
+// room the node's range and the services.
 #pragma once
 
 #include <cstdint>
@@ -20,10 +21,10 @@ namespace tetrarch::agent::network {
 
 struct Options {
   std::string node_name;
-  /// Short and unique per data directory (lower-case hex, at most 6 characters): part of the names of bridges and
-  /// tables, so that several clusters live on one machine.
+  /// Short and unique per data directory (lower-case hex, at most 6 characters): part of the names
+  /// of bridges and tables, so that several clusters live on one machine.
   std::string instance;
-  std::filesystem::path directory;        ///< ours alone: CNI configuration, address leases, saved tables
+  std::filesystem::path directory;  ///< ours alone: CNI configuration, address leases, saved tables
   std::filesystem::path cni_bin_directory = "/usr/lib/cni";
   std::string cluster_pod_cidr = "10.42.0.0/16";
   std::string service_cidr = "10.43.0.0/16";
@@ -33,7 +34,8 @@ struct Options {
   std::uint16_t node_port_last = 32767;
 };
 
-/// One object that the tables are made of, as the feed brought it: a Service ("services"), an EndpointSlice
+/// One object that the tables are made of, as the feed brought it: a Service ("services"), an
+/// EndpointSlice
 /// ("endpointslices.discovery.k8s.io"), a Pod of this node ("pods") or a Node ("nodes").
 struct Change {
   Key key;
@@ -45,19 +47,21 @@ class Network {
  public:
   virtual ~Network() = default;
 
-  /// Bridge, forwarding, tables, DNS socket and the CNI conflist for this node's range. Called when the range is known
-  /// and again at every start or when the range changes; what is there already and right is kept, so that running
-  /// pods notice nothing.
+  /// Bridge, forwarding, tables, DNS socket and the CNI conflist for this node's range. Called when
+  /// the range is known and again at every start or when the range changes; what is there already
+  /// and right is kept, so that running pods notice nothing.
   virtual Task<Status> set_up(std::string node_pod_cidr) = 0;
 
-  /// Where the conflist is (the runtime's `conf_dir`) and where the plugins are; known before set_up.
+  /// Where the conflist is (the runtime's `conf_dir`) and where the plugins are; known before
+  /// set_up.
   virtual std::filesystem::path cni_conf_directory() const = 0;
   virtual std::filesystem::path cni_bin_directory() const = 0;
   /// What pods of dnsPolicy ClusterFirst get as their name server.
   virtual std::string dns_address() const = 0;
 
-  /// `is_whole`: these are all objects there are (the first after a start or a relist); otherwise only what changed
-  /// since the last call. Made true atomically per call; an error leaves the former tables in force.
+  /// `is_whole`: these are all objects there are (the first after a start or a relist); otherwise
+  /// only what changed since the last call. Made true atomically per call; an error leaves the
+  /// former tables in force.
   virtual Task<Status> apply(std::vector<Change> changes, bool is_whole) = 0;
 
   /// Ends DNS and background work; leaves bridge and tables, which running pods need.
@@ -65,10 +69,13 @@ class Network {
 };
 
 /// The real one. `pool` and `blocking` outlive it.
-std::unique_ptr<Network> make_network(Options options, async::IoPool& pool, async::BlockingPool& blocking,
+std::unique_ptr<Network> make_network(Options options,
+                                      async::IoPool& pool,
+                                      async::BlockingPool& blocking,
                                       const Clock& clock);
 
-/// For `tetrarch down`: removes bridge, tables and addresses of that instance. Blocking; nothing there is success.
+/// For `tetrarch down`: removes bridge, tables and addresses of that instance. Blocking; nothing
+/// there is success.
 Status tear_down(const Options& options);
 
 }  // namespace tetrarch::agent::network

@@ -7,7 +7,9 @@
 
 namespace tetrarch::agent::network {
 
-void Nft::Free::operator()(nft_ctx* context) const { nft_ctx_free(context); }
+void Nft::Free::operator()(nft_ctx* context) const {
+  nft_ctx_free(context);
+}
 
 Nft::Nft() : context_(nft_ctx_new(NFT_CTX_DEFAULT)) {
   CHECK(context_ != nullptr);
@@ -22,9 +24,12 @@ Status Nft::run(const std::string& commands) {
     nft_ctx_get_output_buffer(context_.get());
     return ok();
   }
-  return Error{Code::internal, std::string("nftables: ") + nft_ctx_get_error_buffer(context_.get())};
+  return Error{Code::internal,
+               std::string("nftables: ") + nft_ctx_get_error_buffer(context_.get())};
 }
 
-bool Nft::has_table(const std::string& table) { return run("list table ip " + table).ok(); }
+bool Nft::has_table(const std::string& table) {
+  return run("list table ip " + table).ok();
+}
 
 }  // namespace tetrarch::agent::network

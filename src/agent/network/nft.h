@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Nft: runs batches of nftables commands through libnftables, each wholly or not at all. Blocking; one thread at a time.
+// Nft: runs batches of nftables commands through libnftables, each wholly or not at all. Blocking;
+// one thread at a time.
 #pragma once
 
 #include <memory>

@@ -37,8 +37,11 @@ class Renderer {
   void frame();
   void add_port(const ServicePort& port);
   void remove_port(const ServicePort& port);
+
   void add_host_port(const PodHostPort& port) { host_port("add", port); }
+
   void remove_host_port(const PodHostPort& port) { host_port("delete", port); }
+
   std::string take() { return std::move(out_); }
 
  private:
@@ -48,9 +51,16 @@ class Renderer {
     out_ += '\n';
   }
 
-  void fill_chain(const ServicePort& port, const std::string& chain, const std::vector<Target>& targets, bool is_outside);
-  void fill_with_affinity(const ServicePort& port, const std::string& chain, const std::vector<Target>& targets);
-  void empty_chain(const ServicePort& port, const std::string& chain, const std::vector<Target>& targets);
+  void fill_chain(const ServicePort& port,
+                  const std::string& chain,
+                  const std::vector<Target>& targets,
+                  bool is_outside);
+  void fill_with_affinity(const ServicePort& port,
+                          const std::string& chain,
+                          const std::vector<Target>& targets);
+  void empty_chain(const ServicePort& port,
+                   const std::string& chain,
+                   const std::vector<Target>& targets);
   void host_port(std::string_view verb, const PodHostPort& port);
   void hairpins(const ServicePort& port);
   std::string jumps(const ServicePort& port, std::string_view verb, bool with_verdict);
@@ -65,38 +75,70 @@ void Renderer::frame() {
   line("add table ip {0}\ndelete table ip {0}\nadd table ip {0}", table);
   line("add map ip {} services {{ type ipv4_addr . inet_proto . inet_service : verdict; }}", table);
   line("add map ip {} node_ports {{ type inet_proto . inet_service : verdict; }}", table);
-  line("add map ip {} host_ports {{ type inet_proto . inet_service : ipv4_addr . inet_service; }}", table);
-  line("add map ip {} host_ports_at {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }}", table);
+  line("add map ip {} host_ports {{ type inet_proto . inet_service : ipv4_addr . inet_service; }}",
+       table);
+  line(
+      "add map ip {} host_ports_at {{ type ipv4_addr . inet_proto . inet_service : ipv4_addr . "
+      "inet_service; }}",
+      table);
   line("add set ip {} hairpin {{ type ipv4_addr . ipv4_addr; }}", table);
   line("add chain ip {} lead", table);
   line("add rule ip {} lead ip daddr . meta l4proto . th dport vmap @services", table);
-  line("add rule ip {} lead fib daddr type local ip daddr != {} meta l4proto . th dport vmap @node_ports",
-       table, options_.dns_address);
-  line("add rule ip {} lead dnat ip addr . port to ip daddr . meta l4proto . th dport map @host_ports_at", table);
-  line("add rule ip {} lead fib daddr type local ip daddr != {} dnat ip addr . port to meta l4proto . th dport map @host_ports",
-       table, options_.dns_address);
-  line("add chain ip {} prerouting {{ type nat hook prerouting priority dstnat; policy accept; }}", table);
+  line(
+      "add rule ip {} lead fib daddr type local ip daddr != {} meta l4proto . th dport vmap "
+      "@node_ports",
+      table,
+      options_.dns_address);
+  line(
+      "add rule ip {} lead dnat ip addr . port to ip daddr . meta l4proto . th dport map "
+      "@host_ports_at",
+      table);
+  line(
+      "add rule ip {} lead fib daddr type local ip daddr != {} dnat ip addr . port to meta l4proto "
+      ". th dport map @host_ports",
+      table,
+      options_.dns_address);
+  line("add chain ip {} prerouting {{ type nat hook prerouting priority dstnat; policy accept; }}",
+       table);
   line("add rule ip {} prerouting jump lead", table);
   line("add chain ip {} output {{ type nat hook output priority -100; policy accept; }}", table);
   line("add rule ip {} output jump lead", table);
-  line("add chain ip {} postrouting {{ type nat hook postrouting priority srcnat; policy accept; }}", table);
+  line(
+      "add chain ip {} postrouting {{ type nat hook postrouting priority srcnat; policy accept; }}",
+      table);
   line("add rule ip {} postrouting meta mark and {} != 0 masquerade", table, kMasqueradeMark);
   line("add rule ip {} postrouting ip saddr . ip daddr @hairpin ct status dnat masquerade", table);
   // The machine's own loopback addresses mean nothing to a pod.
-  line("add rule ip {} postrouting ip saddr 127.0.0.0/8 oifname \"{}\" masquerade", table, options_.bridge);
+  line("add rule ip {} postrouting ip saddr 127.0.0.0/8 oifname \"{}\" masquerade",
+       table,
+       options_.bridge);
   line("add rule ip {} postrouting ip saddr {} ip daddr != {} oifname != \"{}\" masquerade",
-       table, options_.pod_cidr.text(), options_.cluster_pod_cidr.text(), options_.bridge);
-  // route_localnet lets answers to 127.0.0.1 in from the bridge; pods must not use it to reach the machine's loopback.
-  line("add chain ip {} guard {{ type filter hook prerouting priority raw; policy accept; }}", table);
+       table,
+       options_.pod_cidr.text(),
+       options_.cluster_pod_cidr.text(),
+       options_.bridge);
+  // route_localnet lets answers to 127.0.0.1 in from the bridge; pods must not use it to reach the
+  // machine's loopback.
+  line("add chain ip {} guard {{ type filter hook prerouting priority raw; policy accept; }}",
+       table);
   line("add rule ip {} guard iifname \"{}\" ip daddr 127.0.0.0/8 drop", table, options_.bridge);
   // What still carries a service address here found no endpoint.
   for (const std::string_view hook : {"forward", "output"}) {
     const auto chain = fmt::format("refuse_{}", hook);
-    line("add chain ip {} {} {{ type filter hook {} priority filter; policy accept; }}", table, chain, hook);
+    line("add chain ip {} {} {{ type filter hook {} priority filter; policy accept; }}",
+         table,
+         chain,
+         hook);
     line("add rule ip {} {} ip daddr {} ip daddr != {} meta l4proto tcp reject with tcp reset",
-         table, chain, options_.service_cidr.text(), options_.dns_address);
+         table,
+         chain,
+         options_.service_cidr.text(),
+         options_.dns_address);
     line("add rule ip {} {} ip daddr {} ip daddr != {} reject with icmp port-unreachable",
-         table, chain, options_.service_cidr.text(), options_.dns_address);
+         table,
+         chain,
+         options_.service_cidr.text(),
+         options_.dns_address);
   }
 }
 
@@ -110,13 +152,22 @@ std::string Renderer::jumps(const ServicePort& port, std::string_view verb, bool
     for (const auto& address : port.addresses) {
       if (address != options_.dns_address) {
         out += fmt::format("{} element ip {} services {{ {} . {} . {}{} }}\n",
-                           verb, table, address, port.protocol, port.port, goto_chain("svc"));
+                           verb,
+                           table,
+                           address,
+                           port.protocol,
+                           port.port,
+                           goto_chain("svc"));
       }
     }
   }
   if (port.node_port != 0 && (!port.outside().empty() || port.is_local_outside)) {
     out += fmt::format("{} element ip {} node_ports {{ {} . {}{} }}\n",
-                       verb, table, port.protocol, port.node_port, goto_chain("ext"));
+                       verb,
+                       table,
+                       port.protocol,
+                       port.node_port,
+                       goto_chain("ext"));
   }
   return out;
 }
@@ -125,24 +176,37 @@ std::string Renderer::jumps(const ServicePort& port, std::string_view verb, bool
 void Renderer::hairpins(const ServicePort& port) {
   for (const Target& target : port.targets) {
     if (target.is_local) {
-      line("add element ip {} hairpin {{ {} . {} }}", options_.table, target.address, target.address);
+      line("add element ip {} hairpin {{ {} . {} }}",
+           options_.table,
+           target.address,
+           target.address);
     }
   }
 }
 
-void Renderer::fill_with_affinity(const ServicePort& port, const std::string& chain, const std::vector<Target>& targets) {
+void Renderer::fill_with_affinity(const ServicePort& port,
+                                  const std::string& chain,
+                                  const std::vector<Target>& targets) {
   const auto& table = options_.table;
   std::string places;
   for (std::size_t i = 0; i < targets.size(); ++i) {
     const auto name = endpoint_name(chain, targets[i]);
-    line("add set ip {} {} {{ type ipv4_addr; flags dynamic,timeout; timeout {}s; }}", table, name, port.affinity_s);
+    line("add set ip {} {} {{ type ipv4_addr; flags dynamic,timeout; timeout {}s; }}",
+         table,
+         name,
+         port.affinity_s);
     line("add chain ip {} {}", table, name);
     line("add rule ip {} {} update @{} {{ ip saddr }}", table, name, name);
-    line("add rule ip {} {} meta l4proto {} dnat to {}", table, name, port.protocol, joined(targets[i], ":"));
+    line("add rule ip {} {} meta l4proto {} dnat to {}",
+         table,
+         name,
+         port.protocol,
+         joined(targets[i], ":"));
     line("add rule ip {} {} ip saddr @{} goto {}", table, chain, name, name);
     places += fmt::format("{}{} : goto {}", i == 0 ? "" : ", ", i, name);
   }
-  line("add rule ip {} {} numgen random mod {} vmap {{ {} }}", table, chain, targets.size(), places);
+  line(
+      "add rule ip {} {} numgen random mod {} vmap {{ {} }}", table, chain, targets.size(), places);
 }
 
 void Renderer::fill_chain(const ServicePort& port,
@@ -159,14 +223,21 @@ void Renderer::fill_chain(const ServicePort& port,
   // A client from outside that is led to another node must get its answer through this one.
   if (is_outside && !port.is_local_outside) {
     line("add rule ip {} {} ip saddr != {} meta mark set meta mark or {}",
-         table, chain, options_.cluster_pod_cidr.text(), kMasqueradeMark);
+         table,
+         chain,
+         options_.cluster_pod_cidr.text(),
+         kMasqueradeMark);
   }
   if (port.affinity_s > 0) {
     fill_with_affinity(port, chain, targets);
     return;
   }
   if (targets.size() == 1) {
-    line("add rule ip {} {} meta l4proto {} dnat to {}", table, chain, port.protocol, joined(targets[0], ":"));
+    line("add rule ip {} {} meta l4proto {} dnat to {}",
+         table,
+         chain,
+         port.protocol,
+         joined(targets[0], ":"));
     return;
   }
   std::string places;
@@ -174,10 +245,16 @@ void Renderer::fill_chain(const ServicePort& port,
     places += fmt::format("{}{} : {}", i == 0 ? "" : ", ", i, joined(targets[i], " . "));
   }
   line("add rule ip {} {} meta l4proto {} dnat ip addr . port to numgen random mod {} map {{ {} }}",
-       table, chain, port.protocol, targets.size(), places);
+       table,
+       chain,
+       port.protocol,
+       targets.size(),
+       places);
 }
 
-void Renderer::empty_chain(const ServicePort& port, const std::string& chain, const std::vector<Target>& targets) {
+void Renderer::empty_chain(const ServicePort& port,
+                           const std::string& chain,
+                           const std::vector<Target>& targets) {
   const auto& table = options_.table;
   line("flush chain ip {} {}", table, chain);
   line("delete chain ip {} {}", table, chain);
@@ -213,10 +290,20 @@ void Renderer::remove_port(const ServicePort& port) {
 void Renderer::host_port(std::string_view verb, const PodHostPort& port) {
   const auto to = fmt::format("{} . {}", port.pod_address, port.pod_port);
   if (port.host_address.empty()) {
-    line("{} element ip {} host_ports {{ {} . {} : {} }}", verb, options_.table, port.protocol, port.host_port, to);
+    line("{} element ip {} host_ports {{ {} . {} : {} }}",
+         verb,
+         options_.table,
+         port.protocol,
+         port.host_port,
+         to);
   } else {
     line("{} element ip {} host_ports_at {{ {} . {} . {} : {} }}",
-         verb, options_.table, port.host_address, port.protocol, port.host_port, to);
+         verb,
+         options_.table,
+         port.host_address,
+         port.protocol,
+         port.host_port,
+         to);
   }
 }
 
@@ -234,7 +321,9 @@ std::string render_whole(const NftOptions& options, const NftState& wanted) {
   return renderer.take();
 }
 
-std::string render_change(const NftOptions& options, const NftState& present, const NftState& wanted) {
+std::string render_change(const NftOptions& options,
+                          const NftState& present,
+                          const NftState& wanted) {
   Renderer renderer(options);
   for (const auto& [id, port] : present.ports) {
     const auto found = wanted.ports.find(id);

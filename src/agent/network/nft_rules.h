@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The packet filter's text: one table per cluster instance. The frame is written once; after that a change costs only
-// the services that it touches. Each text is one atomic batch.
+// The packet filter's text: one table per cluster instance. The frame is written once; after that a
+// change costs only the services that it touches. Each text is one atomic batch.
 #pragma once
 
 #include <map>
@@ -27,9 +27,12 @@ struct NftState {
   std::set<PodHostPort> host_ports;
 };
 
-/// Replaces whatever the table held by the frame (chains and empty maps) and everything in `wanted`.
+/// Replaces whatever the table held by the frame (chains and empty maps) and everything in
+/// `wanted`.
 std::string render_whole(const NftOptions& options, const NftState& wanted);
 /// Leads from `present` to `wanted`; empty where nothing differs.
-std::string render_change(const NftOptions& options, const NftState& present, const NftState& wanted);
+std::string render_change(const NftOptions& options,
+                          const NftState& present,
+                          const NftState& wanted);
 
 }  // namespace tetrarch::agent::network

@@ -21,11 +21,17 @@ namespace {
 
 constexpr std::string_view kRoom = "network";
 
-std::string bridge_name(const Options& options) { return "tet-" + options.instance; }
+std::string bridge_name(const Options& options) {
+  return "tet-" + options.instance;
+}
 
-std::string table_name(const Options& options) { return "tetrarch_" + options.instance; }
+std::string table_name(const Options& options) {
+  return "tetrarch_" + options.instance;
+}
 
-std::filesystem::path switches_note(const Options& options) { return options.directory / "switches-before"; }
+std::filesystem::path switches_note(const Options& options) {
+  return options.directory / "switches-before";
+}
 
 std::string read_file(const std::filesystem::path& path) {
   std::ifstream file(path);
@@ -34,8 +40,8 @@ std::string read_file(const std::filesystem::path& path) {
   return out.str();
 }
 
-/// By rename, so that the runtime never reads half a file. Unchanged content is left alone: containerd reloads on
-/// every write.
+/// By rename, so that the runtime never reads half a file. Unchanged content is left alone:
+/// containerd reloads on every write.
 Status write_file(const std::filesystem::path& path, const std::string& content) {
   if (read_file(path) == content) {
     return ok();
@@ -50,7 +56,9 @@ Status write_file(const std::filesystem::path& path, const std::string& content)
   }
   std::error_code error;
   std::filesystem::rename(fresh, path, error);
-  return error ? Status(Error{Code::internal, fmt::format("cannot rename {}: {}", fresh, error.message())}) : ok();
+  return error ? Status(Error{Code::internal,
+                              fmt::format("cannot rename {}: {}", fresh, error.message())})
+               : ok();
 }
 
 Result<NftOptions> nft_options(const Options& options, const std::string& node_pod_cidr) {
@@ -109,7 +117,8 @@ class NodeNetwork final : public Network {
 Status NodeNetwork::set_up_links() {
   std::error_code error;
   std::filesystem::create_directories(cni_conf_directory(), error);
-  const auto gateway = fmt::format("{}/{}", address_text(rules_.pod_cidr.address(1)), rules_.pod_cidr.bits);
+  const auto gateway =
+      fmt::format("{}/{}", address_text(rules_.pod_cidr.address(1)), rules_.pod_cidr.bits);
   TRY_STATUS(ensure_bridge({rules_.bridge, {gateway, options_.dns_address + "/32"}}));
   TRY_STATUS(ensure_switches(rules_.bridge, switches_note(options_)));
   return write_cni();
@@ -125,8 +134,8 @@ Status NodeNetwork::start_dns(asio::any_io_executor strand) {
     return ok();
   }
   auto upstreams = read_upstreams(read_file("/etc/resolv.conf"), options_.dns_address);
-  auto server = std::make_unique<DnsServer>(DnsOptions{options_.dns_address, 53, std::move(upstreams)}, zone_,
-                                            system_random());
+  auto server = std::make_unique<DnsServer>(
+      DnsOptions{options_.dns_address, 53, std::move(upstreams)}, zone_, system_random());
   TRY_STATUS(server->start(std::move(strand)));
   dns_ = std::move(server);
   return ok();
@@ -140,7 +149,8 @@ Task<Status> NodeNetwork::set_up(std::string node_pod_cidr) {
   CO_TRY_STATUS(start_dns(co_await asio::this_coro::executor));
   is_set_up_ = true;
   has_frame_ = false;
-  log::info(kRoom, "bridge {} with {}, DNS on {}", rules_.bridge, node_pod_cidr, options_.dns_address);
+  log::info(
+      kRoom, "bridge {} with {}, DNS on {}", rules_.bridge, node_pod_cidr, options_.dns_address);
   co_return co_await render(true);
 }
 

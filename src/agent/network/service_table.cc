@@ -16,17 +16,25 @@ constexpr std::int64_t kAffinityDefault = 10800;
 
 std::string lower(std::string_view text) {
   std::string out(text.empty() ? "tcp" : text);
-  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) { return static_cast<char>(std::tolower(c)); });
+  std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) {
+    return static_cast<char>(std::tolower(c));
+  });
   return out;
 }
 
-std::uint16_t to_port(std::int64_t number) { return static_cast<std::uint16_t>(number); }
+std::uint16_t to_port(std::int64_t number) {
+  return static_cast<std::uint16_t>(number);
+}
 
-std::string path(const Key& key) { return key.ns + "/" + key.name; }
+std::string path(const Key& key) {
+  return key.ns + "/" + key.name;
+}
 
 std::vector<Target> only_local(const std::vector<Target>& targets) {
   std::vector<Target> out;
-  std::copy_if(targets.begin(), targets.end(), std::back_inserter(out), [](const Target& t) { return t.is_local; });
+  std::copy_if(targets.begin(), targets.end(), std::back_inserter(out), [](const Target& t) {
+    return t.is_local;
+  });
   return out;
 }
 
@@ -67,11 +75,17 @@ void collect(const views::EndpointSliceView& slice,
 
 }  // namespace
 
-std::string ServicePort::id() const { return fmt::format("{}:{}:{}", service, port, protocol); }
+std::string ServicePort::id() const {
+  return fmt::format("{}:{}:{}", service, port, protocol);
+}
 
-std::vector<Target> ServicePort::inside() const { return is_local_inside ? only_local(targets) : targets; }
+std::vector<Target> ServicePort::inside() const {
+  return is_local_inside ? only_local(targets) : targets;
+}
 
-std::vector<Target> ServicePort::outside() const { return is_local_outside ? only_local(targets) : targets; }
+std::vector<Target> ServicePort::outside() const {
+  return is_local_outside ? only_local(targets) : targets;
+}
 
 void ServiceTable::put_slice(const Change& change) {
   const auto slice = path(change.key);
@@ -82,7 +96,8 @@ void ServiceTable::put_slice(const Change& change) {
   if (change.document) {
     // Source: Kubernetes documentation, "EndpointSlices", label kubernetes.io/service-name.
     const auto labels = views::EndpointSliceView(change.document->root()).metadata().labels();
-    const auto service = fmt::format("{}/{}", change.key.ns, labels.find("kubernetes.io/service-name"));
+    const auto service =
+        fmt::format("{}/{}", change.key.ns, labels.find("kubernetes.io/service-name"));
     slices_[service][slice] = change.document;
     service_of_slice_[slice] = service;
   }
@@ -210,7 +225,8 @@ std::vector<Endpoint> ServiceTable::endpoints(const std::string& service) const 
       for (const std::string_view address : view.addresses()) {
         Endpoint endpoint{std::string(address), std::string(view.hostname()), is_ready(view), {}};
         for (const auto port : slice.ports()) {
-          endpoint.ports[fmt::format("{}/{}", port.name(), lower(port.protocol()))] = to_port(port.port());
+          endpoint.ports[fmt::format("{}/{}", port.name(), lower(port.protocol()))] =
+              to_port(port.port());
         }
         out.push_back(std::move(endpoint));
       }

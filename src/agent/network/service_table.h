@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ServiceTable: what Services and EndpointSlices mean on this node: which virtual addresses and ports lead to which
-// endpoints. Pure; the packet filter and DNS are rendered from it.
+// ServiceTable: what Services and EndpointSlices mean on this node: which virtual addresses and
+// ports lead to which endpoints. Pure; the packet filter and DNS are rendered from it.
 #pragma once
 
 #include <cstdint>
@@ -22,8 +22,8 @@ struct Target {
 
 /// One port of one service.
 struct ServicePort {
-  std::string service;  ///< "namespace/name"
-  std::string name;     ///< of the port; may be empty
+  std::string service;   ///< "namespace/name"
+  std::string name;      ///< of the port; may be empty
   std::string protocol;  ///< tcp, udp or sctp
   std::uint16_t port = 0;
   std::vector<std::string> addresses;  ///< cluster IP and external IPs
@@ -68,9 +68,12 @@ class ServiceTable {
 
   /// By id().
   const std::map<std::string, ServicePort>& ports() const { return ports_; }
+
   const std::set<PodHostPort>& host_ports() const { return host_ports_; }
+
   /// Keys "namespace/name" of the services that there are.
   const std::map<std::string, DocumentPtr>& services() const { return services_; }
+
   std::vector<Endpoint> endpoints(const std::string& service) const;
 
  private:
@@ -81,7 +84,7 @@ class ServiceTable {
   std::string node_name_;
   std::map<std::string, DocumentPtr> services_;
   std::map<std::string, std::map<std::string, DocumentPtr>> slices_;  // by service, then slice name
-  std::map<std::string, std::string> service_of_slice_;               // "namespace/slice" to service
+  std::map<std::string, std::string> service_of_slice_;  // "namespace/slice" to service
   std::map<std::string, DocumentPtr> pods_;
   std::map<std::string, ServicePort> ports_;
   std::map<std::string, std::vector<std::string>> ids_;  // of each service

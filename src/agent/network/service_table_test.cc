@@ -27,20 +27,24 @@ Change gone(std::string resource, std::string name) {
 }
 
 Change web_service(std::string_view more = "") {
-  return put("services", "web",
+  return put("services",
+             "web",
              R"({"metadata":{"name":"web","namespace":"default"},"spec":{"clusterIP":"10.43.0.20",
              "ports":[{"name":"http","port":80,"protocol":"TCP","targetPort":8080,"nodePort":30080}])" +
                  std::string(more) + "}}");
 }
 
 Change web_slice(std::string_view endpoints) {
-  return put("endpointslices.discovery.k8s.io", "web-1",
-             R"({"metadata":{"name":"web-1","namespace":"default","labels":{"kubernetes.io/service-name":"web"}},
+  return put(
+      "endpointslices.discovery.k8s.io",
+      "web-1",
+      R"({"metadata":{"name":"web-1","namespace":"default","labels":{"kubernetes.io/service-name":"web"}},
              "addressType":"IPv4","ports":[{"name":"http","port":8080,"protocol":"TCP"}],"endpoints":)" +
-                 std::string(endpoints) + "}");
+          std::string(endpoints) + "}");
 }
 
-constexpr std::string_view kTwo = R"([{"addresses":["10.42.0.5"],"nodeName":"n1","conditions":{"ready":true}},
+constexpr std::string_view kTwo =
+    R"([{"addresses":["10.42.0.5"],"nodeName":"n1","conditions":{"ready":true}},
   {"addresses":["10.42.1.6"],"nodeName":"n2","conditions":{"ready":true}}])";
 
 std::vector<std::string> addresses(const std::vector<Target>& targets) {
@@ -77,17 +81,21 @@ TEST(ServiceTable, LeavesOutWhatIsNotReadyUnlessNothingElseServes) {
   table.apply({web_service(), web_slice(R"([
     {"addresses":["10.42.0.5"],"conditions":{"ready":false,"serving":true,"terminating":true}},
     {"addresses":["10.42.0.6"],"conditions":{"ready":false,"serving":false}},
-    {"addresses":["10.42.0.7"],"conditions":{"ready":true}}])")}, true);
+    {"addresses":["10.42.0.7"],"conditions":{"ready":true}}])")},
+              true);
   EXPECT_THAT(addresses(only_port(table).targets), ElementsAre("10.42.0.7"));
 
   table.apply({web_slice(R"([
-    {"addresses":["10.42.0.5"],"conditions":{"ready":false,"serving":true,"terminating":true}}])")}, false);
+    {"addresses":["10.42.0.5"],"conditions":{"ready":false,"serving":true,"terminating":true}}])")},
+              false);
   EXPECT_THAT(addresses(only_port(table).targets), ElementsAre("10.42.0.5"));
 }
 
 TEST(ServiceTable, KeepsToThisNodeWhereThePolicySaysLocal) {
   ServiceTable table("n1");
-  table.apply({web_service(R"(,"externalTrafficPolicy":"Local","internalTrafficPolicy":"Cluster")"), web_slice(kTwo)}, true);
+  table.apply({web_service(R"(,"externalTrafficPolicy":"Local","internalTrafficPolicy":"Cluster")"),
+               web_slice(kTwo)},
+              true);
 
   EXPECT_THAT(addresses(only_port(table).outside()), ElementsAre("10.42.0.5"));
   EXPECT_THAT(addresses(only_port(table).inside()), ElementsAre("10.42.0.5", "10.42.1.6"));
@@ -95,8 +103,11 @@ TEST(ServiceTable, KeepsToThisNodeWhereThePolicySaysLocal) {
 
 TEST(ServiceTable, FindsHostPortsOfRunningPods) {
   ServiceTable table("n1");
-  table.apply({put("pods", "p", R"({"spec":{"containers":[{"ports":[{"containerPort":80,"hostPort":8080}]}]},
-    "status":{"phase":"Running","podIP":"10.42.0.9"}})")}, true);
+  table.apply(
+      {put(
+          "pods", "p", R"({"spec":{"containers":[{"ports":[{"containerPort":80,"hostPort":8080}]}]},
+    "status":{"phase":"Running","podIP":"10.42.0.9"}})")},
+      true);
 
   EXPECT_EQ(table.host_ports(), (std::set<PodHostPort>{{"tcp", "", 8080, "10.42.0.9", 80}}));
   table.apply({gone("pods", "p")}, false);
@@ -104,21 +115,32 @@ TEST(ServiceTable, FindsHostPortsOfRunningPods) {
 }
 
 NftOptions an_nft() {
-  return {"t", "b", *parse_cidr("10.42.0.0/24"), *parse_cidr("10.42.0.0/16"), *parse_cidr("10.43.0.0/16"), "10.43.0.10"};
+  return {"t",
+          "b",
+          *parse_cidr("10.42.0.0/24"),
+          *parse_cidr("10.42.0.0/16"),
+          *parse_cidr("10.43.0.0/16"),
+          "10.43.0.10"};
 }
 
 TEST(NftRules, WritesOnlyTheServicesThatChanged) {
   ServiceTable table("n1");
   table.apply({web_service(), web_slice(kTwo)}, true);
   const NftState before{table.ports(), {}};
-  EXPECT_THAT(render_whole(an_nft(), before), HasSubstr("numgen random mod 2 map { 0 : 10.42.0.5 . 8080, 1 : 10.42.1.6 . 8080 }"));
+  EXPECT_THAT(render_whole(an_nft(), before),
+              HasSubstr("numgen random mod 2 map { 0 : 10.42.0.5 . 8080, 1 : 10.42.1.6 . 8080 }"));
   EXPECT_EQ(render_change(an_nft(), before, before), "");
 
-  table.apply({put("services", "other", R"({"metadata":{},"spec":{"clusterIP":"10.43.0.30","ports":[{"port":1}]}})"),
-               put("endpointslices.discovery.k8s.io", "other-1",
-                   R"({"metadata":{"labels":{"kubernetes.io/service-name":"other"}},"addressType":"IPv4",
-                   "ports":[{"name":"","port":9}],"endpoints":[{"addresses":["10.42.0.8"],"nodeName":"n1"}]})")},
-              false);
+  table.apply(
+      {put("services",
+           "other",
+           R"({"metadata":{},"spec":{"clusterIP":"10.43.0.30","ports":[{"port":1}]}})"),
+       put("endpointslices.discovery.k8s.io",
+           "other-1",
+           R"({"metadata":{"labels":{"kubernetes.io/service-name":"other"}},"addressType":"IPv4",
+                   "ports":[{"name":"","port":9}],"endpoints":[{"addresses":["10.42.0.8"],
+       "nodeName":"n1"}]})")},
+      false);
   const auto change = render_change(an_nft(), before, {table.ports(), {}});
 
   EXPECT_THAT(change, HasSubstr("add element ip t services { 10.43.0.30 . tcp . 1"));
@@ -139,8 +161,13 @@ struct AddressRow {
 };
 
 TEST(Address, ReadsRangesStrictly) {
-  for (const AddressRow& row : {AddressRow{"10.42.0.0/16", true}, {"0.0.0.0/0", true}, {"10.42.0.1/16", false},
-                                {"10.42.0.0", false}, {"10.42.0.0/33", false}, {"x/8", false}, {"10.0.0.0/8x", false}}) {
+  for (const AddressRow& row : {AddressRow{"10.42.0.0/16", true},
+                                {"0.0.0.0/0", true},
+                                {"10.42.0.1/16", false},
+                                {"10.42.0.0", false},
+                                {"10.42.0.0/33", false},
+                                {"x/8", false},
+                                {"10.0.0.0/8x", false}}) {
     EXPECT_EQ(parse_cidr(row.text).ok(), row.is_good) << row.text;
   }
 }
@@ -148,20 +175,29 @@ TEST(Address, ReadsRangesStrictly) {
 class DnsZoneTest : public testing::Test {
  protected:
   DnsZoneTest() {
-    table_.apply({web_service(), web_slice(kTwo),
-                  put("services", "db", R"({"spec":{"clusterIP":"None","ports":[{"name":"sql","port":5432,"protocol":"TCP"}]}})"),
-                  put("endpointslices.discovery.k8s.io", "db-1",
-                      R"({"metadata":{"labels":{"kubernetes.io/service-name":"db"}},"addressType":"IPv4",
+    table_.apply(
+        {web_service(),
+         web_slice(kTwo),
+         put("services",
+             "db",
+             R"({"spec":{"clusterIP":"None","ports":[{"name":"sql","port":5432,"protocol":"TCP"}]}})"),
+         put("endpointslices.discovery.k8s.io",
+             "db-1",
+             R"({"metadata":{"labels":{"kubernetes.io/service-name":"db"}},"addressType":"IPv4",
                       "ports":[{"name":"sql","port":5432,"protocol":"TCP"}],"endpoints":[
                       {"addresses":["10.42.0.7"],"hostname":"db-0","conditions":{"ready":true}},
                       {"addresses":["10.42.0.8"],"conditions":{"ready":true}},
                       {"addresses":["10.42.0.9"],"conditions":{"ready":false}}]})"),
-                  put("services", "out", R"({"spec":{"type":"ExternalName","externalName":"example.org"}})")},
-                 true);
+         put("services",
+             "out",
+             R"({"spec":{"type":"ExternalName","externalName":"example.org"}})")},
+        true);
   }
 
   ServiceTable table_{"n1"};
-  DnsZone zone_{{"cluster.local", *parse_cidr("10.42.0.0/16"), *parse_cidr("10.43.0.0/16"), "10.43.0.10"}, table_};
+  DnsZone zone_{
+      {"cluster.local", *parse_cidr("10.42.0.0/16"), *parse_cidr("10.43.0.0/16"), "10.43.0.10"},
+      table_};
 };
 
 struct DnsRow {
@@ -179,14 +215,17 @@ TEST_F(DnsZoneTest, AnswersAsTheSpecificationSays) {
       {"nope.default.svc.cluster.local", RecordType::a, {}, false},
       {"default.svc.cluster.local", RecordType::a, {}},
       {"other.svc.cluster.local", RecordType::a, {}, false},
-      {"_http._tcp.web.default.svc.cluster.local", RecordType::srv, {"0 100 80 web.default.svc.cluster.local."}},
+      {"_http._tcp.web.default.svc.cluster.local",
+       RecordType::srv,
+       {"0 100 80 web.default.svc.cluster.local."}},
       {"_http._udp.web.default.svc.cluster.local", RecordType::srv, {}, false},
       {"db.default.svc.cluster.local", RecordType::a, {"10.42.0.7", "10.42.0.8"}},
       {"db-0.db.default.svc.cluster.local", RecordType::a, {"10.42.0.7"}},
       {"10-42-0-8.db.default.svc.cluster.local", RecordType::a, {"10.42.0.8"}},
       {"_sql._tcp.db.default.svc.cluster.local",
        RecordType::srv,
-       {"0 100 5432 db-0.db.default.svc.cluster.local.", "0 100 5432 10-42-0-8.db.default.svc.cluster.local."}},
+       {"0 100 5432 db-0.db.default.svc.cluster.local.",
+        "0 100 5432 10-42-0-8.db.default.svc.cluster.local."}},
       {"out.default.svc.cluster.local", RecordType::a, {"example.org."}},
       {"10-42-0-9.default.pod.cluster.local", RecordType::a, {"10.42.0.9"}},
       {"10-99-0-9.default.pod.cluster.local", RecordType::a, {}, false},

@@ -25,12 +25,11 @@ TEST_F(ApiTest, GetSendsTheStoredObjectWithItsRevision) {
 
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.headers.get("Content-Type"), "application/json");
-  EXPECT_EQ(
-      answer.body,
-      R"({"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":"41","name":"web",)"
-      R"("namespace":"a",)"
-      R"("uid":"u1"},"spec":{}})"
-      "\n");
+  EXPECT_EQ(answer.body,
+            R"({"kind":"Pod","apiVersion":"v1","metadata":{"resourceVersion":"41","name":"web",)"
+            R"("namespace":"a",)"
+            R"("uid":"u1"},"spec":{}})"
+            "\n");
   EXPECT_EQ(registry_.asked.kind->kind, "Pod");
   EXPECT_EQ(registry_.asked.ns, "a");
   EXPECT_EQ(registry_.asked.name, "web");
@@ -72,11 +71,10 @@ TEST_F(ApiTest, ListSendsAllItemsInOneBody) {
 TEST_F(ApiTest, AnEmptyListIsNoError) {
   const auto& answer = get("/apis/apps/v1/deployments");
 
-  EXPECT_EQ(
-      answer.body,
-      R"({"kind":"DeploymentList","apiVersion":"apps/v1","metadata":{"resourceVersion":"0"},)"
-      R"("items":[]})"
-      "\n");
+  EXPECT_EQ(answer.body,
+            R"({"kind":"DeploymentList","apiVersion":"apps/v1","metadata":{"resourceVersion":"0"},)"
+            R"("items":[]})"
+            "\n");
 }
 
 TEST_F(ApiTest, ListIsATableForKubectl) {
@@ -114,13 +112,12 @@ TEST_F(ApiTest, ListIsMetadataOnlyWhereAskedFor) {
   const auto& answer = get("/api/v1/namespaces/a/pods",
                            "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io");
 
-  EXPECT_EQ(
-      answer.body,
-      R"({"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{)"
-      R"("resourceVersion":"0"},)"
-      R"("items":[{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":)"
-      R"({"resourceVersion":"41","name":"web","namespace":"a","uid":"u1"}}]})"
-      "\n");
+  EXPECT_EQ(answer.body,
+            R"({"kind":"PartialObjectMetadataList","apiVersion":"meta.k8s.io/v1","metadata":{)"
+            R"("resourceVersion":"0"},)"
+            R"("items":[{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":)"
+            R"({"resourceVersion":"41","name":"web","namespace":"a","uid":"u1"}}]})"
+            "\n");
 }
 
 TEST_F(ApiTest, CreateHandsTheBodyOverAndWarns) {
@@ -223,11 +220,11 @@ TEST_F(ApiTest, DeleteOfAnObjectThatGoesAtOnceIsASuccess) {
 }
 
 TEST_F(ApiTest, DeleteOfAnObjectThatIsEndingShowsIt) {
-  registry_.object = stored(
-      "configmaps",
-      R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c","deletionTimestamp":)"
-      R"("2026-11-23T12:00:00Z"}})",
-      9);
+  registry_.object =
+      stored("configmaps",
+             R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c","deletionTimestamp":)"
+             R"("2026-11-23T12:00:00Z"}})",
+             9);
 
   const auto& answer = send("DELETE",
                             "/api/v1/namespaces/a/configmaps/c",

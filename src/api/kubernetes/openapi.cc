@@ -18,7 +18,8 @@ constexpr std::string_view kJson = "application/json";
 // Seen: kubectl 1.20, GET /openapi/v2.
 constexpr std::string_view kProtobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 // Seen: kubectl 1.20 refuses an answer whose media type has the '@' of the one that it asks for.
-constexpr std::string_view kProtobufAnswer = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+constexpr std::string_view kProtobufAnswer =
+    "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
 
 bool wants_protobuf(std::string_view accept) {
   for (const auto& range : parse_accept(accept)) {

@@ -6,8 +6,7 @@ namespace {
 
 using testing::HasSubstr;
 
-constexpr std::string_view kProtobuf =
-    "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+constexpr std::string_view kProtobuf = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
 
 TEST_F(ApiTest, OpenApiV2IsJson) {
   const auto& answer = get("/openapi/v2", "application/json");

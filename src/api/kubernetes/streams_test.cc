@@ -257,11 +257,11 @@ TEST_F(StreamsTest, ExecRefusesBeforeItUpgrades) {
 }
 
 TEST_F(StreamsTest, ExecNeedsARunningPod) {
-  registry_.object = stored(
-      "pods",
-      R"({"metadata":{"name":"web"},"spec":{"nodeName":"n1","containers":[{"name":"c"}]},)"
-      R"("status":{"phase":"Failed"}})",
-      5);
+  registry_.object =
+      stored("pods",
+             R"({"metadata":{"name":"web"},"spec":{"nodeName":"n1","containers":[{"name":"c"}]},)"
+             R"("status":{"phase":"Failed"}})",
+             5);
 
   EXPECT_EQ(exec("command=ls&stdout=1", "v4.channel.k8s.io", {}).json()->root()["message"].string(),
             "cannot exec into a container in a completed pod; current phase is Failed");

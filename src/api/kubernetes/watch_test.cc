@@ -39,18 +39,17 @@ TEST_F(ApiTest, WatchPrintsALinePerEventAndOneWritePerBatch) {
 
   EXPECT_EQ(answer.status, 200);
   EXPECT_EQ(answer.headers.get("Content-Type"), "application/json");
-  EXPECT_EQ(
-      answer.body,
-      R"({"type":"ADDED","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{)"
-      R"("resourceVersion":"6","name":"c"}}})"
-      "\n"
-      R"({"type":"MODIFIED","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{)"
-      R"("resourceVersion":"7","name":"c"}}})"
-      "\n"
-      R"({"type":"DELETED","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{)"
-      R"("resourceVersion":"8","name":"c"}}})"
-      "\n" +
-          std::string(kExpired));
+  EXPECT_EQ(answer.body,
+            R"({"type":"ADDED","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{)"
+            R"("resourceVersion":"6","name":"c"}}})"
+            "\n"
+            R"({"type":"MODIFIED","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{)"
+            R"("resourceVersion":"7","name":"c"}}})"
+            "\n"
+            R"({"type":"DELETED","object":{"kind":"ConfigMap","apiVersion":"v1","metadata":{)"
+            R"("resourceVersion":"8","name":"c"}}})"
+            "\n" +
+                std::string(kExpired));
   EXPECT_EQ(answer.writes, 3U);
   EXPECT_TRUE(answer.is_finished);
   EXPECT_EQ(registry_.asked_watch.at.resource_version, "5");
