@@ -21,7 +21,8 @@ using std::chrono::seconds;
 
 constexpr seconds kRelist{30};
 
-runtime::ContainerdOptions containerd_options(const Options& options, const Places& places,
+runtime::ContainerdOptions containerd_options(const Options& options,
+                                              const Places& places,
                                               const network::Network& network) {
   runtime::ContainerdOptions out;
   out.binary = options.containerd_binary;
@@ -36,7 +37,8 @@ runtime::ContainerdOptions containerd_options(const Options& options, const Plac
   return out;
 }
 
-std::unique_ptr<network::Network> make_own_network(const Options& options, const Places& places,
+std::unique_ptr<network::Network> make_own_network(const Options& options,
+                                                   const Places& places,
                                                    const Dependencies& with) {
   network::Options out;
   out.node_name = options.node_name;
@@ -67,31 +69,35 @@ Agent::Impl::Impl(Options given, Dependencies dependencies)
       strand(with.pool.strand()),
       tasks(strand, "agent"),
       containerd(containerd_options(options, places, node_network), with.blocking),
-      runtime(runtime::make_containers({places.socket, places.run / "pipes", "ctr"}, with.blocking)),
-      objects(places.objects, Sealing{options.seal, options.unseal}, with.blocking),
+      runtime(
+          runtime::make_containers({places.socket, places.run / "pipes", "ctr"}, with.blocking)),
+      objects(places.objects, with.blocking),
       statuses(with.client, objects),
       events(with.client, options.node_name, with.clock, with.random),
       images(*runtime, objects),
       tokens(with.client, with.clock) {}
 
 Task<Status> Agent::Impl::start() {
-  auto prepare = [this] {
+  auto prepare = [this]() -> Result<Machine> {
     std::error_code error;
     for (const auto& place : {places.objects, places.pods, places.logs, places.run / "pipes"}) {
       fs::create_directories(place, error);
     }
     fs::permissions(places.agent, fs::perms::owner_all, error);
+    TRY(keys, trust::KeyRing::load_or_create((places.agent / "objects.key").string(), with.random));
+    objects.set_keys(&*keys);
     objects.load();
     return read_machine(options.node_address, places.agent.string());
   };
-  const Machine machine = co_await runtime::on_pool(with.blocking, std::move(prepare));
+  CO_TRY(const Machine machine, co_await runtime::on_pool(with.blocking, std::move(prepare)));
   CO_TRY_STATUS(co_await containerd.start());
   tasks.spawn(containerd.supervise());
   CO_TRY_STATUS(co_await wait_for_runtime());
   co_await import_archives();
   registrar = std::make_unique<Registrar>(options, machine, with.client, *runtime, with.clock);
   make_workshop(machine);
-  objects.on_change([this](const Key& key, DocumentPtr document) { take(key, std::move(document)); });
+  objects.on_change(
+      [this](const Key& key, DocumentPtr document) { take(key, std::move(document)); });
   for (const auto& pod : objects.all("pods")) {
     take(pod.key, pod.document);
   }
@@ -122,8 +128,19 @@ void Agent::Impl::make_workshop(const Machine& machine) {
   facts.host_ip = machine.address;
   facts.node_cpu_milli = machine.cpus * 1000;
   facts.node_memory = machine.memory_bytes;
-  shop = std::make_unique<Workshop>(Workshop{*runtime, with.client, objects, statuses, events, images, tokens, cgroups,
-                                             with.blocking, tasks, with.clock, std::move(node), places.pods,
+  shop = std::make_unique<Workshop>(Workshop{*runtime,
+                                             with.client,
+                                             objects,
+                                             statuses,
+                                             events,
+                                             images,
+                                             tokens,
+                                             cgroups,
+                                             with.blocking,
+                                             tasks,
+                                             with.clock,
+                                             std::move(node),
+                                             places.pods,
                                              std::move(facts)});
 }
 
@@ -165,8 +182,8 @@ Task<void> Agent::Impl::import_archives() {
 
 /// Pods and what they refer to; services and endpoints go to the network as well.
 void Agent::Impl::take(const Key& key, DocumentPtr document) {
-  if (key.resource == "services" || key.resource == "endpointslices.discovery.k8s.io" || key.resource == "nodes" ||
-      key.resource == "pods") {
+  if (key.resource == "services" || key.resource == "endpointslices.discovery.k8s.io" ||
+      key.resource == "nodes" || key.resource == "pods") {
     network_changes[key] = document;
     has_network_changes.raise();
   }
@@ -184,7 +201,8 @@ void Agent::Impl::take(const Key& key, DocumentPtr document) {
 }
 
 void Agent::Impl::take_pod(const Key& key, DocumentPtr document) {
-  const std::string uid(document == nullptr ? std::string_view() : document->root().find("metadata.uid").string());
+  const std::string uid(document == nullptr ? std::string_view()
+                                            : document->root().find("metadata.uid").string());
   // A pod of that name with another uid: the former has gone.
   for (const auto& [known, worker] : workers) {
     if (worker->key() == key && known != uid) {
@@ -242,7 +260,7 @@ Task<void> Agent::Impl::follow_events() {
       if (!event.ok()) {
         break;
       }
-      wake_owner(event->id);
+      wake_owner(*event);
     }
     co_await async::sleep_for(std::chrono::milliseconds(500));
   }
@@ -254,19 +272,31 @@ void Agent::Impl::wake_all() {
   }
 }
 
-void Agent::Impl::wake_owner(const std::string& id) {
+void Agent::Impl::wake_owner(const runtime::Event& event) {
+  const bool is_exit = event.kind == runtime::EventKind::exited;
+  bool has_owner = false;
   for (const auto& [uid, worker] : workers) {
-    if (worker->has_container(id)) {
+    if (!worker->has_container(event.id)) {
+      continue;
+    }
+    has_owner = true;
+    if (is_exit) {
+      worker->expect_exit(event.id);
+    } else {
       worker->wake();
-      return;
     }
   }
-  if (id.empty()) {
-    wake_all();
+  if (has_owner || (!is_exit && event.kind != runtime::EventKind::lost)) {
+    return;
+  }
+  // Nobody has seen it yet: it belongs to a worker that has just started it, so each looks.
+  for (const auto& [uid, worker] : workers) {
+    worker->expect_exit(event.id);
   }
 }
 
-/// The safety net under the event stream: what the runtime shows against what the workers know, and what nobody owns.
+/// The safety net under the event stream: what the runtime shows against what the workers know, and
+/// what nobody owns.
 Task<void> Agent::Impl::relist() {
   while (true) {
     co_await async::sleep_for(kRelist);
@@ -282,8 +312,8 @@ Task<void> Agent::Impl::relist() {
         continue;
       }
       const auto known = at->second->seen().containers.find(container.name);
-      const bool is_newest = known != at->second->seen().containers.end() && known->second.current &&
-                             known->second.current->id == container.id;
+      const bool is_newest = known != at->second->seen().containers.end() &&
+                             known->second.current && known->second.current->id == container.id;
       if (is_newest && known->second.current->state != container.state) {
         at->second->wake();
       }
@@ -303,7 +333,11 @@ Task<void> Agent::Impl::relist() {
 
 /// A pod that was deleted while no agent ran.
 Task<void> Agent::Impl::remove_orphan(runtime::Sandbox sandbox) {
-  log::info("agent", "pod {}/{} ({}) is not known any more; removing it", sandbox.ns, sandbox.name, sandbox.uid);
+  log::info("agent",
+            "pod {}/{} ({}) is not known any more; removing it",
+            sandbox.ns,
+            sandbox.name,
+            sandbox.uid);
   static_cast<void>(co_await runtime->stop_sandbox(sandbox.id));
   static_cast<void>(co_await runtime->remove_sandbox(sandbox.id));
   auto clean = [place = places.pods / sandbox.uid] { return remove_volumes(place); };
@@ -312,7 +346,8 @@ Task<void> Agent::Impl::remove_orphan(runtime::Sandbox sandbox) {
 
 Task<void> Agent::Impl::set_up_network() {
   const auto node = objects.document("nodes", "", options.node_name);
-  const std::string cidr(node == nullptr ? std::string_view() : node->root().find("spec.podCIDR").string());
+  const std::string cidr(node == nullptr ? std::string_view()
+                                         : node->root().find("spec.podCIDR").string());
   if (cidr.empty() || cidr == network_cidr) {
     co_return;
   }
@@ -337,7 +372,8 @@ Task<void> Agent::Impl::keep_network() {
     }
     std::vector<agent::network::Change> changes;
     if (is_first) {
-      for (const char* resource : {"services", "endpointslices.discovery.k8s.io", "nodes", "pods"}) {
+      for (const char* resource :
+           {"services", "endpointslices.discovery.k8s.io", "nodes", "pods"}) {
         for (auto& stored : objects.all(resource)) {
           changes.push_back({stored.key, stored.document});
         }

@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Agent: one per node. Registers the node, receives its pods over the feed, runs them through a Runtime and writes
-// their status back. Works from its own disk while no server answers. app makes one and calls run() and stop().
+// Agent: one per node. Registers the node, receives its pods over the feed, runs them through a
+// Runtime and writes their status back. Works from its own disk while no server answers. app makes
+// one and calls run() and stop().
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
-#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -31,8 +31,9 @@ struct Taint {
 
 struct Options {
   std::string node_name;
-  std::string node_address = {};             ///< empty: the address of the default route, or 127.0.0.1
-  std::filesystem::path data_directory;      ///< the cluster's; the agent uses <data_directory>/agent and …/images
+  std::string node_address = {};  ///< empty: the address of the default route, or 127.0.0.1
+  /// The cluster's; the agent uses <data_directory>/agent and <data_directory>/images.
+  std::filesystem::path data_directory;
   /// Folders of *.tar archives that are imported at start, besides <data_directory>/images.
   std::vector<std::filesystem::path> image_directories = {};
   std::string containerd_binary = "containerd";
@@ -42,13 +43,10 @@ struct Options {
   int pods_max = 250;
   std::int64_t reserved_cpu_millicores = 0;
   std::int64_t reserved_memory_bytes = 0;
-  std::string pod_cidr = "10.42.0.0/16";      ///< of the whole cluster
+  std::string pod_cidr = "10.42.0.0/16";  ///< of the whole cluster
   std::string service_cidr = "10.43.0.0/16";
   std::string cluster_domain = "cluster.local";
   std::string dns_address = "10.43.0.10";
-  /// Secrets on the agent's disk pass through these; absent: plain text in files of mode 0600.
-  std::function<Result<std::string>(std::string_view)> seal = {};
-  std::function<Result<std::string>(std::string_view)> unseal = {};
 };
 
 /// What the agent is handed; all outlive it.
@@ -69,13 +67,14 @@ class Agent {
   Agent(const Agent&) = delete;
   Agent& operator=(const Agent&) = delete;
 
-  /// Starts containerd (or adopts the one that runs), adopts its pods and begins all loops; returns when the node
-  /// can take pods. An error says what is missing on this machine.
+  /// Starts containerd (or adopts the one that runs), adopts its pods and begins all loops; returns
+  /// when the node can take pods. An error says what is missing on this machine.
   Task<Status> run();
   /// Ends the loops and leaves containers and containerd running. Not from one of its own tasks.
   Task<void> stop();
 
-  /// Answers one request that came over reach: the handler of a reach::Dialer, called on the dialer's strand.
+  /// Answers one request that came over reach: the handler of a reach::Dialer, called on the
+  /// dialer's strand.
   Task<void> serve_reach(std::string request_json, std::unique_ptr<net::Stream> stream);
   /// Imports an archive now: `tetrarch image load`. The names that it held.
   Task<Result<std::vector<std::string>>> load_image(std::string archive_path);

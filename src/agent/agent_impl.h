@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 
 #include "agent/agent.h"
@@ -28,7 +29,7 @@ struct Agent::Impl {
   Task<void> follow_feed();
   Task<void> follow_events();
   void wake_all();
-  void wake_owner(const std::string& id);
+  void wake_owner(const runtime::Event& event);
   Task<void> relist();
   Task<void> remove_orphan(runtime::Sandbox sandbox);
   Task<void> set_up_network();
@@ -49,6 +50,7 @@ struct Agent::Impl {
   async::TaskGroup tasks;
   runtime::Containerd containerd;
   std::unique_ptr<runtime::Runtime> runtime;
+  std::optional<trust::KeyRing> keys;  ///< of the secrets on our disk
   Objects objects;
   StatusWriter statuses;
   EventRecorder events;

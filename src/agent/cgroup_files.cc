@@ -4,9 +4,8 @@
 #include <csignal>
 #include <cstring>
 #include <fstream>
-#include <vector>
-
 #include <unistd.h>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -17,8 +16,21 @@ namespace {
 
 namespace fs = std::filesystem;
 
-constexpr const char* kControllersV1[] = {"cpu", "memory", "pids", "freezer", "cpuset", "blkio", "devices", "cpuacct",
-                                          "systemd", "hugetlb", "net_cls", "net_prio", "perf_event", "rdma", "misc"};
+constexpr const char* kControllersV1[] = {"cpu",
+                                          "memory",
+                                          "pids",
+                                          "freezer",
+                                          "cpuset",
+                                          "blkio",
+                                          "devices",
+                                          "cpuacct",
+                                          "systemd",
+                                          "hugetlb",
+                                          "net_cls",
+                                          "net_prio",
+                                          "perf_event",
+                                          "rdma",
+                                          "misc"};
 
 Status write_value(const fs::path& file, const std::string& value) {
   std::ofstream out(file);
@@ -29,13 +41,16 @@ Status write_value(const fs::path& file, const std::string& value) {
   return ok();
 }
 
-std::string_view relative(std::string_view path) { return path.starts_with('/') ? path.substr(1) : path; }
+std::string_view relative(std::string_view path) {
+  return path.starts_with('/') ? path.substr(1) : path;
+}
 
 Status make_directory(const fs::path& path) {
   std::error_code error;
   fs::create_directories(path, error);
   if (error) {
-    return Error{Code::unavailable, fmt::format("cannot make cgroup {}: {}", path.string(), error.message())};
+    return Error{Code::unavailable,
+                 fmt::format("cannot make cgroup {}: {}", path.string(), error.message())};
   }
   return ok();
 }
@@ -54,7 +69,8 @@ Status make_v1(const fs::path& mount, std::string_view path, const runtime::Reso
     const auto group = mount / "memory" / relative(path);
     TRY_STATUS(make_directory(group));
     if (resources.memory_limit_bytes > 0) {
-      TRY_STATUS(write_value(group / "memory.limit_in_bytes", std::to_string(resources.memory_limit_bytes)));
+      TRY_STATUS(write_value(group / "memory.limit_in_bytes",
+                             std::to_string(resources.memory_limit_bytes)));
     }
   }
   return ok();
@@ -63,7 +79,8 @@ Status make_v1(const fs::path& mount, std::string_view path, const runtime::Reso
 /// Children get only the controllers that every ancestor hands down.
 void enable_controllers(const fs::path& group) {
   for (const char* controller : {"+cpu", "+memory", "+pids", "+io", "+cpuset"}) {
-    static_cast<void>(write_value(group / "cgroup.subtree_control", controller));  // absent ones refuse
+    static_cast<void>(
+        write_value(group / "cgroup.subtree_control", controller));  // absent ones refuse
   }
 }
 
@@ -79,7 +96,8 @@ Status make_v2(const fs::path& mount, std::string_view path, const runtime::Reso
     TRY_STATUS(write_value(group / "cpu.weight", std::to_string(cpu_weight(resources.cpu_shares))));
     if (resources.cpu_quota_us > 0) {
       TRY_STATUS(
-          write_value(group / "cpu.max", fmt::format("{} {}", resources.cpu_quota_us, resources.cpu_period_us)));
+          write_value(group / "cpu.max",
+                      fmt::format("{} {}", resources.cpu_quota_us, resources.cpu_period_us)));
     }
   }
   if (resources.memory_limit_bytes > 0 && fs::exists(group / "memory.max")) {
@@ -144,7 +162,9 @@ Status CgroupFiles::remove(std::string_view path) const {
   for (const auto& group : groups_of(mount_, is_v2_, path)) {
     is_removed = remove_tree(group) && is_removed;
   }
-  return is_removed ? ok() : Status(Error{Code::unavailable, fmt::format("cgroup {} is still in use", path)});
+  return is_removed
+             ? ok()
+             : Status(Error{Code::unavailable, fmt::format("cgroup {} is still in use", path)});
 }
 
 void CgroupFiles::kill_all(std::string_view path, int tries) const {

@@ -16,6 +16,7 @@ class CgroupFiles {
   explicit CgroupFiles(std::filesystem::path mount = "/sys/fs/cgroup");
 
   bool is_v2() const { return is_v2_; }
+
   /// Makes the group in every hierarchy that matters and sets its limits. Idempotent.
   Status make(std::string_view path, const runtime::Resources& resources) const;
   /// Removes the group with all below it; what still has processes stays (an error says so).

@@ -34,14 +34,17 @@ class LimitedSocket {
       }
     });
   }
+
   ~LimitedSocket() { timer_->cancel(); }
+
   LimitedSocket(const LimitedSocket&) = delete;
   LimitedSocket& operator=(const LimitedSocket&) = delete;
 
   std::shared_ptr<tcp::socket> socket;  // shared with the timer's handler
 
  private:
-  std::shared_ptr<asio::steady_timer> timer_;  // shared with nothing that outlives us but its own handler
+  std::shared_ptr<asio::steady_timer>
+      timer_;  // shared with nothing that outlives us but its own handler
 };
 
 int port_of(const CheckTarget& target, object::View port) {
@@ -67,7 +70,8 @@ Task<std::string> connect(LimitedSocket& at, std::string host, int port) {
   }
   const tcp::endpoint endpoint(address, static_cast<std::uint16_t>(port));
   const auto [failure] = co_await at.socket->async_connect(endpoint, kAwait);
-  co_return failure ? fmt::format("dial tcp {}:{}: {}", host, port, failure.message()) : std::string();
+  co_return failure ? fmt::format("dial tcp {}:{}: {}", host, port, failure.message())
+                    : std::string();
 }
 
 Task<CheckResult> check_tcp(CheckTarget target, object::View handler, milliseconds limit) {
@@ -89,8 +93,10 @@ std::string http_request(object::View handler, std::string_view host, int port) 
     headers += fmt::format("{}: {}\r\n", header["name"].string(), header["value"].string());
   }
   return fmt::format("GET {} HTTP/1.1\r\n{}{}Accept: */*\r\nConnection: close\r\n{}\r\n",
-                     path.empty() ? "/" : path, has_host ? "" : fmt::format("Host: {}:{}\r\n", host, port),
-                     has_agent ? "" : "User-Agent: kube-probe/1.35\r\n", headers);
+                     path.empty() ? "/" : path,
+                     has_host ? "" : fmt::format("Host: {}:{}\r\n", host, port),
+                     has_agent ? "" : "User-Agent: kube-probe/1.35\r\n",
+                     headers);
 }
 
 /// Source: Kubernetes documentation, HTTP probes: 200 to 399 is success.
@@ -102,12 +108,15 @@ CheckResult judge_http(const std::string& response) {
   if (status >= 200 && status < 400) {
     return {true};
   }
-  return {false, status == 0 ? "no HTTP answer" : fmt::format("HTTP probe failed with statuscode: {}", status)};
+  return {false,
+          status == 0 ? "no HTTP answer"
+                      : fmt::format("HTTP probe failed with statuscode: {}", status)};
 }
 
 template <class Stream>
 Task<CheckResult> talk_http(Stream& stream, std::string request) {
-  const auto [write_error, written] = co_await asio::async_write(stream, asio::buffer(request), kAwait);
+  const auto [write_error, written] =
+      co_await asio::async_write(stream, asio::buffer(request), kAwait);
   std::string response;
   std::array<char, 1024> buffer;
   while (!write_error && response.size() < 16) {
@@ -143,7 +152,9 @@ Task<CheckResult> check_http(CheckTarget target, object::View handler, milliseco
   co_return co_await talk_http(stream, std::move(request));
 }
 
-Task<CheckResult> check_exec(runtime::Runtime& runtime, CheckTarget target, object::View handler,
+Task<CheckResult> check_exec(runtime::Runtime& runtime,
+                             CheckTarget target,
+                             object::View handler,
                              milliseconds limit) {
   std::vector<std::string> command;
   for (const auto word : handler["command"].elements()) {
@@ -151,14 +162,17 @@ Task<CheckResult> check_exec(runtime::Runtime& runtime, CheckTarget target, obje
   }
   const auto ran = co_await runtime.exec(target.container_id, std::move(command), limit);
   if (!ran.ok()) {
-    co_return CheckResult{false, ran.error().code == Code::timeout ? "command timed out" : ran.error().message};
+    co_return CheckResult{
+        false, ran.error().code == Code::timeout ? "command timed out" : ran.error().message};
   }
   co_return CheckResult{ran->exit_code == 0, ran->out + ran->err};
 }
 
 }  // namespace
 
-Task<CheckResult> run_check(runtime::Runtime& node_runtime, CheckTarget target, milliseconds limit) {
+Task<CheckResult> run_check(runtime::Runtime& node_runtime,
+                            CheckTarget target,
+                            milliseconds limit) {
   if (const auto exec = target.handler["exec"]) {
     co_return co_await check_exec(node_runtime, target, exec, limit);
   }
@@ -170,12 +184,14 @@ Task<CheckResult> run_check(runtime::Runtime& node_runtime, CheckTarget target, 
   }
   if (const auto grpc = target.handler["grpc"]) {
     const auto checked = co_await runtime::check_grpc_health(
-        fmt::format("{}:{}", target.pod_ip, grpc["port"].integer()), std::string(grpc["service"].string()), limit);
+        fmt::format("{}:{}", target.pod_ip, grpc["port"].integer()),
+        std::string(grpc["service"].string()),
+        limit);
     co_return CheckResult{checked.ok(), checked.ok() ? std::string() : checked.error().message};
   }
   if (const auto sleep = target.handler["sleep"]) {
-    co_await async::sleep_for(std::min<std::chrono::nanoseconds>(std::chrono::seconds(sleep["seconds"].integer()),
-                                                                 limit));
+    co_await async::sleep_for(std::min<std::chrono::nanoseconds>(
+        std::chrono::seconds(sleep["seconds"].integer()), limit));
   }
   co_return CheckResult{true};
 }

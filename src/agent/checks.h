@@ -11,7 +11,8 @@
 
 namespace tetrarch::agent {
 
-/// Where a handler is carried out. `handler` is the JSON of a Probe or LifecycleHandler; kept alive by `owner`.
+/// Where a handler is carried out. `handler` is the JSON of a Probe or LifecycleHandler; kept alive
+/// by `owner`.
 struct CheckTarget {
   DocumentPtr owner;
   object::View handler;
@@ -26,6 +27,8 @@ struct CheckResult {
 };
 
 /// Ends within about `limit`. A handler of none of the known kinds succeeds.
-Task<CheckResult> run_check(runtime::Runtime& runtime, CheckTarget target, std::chrono::milliseconds limit);
+Task<CheckResult> run_check(runtime::Runtime& runtime,
+                            CheckTarget target,
+                            std::chrono::milliseconds limit);
 
 }  // namespace tetrarch::agent

@@ -40,8 +40,9 @@ void add_dns_config(runtime::Dns& dns, views::PodDNSConfigView config) {
     dns.searches.emplace_back(search);
   }
   for (const auto option : config.options()) {
-    dns.options.push_back(option.value().empty() ? std::string(option.name())
-                                                 : fmt::format("{}:{}", option.name(), option.value()));
+    dns.options.push_back(option.value().empty()
+                              ? std::string(option.name())
+                              : fmt::format("{}:{}", option.name(), option.value()));
   }
 }
 
@@ -101,9 +102,11 @@ Status check_non_root(const runtime::SecurityContext& security, const ImageUser&
     return ok();
   }
   if (!image.id && !image.name.empty()) {
-    return Error{Code::invalid, fmt::format("container has runAsNonRoot and image has non-numeric user ({}), cannot "
-                                            "verify user is non-root",
-                                            image.name)};
+    return Error{
+        Code::invalid,
+        fmt::format("container has runAsNonRoot and image has non-numeric user ({}), cannot "
+                    "verify user is non-root",
+                    image.name)};
   }
   return Error{Code::invalid, "container has runAsNonRoot and image will run as root"};
 }
@@ -112,7 +115,8 @@ Status check_non_root(const runtime::SecurityContext& security, const ImageUser&
 
 std::string log_directory(const NodeSettings& node, views::PodView pod) {
   const auto metadata = pod.metadata();
-  return fmt::format("{}/{}_{}_{}", node.logs_directory, metadata.namespace_(), metadata.name(), metadata.uid());
+  return fmt::format(
+      "{}/{}_{}_{}", node.logs_directory, metadata.namespace_(), metadata.name(), metadata.uid());
 }
 
 std::string log_path(std::string_view container, std::uint32_t attempt) {
@@ -136,10 +140,12 @@ runtime::Dns dns_of(views::PodView pod, const NodeSettings& node) {
   const auto policy = pod.spec().dns_policy();
   const bool is_host_network = pod.spec().host_network();
   runtime::Dns dns;
-  if (policy == "ClusterFirstWithHostNet" || ((policy.empty() || policy == "ClusterFirst") && !is_host_network)) {
+  if (policy == "ClusterFirstWithHostNet" ||
+      ((policy.empty() || policy == "ClusterFirst") && !is_host_network)) {
     const auto ns = pod.metadata().namespace_();
     dns.servers = {node.dns_address};
-    dns.searches = {fmt::format("{}.svc.{}", ns, node.cluster_domain), "svc." + node.cluster_domain,
+    dns.searches = {fmt::format("{}.svc.{}", ns, node.cluster_domain),
+                    "svc." + node.cluster_domain,
                     node.cluster_domain};
     for (const auto& search : parse_resolv_conf(node.host_resolv_conf).searches) {
       dns.searches.push_back(search);
@@ -153,14 +159,20 @@ runtime::Dns dns_of(views::PodView pod, const NodeSettings& node) {
 }
 
 std::string etc_hosts(views::PodView pod, const PodFacts& facts, const NodeSettings& node) {
-  std::string out = "# Written by tetrarch for this pod.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost "
-                    "ip6-loopback\nfe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\n"
-                    "fe00::2\tip6-allrouters\n";
+  std::string out =
+      "# Written by tetrarch for this pod.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost "
+      "ip6-loopback\nfe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\n"
+      "fe00::2\tip6-allrouters\n";
   const auto name = host_name(pod);
   for (const auto& ip : facts.pod_ips) {
     if (const auto subdomain = pod.spec().subdomain(); !subdomain.empty()) {
-      out += fmt::format("{}\t{}.{}.{}.svc.{}\t{}\n", ip, name, subdomain, pod.metadata().namespace_(),
-                         node.cluster_domain, name);
+      out += fmt::format("{}\t{}.{}.{}.svc.{}\t{}\n",
+                         ip,
+                         name,
+                         subdomain,
+                         pod.metadata().namespace_(),
+                         node.cluster_domain,
+                         name);
     } else {
       out += fmt::format("{}\t{}\n", ip, name);
     }
@@ -175,7 +187,9 @@ std::string etc_hosts(views::PodView pod, const PodFacts& facts, const NodeSetti
   return out;
 }
 
-runtime::SandboxConfig sandbox_config(views::PodView pod, const NodeSettings& node, std::uint32_t attempt) {
+runtime::SandboxConfig sandbox_config(views::PodView pod,
+                                      const NodeSettings& node,
+                                      std::uint32_t attempt) {
   const auto metadata = pod.metadata();
   runtime::SandboxConfig out;
   out.name = std::string(metadata.name());
@@ -193,8 +207,10 @@ runtime::SandboxConfig sandbox_config(views::PodView pod, const NodeSettings& no
   for (const auto container : pod.spec().containers()) {
     for (const auto port : container.ports()) {
       if (port.host_port() > 0 && !out.namespaces.is_host_network) {
-        out.ports.push_back({std::string(port.protocol()), static_cast<int>(port.container_port()),
-                             static_cast<int>(port.host_port()), std::string(port.host_ip())});
+        out.ports.push_back({std::string(port.protocol()),
+                             static_cast<int>(port.container_port()),
+                             static_cast<int>(port.host_port()),
+                             std::string(port.host_ip())});
       }
     }
   }
@@ -207,7 +223,8 @@ runtime::SandboxConfig sandbox_config(views::PodView pod, const NodeSettings& no
   return out;
 }
 
-Result<runtime::SecurityContext> security_of(views::PodView pod, views::ContainerView container,
+Result<runtime::SecurityContext> security_of(views::PodView pod,
+                                             views::ContainerView container,
                                              const ImageUser& image) {
   runtime::SecurityContext out;
   const auto own = container.security_context();
@@ -239,8 +256,11 @@ Result<runtime::SecurityContext> security_of(views::PodView pod, views::Containe
   return out;
 }
 
-runtime::ContainerConfig container_config(views::PodView pod, views::ContainerView container, const NodeSettings& node,
-                                          std::uint32_t attempt, const Environment& environment) {
+runtime::ContainerConfig container_config(views::PodView pod,
+                                          views::ContainerView container,
+                                          const NodeSettings& node,
+                                          std::uint32_t attempt,
+                                          const Environment& environment) {
   const auto lookup = [&environment](std::string_view name) -> std::optional<std::string> {
     for (const auto& [key, value] : environment) {
       if (key == name) {

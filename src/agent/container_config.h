@@ -14,7 +14,7 @@ namespace tetrarch::agent {
 
 /// What the node adds to every pod.
 struct NodeSettings {
-  std::string instance;          ///< see down.h
+  std::string instance;  ///< see down.h
   std::string logs_directory;
   std::string cluster_domain;
   std::string dns_address;
@@ -26,7 +26,9 @@ std::string log_directory(const NodeSettings& node, views::PodView pod);
 /// Relative to log_directory: "main/0.log".
 std::string log_path(std::string_view container, std::uint32_t attempt);
 
-runtime::SandboxConfig sandbox_config(views::PodView pod, const NodeSettings& node, std::uint32_t attempt);
+runtime::SandboxConfig sandbox_config(views::PodView pod,
+                                      const NodeSettings& node,
+                                      std::uint32_t attempt);
 
 /// Source: Kubernetes documentation, "DNS for Services and Pods", pod's DNS policy and config.
 runtime::Dns dns_of(views::PodView pod, const NodeSettings& node);
@@ -40,12 +42,17 @@ struct ImageUser {
   std::string name = {};
 };
 
-/// An error is `container has runAsNonRoot and image will run as root` and its like (CreateContainerConfigError).
-Result<runtime::SecurityContext> security_of(views::PodView pod, views::ContainerView container,
+/// An error is `container has runAsNonRoot and image will run as root` and its like
+/// (CreateContainerConfigError).
+Result<runtime::SecurityContext> security_of(views::PodView pod,
+                                             views::ContainerView container,
                                              const ImageUser& image);
 
 /// All but mounts, environment and image, which need more than the pod.
-runtime::ContainerConfig container_config(views::PodView pod, views::ContainerView container, const NodeSettings& node,
-                                          std::uint32_t attempt, const Environment& environment);
+runtime::ContainerConfig container_config(views::PodView pod,
+                                          views::ContainerView container,
+                                          const NodeSettings& node,
+                                          std::uint32_t attempt,
+                                          const Environment& environment);
 
 }  // namespace tetrarch::agent

@@ -5,13 +5,12 @@
 #include <fstream>
 #include <optional>
 #include <sstream>
-
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
 #include <fmt/format.h>
+#include <sys/wait.h>
 
 #include "agent/cgroup_files.h"
 #include "agent/network/network.h"
@@ -36,7 +35,8 @@ std::string command_line(const fs::path& process) {
   return text.str();
 }
 
-/// Shims name their containerd's socket on their command line. Source: containerd, runtime v2 shim, flag -address.
+/// Shims name their containerd's socket on their command line. Source: containerd, runtime v2 shim,
+/// flag -address.
 std::vector<pid_t> shims_of(const std::string& socket) {
   std::vector<pid_t> out;
   std::error_code error;
@@ -61,7 +61,8 @@ void end_daemon(const fs::path& directory) {
     return;
   }
   ::kill(daemon.pid, SIGTERM);
-  for (int tries = 0; tries < 100 && runtime::process_start_time(daemon.pid) == daemon.start_time; ++tries) {
+  for (int tries = 0; tries < 100 && runtime::process_start_time(daemon.pid) == daemon.start_time;
+       ++tries) {
     ::waitpid(daemon.pid, nullptr, WNOHANG);
     ::usleep(50'000);
   }
@@ -70,7 +71,8 @@ void end_daemon(const fs::path& directory) {
   }
 }
 
-/// Stops every sandbox through CRI, which frees addresses, interfaces and network namespaces as it made them.
+/// Stops every sandbox through CRI, which frees addresses, interfaces and network namespaces as it
+/// made them.
 Task<std::optional<Status>> stop_sandboxes(runtime::Runtime& runtime) {
   Status last = Error{Code::unavailable, "containerd does not answer"};
   for (int tries = 0; tries < 100 && !last.ok(); ++tries) {
@@ -107,10 +109,12 @@ Status end_pods(const Places& places) {
   }
   fs::create_directories(places.run, error);
   if (runtime::find_daemon(places.containerd).pid == 0) {
-    TRY(const pid_t pid, runtime::spawn_daemon({"containerd", "--config", config.string()},
-                                               places.containerd / "containerd.log"));
+    TRY(const pid_t pid,
+        runtime::spawn_daemon({"containerd", "--config", config.string()},
+                              places.containerd / "containerd.log"));
     TRY_STATUS(write_file(places.containerd / "containerd.pid",
-                          fmt::format("{} {}\n", pid, runtime::process_start_time(pid)), 0600));
+                          fmt::format("{} {}\n", pid, runtime::process_start_time(pid)),
+                          0600));
   }
   async::IoPool pool(1);
   async::BlockingPool blocking(1);
@@ -146,7 +150,8 @@ Places places_of(const fs::path& data_directory) {
 Status take_down(const fs::path& data_directory, bool is_purge) {
   const auto places = places_of(data_directory);
   if (const auto ended = end_pods(places); !ended.ok()) {
-    log::warning("agent", "pods not ended cleanly: {}; killing what is left", ended.error().message);
+    log::warning(
+        "agent", "pods not ended cleanly: {}; killing what is left", ended.error().message);
   }
   end_daemon(places.containerd);
   const CgroupFiles cgroups;
@@ -170,7 +175,8 @@ Status take_down(const fs::path& data_directory, bool is_purge) {
   if (is_purge) {
     fs::remove_all(places.agent, error);
     if (error) {
-      return Error{Code::unavailable, fmt::format("cannot remove {}: {}", places.agent.string(), error.message())};
+      return Error{Code::unavailable,
+                   fmt::format("cannot remove {}: {}", places.agent.string(), error.message())};
     }
   }
   return torn;

@@ -37,7 +37,9 @@ class EnvironmentBuilder {
 };
 
 /// A member of data, or of binaryData (secrets: data), decoded.
-std::optional<std::string> data_value(const Document& document, std::string_view key, bool is_secret) {
+std::optional<std::string> data_value(const Document& document,
+                                      std::string_view key,
+                                      bool is_secret) {
   const auto root = document.root();
   if (const auto plain = root["data"][key]; plain.exists()) {
     if (!is_secret) {
@@ -61,7 +63,8 @@ std::string upper_name(std::string_view name) {
   return out;
 }
 
-/// Source: Kubernetes documentation, "Service", environment variables; the names that Docker links had.
+/// Source: Kubernetes documentation, "Service", environment variables; the names that Docker links
+/// had.
 void add_service(EnvironmentBuilder& out, const Document& document) {
   const views::ServiceView service(document.root());
   const auto ip = service.spec().cluster_ip();
@@ -74,12 +77,14 @@ void add_service(EnvironmentBuilder& out, const Document& document) {
   out.set(prefix + "_SERVICE_PORT", std::to_string(first.port()));
   for (const auto port : service.spec().ports()) {
     if (!port.name().empty()) {
-      out.set(fmt::format("{}_SERVICE_PORT_{}", prefix, upper_name(port.name())), std::to_string(port.port()));
+      out.set(fmt::format("{}_SERVICE_PORT_{}", prefix, upper_name(port.name())),
+              std::to_string(port.port()));
     }
   }
   const auto lower = [](std::string_view protocol) {
     std::string text(protocol.empty() ? "TCP" : protocol);
-    std::transform(text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
+    std::transform(
+        text.begin(), text.end(), text.begin(), [](unsigned char c) { return std::tolower(c); });
     return text;
   };
   out.set(prefix + "_PORT", fmt::format("{}://{}:{}", lower(first.protocol()), ip, first.port()));
@@ -97,14 +102,18 @@ void add_services(EnvironmentBuilder& out, views::PodView pod, const Sources& so
   const bool links = !pod.spec().has_enable_service_links() || pod.spec().enable_service_links();
   for (const auto& document : sources.services) {
     const auto metadata = document->root()["metadata"];
-    const bool is_api = metadata["name"].string() == "kubernetes" && metadata["namespace"].string() == "default";
+    const bool is_api =
+        metadata["name"].string() == "kubernetes" && metadata["namespace"].string() == "default";
     if (is_api || (links && metadata["namespace"].string() == pod.metadata().namespace_())) {
       add_service(out, *document);
     }
   }
 }
 
-Status add_all(EnvironmentBuilder& out, const Document& document, std::string_view prefix, bool is_secret) {
+Status add_all(EnvironmentBuilder& out,
+               const Document& document,
+               std::string_view prefix,
+               bool is_secret) {
   for (const auto [key, value] : document.root()["data"].members()) {
     if (auto text = data_value(document, key, is_secret)) {
       out.set(std::string(prefix) + std::string(key), std::move(*text));
@@ -113,18 +122,22 @@ Status add_all(EnvironmentBuilder& out, const Document& document, std::string_vi
   return ok();
 }
 
-Status add_env_from(EnvironmentBuilder& out, views::PodView pod, views::EnvFromSourceView from,
+Status add_env_from(EnvironmentBuilder& out,
+                    views::PodView pod,
+                    views::EnvFromSourceView from,
                     const Sources& sources) {
   const auto ns = pod.metadata().namespace_();
   const bool is_secret = from.has_secret_ref();
   const auto name = is_secret ? from.secret_ref().name() : from.config_map_ref().name();
-  const bool is_optional = is_secret ? from.secret_ref().optional() : from.config_map_ref().optional();
+  const bool is_optional =
+      is_secret ? from.secret_ref().optional() : from.config_map_ref().optional();
   const auto document = is_secret ? sources.secret(ns, name) : sources.config_map(ns, name);
   if (document == nullptr) {
     if (is_optional) {
       return ok();
     }
-    return Error{Code::not_found, fmt::format("{} \"{}\" not found", is_secret ? "secret" : "configmap", name)};
+    return Error{Code::not_found,
+                 fmt::format("{} \"{}\" not found", is_secret ? "secret" : "configmap", name)};
   }
   return add_all(out, *document, from.prefix(), is_secret);
 }
@@ -137,25 +150,36 @@ struct KeyReference {
 };
 
 /// Empty where optional and absent.
-Result<std::optional<std::string>> key_value(views::PodView pod, const KeyReference& at, const Sources& sources) {
+Result<std::optional<std::string>> key_value(views::PodView pod,
+                                             const KeyReference& at,
+                                             const Sources& sources) {
   const auto ns = pod.metadata().namespace_();
-  const auto document = at.is_secret ? sources.secret(ns, at.name) : sources.config_map(ns, at.name);
+  const auto document =
+      at.is_secret ? sources.secret(ns, at.name) : sources.config_map(ns, at.name);
   if (document == nullptr) {
     if (at.is_optional) {
       return std::optional<std::string>();
     }
-    return Error{Code::not_found, fmt::format("{} \"{}\" not found", at.is_secret ? "secret" : "configmap", at.name)};
+    return Error{
+        Code::not_found,
+        fmt::format("{} \"{}\" not found", at.is_secret ? "secret" : "configmap", at.name)};
   }
   auto value = data_value(*document, at.key, at.is_secret);
   if (!value && !at.is_optional) {
-    return Error{Code::not_found, fmt::format("couldn't find key {} in {} {}/{}", at.key,
-                                              at.is_secret ? "Secret" : "ConfigMap", ns, at.name)};
+    return Error{Code::not_found,
+                 fmt::format("couldn't find key {} in {} {}/{}",
+                             at.key,
+                             at.is_secret ? "Secret" : "ConfigMap",
+                             ns,
+                             at.name)};
   }
   return value;
 }
 
-Result<std::optional<std::string>> referred_value(views::PodView pod, views::ContainerView container,
-                                                  views::EnvVarSourceView from, const Sources& sources,
+Result<std::optional<std::string>> referred_value(views::PodView pod,
+                                                  views::ContainerView container,
+                                                  views::EnvVarSourceView from,
+                                                  const Sources& sources,
                                                   const PodFacts& facts) {
   if (from.has_field_ref()) {
     TRY(auto value, field_value(pod, facts, from.field_ref().field_path()));
@@ -181,7 +205,8 @@ std::string joined(const std::vector<std::string>& list) {
   return out;
 }
 
-/// All entries of a map, as `key="escaped"` lines. Source: Kubernetes documentation, "Downward API".
+/// All entries of a map, as `key="escaped"` lines. Source: Kubernetes documentation, "Downward
+/// API".
 std::string printed_map(object::View map) {
   std::vector<std::string> lines;
   for (const auto [key, value] : map.members()) {
@@ -197,7 +222,8 @@ std::string printed_map(object::View map) {
 
 }  // namespace
 
-std::string expand(std::string_view text, const std::function<std::optional<std::string>(std::string_view)>& lookup) {
+std::string expand(std::string_view text,
+                   const std::function<std::optional<std::string>(std::string_view)>& lookup) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
     if (text[i] != '$' || i + 1 == text.size()) {
@@ -225,9 +251,9 @@ std::string expand(std::string_view text, const std::function<std::optional<std:
 
 Result<std::string> field_value(views::PodView pod, const PodFacts& facts, std::string_view path) {
   const auto metadata = pod.metadata();
-  for (const auto& [prefix, map] : {std::pair{std::string_view("metadata.labels['"), metadata.labels().view()},
-                                    std::pair{std::string_view("metadata.annotations['"),
-                                              metadata.annotations().view()}}) {
+  for (const auto& [prefix, map] :
+       {std::pair{std::string_view("metadata.labels['"), metadata.labels().view()},
+        std::pair{std::string_view("metadata.annotations['"), metadata.annotations().view()}}) {
     if (path.starts_with(prefix) && path.ends_with("']")) {
       return std::string(map[path.substr(prefix.size(), path.size() - prefix.size() - 2)].string());
     }
@@ -257,7 +283,9 @@ Result<std::string> field_value(views::PodView pod, const PodFacts& facts, std::
   return Error{Code::invalid, fmt::format("unsupported fieldPath: {}", path)};
 }
 
-Result<std::string> resource_value(views::PodView pod, const PodFacts& facts, views::ResourceFieldSelectorView selector,
+Result<std::string> resource_value(views::PodView pod,
+                                   const PodFacts& facts,
+                                   views::ResourceFieldSelectorView selector,
                                    std::string_view own_container) {
   const auto name = selector.container_name().empty() ? own_container : selector.container_name();
   object::View resources;
@@ -285,13 +313,16 @@ Result<std::string> resource_value(views::PodView pod, const PodFacts& facts, vi
   }
   const auto divisor = selector.view()["divisor"];
   std::int64_t unit = is_cpu ? 1000 : 1;
-  if (const auto given = is_cpu ? object::milli_value_of(divisor) : object::value_of(divisor); given > 0) {
+  if (const auto given = is_cpu ? object::milli_value_of(divisor) : object::value_of(divisor);
+      given > 0) {
     unit = given;
   }
   return std::to_string((milli + unit - 1) / unit);
 }
 
-Result<Environment> environment_of(views::PodView pod, views::ContainerView container, const Sources& sources,
+Result<Environment> environment_of(views::PodView pod,
+                                   views::ContainerView container,
+                                   const Sources& sources,
                                    const PodFacts& facts) {
   EnvironmentBuilder out;
   add_services(out, pod, sources);

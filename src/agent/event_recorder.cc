@@ -15,14 +15,21 @@ constexpr std::chrono::hours kForgetAfter{1};
 
 }  // namespace
 
-EventRecorder::EventRecorder(client::Client& client, std::string node_name, const Clock& clock, Random& random)
+EventRecorder::EventRecorder(client::Client& client,
+                             std::string node_name,
+                             const Clock& clock,
+                             Random& random)
     : client_(client), node_name_(std::move(node_name)), clock_(clock), random_(random) {}
 
-void EventRecorder::normal(const EventSubject& subject, std::string_view reason, std::string message) {
+void EventRecorder::normal(const EventSubject& subject,
+                           std::string_view reason,
+                           std::string message) {
   add({subject, "Normal", std::string(reason), std::move(message)});
 }
 
-void EventRecorder::warning(const EventSubject& subject, std::string_view reason, std::string message) {
+void EventRecorder::warning(const EventSubject& subject,
+                            std::string_view reason,
+                            std::string message) {
   add({subject, "Warning", std::string(reason), std::move(message)});
 }
 
@@ -53,7 +60,11 @@ std::string EventRecorder::document(const Waiting& event, const Known& known) co
   const auto& subject = event.subject;
   const std::string ns = subject.ns.empty() ? "default" : subject.ns;
   writer.begin_object().field("kind", "Event").field("apiVersion", "v1");
-  writer.key("metadata").begin_object().field("name", known.name).field("namespace", ns).end_object();
+  writer.key("metadata")
+      .begin_object()
+      .field("name", known.name)
+      .field("namespace", ns)
+      .end_object();
   writer.key("involvedObject").begin_object().field("kind", subject.kind).field("apiVersion", "v1");
   if (!subject.ns.empty()) {
     writer.field("namespace", subject.ns);
@@ -64,7 +75,11 @@ std::string EventRecorder::document(const Waiting& event, const Known& known) co
   }
   writer.end_object();
   writer.field("reason", event.reason).field("message", event.message).field("type", event.type);
-  writer.key("source").begin_object().field("component", "kubelet").field("host", node_name_).end_object();
+  writer.key("source")
+      .begin_object()
+      .field("component", "kubelet")
+      .field("host", node_name_)
+      .end_object();
   writer.field("firstTimestamp", known.first).field("lastTimestamp", format_time(known.last));
   writer.field("count", known.count);
   writer.field("reportingComponent", "kubelet").field("reportingInstance", node_name_);
@@ -78,18 +93,24 @@ Task<void> EventRecorder::send_one(Waiting event) {
     known_.clear();
   }
   const auto& subject = event.subject;
-  const auto id = fmt::format("{}\n{}\n{}\n{}\n{}", subject.uid, subject.field_path, event.type, event.reason,
+  const auto id = fmt::format("{}\n{}\n{}\n{}\n{}",
+                              subject.uid,
+                              subject.field_path,
+                              event.type,
+                              event.reason,
                               event.message);
   Known& known = known_[id];
   const bool is_repeat = known.count > 0 && now - known.last < kForgetAfter;
   if (!is_repeat) {
-    known = Known{fmt::format("{}.{}", subject.name, make_suffix(random_, 12)), 0, format_time(now), now};
+    known = Known{
+        fmt::format("{}.{}", subject.name, make_suffix(random_, 12)), 0, format_time(now), now};
   }
   ++known.count;
   known.last = now;
   const std::string ns = subject.ns.empty() ? "default" : subject.ns;
   if (is_repeat) {
-    const auto patch = fmt::format(R"({{"count":{},"lastTimestamp":"{}"}})", known.count, format_time(now));
+    const auto patch =
+        fmt::format(R"({{"count":{},"lastTimestamp":"{}"}})", known.count, format_time(now));
     Key key{"events", ns, known.name};
     client::WriteOptions options;
     const auto patched = co_await client_.patch(key, client::PatchType::merge, patch, options);

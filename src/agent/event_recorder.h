@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Events about pods and the node, for `kubectl describe`. Repeats of one event raise its count instead of making more.
-// Bounded: when the server is slow, the oldest waiting events are dropped. Used on the agent's strand.
+// Events about pods and the node, for `kubectl describe`. Repeats of one event raise its count
+// instead of making more. Bounded: when the server is slow, the oldest waiting events are dropped.
+// Used on the agent's strand.
 #pragma once
 
 #include <cstdint>
@@ -38,11 +39,12 @@ class EventRecorder {
 
  private:
   struct Known {
-    std::string name;      ///< of the Event object
+    std::string name;  ///< of the Event object
     std::int64_t count = 0;
-    std::string first;     ///< RFC 3339
+    std::string first;  ///< RFC 3339
     TimePoint last = {};
   };
+
   struct Waiting {
     EventSubject subject;
     std::string type;

@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an agent does now and then: removes attempts that nobody can ask for any more, images that nothing uses when
-// the disk is full, and rotates logs.
+// What an agent does now and then: removes attempts that nobody can ask for any more, images that
+// nothing uses when the disk is full, and rotates logs.
 #include <algorithm>
 #include <set>
 
-#include <sys/statvfs.h>
-
 #include <fmt/format.h>
+#include <sys/statvfs.h>
 
 #include "agent/agent_impl.h"
 #include "agent/runtime/on_pool.h"
@@ -18,8 +17,8 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::seconds;
 
-// Source: Kubernetes documentation, kubelet: containerLogMaxSize 10Mi, containerLogMaxFiles 5; image garbage collection
-// from 85 % of the disk down to 80 %.
+// Source: Kubernetes documentation, kubelet: containerLogMaxSize 10Mi, containerLogMaxFiles 5;
+// image garbage collection from 85 % of the disk down to 80 %.
 constexpr std::uintmax_t kLogMax = 10 << 20;
 constexpr int kLogFiles = 5;
 constexpr double kDiskHigh = 0.85;
@@ -36,7 +35,8 @@ double disk_used(const fs::path& path) {
   return 1.0 - static_cast<double>(disk.f_bavail) / static_cast<double>(disk.f_blocks);
 }
 
-/// x.log.4 goes, x.log.3 becomes x.log.4 …, x.log becomes x.log.1; false where the log is not large yet.
+/// x.log.4 goes, x.log.3 becomes x.log.4 …, x.log becomes x.log.1; false where the log is not large
+/// yet.
 bool rotate(const fs::path& log) {
   std::error_code error;
   const auto size = fs::file_size(log, error);
@@ -90,7 +90,8 @@ Task<void> Agent::Impl::remove_old_attempts() {
   if (!all.ok()) {
     co_return;
   }
-  std::sort(all->begin(), all->end(), [](const auto& a, const auto& b) { return a.attempt > b.attempt; });
+  std::sort(
+      all->begin(), all->end(), [](const auto& a, const auto& b) { return a.attempt > b.attempt; });
   std::map<std::pair<std::string, std::string>, std::size_t> kept;
   for (const auto& container : *all) {
     const auto uid = container.labels.find(runtime::kLabelPodUid);
@@ -141,7 +142,8 @@ Task<void> Agent::Impl::remove_unused_images() {
     used.insert(container.image);
   }
   for (const auto& image : *all) {
-    const bool is_pause = std::find(image.tags.begin(), image.tags.end(), options.pause_image) != image.tags.end();
+    const bool is_pause =
+        std::find(image.tags.begin(), image.tags.end(), options.pause_image) != image.tags.end();
     bool is_used = is_pause || used.contains(image.id);
     for (const auto* names : {&image.tags, &image.digests}) {
       for (const auto& name : *names) {
@@ -151,7 +153,10 @@ Task<void> Agent::Impl::remove_unused_images() {
     if (is_used) {
       continue;
     }
-    log::info("agent", "disk is full to {} %: removing image {}", static_cast<int>(kDiskHigh * 100), image.id);
+    log::info("agent",
+              "disk is full to {} %: removing image {}",
+              static_cast<int>(kDiskHigh * 100),
+              image.id);
     static_cast<void>(co_await runtime->remove_image(image.id));
     auto again = [place = places.containerd] { return disk_used(place); };
     if (co_await runtime::on_pool(with.blocking, std::move(again)) < kDiskLow) {

@@ -8,7 +8,8 @@
 namespace tetrarch::agent {
 
 std::string registry_of(std::string_view image) {
-  // Source: distribution reference grammar: the first part is a host if it has a dot or a port or is "localhost".
+  // Source: distribution reference grammar: the first part is a host if it has a dot or a port or
+  // is "localhost".
   const auto slash = image.find('/');
   if (slash == std::string_view::npos) {
     return "docker.io";
@@ -18,7 +19,8 @@ std::string registry_of(std::string_view image) {
   return is_host ? std::string(first) : "docker.io";
 }
 
-std::optional<runtime::RegistryLogin> login_for(std::string_view image, std::string_view docker_config_json) {
+std::optional<runtime::RegistryLogin> login_for(std::string_view image,
+                                                std::string_view docker_config_json) {
   const auto config = Document::parse(docker_config_json);
   if (!config.ok()) {
     return std::nullopt;
@@ -30,12 +32,15 @@ std::optional<runtime::RegistryLogin> login_for(std::string_view image, std::str
       name = name.starts_with(scheme) ? name.substr(scheme.size()) : name;
     }
     name = name.substr(0, name.find('/'));
-    const bool is_hub = registry == "docker.io" && (name == "index.docker.io" || name == "registry-1.docker.io");
+    const bool is_hub =
+        registry == "docker.io" && (name == "index.docker.io" || name == "registry-1.docker.io");
     if (name != registry && !is_hub) {
       continue;
     }
-    return runtime::RegistryLogin{std::string(entry["username"].string()), std::string(entry["password"].string()),
-                                  std::string(entry["auth"].string()), ""};
+    return runtime::RegistryLogin{std::string(entry["username"].string()),
+                                  std::string(entry["password"].string()),
+                                  std::string(entry["auth"].string()),
+                                  ""};
   }
   return std::nullopt;
 }
@@ -43,8 +48,8 @@ std::optional<runtime::RegistryLogin> login_for(std::string_view image, std::str
 Task<Result<std::string>> Images::pull(DocumentPtr pod, std::string image) {
   std::optional<runtime::RegistryLogin> login;
   for (const auto reference : pod->root().find("spec.imagePullSecrets").elements()) {
-    const auto secret = objects_.document("secrets", pod->root().find("metadata.namespace").string(),
-                                          reference["name"].string());
+    const auto secret = objects_.document(
+        "secrets", pod->root().find("metadata.namespace").string(), reference["name"].string());
     if (secret == nullptr || login) {
       continue;
     }
@@ -73,10 +78,11 @@ Task<ImageAnswer> Images::ensure(DocumentPtr pod, std::string image, std::string
     known = co_await runtime_.image(image);
   }
   if (!known.ok() || !known->has_value()) {
-    answer.failure = {policy == "Never" ? "ErrImageNeverPull" : "ErrImagePull",
-                      policy == "Never"
-                          ? fmt::format("Container image \"{}\" is not present with pull policy of Never", image)
-                          : fmt::format("image \"{}\" is not there after it was pulled", image)};
+    answer.failure = {
+        policy == "Never" ? "ErrImageNeverPull" : "ErrImagePull",
+        policy == "Never"
+            ? fmt::format("Container image \"{}\" is not present with pull policy of Never", image)
+            : fmt::format("image \"{}\" is not there after it was pulled", image)};
     co_return answer;
   }
   ReadyImage ready;

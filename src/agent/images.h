@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Makes sure that a container's image is there, as its pull policy says. Used on the agent's strand.
+// Makes sure that a container's image is there, as its pull policy says. Used on the agent's
+// strand.
 #pragma once
 
 #include <string>
@@ -17,20 +18,23 @@ struct ReadyImage {
   bool was_pulled = false;
 };
 
-/// Failure: `reason` is what the container waits for: ErrImagePull, ErrImageNeverPull, InvalidImageName.
+/// Failure: `reason` is what the container waits for: ErrImagePull, ErrImageNeverPull,
+/// InvalidImageName.
 struct ImageAnswer {
   std::optional<ReadyImage> image;
   Reason failure = {};
 };
 
 /// The login of an image's registry in a .dockerconfigjson text. Pure.
-std::optional<runtime::RegistryLogin> login_for(std::string_view image, std::string_view docker_config_json);
+std::optional<runtime::RegistryLogin> login_for(std::string_view image,
+                                                std::string_view docker_config_json);
 /// "docker.io" of "nginx", "registry.example:5000" of "registry.example:5000/a/b". Pure.
 std::string registry_of(std::string_view image);
 
 class Images {
  public:
-  Images(runtime::Runtime& runtime, const Objects& objects) : runtime_(runtime), objects_(objects) {}
+  Images(runtime::Runtime& runtime, const Objects& objects)
+      : runtime_(runtime), objects_(objects) {}
 
   Task<ImageAnswer> ensure(DocumentPtr pod, std::string image, std::string policy);
 

@@ -69,7 +69,8 @@ void LogFormatter::add(std::string_view line, std::string& out) {
   }
   is_inside_line_ = parsed->is_partial;
   if (wishes_.limit_bytes) {
-    text.resize(std::min(text.size(), static_cast<std::size_t>(std::max<std::int64_t>(*wishes_.limit_bytes, 0))));
+    text.resize(std::min(
+        text.size(), static_cast<std::size_t>(std::max<std::int64_t>(*wishes_.limit_bytes, 0))));
     *wishes_.limit_bytes -= static_cast<std::int64_t>(text.size());
   }
   out += text;
@@ -79,7 +80,8 @@ std::string LogFormatter::feed(std::string_view bytes) {
   rest_ += bytes;
   std::string out;
   std::size_t begin = 0;
-  for (std::size_t end = rest_.find('\n'); end != std::string::npos; end = rest_.find('\n', begin)) {
+  for (std::size_t end = rest_.find('\n'); end != std::string::npos;
+       end = rest_.find('\n', begin)) {
     add(std::string_view(rest_).substr(begin, end - begin), out);
     begin = end + 1;
   }

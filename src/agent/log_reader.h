@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Logs as `kubectl logs` asks for them: from a CRI log file to plain text, with tail, since, timestamps and a limit.
+// Logs as `kubectl logs` asks for them: from a CRI log file to plain text, with tail, since,
+// timestamps and a limit.
 #pragma once
 
 #include <filesystem>
@@ -33,7 +34,9 @@ std::int64_t tail_offset(const std::filesystem::path& path, std::int64_t lines);
 class LogFormatter {
  public:
   explicit LogFormatter(LogWishes wishes) : wishes_(wishes) {}
+
   std::string feed(std::string_view bytes);
+
   /// limitBytes is used up.
   bool is_full() const { return wishes_.limit_bytes && *wishes_.limit_bytes <= 0; }
 
@@ -41,8 +44,8 @@ class LogFormatter {
   void add(std::string_view line, std::string& out);
 
   LogWishes wishes_;
-  std::string rest_;            ///< a line that has not ended
-  bool is_inside_line_ = false; ///< the last text was partial: no timestamp before the next
+  std::string rest_;             ///< a line that has not ended
+  bool is_inside_line_ = false;  ///< the last text was partial: no timestamp before the next
 };
 
 class LogReader {
@@ -55,7 +58,9 @@ class LogReader {
   LogReader(std::filesystem::path path, LogWishes wishes, async::BlockingPool& blocking);
   Task<Status> begin();
   Task<Result<Text>> read();
+
   Task<void> wait() { return follower_.wait(); }
+
   bool is_full() const { return formatter_.is_full(); }
 
  private:

@@ -3,15 +3,14 @@
 
 #include <algorithm>
 #include <fstream>
+#include <unistd.h>
 
 #include <arpa/inet.h>
+#include <fmt/format.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <sys/utsname.h>
-#include <unistd.h>
-
-#include <fmt/format.h>
 
 #include "object/quantity.h"
 #include "object/writer.h"
@@ -55,7 +54,8 @@ std::int64_t memory_bytes() {
   return 0;
 }
 
-/// The source address that packets to elsewhere would have: a connected datagram socket sends nothing.
+/// The source address that packets to elsewhere would have: a connected datagram socket sends
+/// nothing.
 std::string route_address() {
   const int fd = ::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
   sockaddr_in to = {};
@@ -66,7 +66,7 @@ std::string route_address() {
   socklen_t size = sizeof(mine);
   char text[INET_ADDRSTRLEN] = "127.0.0.1";
   if (fd >= 0 && ::connect(fd, reinterpret_cast<sockaddr*>(&to), sizeof(to)) == 0 &&  // NOLINT
-      ::getsockname(fd, reinterpret_cast<sockaddr*>(&mine), &size) == 0) {             // NOLINT
+      ::getsockname(fd, reinterpret_cast<sockaddr*>(&mine), &size) == 0) {            // NOLINT
     ::inet_ntop(AF_INET, &mine.sin_addr, text, sizeof(text));
   }
   if (fd >= 0) {
@@ -82,7 +82,10 @@ std::string architecture_of(std::string_view machine) {
   return machine == "aarch64" ? "arm64" : std::string(machine);
 }
 
-void write_amounts(Writer& writer, std::int64_t cpu_milli, std::int64_t memory, const Options& options,
+void write_amounts(Writer& writer,
+                   std::int64_t cpu_milli,
+                   std::int64_t memory,
+                   const Options& options,
                    const Machine& machine) {
   writer.begin_object();
   writer.field("cpu", Quantity::of_milli(cpu_milli).text());
@@ -100,7 +103,10 @@ struct Condition {
   std::string message;
 };
 
-void write_condition(Writer& writer, const Condition& condition, object::View before, TimePoint now) {
+void write_condition(Writer& writer,
+                     const Condition& condition,
+                     object::View before,
+                     TimePoint now) {
   const std::string_view value = condition.is_true ? "True" : "False";
   std::string since = format_time(now);
   for (const auto old : before["conditions"].elements()) {
@@ -136,7 +142,8 @@ void write_images(Writer& writer, const std::vector<runtime::Image>& images) {
 void write_node_info(Writer& writer, const Machine& machine, const NodeState& state) {
   writer.key("nodeInfo").begin_object();
   writer.field("architecture", machine.architecture).field("bootID", machine.boot_id);
-  writer.field("containerRuntimeVersion", state.runtime_version).field("kernelVersion", machine.kernel);
+  writer.field("containerRuntimeVersion", state.runtime_version)
+      .field("kernelVersion", machine.kernel);
   writer.field("kubeProxyVersion", "v1.35.0+tetrarch").field("kubeletVersion", "v1.35.0+tetrarch");
   writer.field("machineID", machine.machine_id).field("operatingSystem", "linux");
   writer.field("osImage", machine.os_image).field("systemUUID", machine.machine_id).end_object();
@@ -152,7 +159,8 @@ Machine read_machine(const std::string& given_address, const std::string& data_d
   out.memory_bytes = memory_bytes();
   struct statvfs disk = {};
   if (::statvfs(data_directory.c_str(), &disk) == 0) {
-    out.disk_bytes = static_cast<std::int64_t>(disk.f_blocks) * static_cast<std::int64_t>(disk.f_frsize);
+    out.disk_bytes =
+        static_cast<std::int64_t>(disk.f_blocks) * static_cast<std::int64_t>(disk.f_frsize);
   }
   out.architecture = architecture_of(name.machine);
   out.kernel = name.release;
@@ -174,7 +182,8 @@ std::string node_document(const Options& options, const Machine& machine) {
   writer.field("kubernetes.io/hostname", options.node_name).field("kubernetes.io/os", "linux");
   writer.field("kubernetes.io/arch", machine.architecture);
   for (const auto& [key, value] : options.labels) {
-    if (key != "kubernetes.io/hostname" && key != "kubernetes.io/os" && key != "kubernetes.io/arch") {
+    if (key != "kubernetes.io/hostname" && key != "kubernetes.io/os" &&
+        key != "kubernetes.io/arch") {
       writer.field(key, value);
     }
   }
@@ -195,7 +204,10 @@ std::string node_document(const Options& options, const Machine& machine) {
   return out;
 }
 
-std::string node_status(const Options& options, const Machine& machine, const NodeState& state, object::View before,
+std::string node_status(const Options& options,
+                        const Machine& machine,
+                        const NodeState& state,
+                        object::View before,
                         TimePoint now) {
   std::string out;
   Writer writer(out);
@@ -203,13 +215,21 @@ std::string node_status(const Options& options, const Machine& machine, const No
   writer.key("capacity");
   write_amounts(writer, machine.cpus * 1000, machine.memory_bytes, options, machine);
   writer.key("allocatable");
-  write_amounts(writer, std::max<std::int64_t>(machine.cpus * 1000 - options.reserved_cpu_millicores, 0),
-                std::max<std::int64_t>(machine.memory_bytes - options.reserved_memory_bytes, 0), options, machine);
+  write_amounts(writer,
+                std::max<std::int64_t>(machine.cpus * 1000 - options.reserved_cpu_millicores, 0),
+                std::max<std::int64_t>(machine.memory_bytes - options.reserved_memory_bytes, 0),
+                options,
+                machine);
   const Condition conditions[] = {
-      {"MemoryPressure", false, "KubeletHasSufficientMemory", "kubelet has sufficient memory available"},
+      {"MemoryPressure",
+       false,
+       "KubeletHasSufficientMemory",
+       "kubelet has sufficient memory available"},
       {"DiskPressure", false, "KubeletHasNoDiskPressure", "kubelet has no disk pressure"},
       {"PIDPressure", false, "KubeletHasSufficientPID", "kubelet has sufficient PID available"},
-      {"Ready", state.is_ready, state.is_ready ? "KubeletReady" : "KubeletNotReady",
+      {"Ready",
+       state.is_ready,
+       state.is_ready ? "KubeletReady" : "KubeletNotReady",
        state.is_ready ? "kubelet is posting ready status" : state.not_ready_reason}};
   writer.key("conditions").begin_array();
   for (const auto& condition : conditions) {

@@ -38,7 +38,10 @@ struct NodeState {
 /// What is created when the server knows no such node.
 std::string node_document(const Options& options, const Machine& machine);
 /// Canonical JSON of status; transition times are kept from `before` where nothing changed.
-std::string node_status(const Options& options, const Machine& machine, const NodeState& state, object::View before,
+std::string node_status(const Options& options,
+                        const Machine& machine,
+                        const NodeState& state,
+                        object::View before,
                         TimePoint now);
 /// Whether a status says something new, apart from heartbeat times.
 bool is_same_status(object::View a, object::View b);

@@ -32,12 +32,14 @@ Result<Key> key_of(const std::string& resource, const std::string& file) {
   return Key{resource, std::move(ns), std::move(name)};
 }
 
-bool is_secret(const Key& key) { return key.resource == "secrets"; }
+bool is_secret(const Key& key) {
+  return key.resource == "secrets";
+}
 
 }  // namespace
 
-Objects::Objects(fs::path directory, Sealing sealing, async::BlockingPool& blocking)
-    : directory_(std::move(directory)), sealing_(std::move(sealing)), blocking_(blocking) {}
+Objects::Objects(fs::path directory, async::BlockingPool& blocking)
+    : directory_(std::move(directory)), blocking_(blocking) {}
 
 void Objects::load() {
   std::error_code error;
@@ -48,14 +50,14 @@ void Objects::load() {
       std::ostringstream text;
       text << file.rdbuf();
       std::string bytes = text.str();
-      if (key.ok() && is_secret(*key) && sealing_.unseal) {
-        auto plain = sealing_.unseal(bytes);
-        bytes = plain.ok() ? std::move(*plain) : std::string();
+      if (key.ok() && keys_ != nullptr && trust::KeyRing::is_sealed(bytes)) {
+        bytes = keys_->open(place_of(*key).string(), bytes).value_or("");
       }
       const auto line = bytes.find('\n');
       std::uint64_t revision = 0;
-      auto document = line == std::string::npos ? Result<DocumentPtr>(Error{Code::malformed, "no revision line"})
-                                                : Document::parse(std::string_view(bytes).substr(line + 1));
+      auto document = line == std::string::npos
+                          ? Result<DocumentPtr>(Error{Code::malformed, "no revision line"})
+                          : Document::parse(std::string_view(bytes).substr(line + 1));
       if (!key.ok() || !document.ok()) {
         log::warning("agent", "saved object {} cannot be read; skipped", entry.path().string());
         continue;
@@ -78,8 +80,11 @@ void Objects::apply(const client::WatchEvent& event) {
       seen_.insert(event.object.key);
       set(event.object);
       return;
-    case client::EventType::deleted: remove(event.object.key); return;
-    case client::EventType::bookmark: break;
+    case client::EventType::deleted:
+      remove(event.object.key);
+      return;
+    case client::EventType::bookmark:
+      break;
   }
   is_synced_ = true;
   if (!is_relisting_) {
@@ -111,7 +116,8 @@ void Objects::set(const Stored& stored) {
   if (at != objects_.end() && stored.revision < at->second.revision) {
     return;  // our own write was answered before the feed brought the older state
   }
-  const bool is_same = at != objects_.end() && at->second.document->bytes() == stored.document->bytes();
+  const bool is_same =
+      at != objects_.end() && at->second.document->bytes() == stored.document->bytes();
   objects_[stored.key] = stored;
   if (!is_same) {
     changed(stored.key, stored.document);
@@ -137,7 +143,9 @@ const Stored* Objects::find(const Key& key) const {
   return at == objects_.end() ? nullptr : &at->second;
 }
 
-DocumentPtr Objects::document(std::string_view resource, std::string_view ns, std::string_view name) const {
+DocumentPtr Objects::document(std::string_view resource,
+                              std::string_view ns,
+                              std::string_view name) const {
   const auto* found = find(Key{std::string(resource), std::string(ns), std::string(name)});
   return found == nullptr ? nullptr : found->document;
 }
@@ -145,7 +153,8 @@ DocumentPtr Objects::document(std::string_view resource, std::string_view ns, st
 std::vector<Stored> Objects::all(std::string_view resource) const {
   std::vector<Stored> out;
   for (auto at = objects_.lower_bound(Key{std::string(resource), "", ""});
-       at != objects_.end() && at->first.resource == resource; ++at) {
+       at != objects_.end() && at->first.resource == resource;
+       ++at) {
     out.push_back(at->second);
   }
   return out;
@@ -155,32 +164,37 @@ Task<void> Objects::save_changes() {
   while (true) {
     co_await has_dirty_.wait();
     co_await async::sleep_for(std::chrono::seconds(1));
-    std::vector<std::pair<Key, Stored>> batch;
-    for (const auto& key : dirty_) {
-      const auto* found = find(key);
-      batch.emplace_back(key, found == nullptr ? Stored{} : *found);
-    }
-    dirty_.clear();
-    auto work = [batch = std::move(batch), directory = directory_, seal = sealing_.seal]() -> Status {
-      for (const auto& [key, stored] : batch) {
-        const auto path = directory / place_of(key);
-        if (stored.document == nullptr) {
-          std::error_code ignored;
-          fs::remove(path, ignored);
-          continue;
-        }
-        auto bytes = fmt::format("{}\n{}", stored.revision.number, stored.document->bytes());
-        if (is_secret(key) && seal) {
-          TRY(bytes, seal(bytes));
-        }
-        TRY_STATUS(write_file(path, bytes, 0600));
-      }
-      return ok();
-    };
-    if (const auto saved = co_await runtime::on_pool(blocking_, std::move(work)); !saved.ok()) {
+    const auto saved = co_await save_now();
+    if (!saved.ok()) {
       log::error("agent", "cannot save objects: {}", saved.error().message);
     }
   }
+}
+
+Task<Status> Objects::save_now() {
+  std::vector<std::pair<Key, Stored>> batch;
+  for (const auto& key : dirty_) {
+    const auto* found = find(key);
+    batch.emplace_back(key, found == nullptr ? Stored{} : *found);
+  }
+  dirty_.clear();
+  auto work = [batch = std::move(batch), directory = directory_, keys = keys_]() -> Status {
+    for (const auto& [key, stored] : batch) {
+      const auto path = directory / place_of(key);
+      if (stored.document == nullptr) {
+        std::error_code ignored;
+        fs::remove(path, ignored);
+        continue;
+      }
+      auto bytes = fmt::format("{}\n{}", stored.revision.number, stored.document->bytes());
+      if (is_secret(key) && keys != nullptr) {
+        bytes = keys->seal(place_of(key).string(), bytes);
+      }
+      TRY_STATUS(write_file(path, bytes, 0600));
+    }
+    return ok();
+  };
+  co_return co_await runtime::on_pool(blocking_, std::move(work));
 }
 
 }  // namespace tetrarch::agent

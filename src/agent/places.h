@@ -14,9 +14,10 @@ struct Places {
   std::filesystem::path pods;        ///< volumes and small files of pods
   std::filesystem::path logs;
   std::filesystem::path network;
-  std::filesystem::path run;         ///< of this boot: sockets and task state; short, sockets have 107 bytes
-  std::string socket;                ///< containerd's
-  std::string cgroup;                ///< of all pods
+  std::filesystem::path
+      run;             ///< of this boot: sockets and task state; short, sockets have 107 bytes
+  std::string socket;  ///< containerd's
+  std::string cgroup;  ///< of all pods
 };
 
 Places places_of(const std::filesystem::path& data_directory);

@@ -41,7 +41,9 @@ bool may_restart(std::string_view policy, int exit_code) {
 }
 
 /// Regular init containers run again only where the policy is not Never and they failed.
-bool may_restart_init(std::string_view policy, int exit_code) { return exit_code != 0 && policy != "Never"; }
+bool may_restart_init(std::string_view policy, int exit_code) {
+  return exit_code != 0 && policy != "Never";
+}
 
 std::chrono::microseconds ran_for(const runtime::Container& container) {
   if (!container.started || !container.finished) {
@@ -60,7 +62,8 @@ class Planner {
     const bool is_deleting = !pod_.metadata().deletion_timestamp().empty() || memory_.is_gone;
     if (is_deleting) {
       end(true);
-    } else if (memory_.failed || outcome_of(pod_, seen_, memory_) != Outcome::open || is_phase_final()) {
+    } else if (memory_.failed || outcome_of(pod_, seen_, memory_) != Outcome::open ||
+               is_phase_final()) {
       end(false);
     } else if (run_state_of(pod_) == RunState::held) {
       hold();
@@ -120,8 +123,10 @@ class Planner {
         stop_if_running(container);
       }
     }
-    for (std::size_t left = pod_.spec().init_containers().size(); left > 0 && !has_running; --left) {
-      if (const auto container = pod_.spec().init_containers().at(left - 1); is_sidecar(container)) {
+    for (std::size_t left = pod_.spec().init_containers().size(); left > 0 && !has_running;
+         --left) {
+      if (const auto container = pod_.spec().init_containers().at(left - 1);
+          is_sidecar(container)) {
         stop_if_running(container);
       }
     }
@@ -208,7 +213,8 @@ class Planner {
       const auto& attempts = attempts_of(seen_, container.name());
       if (is_sidecar(container)) {
         keep_container(container, "Always");
-        if (!is_done && !(is_running(attempts) && memory_of(memory_, container.name()).has_started)) {
+        if (!is_done &&
+            !(is_running(attempts) && memory_of(memory_, container.name()).has_started)) {
           return false;
         }
         continue;
@@ -216,7 +222,8 @@ class Planner {
       if (is_done) {
         continue;
       }
-      const bool is_of_this_sandbox = attempts.current && attempts.current->sandbox_id == seen_.sandbox->id;
+      const bool is_of_this_sandbox =
+          attempts.current && attempts.current->sandbox_id == seen_.sandbox->id;
       if (is_of_this_sandbox && has_exited(attempts) && attempts.current->exit_code == 0) {
         continue;
       }
@@ -241,7 +248,8 @@ class Planner {
     start_if_due(container, attempts, true);
   }
 
-  void keep_as_it_should_run(views::ContainerView container, const Attempts& attempts,
+  void keep_as_it_should_run(views::ContainerView container,
+                             const Attempts& attempts,
                              const ContainerMemory& memory) {
     if (memory.kill) {
       stop(container.name(), *attempts.current, memory.kill->message);
@@ -249,7 +257,8 @@ class Planner {
     }
     const bool should_pause = run_state_of(pod_) == RunState::paused;
     if (should_pause != memory.is_paused) {
-      add({should_pause ? Verb::pause_container : Verb::resume_container, std::string(container.name()),
+      add({should_pause ? Verb::pause_container : Verb::resume_container,
+           std::string(container.name()),
            attempts.current->id});
     }
   }
@@ -287,23 +296,33 @@ class Planner {
 
 std::string_view to_string(Verb verb) {
   switch (verb) {
-    case Verb::prepare: return "prepare";
-    case Verb::run_sandbox: return "sandbox";
-    case Verb::start_container: return "start";
-    case Verb::stop_container: return "stop";
-    case Verb::pause_container: return "pause";
-    case Verb::resume_container: return "resume";
-    case Verb::stop_sandbox: return "sandbox-stop";
-    case Verb::remove: return "remove";
+    case Verb::prepare:
+      return "prepare";
+    case Verb::run_sandbox:
+      return "sandbox";
+    case Verb::start_container:
+      return "start";
+    case Verb::stop_container:
+      return "stop";
+    case Verb::pause_container:
+      return "pause";
+    case Verb::resume_container:
+      return "resume";
+    case Verb::stop_sandbox:
+      return "sandbox-stop";
+    case Verb::remove:
+      return "remove";
   }
   return "";
 }
 
 std::string Action::key() const {
   if (verb == Verb::stop_container) {
-    return fmt::format("stop/{}/{}/{}", container, id, grace.count());  // a shorter grace is another action
+    return fmt::format(
+        "stop/{}/{}/{}", container, id, grace.count());  // a shorter grace is another action
   }
-  return container.empty() ? std::string(to_string(verb)) : fmt::format("{}/{}", to_string(verb), container);
+  return container.empty() ? std::string(to_string(verb))
+                           : fmt::format("{}/{}", to_string(verb), container);
 }
 
 RunState run_state_of(views::PodView pod) {
@@ -314,7 +333,9 @@ RunState run_state_of(views::PodView pod) {
   return text == "paused" ? RunState::paused : RunState::running;
 }
 
-bool is_sidecar(views::ContainerView container) { return container.restart_policy() == "Always"; }
+bool is_sidecar(views::ContainerView container) {
+  return container.restart_policy() == "Always";
+}
 
 Outcome outcome_of(views::PodView pod, const Observation& seen, const PodMemory& memory) {
   const auto policy = pod.spec().restart_policy();
@@ -364,8 +385,10 @@ bool is_initialized(views::PodView pod, const Observation& seen, const PodMemory
 }
 
 std::string spec_hash(views::ContainerView container) {
-  // Only what may change in a pod's life and needs a new container; adding fields would restart what runs.
-  return trust::sha256_hex(fmt::format("{}\n{}", container.name(), container.image())).substr(0, 16);
+  // Only what may change in a pod's life and needs a new container; adding fields would restart
+  // what runs.
+  return trust::sha256_hex(fmt::format("{}\n{}", container.name(), container.image()))
+      .substr(0, 16);
 }
 
 std::chrono::seconds grace_of(views::PodView pod, const PodMemory& memory) {
@@ -376,8 +399,9 @@ std::chrono::seconds grace_of(views::PodView pod, const PodMemory& memory) {
   if (memory.is_gone) {
     return seconds(2);  // taken out of the API by force: nobody waits for a clean end
   }
-  return seconds(pod.spec().has_termination_grace_period_seconds() ? pod.spec().termination_grace_period_seconds()
-                                                                   : 30);
+  return seconds(pod.spec().has_termination_grace_period_seconds()
+                     ? pod.spec().termination_grace_period_seconds()
+                     : 30);
 }
 
 Plan plan(views::PodView pod, const Observation& seen, const PodMemory& memory, TimePoint now) {

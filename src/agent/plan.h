@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The worker's decisions: from a pod's spec and what is known of it to the actions that can begin now. Pure; called
-// after every change, so an action is named again and again until what it is for is seen to be true.
+// The worker's decisions: from a pod's spec and what is known of it to the actions that can begin
+// now. Pure; called after every change, so an action is named again and again until what it is for
+// is seen to be true.
 #pragma once
 
 #include <chrono>
@@ -14,25 +15,25 @@
 namespace tetrarch::agent {
 
 enum class Verb : std::uint8_t {
-  prepare,          ///< volumes, cgroup, log folder
+  prepare,  ///< volumes, cgroup, log folder
   run_sandbox,
   start_container,  ///< pull, create, start, postStart
   stop_container,   ///< preStop, stop
   pause_container,
   resume_container,
   stop_sandbox,
-  remove,           ///< containers, sandboxes, volumes, cgroup, then the API object
+  remove,  ///< containers, sandboxes, volumes, cgroup, then the API object
 };
 
 std::string_view to_string(Verb verb);
 
 struct Action {
   Verb verb;
-  std::string container = {};     ///< its name in the spec
-  std::string id = {};            ///< runtime id of the container or sandbox it is about
-  std::uint32_t attempt = 0;      ///< of what is to be started
+  std::string container = {};  ///< its name in the spec
+  std::string id = {};         ///< runtime id of the container or sandbox it is about
+  std::uint32_t attempt = 0;   ///< of what is to be started
   std::chrono::seconds grace{0};
-  std::string why = {};           ///< for the event that tells of a stop
+  std::string why = {};  ///< for the event that tells of a stop
 
   /// Two actions with one key are never under way together.
   std::string key() const;

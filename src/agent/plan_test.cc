@@ -13,12 +13,15 @@ using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::IsEmpty;
 
-constexpr std::string_view kOne = R"({"metadata":{"name":"p","uid":"u"},"spec":{"restartPolicy":"Always",
+constexpr std::string_view kOne =
+    R"({"metadata":{"name":"p","uid":"u"},"spec":{"restartPolicy":"Always",
   "containers":[{"name":"a","image":"i"}],"terminationGracePeriodSeconds":30}})";
-constexpr std::string_view kJob = R"({"metadata":{"name":"p","uid":"u"},"spec":{"restartPolicy":"Never",
+constexpr std::string_view kJob =
+    R"({"metadata":{"name":"p","uid":"u"},"spec":{"restartPolicy":"Never",
   "initContainers":[{"name":"i","image":"i"},{"name":"s","image":"i","restartPolicy":"Always"}],
   "containers":[{"name":"a","image":"i"}]}})";
-constexpr std::string_view kEnding = R"({"metadata":{"name":"p","uid":"u","deletionTimestamp":"2026-01-01T00:00:00Z",
+constexpr std::string_view kEnding =
+    R"({"metadata":{"name":"p","uid":"u","deletionTimestamp":"2026-01-01T00:00:00Z",
   "deletionGracePeriodSeconds":7},"spec":{"containers":[{"name":"a","image":"i"}],
   "initContainers":[{"name":"s","image":"i","restartPolicy":"Always"}]}})";
 
@@ -38,7 +41,10 @@ struct Bench {
     return *this;
   }
 
-  Bench& has(const std::string& name, ContainerState state, int exit_code = 0, std::uint32_t attempt = 0) {
+  Bench& has(const std::string& name,
+             ContainerState state,
+             int exit_code = 0,
+             std::uint32_t attempt = 0) {
     runtime::Container container;
     container.id = name + "-id";
     container.name = name;
@@ -189,7 +195,8 @@ TEST(Plan, PausesAndResumesOnce) {
 
 TEST(Plan, KillsWhatFailedItsProbe) {
   Bench bench(kOne);
-  bench.sandbox().has("a", ContainerState::running).memory.containers["a"].kill = Reason{"Unhealthy", "probe"};
+  bench.sandbox().has("a", ContainerState::running).memory.containers["a"].kill =
+      Reason{"Unhealthy", "probe"};
 
   EXPECT_THAT(bench.words(), ElementsAre("stop/a/a-id/30"));
   EXPECT_EQ(bench.last.actions[0].why, "probe");

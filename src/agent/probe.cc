@@ -5,14 +5,18 @@ namespace tetrarch::agent {
 
 std::string_view to_string(ProbeKind kind) {
   switch (kind) {
-    case ProbeKind::startup: return "Startup";
-    case ProbeKind::readiness: return "Readiness";
-    case ProbeKind::liveness: return "Liveness";
+    case ProbeKind::startup:
+      return "Startup";
+    case ProbeKind::readiness:
+      return "Readiness";
+    case ProbeKind::liveness:
+      return "Liveness";
   }
   return "";
 }
 
-ProbeState::ProbeState(ProbeKind kind, ProbeThresholds thresholds) : kind_(kind), thresholds_(thresholds) {}
+ProbeState::ProbeState(ProbeKind kind, ProbeThresholds thresholds)
+    : kind_(kind), thresholds_(thresholds) {}
 
 bool ProbeState::add(bool is_success) {
   run_ = run_ > 0 && last_ == is_success ? run_ + 1 : 1;
@@ -27,7 +31,8 @@ bool ProbeState::add(bool is_success) {
 }
 
 bool ProbeState::is_passing() const {
-  return kind_ == ProbeKind::liveness ? verdict_ != ProbeVerdict::failure : verdict_ == ProbeVerdict::success;
+  return kind_ == ProbeKind::liveness ? verdict_ != ProbeVerdict::failure
+                                      : verdict_ == ProbeVerdict::success;
 }
 
 }  // namespace tetrarch::agent

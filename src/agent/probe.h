@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The state machine of one probe of one running container. Pure: results come in, a verdict comes out.
+// The state machine of one probe of one running container. Pure: results come in, a verdict comes
+// out.
 #pragma once
 
 #include <cstdint>
@@ -24,7 +25,9 @@ class ProbeState {
 
   /// True where the verdict changed.
   bool add(bool is_success);
+
   ProbeVerdict verdict() const { return verdict_; }
+
   /// Before any result: liveness counts as alive, readiness as not ready, startup as not started.
   bool is_passing() const;
 

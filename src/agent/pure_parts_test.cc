@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The small pure parts: environment, resources, back-off, probes, volumes' content, names and addresses.
+// The small pure parts: environment, resources, back-off, probes, volumes' content, names and
+// addresses.
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -26,13 +27,20 @@ struct ExpandRow {
   std::string_view expected;
 };
 
-void PrintTo(const ExpandRow& row, std::ostream* out) { *out << row.name; }
+void PrintTo(const ExpandRow& row, std::ostream* out) {
+  *out << row.name;
+}
 
 constexpr ExpandRow kExpandRows[] = {
-    {"known", "a$(X)b", "avalueb"},     {"unknown_stays", "$(Y)", "$(Y)"}, {"escaped", "$$(X)", "$(X)"},
-    {"lone_dollar", "cost 5$", "cost 5$"}, {"unclosed", "$(X", "$(X"},        {"plain_shell", "$X", "$X"},
+    {"known", "a$(X)b", "avalueb"},
+    {"unknown_stays", "$(Y)", "$(Y)"},
+    {"escaped", "$$(X)", "$(X)"},
+    {"lone_dollar", "cost 5$", "cost 5$"},
+    {"unclosed", "$(X", "$(X"},
+    {"plain_shell", "$X", "$X"},
     {"two", "$(X)$(X)", "valuevalue"},
 };
+
 class Expand : public testing::TestWithParam<ExpandRow> {};
 
 TEST_P(Expand, FollowsTheRulesForReferences) {
@@ -43,10 +51,13 @@ TEST_P(Expand, FollowsTheRulesForReferences) {
   EXPECT_EQ(expand(GetParam().text, lookup), GetParam().expected);
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, Expand, testing::ValuesIn(kExpandRows),
-                         [](const auto& row) { return std::string(row.param.name); });
+INSTANTIATE_TEST_SUITE_P(Table, Expand, testing::ValuesIn(kExpandRows), [](const auto& row) {
+  return std::string(row.param.name);
+});
 
-DocumentPtr parse(std::string_view json) { return *Document::parse(json); }
+DocumentPtr parse(std::string_view json) {
+  return *Document::parse(json);
+}
 
 Sources sources() {
   Sources out;
@@ -62,8 +73,10 @@ Sources sources() {
 }
 
 TEST(Environment, GathersServicesReferencesAndExpansions) {
-  const auto pod = parse(R"({"metadata":{"name":"p","namespace":"n","labels":{"app":"x"}},"spec":{"containers":[{
-    "name":"c","envFrom":[{"prefix":"P_","configMapRef":{"name":"map"}}],"resources":{"limits":{"cpu":"1500m"}},"env":[
+  const auto pod =
+      parse(R"({"metadata":{"name":"p","namespace":"n","labels":{"app":"x"}},"spec":{"containers":[{
+    "name":"c","envFrom":[{"prefix":"P_","configMapRef":{"name":"map"}}],
+    "resources":{"limits":{"cpu":"1500m"}},"env":[
     {"name":"A","value":"1"},{"name":"B","value":"$(A)2"},
     {"name":"S","valueFrom":{"secretKeyRef":{"name":"secret","key":"password"}}},
     {"name":"L","valueFrom":{"fieldRef":{"fieldPath":"metadata.labels['app']"}}},
@@ -73,8 +86,11 @@ TEST(Environment, GathersServicesReferencesAndExpansions) {
   const auto environment = environment_of(view, view.spec().containers().at(0), sources(), {});
 
   ASSERT_TRUE(environment.ok());
-  for (const auto& [name, value] : {std::pair("B", "12"), std::pair("S", "s"), std::pair("L", "x"),
-                                    std::pair("CPU", "2"), std::pair("P_k", "v"),
+  for (const auto& [name, value] : {std::pair("B", "12"),
+                                    std::pair("S", "s"),
+                                    std::pair("L", "x"),
+                                    std::pair("CPU", "2"),
+                                    std::pair("P_k", "v"),
                                     std::pair("KUBERNETES_SERVICE_HOST", "10.43.0.1"),
                                     std::pair("KUBERNETES_SERVICE_PORT_HTTPS", "443"),
                                     std::pair("KUBERNETES_PORT_443_TCP_ADDR", "10.43.0.1")}) {
@@ -84,7 +100,8 @@ TEST(Environment, GathersServicesReferencesAndExpansions) {
 
 TEST(Environment, SaysWhatIsMissing) {
   const auto pod = parse(R"({"metadata":{"name":"p","namespace":"n"},"spec":{"containers":[
-    {"name":"c","env":[{"name":"A","valueFrom":{"configMapKeyRef":{"name":"map","key":"none"}}}]}]}})");
+    {"name":"c","env":[{"name":"A",
+      "valueFrom":{"configMapKeyRef":{"name":"map","key":"none"}}}]}]}})");
   const views::PodView view(pod->root());
 
   const auto environment = environment_of(view, view.spec().containers().at(0), sources(), {});
@@ -109,14 +126,17 @@ TEST(Resources, BecomeTheKernelsNumbers) {
 
 TEST(Qos, FollowsRequestsAndLimits) {
   const auto qos = [](std::string_view resources) {
-    const auto pod = parse(R"({"spec":{"containers":[{"name":"a","resources":)" + std::string(resources) + "}]}}");
+    const auto pod = parse(R"({"spec":{"containers":[{"name":"a","resources":)" +
+                           std::string(resources) + "}]}}");
     return qos_of(views::PodView(pod->root()));
   };
 
   EXPECT_EQ(qos("{}"), Qos::best_effort);
   EXPECT_EQ(qos(R"({"requests":{"cpu":"1"}})"), Qos::burstable);
   EXPECT_EQ(qos(R"({"limits":{"cpu":"1","memory":"1Gi"}})"), Qos::guaranteed);
-  EXPECT_EQ(qos(R"({"limits":{"cpu":"1","memory":"1Gi"},"requests":{"cpu":"500m","memory":"1Gi"}})"), Qos::burstable);
+  EXPECT_EQ(
+      qos(R"({"limits":{"cpu":"1","memory":"1Gi"},"requests":{"cpu":"500m","memory":"1Gi"}})"),
+      Qos::burstable);
 }
 
 TEST(RestartBackoff, DoublesUpToFiveMinutesAndForgetsAfterTen) {
@@ -124,7 +144,8 @@ TEST(RestartBackoff, DoublesUpToFiveMinutesAndForgetsAfterTen) {
   const TimePoint now{};
   std::vector<std::int64_t> pauses;
   for (int i = 0; i < 8; ++i) {
-    pauses.push_back(std::chrono::duration_cast<seconds>(backoff.next(now, seconds(1)) - now).count());
+    pauses.push_back(
+        std::chrono::duration_cast<seconds>(backoff.next(now, seconds(1)) - now).count());
     backoff.restarted(seconds(1));
   }
 
@@ -161,15 +182,19 @@ TEST(ProbeState, LivenessCountsAsAliveUntilItFails) {
 TEST(Payload, TakesKeysItemsModesAndBinaryData) {
   const auto pod = parse(R"({"metadata":{"name":"p","namespace":"n"},"spec":{"volumes":[
     {"name":"all","configMap":{"name":"map","defaultMode":256}},
-    {"name":"some","secret":{"secretName":"secret","items":[{"key":"password","path":"a/b","mode":384}]}},
+    {"name":"some","secret":{"secretName":"secret",
+      "items":[{"key":"password","path":"a/b","mode":384}]}},
     {"name":"bad","configMap":{"name":"map","items":[{"key":"k","path":"../up"}]}},
     {"name":"gone","configMap":{"name":"none"}},
     {"name":"maybe","configMap":{"name":"none","optional":true}}]}})");
   const views::PodView view(pod->root());
   const auto objects = sources();
   const PodFacts facts;
-  const PayloadSources from{objects, facts, [](const TokenWish&) { return std::optional<std::string>("t"); }};
-  const auto payload = [&](std::size_t place) { return payload_of(view, view.spec().volumes().at(place), from); };
+  const PayloadSources from{
+      objects, facts, [](const TokenWish&) { return std::optional<std::string>("t"); }};
+  const auto payload = [&](std::size_t place) {
+    return payload_of(view, view.spec().volumes().at(place), from);
+  };
 
   EXPECT_EQ(*payload(0), (Payload{{"k", {"v", 256}}, {"l", {"w", 256}}}));
   EXPECT_EQ(*payload(1), (Payload{{"a/b", {"s", 384}}}));
@@ -203,9 +228,11 @@ TEST(Dns, FollowsThePolicy) {
 
   const auto cluster = dns(R"({"dnsPolicy":"ClusterFirst"})");
   EXPECT_THAT(cluster.servers, ElementsAre("10.43.0.10"));
-  EXPECT_THAT(cluster.searches, ElementsAre("n.svc.cluster.local", "svc.cluster.local", "cluster.local",
-                                            "example.org"));
-  EXPECT_THAT(dns(R"({"dnsPolicy":"ClusterFirst","hostNetwork":true})").servers, ElementsAre("192.0.2.53"));
+  EXPECT_THAT(
+      cluster.searches,
+      ElementsAre("n.svc.cluster.local", "svc.cluster.local", "cluster.local", "example.org"));
+  EXPECT_THAT(dns(R"({"dnsPolicy":"ClusterFirst","hostNetwork":true})").servers,
+              ElementsAre("192.0.2.53"));
   EXPECT_THAT(dns(R"({"dnsPolicy":"None","dnsConfig":{"nameservers":["192.0.2.1"]}})").servers,
               ElementsAre("192.0.2.1"));
 }
@@ -231,9 +258,11 @@ TEST(Security, RefusesRootWhereThePodForbidsIt) {
     return security_of(view, view.spec().containers().at(place), image);
   };
 
-  EXPECT_EQ(security(0, {}).error().message, "container has runAsNonRoot and image will run as root");
+  EXPECT_EQ(security(0, {}).error().message,
+            "container has runAsNonRoot and image will run as root");
   EXPECT_TRUE(security(0, {65535, ""}).ok());
-  EXPECT_THAT(security(0, {std::nullopt, "www"}).error().message, HasSubstr("non-numeric user (www)"));
+  EXPECT_THAT(security(0, {std::nullopt, "www"}).error().message,
+              HasSubstr("non-numeric user (www)"));
   EXPECT_EQ(security(1, {})->user, 7);
   EXPECT_FALSE(security(2, {}).ok());
 }

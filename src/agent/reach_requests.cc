@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What servers ask of this node over reach: logs, exec, attach, port-forward, stats. Each request is one stream: the
-// answer line first, then raw bytes (logs, port-forward, stats) or channel frames (exec, attach).
+// What servers ask of this node over reach: logs, exec, attach, port-forward, stats. Each request
+// is one stream: the answer line first, then raw bytes (logs, port-forward, stats) or channel
+// frames (exec, attach).
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
@@ -51,8 +52,9 @@ Result<Target> choose(const PodWorker& worker, object::View request) {
   }
   if (request["previous"].boolean()) {
     if (!at->second.previous) {
-      return Error{Code::malformed,
-                   fmt::format("previous terminated container \"{}\" in pod \"{}\" not found", name, pod)};
+      return Error{
+          Code::malformed,
+          fmt::format("previous terminated container \"{}\" in pod \"{}\" not found", name, pod)};
     }
     out.container = *at->second.previous;
     return out;
@@ -79,9 +81,17 @@ std::string exit_status(const Result<int>& code) {
     writer.field("message", code.error().message).field("reason", "InternalError").end_object();
     return out;
   }
-  writer.field("message", fmt::format("command terminated with non-zero exit code: exit code {}", *code));
-  writer.field("reason", "NonZeroExitCode").key("details").begin_object().key("causes").begin_array();
-  writer.begin_object().field("reason", "ExitCode").field("message", std::to_string(*code)).end_object();
+  writer.field("message",
+               fmt::format("command terminated with non-zero exit code: exit code {}", *code));
+  writer.field("reason", "NonZeroExitCode")
+      .key("details")
+      .begin_object()
+      .key("causes")
+      .begin_array();
+  writer.begin_object()
+      .field("reason", "ExitCode")
+      .field("message", std::to_string(*code))
+      .end_object();
   writer.end_array().end_object().end_object();
   return out;
 }
@@ -93,7 +103,8 @@ Task<void> pump_out(runtime::Session& session, net::Stream& stream) {
       break;
     }
     std::string frames;
-    reach::append_channel_frame(frames, chunk->is_error_stream ? Channel::err : Channel::out, chunk->bytes);
+    reach::append_channel_frame(
+        frames, chunk->is_error_stream ? Channel::err : Channel::out, chunk->bytes);
     const auto written = co_await stream.write(frames);
     if (!written.ok()) {
       co_return;
@@ -107,7 +118,8 @@ Task<void> pump_out(runtime::Session& session, net::Stream& stream) {
 
 Task<Status> take_frame(runtime::Session& session, reach::ChannelFrame frame) {
   switch (frame.channel) {
-    case Channel::in: co_return co_await session.write(std::move(frame.payload));
+    case Channel::in:
+      co_return co_await session.write(std::move(frame.payload));
     case Channel::close:
       if (frame.payload == std::string(1, '\0')) {
         co_return co_await session.close_stdin();
@@ -116,13 +128,15 @@ Task<Status> take_frame(runtime::Session& session, reach::ChannelFrame frame) {
     case Channel::resize: {
       const auto size = Document::parse(frame.payload);
       if (size.ok()) {
-        const runtime::TerminalSize wanted{static_cast<std::uint32_t>((*size)->root()["Width"].integer()),
-                                           static_cast<std::uint32_t>((*size)->root()["Height"].integer())};
+        const runtime::TerminalSize wanted{
+            static_cast<std::uint32_t>((*size)->root()["Width"].integer()),
+            static_cast<std::uint32_t>((*size)->root()["Height"].integer())};
         static_cast<void>(co_await session.resize(wanted));
       }
       co_return ok();
     }
-    default: co_return ok();
+    default:
+      co_return ok();
   }
 }
 
@@ -149,9 +163,14 @@ Task<void> pump_in(runtime::Session& session, net::Stream& stream) {
   }
 }
 
-Task<Status> answer(net::Stream& stream, Status outcome) { co_return co_await stream.write(reach::format_answer(outcome)); }
+Task<Status> answer(net::Stream& stream, Status outcome) {
+  co_return co_await stream.write(reach::format_answer(outcome));
+}
 
-Task<void> serve_session(runtime::Runtime& runtime, Target target, DocumentPtr request, net::Stream& stream) {
+Task<void> serve_session(runtime::Runtime& runtime,
+                         Target target,
+                         DocumentPtr request,
+                         net::Stream& stream) {
   const auto root = request->root();
   Result<std::unique_ptr<runtime::Session>> session = Error{Code::internal, "not begun"};
   if (root["kind"].string() == "attach") {
@@ -175,7 +194,10 @@ Task<void> serve_session(runtime::Runtime& runtime, Target target, DocumentPtr r
   co_await async::first_of(pump_out(**session, stream), pump_in(**session, stream));
 }
 
-Task<void> serve_logs(runtime::Runtime& runtime, async::BlockingPool& blocking, Target target, DocumentPtr request,
+Task<void> serve_logs(runtime::Runtime& runtime,
+                      async::BlockingPool& blocking,
+                      Target target,
+                      DocumentPtr request,
                       net::Stream& stream) {
   const auto wishes = log_wishes(request->root(), system_clock().now());
   LogReader reader(target.container.log_path, wishes, blocking);
@@ -220,7 +242,8 @@ Task<void> copy_in(net::Stream& stream, tcp::socket& socket) {
       co_await async::sleep_for(std::chrono::hours(1));  // the other direction ends the pair
       co_return;
     }
-    const auto [error, n] = co_await asio::async_write(socket, asio::buffer(buffer.data(), *count), kAwait);
+    const auto [error, n] =
+        co_await asio::async_write(socket, asio::buffer(buffer.data(), *count), kAwait);
     if (error) {
       co_return;
     }
@@ -254,7 +277,8 @@ Task<void> serve_forward(Target target, int port, net::Stream& stream) {
   const tcp::endpoint endpoint(address, static_cast<std::uint16_t>(port));
   const auto [failure] = co_await socket.async_connect(endpoint, kAwait);
   if (failure) {
-    const Error refused{Code::unavailable, fmt::format("cannot connect to port {}: {}", port, failure.message())};
+    const Error refused{Code::unavailable,
+                        fmt::format("cannot connect to port {}: {}", port, failure.message())};
     static_cast<void>(co_await answer(stream, refused));
     co_return;
   }
@@ -274,7 +298,8 @@ Task<void> serve_stats(runtime::Runtime& runtime, Target target, net::Stream& st
   writer.begin_array();
   for (const auto& one : *stats) {
     const auto name = one.labels.find(runtime::kLabelContainerName);
-    writer.begin_object().field("container", name == one.labels.end() ? std::string() : name->second);
+    writer.begin_object().field("container",
+                                name == one.labels.end() ? std::string() : name->second);
     writer.field("cpuNanoseconds", static_cast<std::int64_t>(one.cpu_nanoseconds));
     writer.field("memoryWorkingSetBytes", static_cast<std::int64_t>(one.memory_working_set_bytes));
     writer.field("memoryUsageBytes", static_cast<std::int64_t>(one.memory_usage_bytes));
@@ -288,11 +313,12 @@ Task<void> serve_stats(runtime::Runtime& runtime, Target target, net::Stream& st
 }
 
 /// Looks at the workers, on the agent's strand.
-Task<std::optional<Result<Target>>> find_target(std::map<std::string, std::shared_ptr<PodWorker>>& workers,
-                                                DocumentPtr request) {
+Task<std::optional<Result<Target>>> find_target(
+    std::map<std::string, std::shared_ptr<PodWorker>>& workers, DocumentPtr request) {
   const auto at = workers.find(std::string(request->root()["uid"].string()));
   if (at == workers.end()) {
-    Error missing{Code::not_found, fmt::format("pod \"{}\" is not on this node", request->root()["pod"].string())};
+    Error missing{Code::not_found,
+                  fmt::format("pod \"{}\" is not on this node", request->root()["pod"].string())};
     co_return std::optional<Result<Target>>(std::move(missing));
   }
   co_return std::optional<Result<Target>>(choose(*at->second, request->root()));
@@ -306,8 +332,8 @@ Task<void> Agent::serve_reach(std::string request_json, std::unique_ptr<net::Str
     static_cast<void>(co_await answer(*stream, request.error()));
     co_return;
   }
-  const auto target =
-      co_await asio::co_spawn(impl_->strand, find_target(impl_->workers, *request), asio::use_awaitable);
+  const auto target = co_await asio::co_spawn(
+      impl_->strand, find_target(impl_->workers, *request), asio::use_awaitable);
   if (!(*target).ok()) {
     static_cast<void>(co_await answer(*stream, (*target).error()));
     co_return;
@@ -324,7 +350,8 @@ Task<void> Agent::serve_reach(std::string request_json, std::unique_ptr<net::Str
   } else if (kind == "stats") {
     co_await serve_stats(runtime, **target, *stream);
   } else {
-    const Error unknown{Code::unimplemented, fmt::format("this agent knows no request \"{}\"", kind)};
+    const Error unknown{Code::unimplemented,
+                        fmt::format("this agent knows no request \"{}\"", kind)};
     static_cast<void>(co_await answer(*stream, unknown));
   }
 }

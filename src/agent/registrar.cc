@@ -10,7 +10,8 @@ namespace {
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-// Source: Kubernetes documentation, "Node Heartbeats": lease every 10 s, status every 5 min or on change.
+// Source: Kubernetes documentation, "Node Heartbeats": lease every 10 s, status every 5 min or on
+// change.
 constexpr seconds kLeaseInterval{10};
 constexpr seconds kLeaseDuration{40};
 constexpr seconds kLookInterval{10};
@@ -34,9 +35,16 @@ DocumentPtr with_member(object::View root, std::string_view name, const std::str
 
 }  // namespace
 
-Registrar::Registrar(const Options& options, Machine machine, client::Client& client, runtime::Runtime& runtime,
+Registrar::Registrar(const Options& options,
+                     Machine machine,
+                     client::Client& client,
+                     runtime::Runtime& runtime,
                      const Clock& clock)
-    : options_(options), machine_(std::move(machine)), client_(client), runtime_(runtime), clock_(clock) {}
+    : options_(options),
+      machine_(std::move(machine)),
+      client_(client),
+      runtime_(runtime),
+      clock_(clock) {}
 
 Task<NodeState> Registrar::look() {
   NodeState state;
@@ -79,11 +87,13 @@ Task<Status> Registrar::write_status() {
   if (is_same_status(fresh->root(), before) && now - last_write_ < kStatusInterval) {
     co_return ok();
   }
-  // Members that others own (volumesInUse, daemonEndpoints …) do not exist for us: ours is the whole status.
+  // Members that others own (volumesInUse, daemonEndpoints …) do not exist for us: ours is the
+  // whole status.
   client::WriteOptions options;
   options.subresource = "status";
   options.expected = node.revision;
-  CO_TRY(const Stored written, co_await client_.update(node.key, with_member(node.root(), "status", text), options));
+  CO_TRY(const Stored written,
+         co_await client_.update(node.key, with_member(node.root(), "status", text), options));
   static_cast<void>(written);
   last_write_ = now;
   co_return ok();
@@ -118,11 +128,14 @@ Task<Status> Registrar::renew_lease() {
   client::WriteOptions options;
   const auto found = co_await client_.get(key);
   if (found.ok()) {
-    const auto spec = Document::from_canonical(lease(found->root().find("spec.acquireTime").string()));
+    const auto spec =
+        Document::from_canonical(lease(found->root().find("spec.acquireTime").string()));
     options.expected = found->revision;
     CO_TRY(const Stored written,
-           co_await client_.update(key, with_member(found->root(), "spec", std::string(spec->root()["spec"].raw())),
-                                   options));
+           co_await client_.update(
+               key,
+               with_member(found->root(), "spec", std::string(spec->root()["spec"].raw())),
+               options));
     static_cast<void>(written);
     co_return ok();
   }

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Keeps this machine's Node and its lease at the server: made at start, status written when it changes and every five
-// minutes, lease renewed every ten seconds. Used on the agent's strand.
+// Keeps this machine's Node and its lease at the server: made at start, status written when it
+// changes and every five minutes, lease renewed every ten seconds. Used on the agent's strand.
 #pragma once
 
 #include <string>
@@ -15,10 +15,14 @@ namespace tetrarch::agent {
 
 class Registrar {
  public:
-  Registrar(const Options& options, Machine machine, client::Client& client, runtime::Runtime& runtime,
+  Registrar(const Options& options,
+            Machine machine,
+            client::Client& client,
+            runtime::Runtime& runtime,
             const Clock& clock);
 
   const Machine& machine() const { return machine_; }
+
   /// Look again now: an image has come, the network is ready.
   void wake() { changed_.raise(); }
 

@@ -17,26 +17,34 @@ struct Amounts {
   std::int64_t memory_limit = 0;
 };
 
-/// A limit without a request stands for both. Source: Kubernetes API, ResourceRequirements.requests.
+/// A limit without a request stands for both. Source: Kubernetes API,
+/// ResourceRequirements.requests.
 Amounts amounts_of(object::View resources) {
   Amounts out;
   out.cpu_limit_milli = object::milli_value_of(resources["limits"]["cpu"]);
   out.memory_limit = object::value_of(resources["limits"]["memory"]);
   const auto requests = resources["requests"];
-  out.cpu_request_milli = requests["cpu"].exists() ? object::milli_value_of(requests["cpu"]) : out.cpu_limit_milli;
-  out.memory_request = requests["memory"].exists() ? object::value_of(requests["memory"]) : out.memory_limit;
+  out.cpu_request_milli =
+      requests["cpu"].exists() ? object::milli_value_of(requests["cpu"]) : out.cpu_limit_milli;
+  out.memory_request =
+      requests["memory"].exists() ? object::value_of(requests["memory"]) : out.memory_limit;
   return out;
 }
 
-bool is_sidecar(views::ContainerView container) { return container.restart_policy() == "Always"; }
+bool is_sidecar(views::ContainerView container) {
+  return container.restart_policy() == "Always";
+}
 
 }  // namespace
 
 std::string_view to_string(Qos qos) {
   switch (qos) {
-    case Qos::guaranteed: return "Guaranteed";
-    case Qos::burstable: return "Burstable";
-    case Qos::best_effort: return "BestEffort";
+    case Qos::guaranteed:
+      return "Guaranteed";
+    case Qos::burstable:
+      return "Burstable";
+    case Qos::best_effort:
+      return "BestEffort";
   }
   return "";
 }
@@ -46,10 +54,11 @@ Qos qos_of(views::PodView pod) {
   bool is_guaranteed = true;
   const auto look = [&](views::ContainerView container) {
     const Amounts at = amounts_of(container.resources().view());
-    has_any = has_any || at.cpu_request_milli > 0 || at.cpu_limit_milli > 0 || at.memory_request > 0 ||
-              at.memory_limit > 0;
+    has_any = has_any || at.cpu_request_milli > 0 || at.cpu_limit_milli > 0 ||
+              at.memory_request > 0 || at.memory_limit > 0;
     is_guaranteed = is_guaranteed && at.cpu_limit_milli > 0 && at.memory_limit > 0 &&
-                    at.cpu_request_milli == at.cpu_limit_milli && at.memory_request == at.memory_limit;
+                    at.cpu_request_milli == at.cpu_limit_milli &&
+                    at.memory_request == at.memory_limit;
   };
   for (const auto container : pod.spec().init_containers()) {
     look(container);
@@ -80,15 +89,21 @@ std::int64_t cpu_weight(std::int64_t shares) {
 std::int64_t oom_score_adjust(Qos qos, std::int64_t memory_request, std::int64_t node_memory) {
   // Source: Kubernetes documentation, "Node-pressure Eviction", node out of memory behaviour.
   switch (qos) {
-    case Qos::guaranteed: return -997;
-    case Qos::best_effort: return 1000;
+    case Qos::guaranteed:
+      return -997;
+    case Qos::best_effort:
+      return 1000;
     case Qos::burstable:
-      return node_memory <= 0 ? 999 : std::clamp<std::int64_t>(1000 - 1000 * memory_request / node_memory, 3, 999);
+      return node_memory <= 0
+                 ? 999
+                 : std::clamp<std::int64_t>(1000 - 1000 * memory_request / node_memory, 3, 999);
   }
   return 1000;
 }
 
-runtime::Resources container_resources(views::ResourceRequirementsView resources, Qos qos, std::int64_t node_memory) {
+runtime::Resources container_resources(views::ResourceRequirementsView resources,
+                                       Qos qos,
+                                       std::int64_t node_memory) {
   const Amounts at = amounts_of(resources.view());
   runtime::Resources out;
   out.cpu_shares = cpu_shares(at.cpu_request_milli);
@@ -138,9 +153,12 @@ runtime::Resources pod_resources(views::PodView pod) {
 
 std::string pod_cgroup_parent(std::string_view instance, Qos qos, std::string_view uid) {
   switch (qos) {
-    case Qos::guaranteed: return fmt::format("/tetrarch-{}/pod{}", instance, uid);
-    case Qos::burstable: return fmt::format("/tetrarch-{}/burstable/pod{}", instance, uid);
-    case Qos::best_effort: return fmt::format("/tetrarch-{}/besteffort/pod{}", instance, uid);
+    case Qos::guaranteed:
+      return fmt::format("/tetrarch-{}/pod{}", instance, uid);
+    case Qos::burstable:
+      return fmt::format("/tetrarch-{}/burstable/pod{}", instance, uid);
+    case Qos::best_effort:
+      return fmt::format("/tetrarch-{}/besteffort/pod{}", instance, uid);
   }
   return "";
 }

@@ -26,8 +26,11 @@ std::int64_t cpu_quota_us(std::int64_t milli);
 std::int64_t cpu_weight(std::int64_t shares);
 std::int64_t oom_score_adjust(Qos qos, std::int64_t memory_request, std::int64_t node_memory);
 
-runtime::Resources container_resources(views::ResourceRequirementsView resources, Qos qos, std::int64_t node_memory);
-/// What the pod's own cgroup gets: the sum of its containers' requests; limits only where every container has one.
+runtime::Resources container_resources(views::ResourceRequirementsView resources,
+                                       Qos qos,
+                                       std::int64_t node_memory);
+/// What the pod's own cgroup gets: the sum of its containers' requests; limits only where every
+/// container has one.
 runtime::Resources pod_resources(views::PodView pod);
 
 /// "/tetrarch-1a2b3c/burstable/pod<uid>".

@@ -20,7 +20,11 @@ using runtime::ContainerState;
 /// One call of status_of.
 class Reporter {
  public:
-  Reporter(views::PodView pod, object::View before, const Observation& seen, const PodMemory& memory, TimePoint now)
+  Reporter(views::PodView pod,
+           object::View before,
+           const Observation& seen,
+           const PodMemory& memory,
+           TimePoint now)
       : pod_(pod), before_(before), seen_(seen), memory_(memory), now_(now), writer_(out_) {}
 
   std::string make() {
@@ -31,7 +35,12 @@ class Reporter {
     write_conditions();
     if (!memory_.facts.host_ip.empty()) {
       writer_.field("hostIP", memory_.facts.host_ip);
-      writer_.key("hostIPs").begin_array().begin_object().field("ip", memory_.facts.host_ip).end_object().end_array();
+      writer_.key("hostIPs")
+          .begin_array()
+          .begin_object()
+          .field("ip", memory_.facts.host_ip)
+          .end_object()
+          .end_array();
     }
     write_addresses();
     if (memory_.started) {
@@ -77,7 +86,8 @@ class Reporter {
     });
   }
 
-  /// A pod is final only once nothing of it runs any more. Source: Kubernetes documentation, "Pod Lifecycle".
+  /// A pod is final only once nothing of it runs any more. Source: Kubernetes documentation, "Pod
+  /// Lifecycle".
   std::string_view phase() const {
     if (const auto old = pod_.status().phase(); (old == "Failed" || old == "Succeeded")) {
       return old;
@@ -99,7 +109,8 @@ class Reporter {
     if (memory_.failed) {
       writer_.field("message", memory_.failed->message).field("reason", memory_.failed->reason);
     } else if (!before_["reason"].string().empty()) {
-      writer_.field("message", before_["message"].string()).field("reason", before_["reason"].string());
+      writer_.field("message", before_["message"].string())
+          .field("reason", before_["reason"].string());
     }
   }
 
@@ -135,8 +146,9 @@ class Reporter {
     const std::string_view value = verdict.is_true ? "True" : "False";
     writer_.begin_object().field("type", type).field("status", value);
     writer_.key("lastProbeTime").null();
-    const auto since = old["status"].string() == value ? std::string(old["lastTransitionTime"].string())
-                                                       : format_time(now_);
+    const auto since = old["status"].string() == value
+                           ? std::string(old["lastTransitionTime"].string())
+                           : format_time(now_);
     writer_.field("lastTransitionTime", since.empty() ? format_time(now_) : since);
     if (!verdict.reason.empty()) {
       writer_.field("reason", verdict.reason);
@@ -154,9 +166,10 @@ class Reporter {
     std::string names;
     for (const auto container : pod_.spec().init_containers()) {
       const auto* found = current(container.name());
-      const bool is_done = is_sidecar(container) ? is_running(container.name())
-                                                 : found != nullptr && found->state == ContainerState::exited &&
-                                                       found->exit_code == 0;
+      const bool is_done =
+          is_sidecar(container)
+              ? is_running(container.name())
+              : found != nullptr && found->state == ContainerState::exited && found->exit_code == 0;
       if (!is_done) {
         names += (names.empty() ? "" : " ") + std::string(container.name());
       }
@@ -164,7 +177,9 @@ class Reporter {
     if (names.empty()) {
       return {true};
     }
-    return {false, "ContainersNotInitialized", fmt::format("containers with incomplete status: [{}]", names)};
+    return {false,
+            "ContainersNotInitialized",
+            fmt::format("containers with incomplete status: [{}]", names)};
   }
 
   Verdict containers_ready() const {
@@ -192,7 +207,8 @@ class Reporter {
     if (names.empty()) {
       return {true};
     }
-    return {false, "ContainersNotReady", fmt::format("containers with unready status: [{}]", names)};
+    return {
+        false, "ContainersNotReady", fmt::format("containers with unready status: [{}]", names)};
   }
 
   Verdict ready(const Verdict& containers) const {
@@ -201,8 +217,10 @@ class Reporter {
     }
     for (const auto gate : pod_.spec().readiness_gates()) {
       if (old_condition(gate.condition_type())["status"].string() != "True") {
-        return {false, "ReadinessGatesNotReady",
-                fmt::format("corresponding condition of pod readiness gate \"{}\" does not exist or is not \"True\".",
+        return {false,
+                "ReadinessGatesNotReady",
+                fmt::format("corresponding condition of pod readiness gate \"{}\" does not exist "
+                            "or is not \"True\".",
                             gate.condition_type())};
       }
     }
@@ -220,8 +238,8 @@ class Reporter {
     write_condition("PodScheduled", {true});
     for (const auto condition : before_["conditions"].elements()) {
       const auto type = condition["type"].string();
-      constexpr std::string_view kOurs[] = {"PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady",
-                                            "PodScheduled"};
+      constexpr std::string_view kOurs[] = {
+          "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"};
       if (std::find(std::begin(kOurs), std::end(kOurs), type) == std::end(kOurs)) {
         writer_.view(condition);
       }
@@ -232,9 +250,11 @@ class Reporter {
   void write_terminated(const Container& container, std::string_view message) {
     writer_.key("terminated").begin_object();
     writer_.field("exitCode", container.exit_code);
-    writer_.field("reason", container.reason.empty() ? (container.exit_code == 0 ? "Completed" : "Error")
-                                                     : container.reason);
-    if (const auto text = message.empty() ? std::string_view(container.message) : message; !text.empty()) {
+    writer_.field("reason",
+                  container.reason.empty() ? (container.exit_code == 0 ? "Completed" : "Error")
+                                           : container.reason);
+    if (const auto text = message.empty() ? std::string_view(container.message) : message;
+        !text.empty()) {
       writer_.field("message", text);
     }
     if (container.started) {
@@ -256,31 +276,38 @@ class Reporter {
   }
 
   /// Why a container that has never run does not run yet.
-  void write_not_started(views::ContainerView /*container*/, const ContainerMemory* memory, bool is_init) {
+  void write_not_started(views::ContainerView /*container*/,
+                         const ContainerMemory* memory,
+                         bool is_init) {
     if (memory != nullptr && memory->waiting) {
       write_waiting(memory->waiting->reason, memory->waiting->message);
       return;
     }
-    const bool waits_for_init = !is_init && !pod_.spec().init_containers().empty() &&
-                                !is_initialized(pod_, seen_, memory_);
-    write_waiting(waits_for_init || (is_init && !pod_.spec().init_containers().empty() && !seen_.sandbox)
-                      ? "PodInitializing"
-                      : "ContainerCreating",
-                  "");
+    const bool waits_for_init =
+        !is_init && !pod_.spec().init_containers().empty() && !is_initialized(pod_, seen_, memory_);
+    write_waiting(
+        waits_for_init || (is_init && !pod_.spec().init_containers().empty() && !seen_.sandbox)
+            ? "PodInitializing"
+            : "ContainerCreating",
+        "");
   }
 
   bool will_restart(views::ContainerView container, const Container& ended, bool is_init) const {
-    if (outcome_ != Outcome::open || !pod_.metadata().deletion_timestamp().empty() || memory_.failed) {
+    if (outcome_ != Outcome::open || !pod_.metadata().deletion_timestamp().empty() ||
+        memory_.failed) {
       return false;
     }
     if (is_init && !is_sidecar(container)) {
       return ended.exit_code != 0 && pod_.spec().restart_policy() != "Never";
     }
-    const auto policy = is_sidecar(container) && is_init ? std::string_view("Always") : pod_.spec().restart_policy();
+    const auto policy = is_sidecar(container) && is_init ? std::string_view("Always")
+                                                         : pod_.spec().restart_policy();
     return policy == "Always" || (policy == "OnFailure" && ended.exit_code != 0);
   }
 
-  void write_state(views::ContainerView container, const Attempts* found, const ContainerMemory* memory,
+  void write_state(views::ContainerView container,
+                   const Attempts* found,
+                   const ContainerMemory* memory,
                    bool is_init) {
     writer_.key("state").begin_object();
     const Container* now = found != nullptr && found->current ? &*found->current : nullptr;
@@ -301,7 +328,9 @@ class Reporter {
     writer_.end_object();
   }
 
-  void write_restart_wait(views::ContainerView container, const Container& ended, const ContainerMemory* memory) {
+  void write_restart_wait(views::ContainerView container,
+                          const Container& ended,
+                          const ContainerMemory* memory) {
     if (memory != nullptr && memory->waiting) {
       write_waiting(memory->waiting->reason, memory->waiting->message);
       return;
@@ -314,9 +343,12 @@ class Reporter {
     write_waiting("CrashLoopBackOff",
                   fmt::format("back-off {} restarting failed container={} pod={}_{}({})",
                               pause == kRestartBackoffMax ? "5m0s"
-                              : pause.count() >= 60 ? fmt::format("{}m{}s", pause.count() / 60, pause.count() % 60)
-                                                    : fmt::format("{}s", pause.count()),
-                              container.name(), pod_.metadata().name(), pod_.metadata().namespace_(),
+                              : pause.count() >= 60
+                                  ? fmt::format("{}m{}s", pause.count() / 60, pause.count() % 60)
+                                  : fmt::format("{}s", pause.count()),
+                              container.name(),
+                              pod_.metadata().name(),
+                              pod_.metadata().namespace_(),
                               pod_.metadata().uid()));
   }
 
@@ -324,15 +356,19 @@ class Reporter {
     if (memory == nullptr) {
       return {};
     }
-    return memory->message_id == ended.id ? std::string_view(memory->termination_message) : std::string_view();
+    return memory->message_id == ended.id ? std::string_view(memory->termination_message)
+                                          : std::string_view();
   }
 
   void write_last_state(const Attempts* found, const ContainerMemory* memory) {
     writer_.key("lastState").begin_object();
     if (found != nullptr && found->current && showed_waiting_) {
       write_terminated(*found->current, message_of(memory, *found->current));
-    } else if (found != nullptr && found->previous && found->previous->state == ContainerState::exited) {
-      write_terminated(*found->previous, memory == nullptr ? std::string_view() : message_of(memory, *found->previous));
+    } else if (found != nullptr && found->previous &&
+               found->previous->state == ContainerState::exited) {
+      write_terminated(
+          *found->previous,
+          memory == nullptr ? std::string_view() : message_of(memory, *found->previous));
     }
     writer_.end_object();
   }
@@ -359,7 +395,9 @@ class Reporter {
     writer_.end_object();
   }
 
-  void write_statuses(std::string_view name, views::ListView<views::ContainerView> containers, bool is_init) {
+  void write_statuses(std::string_view name,
+                      views::ListView<views::ContainerView> containers,
+                      bool is_init) {
     if (containers.empty()) {
       return;
     }
@@ -383,7 +421,10 @@ class Reporter {
 
 }  // namespace
 
-std::string status_of(views::PodView pod, object::View before, const Observation& seen, const PodMemory& memory,
+std::string status_of(views::PodView pod,
+                      object::View before,
+                      const Observation& seen,
+                      const PodMemory& memory,
                       TimePoint now) {
   return Reporter(pod, before, seen, memory, now).make();
 }

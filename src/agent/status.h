@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A pod's status as the API shows it: a function of the pod, what the runtime shows and what the worker remembers.
+// A pod's status as the API shows it: a function of the pod, what the runtime shows and what the
+// worker remembers.
 #pragma once
 
 #include <string>
@@ -9,9 +10,13 @@
 
 namespace tetrarch::agent {
 
-/// Canonical JSON of status. `before` is the status last written (or the pod's own): where a condition has not changed,
-/// its transition time is kept; conditions of others are kept as they are.
-std::string status_of(views::PodView pod, object::View before, const Observation& seen, const PodMemory& memory,
+/// Canonical JSON of status. `before` is the status last written (or the pod's own): where a
+/// condition has not changed, its transition time is kept; conditions of others are kept as they
+/// are.
+std::string status_of(views::PodView pod,
+                      object::View before,
+                      const Observation& seen,
+                      const PodMemory& memory,
                       TimePoint now);
 
 }  // namespace tetrarch::agent

@@ -38,7 +38,8 @@ struct Bench {
   }
 
   object::View status(object::View before = {}) {
-    last = *Document::parse(status_of(views::PodView(document->root()), before, seen, memory, kStart + seconds(5)));
+    last = *Document::parse(
+        status_of(views::PodView(document->root()), before, seen, memory, kStart + seconds(5)));
     return last->root();
   }
 
@@ -68,7 +69,8 @@ TEST(Status, IsPendingWhileContainersAreMade) {
   const auto status = bench.status();
 
   EXPECT_EQ(status["phase"].string(), "Pending");
-  EXPECT_EQ(status["containerStatuses"].at(0).find("state.waiting.reason").string(), "ContainerCreating");
+  EXPECT_EQ(status["containerStatuses"].at(0).find("state.waiting.reason").string(),
+            "ContainerCreating");
   EXPECT_EQ(bench.condition("Ready")["reason"].string(), "ContainersNotReady");
   EXPECT_EQ(bench.condition("Ready")["message"].string(), "containers with unready status: [a]");
   EXPECT_EQ(status["qosClass"].string(), "BestEffort");
@@ -113,7 +115,8 @@ TEST(Status, EndsAsSucceededOrFailedByExitCode) {
   EXPECT_EQ(good.status()["phase"].string(), "Succeeded");
   EXPECT_EQ(good.condition("Ready")["reason"].string(), "PodCompleted");
   EXPECT_EQ(bad.status()["phase"].string(), "Failed");
-  EXPECT_EQ(bad.last->root()["containerStatuses"].at(0).find("state.terminated.reason").string(), "OOMKilled");
+  EXPECT_EQ(bad.last->root()["containerStatuses"].at(0).find("state.terminated.reason").string(),
+            "OOMKilled");
 }
 
 TEST(Status, ADeadlineFailsThePodOnceNothingRuns) {

@@ -34,8 +34,8 @@ client::WriteOptions options_for(const std::string& uid, Revision expected) {
 }
 
 bool is_away(const Error& error) {
-  return error.code == Code::unavailable || error.code == Code::timeout || error.code == Code::exhausted ||
-         error.code == Code::unauthenticated;
+  return error.code == Code::unavailable || error.code == Code::timeout ||
+         error.code == Code::exhausted || error.code == Code::unauthenticated;
 }
 
 }  // namespace
@@ -111,7 +111,9 @@ Task<bool> StatusWriter::write_batch() {
 }
 
 Task<void> StatusWriter::settle(std::string uid, Entry entry, Result<Stored> written) {
-  for (int tries = 0; !written.ok() && written.error().code == Code::conflict && tries < kConflictTries; ++tries) {
+  for (int tries = 0;
+       !written.ok() && written.error().code == Code::conflict && tries < kConflictTries;
+       ++tries) {
     written = co_await write_on_fresh(uid, entry);
   }
   if (written.ok()) {
@@ -119,8 +121,13 @@ Task<void> StatusWriter::settle(std::string uid, Entry entry, Result<Stored> wri
   } else if (is_away(written.error())) {
     is_server_away_ = true;
     co_return;  // stays waiting
-  } else if (written.error().code != Code::not_found && written.error().code != Code::precondition) {
-    log::warning("agent", "status of pod {}/{} refused: {}", entry.pod.ns, entry.pod.name, written.error().message);
+  } else if (written.error().code != Code::not_found &&
+             written.error().code != Code::precondition) {
+    log::warning("agent",
+                 "status of pod {}/{} refused: {}",
+                 entry.pod.ns,
+                 entry.pod.name,
+                 written.error().message);
   }
   drop(uid, entry.number);
 }
@@ -130,8 +137,8 @@ Task<Result<Stored>> StatusWriter::write_on_fresh(std::string uid, Entry entry) 
   if (fresh.uid() != uid) {
     co_return Error{Code::not_found, "another pod of that name"};
   }
-  co_return co_await client_.update(entry.pod, with_status(fresh.root(), entry.status),
-                                    options_for(uid, fresh.revision));
+  co_return co_await client_.update(
+      entry.pod, with_status(fresh.root(), entry.status), options_for(uid, fresh.revision));
 }
 
 }  // namespace tetrarch::agent

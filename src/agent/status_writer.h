@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Writes pods' statuses to the server: per pod only the newest counts, and many go out together. Keeps trying while
-// the server is away. Used on the agent's strand.
+// Writes pods' statuses to the server: per pod only the newest counts, and many go out together.
+// Keeps trying while the server is away. Used on the agent's strand.
 #pragma once
 
 #include <map>
@@ -19,8 +19,10 @@ class StatusWriter {
 
   /// `status` is canonical JSON; replaces what waits for that pod.
   void submit(Key pod, std::string uid, std::string status);
+
   /// Nothing waits any more for the pod.
   void forget(const std::string& uid) { waiting_.erase(uid); }
+
   bool is_waiting(const std::string& uid) const { return waiting_.contains(uid); }
 
   /// Owned by a TaskGroup.

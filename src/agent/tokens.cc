@@ -10,7 +10,9 @@ namespace {
 std::string request_body(views::PodView pod, std::string_view account, const TokenWish& wish) {
   std::string out;
   object::Writer writer(out);
-  writer.begin_object().field("kind", "TokenRequest").field("apiVersion", "authentication.k8s.io/v1");
+  writer.begin_object()
+      .field("kind", "TokenRequest")
+      .field("apiVersion", "authentication.k8s.io/v1");
   writer.key("metadata").begin_object().field("name", account);
   writer.field("namespace", pod.metadata().namespace_()).end_object();
   writer.key("spec").begin_object().key("audiences").begin_array();
@@ -33,8 +35,9 @@ Task<Result<Tokens::Token>> Tokens::request(DocumentPtr pod, TokenWish wish) {
   auto body = Document::from_canonical(request_body(view, account, wish));
   client::WriteOptions options;
   options.subresource = "token";
-  CO_TRY(const Stored answer, co_await client_.create("serviceaccounts", std::string(view.metadata().namespace_()),
-                                                      body, options));
+  CO_TRY(const Stored answer,
+         co_await client_.create(
+             "serviceaccounts", std::string(view.metadata().namespace_()), body, options));
   const auto status = answer.root()["status"];
   const auto now = clock_.now();
   const auto expires = parse_time(status["expirationTimestamp"].string());
@@ -67,7 +70,8 @@ std::optional<std::string> Tokens::find(const std::string& pod_uid, const TokenW
 std::optional<TimePoint> Tokens::due(const std::string& pod_uid) const {
   std::optional<TimePoint> out;
   for (auto at = tokens_.lower_bound(std::pair(pod_uid, TokenWish{"", 0}));
-       at != tokens_.end() && at->first.first == pod_uid; ++at) {
+       at != tokens_.end() && at->first.first == pod_uid;
+       ++at) {
     if (!out || at->second.renew_at < *out) {
       out = at->second.renew_at;
     }

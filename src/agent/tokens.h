@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Service account tokens for projected volumes: asked for over TokenRequest, renewed at four fifths of their life.
-// Used on the agent's strand.
+// Service account tokens for projected volumes: asked for over TokenRequest, renewed at four fifths
+// of their life. Used on the agent's strand.
 #pragma once
 
 #include <map>

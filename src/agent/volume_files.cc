@@ -3,17 +3,16 @@
 
 #include <algorithm>
 #include <cstring>
+#include <fcntl.h>
 #include <fstream>
 #include <set>
 #include <sstream>
+#include <unistd.h>
 #include <vector>
 
-#include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
-#include <unistd.h>
-
-#include <fmt/format.h>
 
 #include "base/random.h"
 
@@ -23,7 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 
 Error failed(std::string_view what, const fs::path& path, int error) {
-  return {Code::unavailable, fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(error))};
+  return {Code::unavailable,
+          fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(error))};
 }
 
 Status make_directory(const fs::path& path) {
@@ -51,8 +51,8 @@ Status write_new_file(const fs::path& path, std::string_view bytes, int mode) {
   return out;
 }
 
-/// Group ownership for fsGroup. Source: Kubernetes API, PodSecurityContext.fsGroup: owned by the group, its setgid bit
-/// set, files readable (and writable where volumes are) by it.
+/// Group ownership for fsGroup. Source: Kubernetes API, PodSecurityContext.fsGroup: owned by the
+/// group, its setgid bit set, files readable (and writable where volumes are) by it.
 void give_to_group(const fs::path& path, int group, bool is_directory) {
   static_cast<void>(::lchown(path.c_str(), static_cast<uid_t>(-1), static_cast<gid_t>(group)));
   struct stat at = {};
@@ -175,11 +175,15 @@ Status write_payload(const fs::path& directory, const Payload& payload, std::opt
   return ok();
 }
 
-Status make_empty_dir(const fs::path& directory, bool is_memory, std::int64_t size_bytes, std::optional<int> group) {
+Status make_empty_dir(const fs::path& directory,
+                      bool is_memory,
+                      std::int64_t size_bytes,
+                      std::optional<int> group) {
   const bool is_new = !fs::exists(directory);
   TRY_STATUS(make_directory(directory));
   if (is_memory && !is_mount_point(directory)) {
-    const auto options = size_bytes > 0 ? fmt::format("mode=0777,size={}", size_bytes) : std::string("mode=0777");
+    const auto options =
+        size_bytes > 0 ? fmt::format("mode=0777,size={}", size_bytes) : std::string("mode=0777");
     if (::mount("tmpfs", directory.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0) {
       return failed("mount a tmpfs on", directory, errno);
     }
@@ -201,6 +205,7 @@ Status check_host_path(const fs::path& path, std::string_view type) {
   if (type == "FileOrCreate" && !fs::exists(path, error)) {
     return write_new_file(path, "", 0644);
   }
+
   struct Row {
     std::string_view type;
     fs::file_type wanted;
@@ -216,7 +221,9 @@ Status check_host_path(const fs::path& path, std::string_view type) {
                            {"BlockDevice", fs::file_type::block, "block device"}};
   for (const Row& row : kRows) {
     if (row.type == type && fs::status(path, error).type() != row.wanted) {
-      return Error{Code::invalid, fmt::format("hostPath type check failed: {} is not a {}", path.string(), row.name)};
+      return Error{
+          Code::invalid,
+          fmt::format("hostPath type check failed: {} is not a {}", path.string(), row.name)};
     }
   }
   return ok();

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Volumes on disk. Blocking; used on the pool. All is idempotent: a new agent process prepares again what is there.
+// Volumes on disk. Blocking; used on the pool. All is idempotent: a new agent process prepares
+// again what is there.
 #pragma once
 
 #include <filesystem>
@@ -11,14 +12,18 @@
 
 namespace tetrarch::agent {
 
-/// Replaces the whole content in one step: a process in the pod sees all old or all new files, never a mixture.
-/// The files are in a dated folder, `..data` is a link to it that is renamed over the old one.
-/// Source: Kubernetes documentation, "ConfigMaps", mounted ConfigMaps are updated automatically; the same layout, which
-/// programs that watch `..data` rely on.
-Status write_payload(const std::filesystem::path& directory, const Payload& payload, std::optional<int> group);
+/// Replaces the whole content in one step: a process in the pod sees all old or all new files,
+/// never a mixture. The files are in a dated folder, `..data` is a link to it that is renamed over
+/// the old one. Source: Kubernetes documentation, "ConfigMaps", mounted ConfigMaps are updated
+/// automatically; the same layout, which programs that watch `..data` rely on.
+Status write_payload(const std::filesystem::path& directory,
+                     const Payload& payload,
+                     std::optional<int> group);
 
 /// `size_bytes` 0: no limit. `is_memory`: a tmpfs is mounted there, once.
-Status make_empty_dir(const std::filesystem::path& directory, bool is_memory, std::int64_t size_bytes,
+Status make_empty_dir(const std::filesystem::path& directory,
+                      bool is_memory,
+                      std::int64_t size_bytes,
                       std::optional<int> group);
 
 /// Checks (or makes) what hostPath.type asks for.
@@ -27,7 +32,8 @@ Status check_host_path(const std::filesystem::path& path, std::string_view type)
 /// Writes a small file through a rename.
 Status write_file(const std::filesystem::path& path, std::string_view bytes, int mode);
 
-/// The place of a subPath inside a volume, made where it is not there; refused where links lead outside.
+/// The place of a subPath inside a volume, made where it is not there; refused where links lead
+/// outside.
 Result<std::string> sub_path(const std::filesystem::path& volume, std::string_view inner);
 
 /// Unmounts everything below and removes the folder.

@@ -60,8 +60,10 @@ Status add_keyed(Payload& out, const KeyedSource& source) {
       if (source.is_optional) {
         continue;
       }
-      return Error{Code::not_found, fmt::format("references non-existent {} key: {}",
-                                                source.what == "secret" ? "secret" : "config", key)};
+      return Error{Code::not_found,
+                   fmt::format("references non-existent {} key: {}",
+                               source.what == "secret" ? "secret" : "config",
+                               key)};
     }
     if (!is_inner_path(path)) {
       return Error{Code::invalid, fmt::format("path \"{}\" leaves the volume", path)};
@@ -72,7 +74,8 @@ Status add_keyed(Payload& out, const KeyedSource& source) {
   return ok();
 }
 
-Status add_downward(Payload& out, views::PodView pod, object::View items, int mode, const PodFacts& facts) {
+Status add_downward(
+    Payload& out, views::PodView pod, object::View items, int mode, const PodFacts& facts) {
   for (const auto item : items.elements()) {
     const views::DownwardAPIVolumeFileView file(item);
     if (!is_inner_path(file.path())) {
@@ -84,7 +87,8 @@ Status add_downward(Payload& out, views::PodView pod, object::View items, int mo
     } else {
       TRY(bytes, resource_value(pod, facts, file.resource_field_ref(), ""));
     }
-    out[std::string(file.path())] = {std::move(bytes), item["mode"].exists() ? static_cast<int>(file.mode()) : mode};
+    out[std::string(file.path())] = {std::move(bytes),
+                                     item["mode"].exists() ? static_cast<int>(file.mode()) : mode};
   }
   return ok();
 }
@@ -107,18 +111,31 @@ Status add_token(Payload& out, object::View source, int mode, const PayloadSourc
   return ok();
 }
 
-Status add_projection(Payload& out, views::PodView pod, object::View source, int mode,
+Status add_projection(Payload& out,
+                      views::PodView pod,
+                      object::View source,
+                      int mode,
                       const PayloadSources& sources) {
   const auto ns = pod.metadata().namespace_();
   if (const auto map = source["configMap"]) {
     const auto name = map["name"].string();
-    return add_keyed(out, {sources.objects.config_map(ns, name), "configmap", name, map["items"],
-                           map["optional"].boolean(), mode});
+    return add_keyed(out,
+                     {sources.objects.config_map(ns, name),
+                      "configmap",
+                      name,
+                      map["items"],
+                      map["optional"].boolean(),
+                      mode});
   }
   if (const auto secret = source["secret"]) {
     const auto name = secret["name"].string();
-    return add_keyed(out, {sources.objects.secret(ns, name), "secret", name, secret["items"],
-                           secret["optional"].boolean(), mode});
+    return add_keyed(out,
+                     {sources.objects.secret(ns, name),
+                      "secret",
+                      name,
+                      secret["items"],
+                      secret["optional"].boolean(),
+                      mode});
   }
   if (const auto downward = source["downwardAPI"]) {
     return add_downward(out, pod, downward["items"], mode, sources.facts);
@@ -126,21 +143,24 @@ Status add_projection(Payload& out, views::PodView pod, object::View source, int
   if (const auto token = source["serviceAccountToken"]) {
     return add_token(out, token, mode, sources);
   }
-  return Error{Code::unimplemented, "a projected source other than configMap, secret, downwardAPI and "
-                                    "serviceAccountToken is not supported"};
+  return Error{Code::unimplemented,
+               "a projected source other than configMap, secret, downwardAPI and "
+               "serviceAccountToken is not supported"};
 }
 
 }  // namespace
 
 VolumeKind kind_of(views::VolumeView volume) {
-  if (volume.has_config_map() || volume.has_secret() || volume.has_downward_api() || volume.has_projected()) {
+  if (volume.has_config_map() || volume.has_secret() || volume.has_downward_api() ||
+      volume.has_projected()) {
     return VolumeKind::payload;
   }
   if (volume.has_host_path()) {
     return VolumeKind::host_path;
   }
   // Source: Kubernetes API, Volume: one without a source is an emptyDir.
-  return volume.has_empty_dir() || volume.view().size() <= 1 ? VolumeKind::empty_dir : VolumeKind::unsupported;
+  return volume.has_empty_dir() || volume.view().size() <= 1 ? VolumeKind::empty_dir
+                                                             : VolumeKind::unsupported;
 }
 
 std::vector<TokenWish> token_wishes(views::PodView pod) {
@@ -155,18 +175,30 @@ std::vector<TokenWish> token_wishes(views::PodView pod) {
   return out;
 }
 
-Result<Payload> payload_of(views::PodView pod, views::VolumeView volume, const PayloadSources& sources) {
+Result<Payload> payload_of(views::PodView pod,
+                           views::VolumeView volume,
+                           const PayloadSources& sources) {
   Payload out;
   const auto ns = pod.metadata().namespace_();
   const auto view = volume.view();
   if (const auto map = view["configMap"]) {
     const auto name = map["name"].string();
-    TRY_STATUS(add_keyed(out, {sources.objects.config_map(ns, name), "configmap", name, map["items"],
-                               map["optional"].boolean(), mode_of(map)}));
+    TRY_STATUS(add_keyed(out,
+                         {sources.objects.config_map(ns, name),
+                          "configmap",
+                          name,
+                          map["items"],
+                          map["optional"].boolean(),
+                          mode_of(map)}));
   } else if (const auto secret = view["secret"]) {
     const auto name = secret["secretName"].string();
-    TRY_STATUS(add_keyed(out, {sources.objects.secret(ns, name), "secret", name, secret["items"],
-                               secret["optional"].boolean(), mode_of(secret)}));
+    TRY_STATUS(add_keyed(out,
+                         {sources.objects.secret(ns, name),
+                          "secret",
+                          name,
+                          secret["items"],
+                          secret["optional"].boolean(),
+                          mode_of(secret)}));
   } else if (const auto downward = view["downwardAPI"]) {
     TRY_STATUS(add_downward(out, pod, downward["items"], mode_of(downward), sources.facts));
   } else {

@@ -42,7 +42,9 @@ VolumeKind kind_of(views::VolumeView volume);
 std::vector<TokenWish> token_wishes(views::PodView pod);
 
 /// Errors are the text of a FailedMount event: `configmap "x" not found` …
-Result<Payload> payload_of(views::PodView pod, views::VolumeView volume, const PayloadSources& sources);
+Result<Payload> payload_of(views::PodView pod,
+                           views::VolumeView volume,
+                           const PayloadSources& sources);
 
 /// Relative, without "..", not empty: a key's path inside a volume or a subPath.
 bool is_inner_path(std::string_view path);

@@ -50,7 +50,39 @@ void PodWorker::set_gone() {
   wake();
 }
 
-void PodWorker::wake() { woken_.raise(); }
+void PodWorker::wake() {
+  woken_.raise();
+}
+
+void PodWorker::expect_exit(const std::string& id) {
+  expected_exits_.try_emplace(id, 0);
+  wake();
+}
+
+/// Whether what was said to have ended is seen as ended, or was never ours.
+bool PodWorker::is_seen_ended(const std::string& id, int looks) const {
+  if (!has_container(id)) {
+    return memory_.busy.empty() &&
+           looks > 1;  // one look may have been under way when the word came
+  }
+  if (seen_.sandbox && seen_.sandbox->id == id) {
+    return !seen_.sandbox->is_ready;
+  }
+  for (const auto& [name, attempts] : seen_.containers) {
+    if (attempts.current && attempts.current->id == id) {
+      return attempts.current->state != ContainerState::running;
+    }
+  }
+  return true;
+}
+
+void PodWorker::forget_seen_exits() {
+  constexpr int kLooksMax = 12;
+  for (auto at = expected_exits_.begin(); at != expected_exits_.end();) {
+    const bool is_over = ++at->second > kLooksMax || is_seen_ended(at->first, at->second);
+    at = is_over ? expected_exits_.erase(at) : std::next(at);
+  }
+}
 
 void PodWorker::refresh_content() {
   is_content_dirty_ = true;
@@ -90,7 +122,8 @@ EventSubject PodWorker::subject(std::string_view container) const {
     for (const auto init : view().spec().init_containers()) {
       is_init = is_init || init.name() == container;
     }
-    out.field_path = fmt::format("spec.{}{{{}}}", is_init ? "initContainers" : "containers", container);
+    out.field_path =
+        fmt::format("spec.{}{{{}}}", is_init ? "initContainers" : "containers", container);
   }
   return out;
 }
@@ -99,9 +132,11 @@ Task<void> PodWorker::run(std::shared_ptr<PodWorker> self, std::function<void()>
   while (!self->memory_.is_finished) {
     const bool is_observed = co_await self->observe();
     if (!is_observed) {
-      co_await self->woken_.wait_for(std::chrono::seconds(1));  // the runtime is away; it is being restarted
+      co_await self->woken_.wait_for(
+          std::chrono::seconds(1));  // the runtime is away; it is being restarted
       continue;
     }
+    self->forget_seen_exits();
     self->check_deadline();
     self->report();
     const Plan next = plan(self->view(), self->seen_, self->memory_, self->shop_.clock.now());
@@ -173,8 +208,9 @@ void PodWorker::note_state(views::ContainerView container, const Attempts& attem
   }
   const auto hash = current.annotations.find(runtime::kAnnotationSpecHash);
   if (hash != current.annotations.end() && hash->second != spec_hash(container) && !memory.kill) {
-    memory.kill = Reason{"Changed", fmt::format("Container {} definition changed, will be restarted",
-                                                container.name())};
+    memory.kill =
+        Reason{"Changed",
+               fmt::format("Container {} definition changed, will be restarted", container.name())};
   }
 }
 
@@ -184,8 +220,10 @@ void PodWorker::check_deadline() {
       outcome_of(view(), seen_, memory_) != Outcome::open) {
     return;
   }
-  if (*memory_.started + std::chrono::seconds(spec.active_deadline_seconds()) <= shop_.clock.now()) {
-    memory_.failed = Reason{"DeadlineExceeded", "Pod was active on the node longer than the specified deadline"};
+  if (*memory_.started + std::chrono::seconds(spec.active_deadline_seconds()) <=
+      shop_.clock.now()) {
+    memory_.failed =
+        Reason{"DeadlineExceeded", "Pod was active on the node longer than the specified deadline"};
     shop_.events.normal(subject(), "DeadlineExceeded", memory_.failed->message);
   }
 }
@@ -194,7 +232,8 @@ void PodWorker::soften_pull_errors() {
   for (auto& [name, memory] : memory_.containers) {
     if (memory.waiting && memory.waiting->reason == "ErrImagePull") {
       const auto image = container_named(view(), name).image();
-      memory.waiting = Reason{"ImagePullBackOff", fmt::format("Back-off pulling image \"{}\"", image)};
+      memory.waiting =
+          Reason{"ImagePullBackOff", fmt::format("Back-off pulling image \"{}\"", image)};
       shop_.events.normal(subject(name), "BackOff", memory.waiting->message);
       woken_.raise();
     }
@@ -205,7 +244,8 @@ void PodWorker::report() {
   if (memory_.is_gone) {
     return;
   }
-  const auto before = last_status_document_ ? last_status_document_->root() : pod_.document->root()["status"];
+  const auto before =
+      last_status_document_ ? last_status_document_->root() : pod_.document->root()["status"];
   auto status = status_of(view(), before, seen_, memory_, shop_.clock.now());
   if (status == last_status_ || status == pod_.document->root()["status"].raw()) {
     return;
@@ -235,10 +275,16 @@ std::chrono::nanoseconds PodWorker::time_to_wait(const Plan& next) const {
   const auto now = shop_.clock.now();
   std::chrono::nanoseconds pause = kLookAgain;
   const auto until = [&](TimePoint time) {
-    pause = std::min<std::chrono::nanoseconds>(pause, std::max(time - now, TimePoint::duration(1000)));
+    // Compared in microseconds: nanoseconds of a far date overflow.
+    const std::chrono::microseconds left =
+        std::clamp<std::chrono::microseconds>(time - now, std::chrono::milliseconds(1), kLookAgain);
+    pause = std::min<std::chrono::nanoseconds>(pause, left);
   };
   if (next.wake) {
     until(*next.wake);
+  }
+  for (const auto& [id, looks] : expected_exits_) {
+    until(now + std::chrono::milliseconds(10) * (1 << std::min(looks, 8)));
   }
   if (const auto due = shop_.tokens.due(uid_); due && memory_.is_prepared) {
     until(*due);
@@ -253,14 +299,30 @@ std::chrono::nanoseconds PodWorker::time_to_wait(const Plan& next) const {
 
 Task<void> PodWorker::execute(std::shared_ptr<PodWorker> self, Action action) {
   switch (action.verb) {
-    case Verb::prepare: co_await self->prepare(); break;
-    case Verb::run_sandbox: co_await self->run_sandbox(action); break;
-    case Verb::start_container: co_await self->start_container(action); break;
-    case Verb::stop_container: co_await self->stop_container(action); break;
-    case Verb::pause_container: co_await self->pause_container(action, true); break;
-    case Verb::resume_container: co_await self->pause_container(action, false); break;
-    case Verb::stop_sandbox: co_await self->stop_sandbox(action); break;
-    case Verb::remove: co_await self->remove(); break;
+    case Verb::prepare:
+      co_await self->prepare();
+      break;
+    case Verb::run_sandbox:
+      co_await self->run_sandbox(action);
+      break;
+    case Verb::start_container:
+      co_await self->start_container(action);
+      break;
+    case Verb::stop_container:
+      co_await self->stop_container(action);
+      break;
+    case Verb::pause_container:
+      co_await self->pause_container(action, true);
+      break;
+    case Verb::resume_container:
+      co_await self->pause_container(action, false);
+      break;
+    case Verb::stop_sandbox:
+      co_await self->stop_sandbox(action);
+      break;
+    case Verb::remove:
+      co_await self->remove();
+      break;
   }
   self->memory_.busy.erase(action.key());
   self->wake();
@@ -280,7 +342,8 @@ Sources PodWorker::sources() const {
     return objects.document("secrets", ns, name);
   };
   for (const auto& service : shop_.objects.all("services")) {
-    if (service.key.ns == key_.ns || (service.key.ns == "default" && service.key.name == "kubernetes")) {
+    if (service.key.ns == key_.ns ||
+        (service.key.ns == "default" && service.key.name == "kubernetes")) {
       out.services.push_back(service.document);
     }
   }

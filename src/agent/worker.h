@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// PodWorker: one pod on this node, from the moment it is known until nothing of it is left. A loop that observes the
-// runtime, reports, decides (plan.h) and begins actions; each action is a task of its own that wakes the loop again.
+// PodWorker: one pod on this node, from the moment it is known until nothing of it is left. A loop
+// that observes the runtime, reports, decides (plan.h) and begins actions; each action is a task of
+// its own that wakes the loop again.
 #pragma once
 
 #include <filesystem>
@@ -57,22 +58,31 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   void set_gone();
   /// Something that the pod refers to, or the runtime, has changed.
   void wake();
+  /// The runtime says that it has ended. Its status says so a moment later: until then the worker
+  /// looks again soon.
+  void expect_exit(const std::string& id);
   void refresh_content();
 
   /// Until nothing of the pod is left on this node.
   static Task<void> run(std::shared_ptr<PodWorker> self, std::function<void()> finished);
 
   const Key& key() const { return key_; }
+
   const std::string& uid() const { return uid_; }
+
   DocumentPtr document() const { return pod_.document; }
+
   const Observation& seen() const { return seen_; }
+
   std::filesystem::path directory() const { return shop_.pods_directory / uid_; }
+
   bool has_container(const std::string& id) const;
   /// Everything about the pod has ended, though the API still has it.
   bool is_idle() const;
 
  private:
   views::PodView view() const { return views::PodView(pod_.document->root()); }
+
   EventSubject subject(std::string_view container = "") const;
 
   // worker.cc: the loop.
@@ -85,6 +95,8 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   static Task<void> execute(std::shared_ptr<PodWorker> self, Action action);
   static Task<void> refresh_task(std::shared_ptr<PodWorker> self);
   void check_deadline();
+  void forget_seen_exits();
+  bool is_seen_ended(const std::string& id, int looks) const;
   void soften_pull_errors();
 
   // worker_observe.cc
@@ -99,7 +111,9 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   Task<void> run_sandbox(Action action);
   Task<void> start_container(Action action);
   Task<Status> create_and_start(Action action, ReadyImage image);
-  Result<std::vector<runtime::Mount>> mounts_of(DocumentPtr document, views::ContainerView container, std::uint32_t attempt);
+  Result<std::vector<runtime::Mount>> mounts_of(DocumentPtr document,
+                                                views::ContainerView container,
+                                                std::uint32_t attempt);
   Task<void> stop_container(Action action);
   Task<void> pause_container(Action action, bool is_pause);
   Task<void> stop_sandbox(Action action);
@@ -109,7 +123,10 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
 
   // worker_probes.cc
   void begin_probes(views::ContainerView container, const runtime::Container& running);
-  static Task<void> probe(std::shared_ptr<PodWorker> self, std::string container, std::string id, ProbeKind kind);
+  static Task<void> probe(std::shared_ptr<PodWorker> self,
+                          std::string container,
+                          std::string id,
+                          ProbeKind kind);
   bool is_current(const std::string& container, const std::string& id) const;
   void take_verdict(const std::string& container, ProbeKind kind, const ProbeState& state);
 
@@ -121,10 +138,11 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   Stored pod_;
   Observation seen_;
   PodMemory memory_;
-  std::string last_status_;          ///< canonical JSON, as last submitted
+  std::string last_status_;  ///< canonical JSON, as last submitted
   DocumentPtr last_status_document_;
-  bool is_content_dirty_ = false;    ///< an object that volumes show has changed
+  bool is_content_dirty_ = false;  ///< an object that volumes show has changed
   bool is_adopted_ = false;
+  std::map<std::string, int> expected_exits_;  ///< runtime id -> how often looked since
   async::Event woken_;
 };
 

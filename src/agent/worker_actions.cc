@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a worker does: each function is one action, begun because plan() named it, ended by a look at the runtime.
+// What a worker does: each function is one action, begun because plan() named it, ended by a look
+// at the runtime.
 #include <algorithm>
 
 #include <fmt/format.h>
@@ -36,17 +37,23 @@ struct VolumeWork {
 
 Status carry_out(const VolumeWork& work, std::optional<int> group) {
   switch (work.kind) {
-    case VolumeKind::payload: return write_payload(work.directory, work.payload, group);
-    case VolumeKind::empty_dir: return make_empty_dir(work.directory, work.is_memory, work.size_bytes, group);
-    case VolumeKind::host_path: return check_host_path(work.host_path, work.host_type);
-    case VolumeKind::unsupported: break;
+    case VolumeKind::payload:
+      return write_payload(work.directory, work.payload, group);
+    case VolumeKind::empty_dir:
+      return make_empty_dir(work.directory, work.is_memory, work.size_bytes, group);
+    case VolumeKind::host_path:
+      return check_host_path(work.host_path, work.host_type);
+    case VolumeKind::unsupported:
+      break;
   }
-  return Error{Code::unimplemented, "this kind of volume is not supported yet: " + work.directory.filename().string()};
+  return Error{Code::unimplemented,
+               "this kind of volume is not supported yet: " + work.directory.filename().string()};
 }
 
 std::optional<int> group_of(views::PodView pod) {
   const auto context = pod.spec().security_context();
-  return context.has_fs_group() ? std::optional(static_cast<int>(context.fs_group())) : std::nullopt;
+  return context.has_fs_group() ? std::optional(static_cast<int>(context.fs_group()))
+                                : std::nullopt;
 }
 
 views::VolumeView volume_named(views::PodView pod, std::string_view name) {
@@ -58,7 +65,9 @@ views::VolumeView volume_named(views::PodView pod, std::string_view name) {
   return {};
 }
 
-seconds doubled(int failures) { return std::min(seconds(10) * (1 << std::min(failures, 6)), seconds(300)); }
+seconds doubled(int failures) {
+  return std::min(seconds(10) * (1 << std::min(failures, 6)), seconds(300));
+}
 
 }  // namespace
 
@@ -75,8 +84,10 @@ Task<void> PodWorker::prepare() {
   }
   if (prepared.ok()) {
     const views::PodView pod = view();
-    auto work = [&cgroups = shop_.cgroups, path = sandbox_config(pod, shop_.node, 0).cgroup_parent,
-                 numbers = pod_resources(pod), logs = log_directory(shop_.node, pod)]() -> Status {
+    auto work = [&cgroups = shop_.cgroups,
+                 path = sandbox_config(pod, shop_.node, 0).cgroup_parent,
+                 numbers = pod_resources(pod),
+                 logs = log_directory(shop_.node, pod)]() -> Status {
       std::error_code error;
       fs::create_directories(logs, error);
       return cgroups.make(path, numbers);
@@ -85,7 +96,8 @@ Task<void> PodWorker::prepare() {
   }
   memory_.is_prepared = prepared.ok();
   if (!prepared.ok()) {
-    shop_.events.warning(subject(), "FailedMount", "MountVolume.SetUp failed: " + prepared.error().message);
+    shop_.events.warning(
+        subject(), "FailedMount", "MountVolume.SetUp failed: " + prepared.error().message);
     memory_.retry_at = shop_.clock.now() + kPrepareRetry;
   }
 }
@@ -105,8 +117,9 @@ Task<Status> PodWorker::write_volumes(bool is_refresh) {
     if (work.kind == VolumeKind::payload) {
       auto payload = payload_of(pod, volume, payload_sources);
       if (!payload.ok()) {
-        co_return Error{payload.error().code, fmt::format("for volume \"{}\": {}", volume.name(),
-                                                          payload.error().message)};
+        co_return Error{
+            payload.error().code,
+            fmt::format("for volume \"{}\": {}", volume.name(), payload.error().message)};
       }
       work.payload = std::move(*payload);
     } else if (is_refresh) {
@@ -128,9 +141,14 @@ Task<Status> PodWorker::write_volumes(bool is_refresh) {
 }
 
 Task<void> PodWorker::refresh() {
-  static_cast<void>(co_await shop_.tokens.ensure(pod_.document));  // a server that is away renews later
+  static_cast<void>(
+      co_await shop_.tokens.ensure(pod_.document));  // a server that is away renews later
   if (const auto written = co_await write_volumes(true); !written.ok()) {
-    log::debug("agent", "pod {}/{}: volumes not refreshed: {}", key_.ns, key_.name, written.error().message);
+    log::debug("agent",
+               "pod {}/{}: volumes not refreshed: {}",
+               key_.ns,
+               key_.name,
+               written.error().message);
   }
 }
 
@@ -141,17 +159,20 @@ Task<void> PodWorker::run_sandbox(Action action) {
   const auto made = co_await shop_.runtime.run_sandbox(std::move(config));
   if (!made.ok()) {
     memory_.sandbox_failure = Reason{"FailedCreatePodSandBox", made.error().message};
-    memory_.retry_at = shop_.clock.now() + std::min(seconds(1) * (1 << std::min(memory_.sandbox_failures, 5)),
-                                                    seconds(30));
+    memory_.retry_at =
+        shop_.clock.now() +
+        std::min(seconds(1) * (1 << std::min(memory_.sandbox_failures, 5)), seconds(30));
     ++memory_.sandbox_failures;
-    shop_.events.warning(subject(), "FailedCreatePodSandBox",
+    shop_.events.warning(subject(),
+                         "FailedCreatePodSandBox",
                          "Failed to create pod sandbox: " + made.error().message);
     co_return;
   }
   memory_.sandbox_failure.reset();
   memory_.sandbox_failures = 0;
   static_cast<void>(co_await observe_sandbox());
-  auto hosts = [path = directory() / "etc-hosts", text = etc_hosts(pod, memory_.facts, shop_.node)] {
+  auto hosts = [path = directory() / "etc-hosts",
+                text = etc_hosts(pod, memory_.facts, shop_.node)] {
     return write_file(path, text, 0644);
   };
   if (const auto written = co_await on_pool(shop_.blocking, std::move(hosts)); !written.ok()) {
@@ -165,27 +186,33 @@ Task<void> PodWorker::start_container(Action action) {
   const auto container = container_named(pod, action.container);
   const std::string image(container.image());
   auto& memory = memory_.containers[action.container];
-  const auto answer = co_await shop_.images.ensure(document, image, std::string(container.image_pull_policy()));
+  const auto answer =
+      co_await shop_.images.ensure(document, image, std::string(container.image_pull_policy()));
   if (!answer.image) {
-    shop_.events.warning(subject(action.container), "Failed", fmt::format("Failed to pull image \"{}\": {}", image,
-                                                                          answer.failure.message));
+    shop_.events.warning(
+        subject(action.container),
+        "Failed",
+        fmt::format("Failed to pull image \"{}\": {}", image, answer.failure.message));
     shop_.events.warning(subject(action.container), "Failed", "Error: " + answer.failure.reason);
     wait_with(action.container, answer.failure, doubled(memory.pull_failures));
     ++memory.pull_failures;
     co_return;
   }
   memory.pull_failures = 0;
-  shop_.events.normal(subject(action.container), "Pulled",
-                      answer.image->was_pulled
-                          ? fmt::format("Successfully pulled image \"{}\"", image)
-                          : fmt::format("Container image \"{}\" already present on machine", image));
+  shop_.events.normal(
+      subject(action.container),
+      "Pulled",
+      answer.image->was_pulled
+          ? fmt::format("Successfully pulled image \"{}\"", image)
+          : fmt::format("Container image \"{}\" already present on machine", image));
   const auto previous = seen_.containers[action.container].current;
   if (const auto started = co_await create_and_start(action, *answer.image); !started.ok()) {
     shop_.events.warning(subject(action.container), "Failed", "Error: " + started.error().message);
   }
   if (previous) {
     const bool has_times = previous->started && previous->finished;
-    memory.backoff.restarted(has_times ? *previous->finished - *previous->started : std::chrono::microseconds(0));
+    memory.backoff.restarted(has_times ? *previous->finished - *previous->started
+                                       : std::chrono::microseconds(0));
   }
 }
 
@@ -217,28 +244,33 @@ Task<Status> PodWorker::create_and_start(Action action, ReadyImage image) {
   config.security = *security;
   config.mounts = std::move(*mounts);
   const auto sandbox = sandbox_config(pod, shop_.node, seen_.sandbox->attempt);
-  const auto id = co_await shop_.runtime.create_container(seen_.sandbox->id, std::move(config), sandbox);
+  const auto id =
+      co_await shop_.runtime.create_container(seen_.sandbox->id, std::move(config), sandbox);
   if (!id.ok()) {
     co_return refuse("CreateContainerError", id.error());
   }
-  shop_.events.normal(subject(action.container), "Created", fmt::format("Created container: {}", action.container));
+  shop_.events.normal(
+      subject(action.container), "Created", fmt::format("Created container: {}", action.container));
   if (const auto started = co_await shop_.runtime.start_container(*id); !started.ok()) {
     co_return refuse("RunContainerError", started.error());
   }
   memory_.containers[action.container].waiting.reset();
-  shop_.events.normal(subject(action.container), "Started", fmt::format("Started container {}", action.container));
+  shop_.events.normal(
+      subject(action.container), "Started", fmt::format("Started container {}", action.container));
   if (const auto hook = container.lifecycle().view()["postStart"]) {
     CheckTarget target{document, hook, container.view(), *id, memory_.facts.pod_ip};
     const auto ran = co_await run_check(shop_.runtime, target, kHookLimit);
     if (!ran.is_success) {
-      shop_.events.warning(subject(action.container), "FailedPostStartHook", "PostStartHook failed: " + ran.message);
+      shop_.events.warning(
+          subject(action.container), "FailedPostStartHook", "PostStartHook failed: " + ran.message);
       co_return co_await shop_.runtime.stop_container(*id, grace_of(view(), memory_));
     }
   }
   co_return ok();
 }
 
-Result<std::vector<runtime::Mount>> PodWorker::mounts_of(DocumentPtr document, views::ContainerView container,
+Result<std::vector<runtime::Mount>> PodWorker::mounts_of(DocumentPtr document,
+                                                         views::ContainerView container,
                                                          std::uint32_t attempt) {
   const views::PodView pod(document->root());
   std::vector<runtime::Mount> out;
@@ -276,11 +308,13 @@ Result<std::vector<runtime::Mount>> PodWorker::mounts_of(DocumentPtr document, v
   if (!has_hosts) {
     out.push_back({(directory() / "etc-hosts").string(), "/etc/hosts"});
     if (!fs::exists(directory() / "etc-hosts")) {
-      TRY_STATUS(write_file(directory() / "etc-hosts", etc_hosts(pod, memory_.facts, shop_.node), 0644));
+      TRY_STATUS(
+          write_file(directory() / "etc-hosts", etc_hosts(pod, memory_.facts, shop_.node), 0644));
     }
   }
   if (const auto path = container.termination_message_path(); !path.empty()) {
-    const auto file = directory() / "containers" / std::string(container.name()) / std::to_string(attempt);
+    const auto file =
+        directory() / "containers" / std::string(container.name()) / std::to_string(attempt);
     TRY_STATUS(write_file(file, "", 0666));
     out.push_back({file.string(), std::string(path)});
   }
@@ -291,8 +325,10 @@ Task<void> PodWorker::stop_container(Action action) {
   const DocumentPtr document = pod_.document;
   const auto container = container_named(views::PodView(document->root()), action.container);
   const auto begun = shop_.clock.now();
-  shop_.events.normal(subject(action.container), "Killing",
-                      action.why.empty() ? fmt::format("Stopping container {}", action.container) : action.why);
+  shop_.events.normal(
+      subject(action.container),
+      "Killing",
+      action.why.empty() ? fmt::format("Stopping container {}", action.container) : action.why);
   if (memory_.containers[action.container].is_paused) {
     static_cast<void>(co_await shop_.runtime.resume_container(action.id));
     memory_.containers[action.container].is_paused = false;
@@ -302,15 +338,21 @@ Task<void> PodWorker::stop_container(Action action) {
     CheckTarget target{document, hook, container.view(), action.id, memory_.facts.pod_ip};
     const auto ran = co_await run_check(shop_.runtime, target, grace);
     if (!ran.is_success) {
-      shop_.events.warning(subject(action.container), "FailedPreStopHook", "PreStopHook failed: " + ran.message);
+      shop_.events.warning(
+          subject(action.container), "FailedPreStopHook", "PreStopHook failed: " + ran.message);
     }
-    // Source: Kubernetes documentation, "Container Lifecycle Hooks": the hook's time is part of the grace; 2 s remain.
+    // Source: Kubernetes documentation, "Container Lifecycle Hooks": the hook's time is part of the
+    // grace; 2 s remain.
     const auto used = std::chrono::duration_cast<seconds>(shop_.clock.now() - begun);
     grace = std::max(grace - used, seconds(2));
   }
   const auto stopped = co_await shop_.runtime.stop_container(action.id, grace);
   if (!stopped.ok() && stopped.error().code != Code::not_found) {
-    log::warning("agent", "container {} of pod {}/{} not stopped: {}", action.container, key_.ns, key_.name,
+    log::warning("agent",
+                 "container {} of pod {}/{} not stopped: {}",
+                 action.container,
+                 key_.ns,
+                 key_.name,
                  stopped.error().message);
     co_await async::sleep_for(seconds(1));
   }
@@ -322,7 +364,12 @@ Task<void> PodWorker::pause_container(Action action, bool is_pause) {
   if (done.ok()) {
     memory_.containers[action.container].is_paused = is_pause;
   } else {
-    log::warning("agent", "container {} of pod {}/{}: {}", action.container, key_.ns, key_.name, done.error().message);
+    log::warning("agent",
+                 "container {} of pod {}/{}: {}",
+                 action.container,
+                 key_.ns,
+                 key_.name,
+                 done.error().message);
     co_await async::sleep_for(seconds(1));
   }
 }
@@ -330,7 +377,11 @@ Task<void> PodWorker::pause_container(Action action, bool is_pause) {
 Task<void> PodWorker::stop_sandbox(Action action) {
   const auto stopped = co_await shop_.runtime.stop_sandbox(action.id);
   if (!stopped.ok()) {
-    log::warning("agent", "sandbox of pod {}/{} not stopped: {}", key_.ns, key_.name, stopped.error().message);
+    log::warning("agent",
+                 "sandbox of pod {}/{} not stopped: {}",
+                 key_.ns,
+                 key_.name,
+                 stopped.error().message);
     co_await async::sleep_for(seconds(1));
   }
 }
@@ -351,8 +402,10 @@ Task<void> PodWorker::remove() {
       co_return;
     }
   }
-  auto clean = [&cgroups = shop_.cgroups, parent = sandbox_config(view(), shop_.node, 0).cgroup_parent,
-                place = directory(), logs = log_directory(shop_.node, view())]() -> Status {
+  auto clean = [&cgroups = shop_.cgroups,
+                parent = sandbox_config(view(), shop_.node, 0).cgroup_parent,
+                place = directory(),
+                logs = log_directory(shop_.node, view())]() -> Status {
     static_cast<void>(cgroups.remove(parent));  // an empty group left behind harms nobody
     std::error_code ignored;
     fs::remove_all(logs, ignored);
@@ -368,7 +421,8 @@ Task<void> PodWorker::remove() {
     options.expected_uid = uid_;
     const auto removed = co_await shop_.client.remove(key_, options);
     const bool is_settled = removed.ok() || removed.error().code == Code::not_found ||
-                            removed.error().code == Code::precondition || removed.error().code == Code::conflict;
+                            removed.error().code == Code::precondition ||
+                            removed.error().code == Code::conflict;
     if (!is_settled) {
       again(removed.error());
       co_return;

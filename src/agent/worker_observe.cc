@@ -54,7 +54,8 @@ Task<Status> PodWorker::observe_sandbox() {
     co_return ok();
   }
   const bool is_known = seen_.sandbox && seen_.sandbox->id == newest->id &&
-                        seen_.sandbox->is_ready == newest->is_ready && !seen_.sandbox->addresses.empty();
+                        seen_.sandbox->is_ready == newest->is_ready &&
+                        !seen_.sandbox->addresses.empty();
   if (is_known) {
     co_return ok();
   }
@@ -62,8 +63,10 @@ Task<Status> PodWorker::observe_sandbox() {
   seen_.sandbox = details.ok() ? *details : *newest;
   if (seen_.sandbox->is_ready) {
     const bool is_host = view().spec().host_network();
-    memory_.facts.pod_ips = is_host ? std::vector<std::string>{shop_.node_facts.host_ip} : seen_.sandbox->addresses;
-    memory_.facts.pod_ip = memory_.facts.pod_ips.empty() ? std::string() : memory_.facts.pod_ips.front();
+    memory_.facts.pod_ips =
+        is_host ? std::vector<std::string>{shop_.node_facts.host_ip} : seen_.sandbox->addresses;
+    memory_.facts.pod_ip =
+        memory_.facts.pod_ips.empty() ? std::string() : memory_.facts.pod_ips.front();
     memory_.is_prepared = true;  // also after a restart of the agent: what runs has its volumes
   }
   co_return ok();
@@ -72,7 +75,8 @@ Task<Status> PodWorker::observe_sandbox() {
 Task<Result<Container>> PodWorker::full(Container listed) {
   if (const auto at = seen_.containers.find(listed.name); at != seen_.containers.end()) {
     for (const auto& known : {at->second.current, at->second.previous}) {
-      if (known && known->id == listed.id && known->state == ContainerState::exited && known->finished) {
+      if (known && known->id == listed.id && known->state == ContainerState::exited &&
+          known->finished) {
         co_return *known;  // what has exited does not change
       }
     }
@@ -114,9 +118,11 @@ Task<void> PodWorker::read_termination_messages() {
       continue;
     }
     const auto current = *attempts.current;
-    const bool falls_back = container_named(view(), name).termination_message_policy() == "FallbackToLogsOnError";
+    const bool falls_back =
+        container_named(view(), name).termination_message_policy() == "FallbackToLogsOnError";
     auto file = directory() / "containers" / name / std::to_string(current.attempt);
-    auto work = [file = std::move(file), log = current.log_path,
+    auto work = [file = std::move(file),
+                 log = current.log_path,
                  uses_log = falls_back && current.exit_code != 0]() -> Result<std::string> {
       auto text = read_tail(file, kMessageMax);
       return text.empty() && uses_log ? log_message(log) : text;

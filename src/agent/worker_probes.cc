@@ -12,14 +12,19 @@ using std::chrono::seconds;
 
 views::ProbeView probe_of(views::ContainerView container, ProbeKind kind) {
   switch (kind) {
-    case ProbeKind::startup: return container.startup_probe();
-    case ProbeKind::readiness: return container.readiness_probe();
-    case ProbeKind::liveness: return container.liveness_probe();
+    case ProbeKind::startup:
+      return container.startup_probe();
+    case ProbeKind::readiness:
+      return container.readiness_probe();
+    case ProbeKind::liveness:
+      return container.liveness_probe();
   }
   return {};
 }
 
-std::int64_t at_least(std::int64_t value, std::int64_t fallback) { return value > 0 ? value : fallback; }
+std::int64_t at_least(std::int64_t value, std::int64_t fallback) {
+  return value > 0 ? value : fallback;
+}
 
 }  // namespace
 
@@ -37,7 +42,10 @@ bool PodWorker::is_current(const std::string& container, const std::string& id) 
          at->second.current->state == runtime::ContainerState::running && !memory_.is_finished;
 }
 
-Task<void> PodWorker::probe(std::shared_ptr<PodWorker> self, std::string container, std::string id, ProbeKind kind) {
+Task<void> PodWorker::probe(std::shared_ptr<PodWorker> self,
+                            std::string container,
+                            std::string id,
+                            ProbeKind kind) {
   const DocumentPtr document = self->pod_.document;  // a probe does not change in a pod's life
   const auto spec_of_container = container_named(views::PodView(document->root()), container);
   const auto spec = probe_of(spec_of_container, kind);
@@ -69,8 +77,10 @@ Task<void> PodWorker::probe(std::shared_ptr<PodWorker> self, std::string contain
         co_return;
       }
       if (!result.is_success) {
-        self->shop_.events.warning(self->subject(container), "Unhealthy",
-                                   fmt::format("{} probe failed: {}", to_string(kind), result.message));
+        self->shop_.events.warning(
+            self->subject(container),
+            "Unhealthy",
+            fmt::format("{} probe failed: {}", to_string(kind), result.message));
       }
       if (state.add(result.is_success)) {
         self->take_verdict(container, kind, state);
@@ -80,14 +90,18 @@ Task<void> PodWorker::probe(std::shared_ptr<PodWorker> self, std::string contain
   }
 }
 
-void PodWorker::take_verdict(const std::string& container, ProbeKind kind, const ProbeState& state) {
+void PodWorker::take_verdict(const std::string& container,
+                             ProbeKind kind,
+                             const ProbeState& state) {
   auto& memory = memory_.containers[container];
   const bool is_failure = state.verdict() == ProbeVerdict::failure;
   if (kind == ProbeKind::readiness) {
     memory.is_ready = !is_failure;
   } else if (is_failure) {
-    memory.kill = Reason{"Unhealthy", fmt::format("Container {} failed {} probe, will be restarted", container,
-                                                  kind == ProbeKind::liveness ? "liveness" : "startup")};
+    memory.kill = Reason{"Unhealthy",
+                         fmt::format("Container {} failed {} probe, will be restarted",
+                                     container,
+                                     kind == ProbeKind::liveness ? "liveness" : "startup")};
   } else if (kind == ProbeKind::startup) {
     memory.has_started = true;
     memory.is_ready = !container_named(view(), container).has_readiness_probe();

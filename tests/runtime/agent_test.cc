@@ -1,25 +1,29 @@
 // SPDX-License-Identifier: Apache-2.0
-// A whole agent against a real containerd, with a server in memory and a bridge of its own: what kubectl users see.
-// Needs root, containerd, runc, CNI plugins and the images of tools/build_images; fails, saying so, without them.
+// A whole agent against a real containerd, with a server in memory and a bridge of its own: what
+// kubectl users see. Needs root, containerd, runc, CNI plugins and the images of
+// tools/build_images; fails, saying so, without them.
+#include "agent/agent.h"
+
 #include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <thread>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
 #include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
-#include "agent/agent.h"
 #include "agent/down.h"
 #include "agent/places.h"
 #include "agent/runtime/containerd.h"
 #include "agent/runtime/process.h"
+#include "async/task_group.h"
 #include "memory_client.h"
+#include "net/pipe.h"
+#include "reach/frames.h"
 
 namespace tetrarch::agent {
 namespace {
@@ -30,20 +34,28 @@ using testing::Contains;
 /// Only a bridge by CNI: services and DNS are another room's test.
 class BridgeNetwork final : public network::Network {
  public:
-  BridgeNetwork(fs::path directory, std::string bridge) : directory_(std::move(directory)), bridge_(std::move(bridge)) {}
+  BridgeNetwork(fs::path directory, std::string bridge)
+      : directory_(std::move(directory)), bridge_(std::move(bridge)) {}
 
   Task<Status> set_up(std::string node_pod_cidr) override {
     fs::create_directories(directory_ / "conf");
     std::ofstream(directory_ / "conf/10-test.conflist") << fmt::format(
         R"({{"cniVersion":"1.0.0","name":"{0}","plugins":[{{"type":"bridge","bridge":"{0}","isGateway":true,)"
         R"("ipMasq":false,"ipam":{{"type":"host-local","dataDir":"{2}","ranges":[[{{"subnet":"{1}"}}]]}}}}]}})",
-        bridge_, node_pod_cidr, (directory_ / "leases").string());
+        bridge_,
+        node_pod_cidr,
+        (directory_ / "leases").string());
     co_return ok();
   }
+
   fs::path cni_conf_directory() const override { return directory_ / "conf"; }
+
   fs::path cni_bin_directory() const override { return "/usr/lib/cni"; }
+
   std::string dns_address() const override { return "10.43.0.10"; }
+
   Task<Status> apply(std::vector<network::Change>, bool) override { co_return ok(); }
+
   Task<void> stop() override { co_return; }
 
  private:
@@ -55,14 +67,16 @@ class AgentTest : public testing::Test {
  public:
   static void SetUpTestSuite() {
     ASSERT_EQ(::geteuid(), 0U) << "this test needs root: it runs containers";
-    ASSERT_TRUE(fs::exists(fs::path(TETRARCH_IMAGES_DIR) / "pause.tar")) << "run tools/build_images first";
+    ASSERT_TRUE(fs::exists(fs::path(TETRARCH_IMAGES_DIR) / "pause.tar"))
+        << "run tools/build_images first";
     place_ = fs::temp_directory_path() / ("tetrarch-agent-" + make_suffix(system_random(), 8));
     fs::create_directories(place_);
     bridge_ = "tt" + instance_name(place_);
     client_ = std::make_unique<MemoryClient>();
     // A controller gives the node its range as soon as it registers; here it is there already.
-    client_->put({"nodes", "", "n1"}, R"({"kind":"Node","apiVersion":"v1","metadata":{"name":"n1","uid":"node-1"},)"
-                                      R"("spec":{"podCIDR":"10.199.77.0/24"},"status":{}})");
+    client_->put({"nodes", "", "n1"},
+                 R"({"kind":"Node","apiVersion":"v1","metadata":{"name":"n1","uid":"node-1"},)"
+                 R"("spec":{"podCIDR":"10.199.77.0/24"},"status":{}})");
     start();
   }
 
@@ -85,10 +99,19 @@ class AgentTest : public testing::Test {
     options.node_address = "127.0.0.1";
     options.data_directory = place_;
     options.image_directories = {TETRARCH_IMAGES_DIR};
-    agent_ = std::make_unique<Agent>(
-        options, Dependencies{*client_, *pool_, *blocking_, system_clock(), system_random(), *metrics_, network_.get()});
-    auto boxed = [](Agent* agent) -> Task<std::optional<Status>> { co_return std::optional(co_await agent->run()); };
-    const auto started = asio::co_spawn(pool_->strand(), boxed(agent_.get()), asio::use_future).get();
+    agent_ = std::make_unique<Agent>(options,
+                                     Dependencies{*client_,
+                                                  *pool_,
+                                                  *blocking_,
+                                                  system_clock(),
+                                                  system_random(),
+                                                  *metrics_,
+                                                  network_.get()});
+    auto boxed = [](Agent* agent) -> Task<std::optional<Status>> {
+      co_return std::optional(co_await agent->run());
+    };
+    const auto started =
+        asio::co_spawn(pool_->strand(), boxed(agent_.get()), asio::use_future).get();
     ASSERT_TRUE(started->ok()) << started->error().message;
   }
 
@@ -102,10 +125,16 @@ class AgentTest : public testing::Test {
 
   static Key pod(const std::string& name) { return {"pods", "default", name}; }
 
-  static void put_pod(const std::string& name, const std::string& spec, const std::string& metadata = "") {
-    client_->put(pod(name), fmt::format(R"({{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"{0}",)"
-                                        R"("namespace":"default","uid":"uid-{0}"{2}}},"spec":{1},"status":{{}}}})",
-                                        name, spec, metadata));
+  static void put_pod(const std::string& name,
+                      const std::string& spec,
+                      const std::string& metadata = "") {
+    client_->put(
+        pod(name),
+        fmt::format(R"({{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"{0}",)"
+                    R"("namespace":"default","uid":"uid-{0}"{2}}},"spec":{1},"status":{{}}}})",
+                    name,
+                    spec,
+                    metadata));
   }
 
   /// Waits for a condition on the pod's document; the last document either way.
@@ -166,9 +195,13 @@ class AgentTest : public testing::Test {
 };
 
 TEST_F(AgentTest, RunsADemoPodUntilItIsReadyAndAnswersOnItsAddress) {
-  put_pod("web", R"({"containers":[{"name":"web","image":"tetrarch.dev/demo:1","imagePullPolicy":"IfNotPresent",
-    "env":[{"name":"GREETING","value":"Hi"},{"name":"NODE","valueFrom":{"fieldRef":{"fieldPath":"status.hostIP"}}}],
-    "readinessProbe":{"httpGet":{"path":"/healthz","port":8080},"periodSeconds":1}}],"restartPolicy":"Always"})");
+  put_pod(
+      "web",
+      R"({"containers":[{"name":"web","image":"tetrarch.dev/demo:1","imagePullPolicy":"IfNotPresent",
+    "env":[{"name":"GREETING","value":"Hi"},
+      {"name":"NODE","valueFrom":{"fieldRef":{"fieldPath":"status.hostIP"}}}],
+    "readinessProbe":{"httpGet":{"path":"/healthz","port":8080},"periodSeconds":1}}],
+    "restartPolicy":"Always"})");
 
   const auto ready = wait_for("web", is_ready);
 
@@ -195,13 +228,16 @@ TEST_F(AgentTest, RegistersAReadyNodeWithItsImagesAndLease) {
   }
 
   EXPECT_EQ(node->root().find("status.conditions").at(3)["status"].string(), "True");
-  EXPECT_THAT(std::string(node->root().find("status.images").raw()), testing::HasSubstr("tetrarch.dev/demo:1"));
+  EXPECT_THAT(std::string(node->root().find("status.images").raw()),
+              testing::HasSubstr("tetrarch.dev/demo:1"));
   EXPECT_NE(client_->look({"leases.coordination.k8s.io", "kube-node-lease", "n1"}), nullptr);
 }
 
 TEST_F(AgentTest, BacksOffFromAContainerThatKeepsCrashing) {
-  put_pod("crash", R"({"containers":[{"name":"c","image":"tetrarch.dev/busybox:1","imagePullPolicy":"Never",
-    "command":["sh","-c","echo why > /dev/termination-log; exit 3"],"terminationMessagePath":"/dev/termination-log"}],
+  put_pod("crash",
+          R"({"containers":[{"name":"c","image":"tetrarch.dev/busybox:1","imagePullPolicy":"Never",
+    "command":["sh","-c","echo why > /dev/termination-log; exit 3"],
+    "terminationMessagePath":"/dev/termination-log"}],
     "restartPolicy":"Always"})");
 
   const auto waiting = wait_for("crash", [](const DocumentPtr& document) {
@@ -217,12 +253,15 @@ TEST_F(AgentTest, BacksOffFromAContainerThatKeepsCrashing) {
 
 TEST_F(AgentTest, RunsInitContainersInOrderAndEndsAJobAsSucceeded) {
   put_pod("job", R"({"initContainers":[
-      {"name":"one","image":"tetrarch.dev/busybox:1","imagePullPolicy":"Never","command":["sh","-c","echo 1 >> /w/log"],
+      {"name":"one","image":"tetrarch.dev/busybox:1","imagePullPolicy":"Never",
+       "command":["sh","-c","echo 1 >> /w/log"],
        "volumeMounts":[{"name":"w","mountPath":"/w"}]},
-      {"name":"two","image":"tetrarch.dev/busybox:1","imagePullPolicy":"Never","command":["sh","-c","echo 2 >> /w/log"],
+      {"name":"two","image":"tetrarch.dev/busybox:1","imagePullPolicy":"Never",
+       "command":["sh","-c","echo 2 >> /w/log"],
        "volumeMounts":[{"name":"w","mountPath":"/w"}]}],
     "containers":[{"name":"main","image":"tetrarch.dev/busybox:1","imagePullPolicy":"Never",
-      "command":["sh","-c","test \"$(cat /w/log | tr -d '\\n')\" = 12"],"volumeMounts":[{"name":"w","mountPath":"/w"}]}],
+      "command":["sh","-c","test \"$(cat /w/log | tr -d '\\n')\" = 12"],
+      "volumeMounts":[{"name":"w","mountPath":"/w"}]}],
     "volumes":[{"name":"w","emptyDir":{"medium":"Memory"}}],"restartPolicy":"Never"})");
 
   const auto done = wait_for("job", [](const DocumentPtr& document) {
@@ -230,21 +269,30 @@ TEST_F(AgentTest, RunsInitContainersInOrderAndEndsAJobAsSucceeded) {
   });
 
   EXPECT_EQ(first(done).find("state.terminated.reason").string(), "Completed");
-  EXPECT_EQ(done->root().find("status.initContainerStatuses").at(1).find("state.terminated.exitCode").integer(-1), 0);
+  EXPECT_EQ(done->root()
+                .find("status.initContainerStatuses")
+                .at(1)
+                .find("state.terminated.exitCode")
+                .integer(-1),
+            0);
   delete_pod("job", 0);
 }
 
 TEST_F(AgentTest, AConfigMapChangeReachesARunningPod) {
   const Key map{"configmaps", "default", "settings"};
-  client_->put(map, R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"settings","namespace":"default"},)"
-                    R"("data":{"color":"red"}})");
-  put_pod("conf", R"({"containers":[{"name":"web","image":"tetrarch.dev/demo:1","imagePullPolicy":"Never",
+  client_->put(
+      map,
+      R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"settings","namespace":"default"},)"
+      R"("data":{"color":"red"}})");
+  put_pod("conf",
+          R"({"containers":[{"name":"web","image":"tetrarch.dev/demo:1","imagePullPolicy":"Never",
       "volumeMounts":[{"name":"c","mountPath":"/etc/conf"}]}],
     "volumes":[{"name":"c","projected":{"sources":[{"configMap":{"name":"settings"}},
       {"serviceAccountToken":{"path":"token"}},
       {"downwardAPI":{"items":[{"path":"name","fieldRef":{"fieldPath":"metadata.name"}}]}}]}}]})");
   const auto ready = wait_for("conf", is_ready);
-  const std::string base = "busybox wget -q -O - http://" + std::string(ready->root().find("status.podIP").string()) +
+  const std::string base = "busybox wget -q -O - http://" +
+                           std::string(ready->root().find("status.podIP").string()) +
                            ":8080/file/etc/conf/";
   // A pod without a readiness probe is ready before its server listens.
   std::string color;
@@ -255,8 +303,10 @@ TEST_F(AgentTest, AConfigMapChangeReachesARunningPod) {
   EXPECT_EQ(shell(base + "name"), "conf");
   EXPECT_THAT(shell(base + "token"), testing::StartsWith("token-"));
 
-  client_->put(map, R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"settings","namespace":"default"},)"
-                    R"("data":{"color":"blue"}})");
+  client_->put(
+      map,
+      R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"settings","namespace":"default"},)"
+      R"("data":{"color":"blue"}})");
 
   for (int tries = 0; tries < 200 && color != "blue"; ++tries) {
     color = shell(base + "color");
@@ -267,7 +317,9 @@ TEST_F(AgentTest, AConfigMapChangeReachesARunningPod) {
 }
 
 TEST_F(AgentTest, ALivenessFailureRestartsTheContainer) {
-  put_pod("sick", R"({"containers":[{"name":"web","image":"tetrarch.dev/busybox:1","imagePullPolicy":"Never",
+  put_pod(
+      "sick",
+      R"({"containers":[{"name":"web","image":"tetrarch.dev/busybox:1","imagePullPolicy":"Never",
     "command":["sh","-c","trap 'exit 0' TERM; while true; do sleep 0.1; done"],
     "livenessProbe":{"exec":{"command":["false"]},"periodSeconds":1,"failureThreshold":2}}]})");
 
@@ -281,8 +333,11 @@ TEST_F(AgentTest, ALivenessFailureRestartsTheContainer) {
 }
 
 TEST_F(AgentTest, SaysWhyAContainerCannotBeMade) {
-  put_pod("noimage", R"({"containers":[{"name":"c","image":"tetrarch.dev/none:1","imagePullPolicy":"Never"}]})");
-  put_pod("nokey", R"({"containers":[{"name":"c","image":"tetrarch.dev/busybox:1","imagePullPolicy":"Never",
+  put_pod(
+      "noimage",
+      R"({"containers":[{"name":"c","image":"tetrarch.dev/none:1","imagePullPolicy":"Never"}]})");
+  put_pod("nokey",
+          R"({"containers":[{"name":"c","image":"tetrarch.dev/busybox:1","imagePullPolicy":"Never",
     "env":[{"name":"A","valueFrom":{"configMapKeyRef":{"name":"absent","key":"k"}}}]}]})");
 
   wait_for("noimage", [](const DocumentPtr& document) {
@@ -292,13 +347,16 @@ TEST_F(AgentTest, SaysWhyAContainerCannotBeMade) {
     return first(document).find("state.waiting.reason").string() == "CreateContainerConfigError";
   });
 
-  EXPECT_EQ(first(refused).find("state.waiting.message").string(), "configmap \"absent\" not found");
+  EXPECT_EQ(first(refused).find("state.waiting.message").string(),
+            "configmap \"absent\" not found");
   delete_pod("noimage", 0);
   delete_pod("nokey", 0);
 }
 
 TEST_F(AgentTest, ANewAgentAdoptsWhatRunsWithoutARestart) {
-  put_pod("stays", R"({"containers":[{"name":"web","image":"tetrarch.dev/demo:1","imagePullPolicy":"Never"}]})");
+  put_pod(
+      "stays",
+      R"({"containers":[{"name":"web","image":"tetrarch.dev/demo:1","imagePullPolicy":"Never"}]})");
   const auto before = wait_for("stays", is_ready);
   const std::string id(first(before)["containerID"].string());
 
@@ -306,7 +364,9 @@ TEST_F(AgentTest, ANewAgentAdoptsWhatRunsWithoutARestart) {
   const auto daemon = runtime::find_daemon(places_of(place_).containerd);
   ::kill(daemon.pid, SIGKILL);
   start();
-  put_pod("another", R"({"containers":[{"name":"web","image":"tetrarch.dev/demo:1","imagePullPolicy":"Never"}]})");
+  put_pod(
+      "another",
+      R"({"containers":[{"name":"web","image":"tetrarch.dev/demo:1","imagePullPolicy":"Never"}]})");
   wait_for("another", is_ready);
 
   const auto after = wait_for("stays", is_ready);
@@ -314,6 +374,63 @@ TEST_F(AgentTest, ANewAgentAdoptsWhatRunsWithoutARestart) {
   EXPECT_EQ(first(after)["restartCount"].integer(), 0);
   delete_pod("another", 0);
   delete_pod("stays", 0);
+}
+
+/// One request over reach, its answer line and everything after it, as a server sees it.
+Task<std::optional<std::string>> ask(Agent* agent, std::string request, std::string input) {
+  auto [ours, theirs] = net::make_pipe(1 << 20);
+  async::TaskGroup group(co_await asio::this_coro::executor, "test");
+  static_cast<void>(co_await ours->write(input));
+  group.spawn(agent->serve_reach(std::move(request), std::move(theirs)));
+  std::string all;
+  std::string buffer(4096, '\0');
+  while (true) {
+    const auto count = co_await ours->read(buffer.data(), buffer.size());
+    if (!count.ok() || *count == 0) {
+      break;
+    }
+    all.append(buffer, 0, *count);
+  }
+  co_await group.stop();
+  co_return std::optional(all);
+}
+
+TEST_F(AgentTest, ServesLogsAndExecOverReach) {
+  put_pod("talk", R"({"containers":[{"name":"c","image":"tetrarch.dev/busybox:1",
+    "imagePullPolicy":"Never",
+    "command":["sh","-c","for i in 1 2 3; do echo line $i; done; sleep 1000"]}]})");
+  wait_for("talk", is_ready);
+  const auto reach = [](const std::string& members, const std::string& input) {
+    auto request = fmt::format(
+        R"({{"namespace":"default","pod":"talk","uid":"uid-talk","container":"c",{}}})", members);
+    const auto strand = pool_->strand();
+    auto task =
+        asio::co_spawn(strand, ask(agent_.get(), std::move(request), input), asio::use_future);
+    return task.get().value_or("");
+  };
+  std::string logs;
+  for (int tries = 0; tries < 100 && logs != "{\"status\":200}\nline 2\nline 3\n"; ++tries) {
+    logs = reach(R"("kind":"logs","tailLines":2)", "");
+  }
+  std::string input;
+  reach::append_channel_frame(input, reach::Channel::in, "hello");
+  input += reach::close_channel_frame(reach::Channel::in);
+
+  const auto answer =
+      reach(R"("kind":"exec","command":["sh","-c","cat; exit 3"],"stdin":true)", input);
+
+  EXPECT_EQ(logs, "{\"status\":200}\nline 2\nline 3\n");
+  const auto line_end = answer.find('\n');
+  EXPECT_EQ(answer.substr(0, line_end), "{\"status\":200}");
+  reach::ChannelDecoder decoder;
+  decoder.feed(answer.substr(line_end + 1));
+  EXPECT_EQ(decoder.next().value().value().payload, "hello");
+  const auto status = decoder.next().value().value();
+  EXPECT_EQ(status.channel, reach::Channel::status);
+  EXPECT_THAT(status.payload, testing::HasSubstr(R"("reason":"ExitCode","message":"3")"));
+  EXPECT_THAT(reach(R"("kind":"exec","command":["/none"])", ""), testing::HasSubstr("none"));
+  EXPECT_THAT(reach(R"("kind":"dance")", ""), testing::HasSubstr("dance"));
+  delete_pod("talk", 0);
 }
 
 }  // namespace

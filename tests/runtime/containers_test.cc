@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// The containers runtime against a real containerd of its own: sandbox, container, exec, log, events, adoption.
-// Needs root, containerd, runc and the images of tools/build_images; fails, saying so, where one is missing.
+// The containers runtime against a real containerd of its own: sandbox, container, exec, log,
+// events, adoption. Needs root, containerd, runc and the images of tools/build_images; fails,
+// saying so, where one is missing.
+#include "agent/runtime/containers.h"
+
 #include <csignal>
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <future>
 #include <thread>
-
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/use_future.hpp>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "agent/runtime/containerd.h"
-#include "agent/runtime/containers.h"
 #include "agent/runtime/process.h"
 #include "async/io_pool.h"
 #include "async/task_group.h"
@@ -95,7 +96,9 @@ class ContainersTest : public testing::Test {
   template <class T>
   static T run(Task<T> task) {
     // Result has no default value, which use_future's path needs: carry it in an optional.
-    auto boxed = [](Task<T> inner) -> Task<std::optional<T>> { co_return std::optional<T>(co_await std::move(inner)); };
+    auto boxed = [](Task<T> inner) -> Task<std::optional<T>> {
+      co_return std::optional<T>(co_await std::move(inner));
+    };
     return *asio::co_spawn(executor_, boxed(std::move(task)), asio::use_future).get();
   }
 
@@ -196,7 +199,8 @@ TEST_F(ContainersTest, RunsAContainerAndReportsItsExitCodeAndLog) {
 TEST_F(ContainersTest, ExecGivesOutputAndExitCode) {
   const auto pod = start("execs", shell("sleep 1000"));
 
-  const auto result = run(runtime_->exec(pod.container, {"/bin/sh", "-c", "echo a; echo b >&2; exit 7"}, seconds(10)));
+  const auto result = run(
+      runtime_->exec(pod.container, {"/bin/sh", "-c", "echo a; echo b >&2; exit 7"}, seconds(10)));
 
   ASSERT_TRUE(result.ok()) << result.error().message;
   EXPECT_EQ(result->out, "a\n");
@@ -205,7 +209,10 @@ TEST_F(ContainersTest, ExecGivesOutputAndExitCode) {
   remove(pod);
 }
 
-Task<Result<std::string>> converse(Runtime& runtime, std::string id, ExecOptions options, std::string input) {
+Task<Result<std::string>> converse(Runtime& runtime,
+                                   std::string id,
+                                   ExecOptions options,
+                                   std::string input) {
   CO_TRY(auto session, co_await runtime.start_exec(std::move(id), std::move(options)));
   CO_TRY_STATUS(co_await session->write(input));
   CO_TRY_STATUS(co_await session->close_stdin());

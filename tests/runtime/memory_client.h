@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A server in a map, for tests of the agent alone: the verbs that the agent uses, with revisions, conflicts and a feed.
+// A server in a map, for tests of the agent alone: the verbs that the agent uses, with revisions,
+// conflicts and a feed.
 #pragma once
 
 #include <map>
@@ -55,12 +56,17 @@ class MemoryClient final : public client::Client {
     co_return at->second;
   }
 
-  Task<Result<client::ListPage>> list(client::ListQuery) override { co_return Error{Code::unimplemented, "list"}; }
+  Task<Result<client::ListPage>> list(client::ListQuery) override {
+    co_return Error{Code::unimplemented, "list"};
+  }
+
   Task<Result<std::unique_ptr<client::Watch>>> watch(client::WatchQuery) override {
     co_return Error{Code::unimplemented, "watch"};
   }
 
-  Task<Result<Stored>> create(std::string resource, std::string ns, DocumentPtr document,
+  Task<Result<Stored>> create(std::string resource,
+                              std::string ns,
+                              DocumentPtr document,
                               client::WriteOptions options) override {
     const std::lock_guard lock(mutex_);
     if (options.subresource == "token") {
@@ -76,12 +82,17 @@ class MemoryClient final : public client::Client {
     co_return store(key, document);
   }
 
-  Task<Result<Stored>> update(Key key, DocumentPtr document, client::WriteOptions options) override {
+  Task<Result<Stored>> update(Key key,
+                              DocumentPtr document,
+                              client::WriteOptions options) override {
     const std::lock_guard lock(mutex_);
     co_return write(key, document, options);
   }
 
-  Task<Result<Stored>> patch(Key key, client::PatchType, std::string, client::WriteOptions) override {
+  Task<Result<Stored>> patch(Key key,
+                             client::PatchType,
+                             std::string,
+                             client::WriteOptions) override {
     co_return co_await get(std::move(key));
   }
 
@@ -120,6 +131,7 @@ class MemoryClient final : public client::Client {
   class Feed final : public client::Watch {
    public:
     explicit Feed(std::shared_ptr<Queue> queue) : queue_(std::move(queue)) {}
+
     Task<Result<std::vector<client::WatchEvent>>> next() override {
       auto event = co_await queue_->pop();
       if (!event) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// attach: what the container prints from now on, as its log records it, and its stdin through the shim's own pipe.
+// attach: what the container prints from now on, as its log records it, and its stdin through the
+// shim's own pipe.
 #include <optional>
 
 #include <boost/asio/write.hpp>
@@ -19,8 +20,14 @@ constexpr milliseconds kQuick = seconds(20);
 
 class AttachSession final : public Session {
  public:
-  AttachSession(std::shared_ptr<Services> services, std::string id, std::unique_ptr<LogFollower> log, bool has_tty)
-      : services_(std::move(services)), id_(std::move(id)), log_(std::move(log)), has_tty_(has_tty) {}
+  AttachSession(std::shared_ptr<Services> services,
+                std::string id,
+                std::unique_ptr<LogFollower> log,
+                bool has_tty)
+      : services_(std::move(services)),
+        id_(std::move(id)),
+        log_(std::move(log)),
+        has_tty_(has_tty) {}
 
   void set_stdin(std::unique_ptr<asio::posix::stream_descriptor> pipe) { stdin_ = std::move(pipe); }
 
@@ -68,7 +75,8 @@ class AttachSession final : public Session {
     request.set_width(size.width);
     request.set_height(size.height);
     CO_TRY(const auto reply,
-           co_await call<native_tasks::Nothing>(TETRARCH_RPC(tasks, ResizePty), std::move(request), kQuick));
+           co_await call<native_tasks::Nothing>(
+               TETRARCH_RPC(tasks, ResizePty), std::move(request), kQuick));
     static_cast<void>(reply);
     co_return ok();
   }
@@ -76,8 +84,9 @@ class AttachSession final : public Session {
   Task<Result<int>> wait() override {
     cri::ContainerIdRequest request;
     request.set_container_id(id_);
-    CO_TRY(const auto reply, co_await call<cri::ContainerStatusResponse>(TETRARCH_RPC(pods, ContainerStatus),
-                                                                         std::move(request), kQuick));
+    CO_TRY(const auto reply,
+           co_await call<cri::ContainerStatusResponse>(
+               TETRARCH_RPC(pods, ContainerStatus), std::move(request), kQuick));
     co_return reply.status().exit_code();
   }
 
@@ -103,8 +112,9 @@ class AttachSession final : public Session {
   Task<Result<bool>> is_still_running() {
     cri::ContainerIdRequest request;
     request.set_container_id(id_);
-    CO_TRY(const auto reply, co_await call<cri::ContainerStatusResponse>(TETRARCH_RPC(pods, ContainerStatus),
-                                                                         std::move(request), kQuick));
+    CO_TRY(const auto reply,
+           co_await call<cri::ContainerStatusResponse>(
+               TETRARCH_RPC(pods, ContainerStatus), std::move(request), kQuick));
     co_return reply.status().state() == cri::CONTAINER_RUNNING;
   }
 
@@ -126,12 +136,13 @@ Task<Result<std::unique_ptr<Session>>> Containers::attach(std::string id) {
   }
   native_tasks::GetRequest get;
   get.set_container_id(id);
-  CO_TRY(const auto task,
-         co_await call<native_tasks::GetResponse>(TETRARCH_RPC(tasks, Get), std::move(get), kQuick));
+  CO_TRY(
+      const auto task,
+      co_await call<native_tasks::GetResponse>(TETRARCH_RPC(tasks, Get), std::move(get), kQuick));
   auto log = std::make_unique<LogFollower>(found.log_path, blocking_);
   CO_TRY_STATUS(co_await log->skip_to_end());
-  auto session =
-      std::make_unique<AttachSession>(services_, std::move(id), std::move(log), task.process().terminal());
+  auto session = std::make_unique<AttachSession>(
+      services_, std::move(id), std::move(log), task.process().terminal());
   if (!task.process().stdin().empty()) {
     if (const auto fd = open_pipe_to_write(task.process().stdin()); fd.ok()) {
       const auto executor = co_await asio::this_coro::executor;

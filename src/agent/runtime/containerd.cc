@@ -5,18 +5,17 @@
 #include <cstring>
 #include <fstream>
 #include <sstream>
-
-#include <sys/socket.h>
-#include <sys/syscall.h>
-#include <sys/un.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <fmt/format.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/wait.h>
 
-#include "agent/runtime/process.h"
 #include "agent/runtime/on_pool.h"
+#include "agent/runtime/process.h"
 #include "async/timer.h"
 #include "base/log.h"
 
@@ -54,9 +53,13 @@ Status write_text(const std::filesystem::path& path, const std::string& text) {
 }
 
 Status make_directories(const ContainerdOptions& options) {
-  const std::filesystem::path socket_directory = std::filesystem::path(options.settings.socket).parent_path();
-  for (const auto& directory : {options.directory, options.settings.root, options.settings.state,
-                                options.settings.cni_conf_directory, options.settings.registry_directory,
+  const std::filesystem::path socket_directory =
+      std::filesystem::path(options.settings.socket).parent_path();
+  for (const auto& directory : {options.directory,
+                                options.settings.root,
+                                options.settings.state,
+                                options.settings.cni_conf_directory,
+                                options.settings.registry_directory,
                                 socket_directory}) {
     std::error_code error;
     std::filesystem::create_directories(directory, error);
@@ -76,7 +79,8 @@ bool accepts_connections(const std::string& path) {
   std::memcpy(address.sun_path, path.c_str(), path.size() + 1);
   const int fd = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
   const bool is_up =
-      fd >= 0 && ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;  // NOLINT
+      fd >= 0 &&
+      ::connect(fd, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0;  // NOLINT
   ::close(fd);
   return is_up;
 }
@@ -109,9 +113,11 @@ Result<DaemonRecord> launch_daemon(const ContainerdOptions& options) {
     std::filesystem::rename(log_path, options.directory / "containerd.log.1", ignored);
   }
   TRY(const pid_t pid,
-      spawn_daemon({options.binary, "--config", (options.directory / "config.toml").string()}, log_path));
+      spawn_daemon({options.binary, "--config", (options.directory / "config.toml").string()},
+                   log_path));
   const DaemonRecord record{pid, process_start_time(pid)};
-  TRY_STATUS(write_text(options.directory / "containerd.pid", fmt::format("{} {}\n", record.pid, record.start_time)));
+  TRY_STATUS(write_text(options.directory / "containerd.pid",
+                        fmt::format("{} {}\n", record.pid, record.start_time)));
   return record;
 }
 
@@ -127,7 +133,8 @@ DaemonRecord find_daemon(const std::filesystem::path& directory) {
   DaemonRecord record;
   std::istringstream text(read_text(directory / "containerd.pid"));
   text >> record.pid >> record.start_time;
-  if (record.pid > 0 && record.start_time != 0 && process_start_time(record.pid) == record.start_time) {
+  if (record.pid > 0 && record.start_time != 0 &&
+      process_start_time(record.pid) == record.start_time) {
     return record;
   }
   return {};
@@ -171,7 +178,8 @@ Task<Status> Containerd::wait_for_socket() {
     }
     if (tries % 10 == 9 && process_start_time(daemon_.pid) != daemon_.start_time) {
       ::waitpid(daemon_.pid, nullptr, WNOHANG);
-      co_return Error{Code::unavailable, "containerd ended at once: " + log_tail(options_.directory)};
+      co_return Error{Code::unavailable,
+                      "containerd ended at once: " + log_tail(options_.directory)};
     }
     co_await async::sleep_for(milliseconds(50));
   }
@@ -185,7 +193,11 @@ Task<void> Containerd::wait_for_end(int pid) {
     co_return;  // gone already
   }
   asio::posix::stream_descriptor process(co_await asio::this_coro::executor, fd);
-  static_cast<void>(co_await process.async_wait(asio::posix::stream_descriptor::wait_read, kAwait));
+  const auto [error] =
+      co_await process.async_wait(asio::posix::stream_descriptor::wait_read, kAwait);
+  if (error) {
+    co_await async::sleep_for(seconds(1));  // when we are being stopped, this unwinds
+  }
   ::waitpid(pid, nullptr, WNOHANG);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Our own containerd: started once, left running when we end, found again when we start, started anew when it dies.
-// Containers live in shims of their own, so none of that touches them.
+// Our own containerd: started once, left running when we end, found again when we start, started
+// anew when it dies. Containers live in shims of their own, so none of that touches them.
 #pragma once
 
 #include <cstdint>
@@ -37,10 +37,11 @@ class Containerd {
   Containerd(const Containerd&) = delete;
   Containerd& operator=(const Containerd&) = delete;
 
-  /// Writes the configuration and starts or adopts the daemon; a changed configuration restarts it. Returns when its
-  /// socket accepts connections.
+  /// Writes the configuration and starts or adopts the daemon; a changed configuration restarts it.
+  /// Returns when its socket accepts connections.
   Task<Status> start();
-  /// Restarts it whenever it ends, waiting 1 s, 2 s … 30 s between attempts. Never returns; owned by a TaskGroup.
+  /// Restarts it whenever it ends, waiting 1 s, 2 s … 30 s between attempts. Never returns; owned
+  /// by a TaskGroup.
   Task<void> supervise();
 
  private:

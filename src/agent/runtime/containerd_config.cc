@@ -25,17 +25,23 @@ std::string toml_string(std::string_view text) {
 
 std::string containerd_config(const ContainerdSettings& settings) {
   std::string out = "version = 2\n";
-  out += fmt::format("root = {}\nstate = {}\n", toml_string(settings.root.string()), toml_string(settings.state.string()));
-  // What needs kernel modules or daemons that nothing here uses only slows the start and fills the log.
-  out += "disabled_plugins = [\"io.containerd.snapshotter.v1.aufs\", \"io.containerd.snapshotter.v1.btrfs\", "
-         "\"io.containerd.snapshotter.v1.devmapper\", \"io.containerd.snapshotter.v1.zfs\", "
-         "\"io.containerd.internal.v1.tracing\", \"io.containerd.tracing.processor.v1.otlp\"]\n";
+  out += fmt::format("root = {}\nstate = {}\n",
+                     toml_string(settings.root.string()),
+                     toml_string(settings.state.string()));
+  // What needs kernel modules or daemons that nothing here uses only slows the start and fills the
+  // log.
+  out +=
+      "disabled_plugins = [\"io.containerd.snapshotter.v1.aufs\", "
+      "\"io.containerd.snapshotter.v1.btrfs\", "
+      "\"io.containerd.snapshotter.v1.devmapper\", \"io.containerd.snapshotter.v1.zfs\", "
+      "\"io.containerd.internal.v1.tracing\", \"io.containerd.tracing.processor.v1.otlp\"]\n";
   out += fmt::format("[grpc]\n  address = {}\n", toml_string(settings.socket));
   out += "  max_recv_message_size = 67108864\n  max_send_message_size = 67108864\n";
   out += "[debug]\n  level = \"warn\"\n";
   out += "[plugins.\"io.containerd.grpc.v1.cri\"]\n";
   out += fmt::format("  sandbox_image = {}\n", toml_string(settings.pause_image));
-  out += fmt::format("  restrict_oom_score_adj = {}\n", settings.may_lower_oom_score ? "false" : "true");
+  out += fmt::format("  restrict_oom_score_adj = {}\n",
+                     settings.may_lower_oom_score ? "false" : "true");
   out += "  stream_server_address = \"127.0.0.1\"\n  stream_server_port = \"0\"\n";
   out += "  tolerate_missing_hugetlb_controller = true\n";
   out += "  [plugins.\"io.containerd.grpc.v1.cri\".cni]\n";

@@ -12,7 +12,8 @@ using std::chrono::milliseconds;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-// Ours: a loaded two-core machine makes a sandbox in well under a second; these bound what is stuck.
+// Ours: a loaded two-core machine makes a sandbox in well under a second; these bound what is
+// stuck.
 constexpr milliseconds kQuick = seconds(20);
 constexpr milliseconds kSlow = minutes(4);
 
@@ -22,7 +23,8 @@ std::shared_ptr<grpc::Channel> make_channel(const std::string& socket) {
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 100);
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 1000);
-  return grpc::CreateCustomChannel("unix://" + socket, grpc::InsecureChannelCredentials(), arguments);
+  return grpc::CreateCustomChannel(
+      "unix://" + socket, grpc::InsecureChannelCredentials(), arguments);
 }
 
 /// Turns a reply that carries nothing into a Status.
@@ -51,14 +53,16 @@ std::unique_ptr<Runtime> make_containers(ContainersOptions options, async::Block
 }
 
 Task<Result<std::string>> Containers::version() {
-  CO_TRY(const auto reply, co_await call<cri::VersionResponse>(TETRARCH_RPC(pods, Version), cri::VersionRequest(),
-                                                               kQuick));
+  CO_TRY(const auto reply,
+         co_await call<cri::VersionResponse>(
+             TETRARCH_RPC(pods, Version), cri::VersionRequest(), kQuick));
   co_return reply.runtime_name() + "://" + reply.runtime_version();
 }
 
 Task<Status> Containers::ready() {
-  CO_TRY(const auto reply,
-         co_await call<cri::StatusResponse>(TETRARCH_RPC(pods, Status), cri::StatusRequest(), kQuick));
+  CO_TRY(
+      const auto reply,
+      co_await call<cri::StatusResponse>(TETRARCH_RPC(pods, Status), cri::StatusRequest(), kQuick));
   for (const auto& condition : reply.status().conditions()) {
     if (!condition.status()) {
       co_return Error{Code::unavailable, condition.type() + " is false: " + condition.message()};
@@ -71,30 +75,32 @@ Task<Result<std::string>> Containers::run_sandbox(SandboxConfig config) {
   cri::RunPodSandboxRequest request;
   *request.mutable_config() = to_cri(config);
   request.set_runtime_handler(config.runtime_handler);
-  CO_TRY(const auto reply, co_await call<cri::RunPodSandboxResponse>(TETRARCH_RPC(pods, RunPodSandbox),
-                                                                     std::move(request), kSlow));
+  CO_TRY(const auto reply,
+         co_await call<cri::RunPodSandboxResponse>(
+             TETRARCH_RPC(pods, RunPodSandbox), std::move(request), kSlow));
   co_return reply.pod_sandbox_id();
 }
 
 Task<Status> Containers::stop_sandbox(std::string id) {
   cri::SandboxIdRequest request;
   request.set_pod_sandbox_id(std::move(id));
-  co_return nothing(
-      co_await call<cri::EmptyResponse>(TETRARCH_RPC(pods, StopPodSandbox), std::move(request), kSlow));
+  co_return nothing(co_await call<cri::EmptyResponse>(
+      TETRARCH_RPC(pods, StopPodSandbox), std::move(request), kSlow));
 }
 
 Task<Status> Containers::remove_sandbox(std::string id) {
   cri::SandboxIdRequest request;
   request.set_pod_sandbox_id(std::move(id));
-  co_return nothing(
-      co_await call<cri::EmptyResponse>(TETRARCH_RPC(pods, RemovePodSandbox), std::move(request), kSlow));
+  co_return nothing(co_await call<cri::EmptyResponse>(
+      TETRARCH_RPC(pods, RemovePodSandbox), std::move(request), kSlow));
 }
 
 Task<Result<Sandbox>> Containers::sandbox(std::string id) {
   cri::SandboxIdRequest request;
   request.set_pod_sandbox_id(std::move(id));
-  CO_TRY(const auto reply, co_await call<cri::PodSandboxStatusResponse>(TETRARCH_RPC(pods, PodSandboxStatus),
-                                                                        std::move(request), kQuick));
+  CO_TRY(const auto reply,
+         co_await call<cri::PodSandboxStatusResponse>(
+             TETRARCH_RPC(pods, PodSandboxStatus), std::move(request), kQuick));
   co_return from_cri(reply.status());
 }
 
@@ -103,8 +109,9 @@ Task<Result<std::vector<Sandbox>>> Containers::sandboxes(std::string pod_uid) {
   if (!pod_uid.empty()) {
     (*request.mutable_filter()->mutable_label_selector())[kLabelPodUid] = pod_uid;
   }
-  CO_TRY(const auto reply, co_await call<cri::ListPodSandboxResponse>(TETRARCH_RPC(pods, ListPodSandbox),
-                                                                      std::move(request), kQuick));
+  CO_TRY(const auto reply,
+         co_await call<cri::ListPodSandboxResponse>(
+             TETRARCH_RPC(pods, ListPodSandbox), std::move(request), kQuick));
   std::vector<Sandbox> out;
   for (const auto& item : reply.items()) {
     out.push_back(from_cri(item));
@@ -112,22 +119,24 @@ Task<Result<std::vector<Sandbox>>> Containers::sandboxes(std::string pod_uid) {
   co_return out;
 }
 
-Task<Result<std::string>> Containers::create_container(std::string sandbox_id, ContainerConfig config,
+Task<Result<std::string>> Containers::create_container(std::string sandbox_id,
+                                                       ContainerConfig config,
                                                        SandboxConfig sandbox) {
   cri::CreateContainerRequest request;
   request.set_pod_sandbox_id(std::move(sandbox_id));
   *request.mutable_config() = to_cri(config, sandbox.namespaces);
   *request.mutable_sandbox_config() = to_cri(sandbox);
-  CO_TRY(const auto reply, co_await call<cri::CreateContainerResponse>(TETRARCH_RPC(pods, CreateContainer),
-                                                                       std::move(request), kSlow));
+  CO_TRY(const auto reply,
+         co_await call<cri::CreateContainerResponse>(
+             TETRARCH_RPC(pods, CreateContainer), std::move(request), kSlow));
   co_return reply.container_id();
 }
 
 Task<Status> Containers::start_container(std::string id) {
   cri::ContainerIdRequest request;
   request.set_container_id(std::move(id));
-  co_return nothing(
-      co_await call<cri::EmptyResponse>(TETRARCH_RPC(pods, StartContainer), std::move(request), kSlow));
+  co_return nothing(co_await call<cri::EmptyResponse>(
+      TETRARCH_RPC(pods, StartContainer), std::move(request), kSlow));
 }
 
 Task<Status> Containers::stop_container(std::string id, std::chrono::seconds grace) {
@@ -135,40 +144,44 @@ Task<Status> Containers::stop_container(std::string id, std::chrono::seconds gra
   request.set_container_id(std::move(id));
   request.set_timeout(grace.count());
   const milliseconds deadline = grace + kSlow;
-  co_return nothing(
-      co_await call<cri::EmptyResponse>(TETRARCH_RPC(pods, StopContainer), std::move(request), deadline));
+  co_return nothing(co_await call<cri::EmptyResponse>(
+      TETRARCH_RPC(pods, StopContainer), std::move(request), deadline));
 }
 
 Task<Status> Containers::remove_container(std::string id) {
   cri::ContainerIdRequest request;
   request.set_container_id(std::move(id));
-  co_return nothing(
-      co_await call<cri::EmptyResponse>(TETRARCH_RPC(pods, RemoveContainer), std::move(request), kSlow));
+  co_return nothing(co_await call<cri::EmptyResponse>(
+      TETRARCH_RPC(pods, RemoveContainer), std::move(request), kSlow));
 }
 
 Task<Status> Containers::start_again(std::string id) {
-  // containerd's CRI keeps an exited container for good; a second start on its snapshot has to be made of native
-  // tasks, whose log and state CRI would not follow.
-  co_return Error{Code::unimplemented, "the containers runtime cannot start container " + id + " a second time"};
+  // containerd's CRI keeps an exited container for good; a second start on its snapshot has to be
+  // made of native tasks, whose log and state CRI would not follow.
+  co_return Error{Code::unimplemented,
+                  "the containers runtime cannot start container " + id + " a second time"};
 }
 
 Task<Status> Containers::pause_container(std::string id) {
   native_tasks::ContainerRequest request;
   request.set_container_id(std::move(id));
-  co_return nothing(co_await call<native_tasks::Nothing>(TETRARCH_RPC(tasks, Pause), std::move(request), kQuick));
+  co_return nothing(
+      co_await call<native_tasks::Nothing>(TETRARCH_RPC(tasks, Pause), std::move(request), kQuick));
 }
 
 Task<Status> Containers::resume_container(std::string id) {
   native_tasks::ContainerRequest request;
   request.set_container_id(std::move(id));
-  co_return nothing(co_await call<native_tasks::Nothing>(TETRARCH_RPC(tasks, Resume), std::move(request), kQuick));
+  co_return nothing(co_await call<native_tasks::Nothing>(
+      TETRARCH_RPC(tasks, Resume), std::move(request), kQuick));
 }
 
 Task<Result<Container>> Containers::container(std::string id) {
   cri::ContainerIdRequest request;
   request.set_container_id(std::move(id));
-  CO_TRY(const auto reply, co_await call<cri::ContainerStatusResponse>(TETRARCH_RPC(pods, ContainerStatus),
-                                                                       std::move(request), kQuick));
+  CO_TRY(const auto reply,
+         co_await call<cri::ContainerStatusResponse>(
+             TETRARCH_RPC(pods, ContainerStatus), std::move(request), kQuick));
   co_return from_cri(reply.status());
 }
 
@@ -177,8 +190,9 @@ Task<Result<std::vector<Container>>> Containers::containers(std::string pod_uid)
   if (!pod_uid.empty()) {
     (*request.mutable_filter()->mutable_label_selector())[kLabelPodUid] = pod_uid;
   }
-  CO_TRY(const auto reply, co_await call<cri::ListContainersResponse>(TETRARCH_RPC(pods, ListContainers),
-                                                                      std::move(request), kQuick));
+  CO_TRY(const auto reply,
+         co_await call<cri::ListContainersResponse>(
+             TETRARCH_RPC(pods, ListContainers), std::move(request), kQuick));
   std::vector<Container> out;
   for (const auto& item : reply.containers()) {
     out.push_back(from_cri(item));
@@ -189,11 +203,12 @@ Task<Result<std::vector<Container>>> Containers::containers(std::string pod_uid)
 Task<Status> Containers::reopen_log(std::string id) {
   cri::ContainerIdRequest request;
   request.set_container_id(std::move(id));
-  co_return nothing(
-      co_await call<cri::EmptyResponse>(TETRARCH_RPC(pods, ReopenContainerLog), std::move(request), kQuick));
+  co_return nothing(co_await call<cri::EmptyResponse>(
+      TETRARCH_RPC(pods, ReopenContainerLog), std::move(request), kQuick));
 }
 
-Task<Result<ExecResult>> Containers::exec(std::string id, std::vector<std::string> command,
+Task<Result<ExecResult>> Containers::exec(std::string id,
+                                          std::vector<std::string> command,
                                           std::chrono::milliseconds deadline) {
   cri::ExecSyncRequest request;
   request.set_container_id(std::move(id));
@@ -204,7 +219,8 @@ Task<Result<ExecResult>> Containers::exec(std::string id, std::vector<std::strin
   request.set_timeout(whole_seconds.count());
   const milliseconds limit = deadline + seconds(2);
   CO_TRY(auto reply,
-         co_await call<cri::ExecSyncResponse>(TETRARCH_RPC(pods, ExecSync), std::move(request), limit));
+         co_await call<cri::ExecSyncResponse>(
+             TETRARCH_RPC(pods, ExecSync), std::move(request), limit));
   co_return ExecResult{reply.stdout(), reply.stderr(), reply.exit_code()};
 }
 
@@ -213,8 +229,9 @@ Task<Result<std::vector<Stats>>> Containers::stats(std::string pod_uid) {
   if (!pod_uid.empty()) {
     (*request.mutable_filter()->mutable_label_selector())[kLabelPodUid] = pod_uid;
   }
-  CO_TRY(const auto reply, co_await call<cri::ListContainerStatsResponse>(TETRARCH_RPC(pods, ListContainerStats),
-                                                                          std::move(request), kQuick));
+  CO_TRY(const auto reply,
+         co_await call<cri::ListContainerStatsResponse>(
+             TETRARCH_RPC(pods, ListContainerStats), std::move(request), kQuick));
   std::vector<Stats> out;
   for (const auto& item : reply.stats()) {
     Stats stats;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The containers runtime: CRI and containerd's native services on one socket. Knows nothing of how containerd is
-// kept running (containerd.h does that); while it is down every call answers Code::unavailable.
+// The containers runtime: CRI and containerd's native services on one socket. Knows nothing of how
+// containerd is kept running (containerd.h does that); while it is down every call answers
+// Code::unavailable.
 #pragma once
 
 #include <filesystem>
@@ -13,9 +14,9 @@
 namespace tetrarch::agent::runtime {
 
 struct ContainersOptions {
-  std::string socket;                     ///< containerd's
-  std::filesystem::path pipe_directory;   ///< for the streams of exec; ours alone
-  std::string ctr_binary = "ctr";         ///< unpacks archives into containerd
+  std::string socket;                    ///< containerd's
+  std::filesystem::path pipe_directory;  ///< for the streams of exec; ours alone
+  std::string ctr_binary = "ctr";        ///< unpacks archives into containerd
 };
 
 /// `blocking` outlives it.

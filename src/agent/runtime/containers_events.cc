@@ -8,7 +8,8 @@
 namespace tetrarch::agent::runtime {
 namespace {
 
-/// Events that wait for the agent; when it is slower, one `lost` event takes their place and it lists.
+/// Events that wait for the agent; when it is slower, one `lost` event takes their place and it
+/// lists.
 constexpr std::size_t kQueueMax = 8192;
 
 std::optional<Event> translate(const native_events::Envelope& envelope) {
@@ -18,16 +19,20 @@ std::optional<Event> translate(const native_events::Envelope& envelope) {
   };
 
   // Source: containerd 1.6.20, runtime/events.go.
-  constexpr Row kRows[] = {{"/tasks/start", EventKind::started}, {"/tasks/exit", EventKind::exited},
-                           {"/tasks/delete", EventKind::deleted}, {"/tasks/oom", EventKind::oom},
-                           {"/tasks/paused", EventKind::paused}, {"/tasks/resumed", EventKind::resumed}};
+  constexpr Row kRows[] = {{"/tasks/start", EventKind::started},
+                           {"/tasks/exit", EventKind::exited},
+                           {"/tasks/delete", EventKind::deleted},
+                           {"/tasks/oom", EventKind::oom},
+                           {"/tasks/paused", EventKind::paused},
+                           {"/tasks/resumed", EventKind::resumed}};
   for (const Row& row : kRows) {
     if (row.topic != envelope.topic()) {
       continue;
     }
     native_events::TaskExit payload;  // the other payloads begin the same way
     if (row.kind == EventKind::exited) {
-      if (!payload.ParseFromString(envelope.event().value()) || payload.id() != payload.container_id()) {
+      if (!payload.ParseFromString(envelope.event().value()) ||
+          payload.id() != payload.container_id()) {
         return std::nullopt;  // the end of an exec
       }
       return Event{row.kind, payload.container_id()};
@@ -70,6 +75,7 @@ struct Reactor final : grpc::ClientReadReactor<native_events::Envelope> {
 class Subscription final : public EventStream {
  public:
   explicit Subscription(std::shared_ptr<Reactor> reactor) : reactor_(std::move(reactor)) {}
+
   ~Subscription() override { reactor_->context.TryCancel(); }
 
   Task<Result<Event>> next() override {
@@ -94,7 +100,8 @@ Task<Result<std::unique_ptr<EventStream>>> Containers::events() {
   reactor->services = services_;
   reactor->self = reactor;
   reactor->context.AddMetadata("containerd-namespace", kContainerdNamespace);
-  reactor->request.add_filters(std::string("namespace==") + kContainerdNamespace + ",topic~=\"^/tasks/\"");
+  reactor->request.add_filters(std::string("namespace==") + kContainerdNamespace +
+                               ",topic~=\"^/tasks/\"");
   services_->events->async()->Subscribe(&reactor->context, &reactor->request, reactor.get());
   reactor->StartRead(&reactor->envelope);
   reactor->StartCall();

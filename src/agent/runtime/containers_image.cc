@@ -2,8 +2,8 @@
 // Images: over CRI; archives are unpacked by containerd's own `ctr`, on the same socket.
 #include "agent/runtime/containers_impl.h"
 #include "agent/runtime/cri_convert.h"
-#include "agent/runtime/process.h"
 #include "agent/runtime/on_pool.h"
+#include "agent/runtime/process.h"
 #include "async/timer.h"
 
 namespace tetrarch::agent::runtime {
@@ -38,8 +38,9 @@ std::vector<std::string> imported_names(const std::string& output) {
 Task<Result<std::optional<Image>>> Containers::image(std::string reference) {
   cri::ImageStatusRequest request;
   request.mutable_image()->set_image(std::move(reference));
-  CO_TRY(const auto reply, co_await call<cri::ImageStatusResponse>(TETRARCH_RPC(images, ImageStatus),
-                                                                   std::move(request), kQuick));
+  CO_TRY(const auto reply,
+         co_await call<cri::ImageStatusResponse>(
+             TETRARCH_RPC(images, ImageStatus), std::move(request), kQuick));
   if (!reply.has_image()) {
     co_return std::optional<Image>();
   }
@@ -47,8 +48,9 @@ Task<Result<std::optional<Image>>> Containers::image(std::string reference) {
 }
 
 Task<Result<std::vector<Image>>> Containers::images() {
-  CO_TRY(const auto reply, co_await call<cri::ListImagesResponse>(TETRARCH_RPC(images, ListImages),
-                                                                  cri::ListImagesRequest(), kQuick));
+  CO_TRY(const auto reply,
+         co_await call<cri::ListImagesResponse>(
+             TETRARCH_RPC(images, ListImages), cri::ListImagesRequest(), kQuick));
   std::vector<Image> out;
   for (const auto& item : reply.images()) {
     out.push_back(from_cri(item));
@@ -56,7 +58,8 @@ Task<Result<std::vector<Image>>> Containers::images() {
   co_return out;
 }
 
-Task<Result<std::string>> Containers::pull_image(std::string reference, std::optional<RegistryLogin> login) {
+Task<Result<std::string>> Containers::pull_image(std::string reference,
+                                                 std::optional<RegistryLogin> login) {
   cri::PullImageRequest request;
   request.mutable_image()->set_image(std::move(reference));
   if (login) {
@@ -66,15 +69,20 @@ Task<Result<std::string>> Containers::pull_image(std::string reference, std::opt
     auth.set_auth(login->auth);
     auth.set_server_address(login->server);
   }
-  CO_TRY(const auto reply, co_await call<cri::PullImageResponse>(TETRARCH_RPC(images, PullImage),
-                                                                 std::move(request), kPull));
+  CO_TRY(const auto reply,
+         co_await call<cri::PullImageResponse>(
+             TETRARCH_RPC(images, PullImage), std::move(request), kPull));
   co_return reply.image_ref();
 }
 
 Task<Result<std::vector<std::string>>> Containers::import_images(std::string archive_path) {
-  const std::vector<std::string> command = {options_.ctr_binary, "--address", options_.socket,
-                                            "--namespace",       kContainerdNamespace,
-                                            "images",            "import",
+  const std::vector<std::string> command = {options_.ctr_binary,
+                                            "--address",
+                                            options_.socket,
+                                            "--namespace",
+                                            kContainerdNamespace,
+                                            "images",
+                                            "import",
                                             archive_path};
   auto work = [command] { return run_process(command); };
   CO_TRY(const auto ran, co_await on_pool(blocking_, std::move(work)));
@@ -82,7 +90,8 @@ Task<Result<std::vector<std::string>>> Containers::import_images(std::string arc
     co_return Error{Code::invalid, "cannot import " + archive_path + ": " + ran.output};
   }
   auto names = imported_names(ran.output);
-  // CRI learns of new images from containerd's events: wait until it knows them, so that a pod can use them at once.
+  // CRI learns of new images from containerd's events: wait until it knows them, so that a pod can
+  // use them at once.
   for (const auto& name : names) {
     for (int tries = 0; tries < 100; ++tries) {
       CO_TRY(const auto known, co_await image(name));
@@ -99,7 +108,8 @@ Task<Status> Containers::remove_image(std::string reference) {
   cri::RemoveImageRequest request;
   request.mutable_image()->set_image(std::move(reference));
   CO_TRY(const auto reply,
-         co_await call<cri::EmptyResponse>(TETRARCH_RPC(images, RemoveImage), std::move(request), kQuick));
+         co_await call<cri::EmptyResponse>(
+             TETRARCH_RPC(images, RemoveImage), std::move(request), kQuick));
   static_cast<void>(reply);
   co_return ok();
 }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The class behind containers.h; its verbs are spread over containers_*.cc. Heavy header: for those files only.
+// The class behind containers.h; its verbs are spread over containers_*.cc. Heavy header: for those
+// files only.
 #pragma once
 
 #include <memory>
@@ -20,12 +21,14 @@ namespace native_tasks = ::containerd::services::tasks::v1;
 namespace native_events = ::containerd::services::events::v1;
 namespace native_containers = ::containerd::services::containers::v1;
 
-/// The first arguments of call(): `co_await call<Reply>(TETRARCH_RPC(tasks, Pause), request, deadline)` where a member
-/// `services_` is in scope.
-#define TETRARCH_RPC(stub, Method) \
-  services_, services_->stub->async(), &std::remove_pointer_t<decltype(services_->stub->async())>::Method
+/// The first arguments of call(): `co_await call<Reply>(TETRARCH_RPC(tasks, Pause), request,
+/// deadline)` where a member `services_` is in scope.
+#define TETRARCH_RPC(stub, Method)     \
+  services_, services_->stub->async(), \
+      &std::remove_pointer_t<decltype(services_->stub->async())>::Method
 
-/// The stubs of one channel. Sessions and event streams share it, because they may outlive a verb's call.
+/// The stubs of one channel. Sessions and event streams share it, because they may outlive a verb's
+/// call.
 struct Services {
   explicit Services(std::shared_ptr<grpc::Channel> channel);
   std::shared_ptr<grpc::Channel> channel;
@@ -47,7 +50,8 @@ class Containers final : public Runtime {
   Task<Status> remove_sandbox(std::string id) override;
   Task<Result<Sandbox>> sandbox(std::string id) override;
   Task<Result<std::vector<Sandbox>>> sandboxes(std::string pod_uid) override;
-  Task<Result<std::string>> create_container(std::string sandbox_id, ContainerConfig config,
+  Task<Result<std::string>> create_container(std::string sandbox_id,
+                                             ContainerConfig config,
                                              SandboxConfig sandbox) override;
   Task<Status> start_container(std::string id) override;
   Task<Status> stop_container(std::string id, std::chrono::seconds grace) override;
@@ -58,14 +62,16 @@ class Containers final : public Runtime {
   Task<Result<Container>> container(std::string id) override;
   Task<Result<std::vector<Container>>> containers(std::string pod_uid) override;
   Task<Status> reopen_log(std::string id) override;
-  Task<Result<ExecResult>> exec(std::string id, std::vector<std::string> command,
+  Task<Result<ExecResult>> exec(std::string id,
+                                std::vector<std::string> command,
                                 std::chrono::milliseconds deadline) override;
   Task<Result<std::unique_ptr<Session>>> start_exec(std::string id, ExecOptions options) override;
   Task<Result<std::unique_ptr<Session>>> attach(std::string id) override;
   Task<Result<std::vector<Stats>>> stats(std::string pod_uid) override;
   Task<Result<std::optional<Image>>> image(std::string reference) override;
   Task<Result<std::vector<Image>>> images() override;
-  Task<Result<std::string>> pull_image(std::string reference, std::optional<RegistryLogin> login) override;
+  Task<Result<std::string>> pull_image(std::string reference,
+                                       std::optional<RegistryLogin> login) override;
   Task<Result<std::vector<std::string>>> import_images(std::string archive_path) override;
   Task<Status> remove_image(std::string reference) override;
   Task<Result<std::unique_ptr<EventStream>>> events() override;

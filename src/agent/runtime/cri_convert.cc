@@ -17,7 +17,8 @@ Labels copy_labels(const Map& from) {
 }
 
 TimePoint from_nanoseconds(std::int64_t nanoseconds) {
-  return TimePoint{std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::nanoseconds{nanoseconds})};
+  return TimePoint{
+      std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::nanoseconds{nanoseconds})};
 }
 
 std::optional<TimePoint> optional_time(std::int64_t nanoseconds) {
@@ -39,8 +40,12 @@ void fill(cri::NamespaceOption& out, const Namespaces& namespaces) {
 
 void fill(cri::SecurityProfile& out, const SecurityContext& security) {
   switch (security.seccomp) {
-    case Seccomp::unconfined: out.set_profile_type(cri::SecurityProfile::Unconfined); return;
-    case Seccomp::runtime_default: out.set_profile_type(cri::SecurityProfile::RuntimeDefault); return;
+    case Seccomp::unconfined:
+      out.set_profile_type(cri::SecurityProfile::Unconfined);
+      return;
+    case Seccomp::runtime_default:
+      out.set_profile_type(cri::SecurityProfile::RuntimeDefault);
+      return;
     case Seccomp::localhost:
       out.set_profile_type(cri::SecurityProfile::Localhost);
       out.set_localhost_ref(security.seccomp_profile);
@@ -49,12 +54,22 @@ void fill(cri::SecurityProfile& out, const SecurityContext& security) {
 }
 
 // Source: the paths that the OCI default of Docker and containerd masks (containerd oci/spec_opts).
-constexpr const char* kMaskedPaths[] = {
-    "/proc/acpi", "/proc/asound", "/proc/kcore", "/proc/keys", "/proc/latency_stats", "/proc/timer_list",
-    "/proc/timer_stats", "/proc/sched_debug", "/proc/scsi", "/sys/firmware"};
-constexpr const char* kReadOnlyPaths[] = {"/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
+constexpr const char* kMaskedPaths[] = {"/proc/acpi",
+                                        "/proc/asound",
+                                        "/proc/kcore",
+                                        "/proc/keys",
+                                        "/proc/latency_stats",
+                                        "/proc/timer_list",
+                                        "/proc/timer_stats",
+                                        "/proc/sched_debug",
+                                        "/proc/scsi",
+                                        "/sys/firmware"};
+constexpr const char* kReadOnlyPaths[] = {
+    "/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"};
 
-void fill(cri::LinuxContainerSecurityContext& out, const SecurityContext& security, const Namespaces& namespaces) {
+void fill(cri::LinuxContainerSecurityContext& out,
+          const SecurityContext& security,
+          const Namespaces& namespaces) {
   fill(*out.mutable_namespace_options(), namespaces);
   if (security.user) {
     out.mutable_run_as_user()->set_value(*security.user);
@@ -105,10 +120,14 @@ cri::Protocol to_protocol(const std::string& name) {
 
 ContainerState from_state(cri::ContainerState state) {
   switch (state) {
-    case cri::CONTAINER_CREATED: return ContainerState::created;
-    case cri::CONTAINER_RUNNING: return ContainerState::running;
-    case cri::CONTAINER_EXITED: return ContainerState::exited;
-    default: return ContainerState::unknown;
+    case cri::CONTAINER_CREATED:
+      return ContainerState::created;
+    case cri::CONTAINER_RUNNING:
+      return ContainerState::running;
+    case cri::CONTAINER_EXITED:
+      return ContainerState::exited;
+    default:
+      return ContainerState::unknown;
   }
 }
 
@@ -142,7 +161,8 @@ void fill_linux(cri::LinuxPodSandboxConfig& out, const SandboxConfig& config) {
   for (const std::int64_t group : config.security.supplemental_groups) {
     security.add_supplemental_groups(group);
   }
-  // The pause process needs no more than the default profile; what containers may do is said per container.
+  // The pause process needs no more than the default profile; what containers may do is said per
+  // container.
   security.mutable_seccomp()->set_profile_type(config.security.is_privileged
                                                    ? cri::SecurityProfile::Unconfined
                                                    : cri::SecurityProfile::RuntimeDefault);
@@ -220,7 +240,9 @@ cri::ContainerConfig to_cri(const ContainerConfig& config, const Namespaces& nam
   return out;
 }
 
-Sandbox from_cri(const cri::PodSandbox& sandbox) { return sandbox_of(sandbox); }
+Sandbox from_cri(const cri::PodSandbox& sandbox) {
+  return sandbox_of(sandbox);
+}
 
 Sandbox from_cri(const cri::PodSandboxStatus& sandbox) {
   Sandbox out = sandbox_of(sandbox);

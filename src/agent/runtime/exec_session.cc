@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// exec with streams: a process added to a container's task, its streams being pipes of ours. CRI's own way (a URL to a
-// SPDY server inside containerd) would put a second streaming protocol between us and the shim.
+// exec with streams: a process added to a container's task, its streams being pipes of ours. CRI's
+// own way (a URL to a SPDY server inside containerd) would put a second streaming protocol between
+// us and the shim.
 #include <boost/asio/write.hpp>
 
 #include "agent/runtime/containers_impl.h"
+#include "agent/runtime/on_pool.h"
 #include "agent/runtime/pipes.h"
 #include "agent/runtime/process_spec.h"
-#include "agent/runtime/on_pool.h"
 #include "base/random.h"
 
 namespace tetrarch::agent::runtime {
@@ -20,7 +21,8 @@ constexpr milliseconds kQuick = seconds(20);
 /// An interactive shell may stay open; cancelling ends the wait earlier.
 constexpr milliseconds kLong = hours(24 * 30);
 
-/// Kill, wait, delete, for an exec whose session is gone: gRPC callbacks, each holding the state, one after the other.
+/// Kill, wait, delete, for an exec whose session is gone: gRPC callbacks, each holding the state,
+/// one after the other.
 struct Reaper : std::enable_shared_from_this<Reaper> {
   std::shared_ptr<Services> services;
   grpc::ClientContext kill_context;
@@ -40,19 +42,25 @@ struct Reaper : std::enable_shared_from_this<Reaper> {
 
   void kill() {
     prepare(kill_context);
-    services->tasks->async()->Kill(&kill_context, &kill_request, &nothing,
-                                   [self = shared_from_this()](const grpc::Status&) { self->wait(); });
+    services->tasks->async()->Kill(
+        &kill_context, &kill_request, &nothing, [self = shared_from_this()](const grpc::Status&) {
+          self->wait();
+        });
   }
 
   void wait() {
     prepare(wait_context);
-    services->tasks->async()->Wait(&wait_context, &wait_request, &waited,
-                                   [self = shared_from_this()](const grpc::Status&) { self->remove(); });
+    services->tasks->async()->Wait(
+        &wait_context, &wait_request, &waited, [self = shared_from_this()](const grpc::Status&) {
+          self->remove();
+        });
   }
 
   void remove() {
     prepare(delete_context);
-    services->tasks->async()->DeleteProcess(&delete_context, &delete_request, &deleted,
+    services->tasks->async()->DeleteProcess(&delete_context,
+                                            &delete_request,
+                                            &deleted,
                                             [self = shared_from_this()](const grpc::Status&) {});
   }
 };
@@ -65,7 +73,9 @@ struct ExecPlace {
 
 class ExecSession final : public Session {
  public:
-  ExecSession(std::shared_ptr<Services> services, ExecPlace place, std::shared_ptr<PipeReader> reader)
+  ExecSession(std::shared_ptr<Services> services,
+              ExecPlace place,
+              std::shared_ptr<PipeReader> reader)
       : services_(std::move(services)), place_(std::move(place)), reader_(std::move(reader)) {}
 
   ~ExecSession() override {
@@ -112,7 +122,8 @@ class ExecSession final : public Session {
     request.set_exec_id(place_.exec_id);
     request.set_stdin(true);
     CO_TRY(const auto reply,
-           co_await call<native_tasks::Nothing>(TETRARCH_RPC(tasks, CloseIO), std::move(request), kQuick));
+           co_await call<native_tasks::Nothing>(
+               TETRARCH_RPC(tasks, CloseIO), std::move(request), kQuick));
     static_cast<void>(reply);
     co_return ok();
   }
@@ -124,7 +135,8 @@ class ExecSession final : public Session {
     request.set_width(size.width);
     request.set_height(size.height);
     CO_TRY(const auto reply,
-           co_await call<native_tasks::Nothing>(TETRARCH_RPC(tasks, ResizePty), std::move(request), kQuick));
+           co_await call<native_tasks::Nothing>(
+               TETRARCH_RPC(tasks, ResizePty), std::move(request), kQuick));
     static_cast<void>(reply);
     co_return ok();
   }
@@ -134,12 +146,13 @@ class ExecSession final : public Session {
     request.set_container_id(place_.container_id);
     request.set_exec_id(place_.exec_id);
     CO_TRY(const auto reply,
-           co_await call<native_tasks::WaitResponse>(TETRARCH_RPC(tasks, Wait), std::move(request), kLong));
+           co_await call<native_tasks::WaitResponse>(
+               TETRARCH_RPC(tasks, Wait), std::move(request), kLong));
     native_tasks::DeleteProcessRequest remove;
     remove.set_container_id(place_.container_id);
     remove.set_exec_id(place_.exec_id);
-    const auto removed =
-        co_await call<native_tasks::DeleteResponse>(TETRARCH_RPC(tasks, DeleteProcess), std::move(remove), kQuick);
+    const auto removed = co_await call<native_tasks::DeleteResponse>(
+        TETRARCH_RPC(tasks, DeleteProcess), std::move(remove), kQuick);
     is_deleted_ = removed.ok();
     co_return static_cast<int>(reply.exit_status());
   }
@@ -159,7 +172,9 @@ struct Prepared {
   int err = -1;  ///< -1 with a terminal
 };
 
-Result<Prepared> prepare_pipes(const std::filesystem::path& base, const std::string& container_id, bool has_tty,
+Result<Prepared> prepare_pipes(const std::filesystem::path& base,
+                               const std::string& container_id,
+                               bool has_tty,
                                bool has_stdin) {
   Prepared out;
   out.place.container_id = container_id;
@@ -168,7 +183,8 @@ Result<Prepared> prepare_pipes(const std::filesystem::path& base, const std::str
   std::error_code error;
   std::filesystem::create_directories(out.place.directory, error);
   if (error) {
-    return Error{Code::internal, "cannot make " + out.place.directory.string() + ": " + error.message()};
+    return Error{Code::internal,
+                 "cannot make " + out.place.directory.string() + ": " + error.message()};
   }
   TRY(out.out, make_pipe_to_read(out.place.directory / "stdout"));
   if (!has_tty) {
@@ -181,7 +197,8 @@ Result<Prepared> prepare_pipes(const std::filesystem::path& base, const std::str
   return out;
 }
 
-native_tasks::ExecProcessRequest exec_request(const Prepared& prepared, const ExecOptions& options) {
+native_tasks::ExecProcessRequest exec_request(const Prepared& prepared,
+                                              const ExecOptions& options) {
   native_tasks::ExecProcessRequest out;
   out.set_container_id(prepared.place.container_id);
   out.set_exec_id(prepared.place.exec_id);
@@ -201,10 +218,13 @@ native_tasks::ExecProcessRequest exec_request(const Prepared& prepared, const Ex
 Task<Result<std::unique_ptr<Session>>> Containers::start_exec(std::string id, ExecOptions options) {
   native_containers::GetContainerRequest get;
   get.set_id(id);
-  CO_TRY(const auto found, co_await call<native_containers::GetContainerResponse>(TETRARCH_RPC(containers, Get),
-                                                                                  std::move(get), kQuick));
-  CO_TRY(const auto spec, process_spec(found.container().spec().value(), options.command, options.has_tty));
-  CO_TRY(const auto prepared, prepare_pipes(options_.pipe_directory, id, options.has_tty, options.has_stdin));
+  CO_TRY(const auto found,
+         co_await call<native_containers::GetContainerResponse>(
+             TETRARCH_RPC(containers, Get), std::move(get), kQuick));
+  CO_TRY(const auto spec,
+         process_spec(found.container().spec().value(), options.command, options.has_tty));
+  CO_TRY(const auto prepared,
+         prepare_pipes(options_.pipe_directory, id, options.has_tty, options.has_stdin));
   auto request = exec_request(prepared, options);
   request.mutable_spec()->set_type_url(kProcessType);
   request.mutable_spec()->set_value(spec);
@@ -216,14 +236,16 @@ Task<Result<std::unique_ptr<Session>>> Containers::start_exec(std::string id, Ex
     reader->add(prepared.err, true);
   }
   auto session = std::make_unique<ExecSession>(services_, prepared.place, std::move(reader));
-  CO_TRY(const auto made,
-         co_await call<native_tasks::Nothing>(TETRARCH_RPC(tasks, Exec), std::move(request), kQuick));
+  CO_TRY(
+      const auto made,
+      co_await call<native_tasks::Nothing>(TETRARCH_RPC(tasks, Exec), std::move(request), kQuick));
   static_cast<void>(made);
   native_tasks::StartRequest start;
   start.set_container_id(id);
   start.set_exec_id(prepared.place.exec_id);
   CO_TRY(const auto started,
-         co_await call<native_tasks::StartResponse>(TETRARCH_RPC(tasks, Start), std::move(start), kQuick));
+         co_await call<native_tasks::StartResponse>(
+             TETRARCH_RPC(tasks, Start), std::move(start), kQuick));
   static_cast<void>(started);
   std::unique_ptr<asio::posix::stream_descriptor> stdin_pipe;
   if (options.has_stdin) {

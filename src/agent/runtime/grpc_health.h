@@ -11,6 +11,8 @@
 namespace tetrarch::agent::runtime {
 
 /// Success: the service says SERVING. `address` is "ip:port".
-Task<Status> check_grpc_health(std::string address, std::string service, std::chrono::milliseconds limit);
+Task<Status> check_grpc_health(std::string address,
+                               std::string service,
+                               std::chrono::milliseconds limit);
 
 }  // namespace tetrarch::agent::runtime

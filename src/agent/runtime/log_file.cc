@@ -3,15 +3,14 @@
 
 #include <array>
 #include <cstring>
-
 #include <fcntl.h>
-#include <sys/inotify.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <fmt/format.h>
+#include <sys/inotify.h>
+#include <sys/stat.h>
 
 #include "agent/runtime/on_pool.h"
 #include "async/timer.h"
@@ -86,7 +85,8 @@ struct LogFollower::State {
       }
     }
     if (n < 0) {
-      return Error{Code::internal, fmt::format("cannot read {}: {}", path.string(), std::strerror(errno))};
+      return Error{Code::internal,
+                   fmt::format("cannot read {}: {}", path.string(), std::strerror(errno))};
     }
     out.resize(static_cast<std::size_t>(n));
     return out;
@@ -95,7 +95,8 @@ struct LogFollower::State {
   Status skip(std::int64_t offset, int from) {
     open();
     if (fd >= 0 && ::lseek(fd, offset, from) < 0) {
-      return Error{Code::internal, fmt::format("cannot seek {}: {}", path.string(), std::strerror(errno))};
+      return Error{Code::internal,
+                   fmt::format("cannot seek {}: {}", path.string(), std::strerror(errno))};
     }
     return ok();
   }
@@ -106,7 +107,8 @@ LogFollower::LogFollower(std::filesystem::path path, async::BlockingPool& blocki
   state_->path = std::move(path);
   state_->notify = ::inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
   if (state_->notify >= 0) {
-    ::inotify_add_watch(state_->notify, state_->path.parent_path().c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO);
+    ::inotify_add_watch(
+        state_->notify, state_->path.parent_path().c_str(), IN_MODIFY | IN_CREATE | IN_MOVED_TO);
   }
 }
 

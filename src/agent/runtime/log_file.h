@@ -26,7 +26,8 @@ struct LogLine {
 /// Empty where the line is not in the format (a torn write).
 std::optional<LogLine> parse_log_line(std::string_view line);
 
-/// Reads a growing file from a place on, through rotations (the path gets a new file). Used by one coroutine.
+/// Reads a growing file from a place on, through rotations (the path gets a new file). Used by one
+/// coroutine.
 class LogFollower {
  public:
   LogFollower(std::filesystem::path path, async::BlockingPool& blocking);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// run_blocking for functions that return a Result (or anything else that has no default value). Name the lambda
-// before the co_await expression: g++ 12 destroys a closure twice that is made inside one.
+// run_blocking for functions that return a Result (or anything else that has no default value).
+// Name the lambda before the co_await expression: g++ 12 destroys a closure twice that is made
+// inside one.
 #pragma once
 
 #include <optional>

@@ -2,23 +2,24 @@
 #include "agent/runtime/pipes.h"
 
 #include <cstring>
-
 #include <fcntl.h>
-#include <sys/stat.h>
 
 #include <boost/asio/bind_executor.hpp>
 #include <boost/asio/buffer.hpp>
 #include <fmt/format.h>
+#include <sys/stat.h>
 
 namespace tetrarch::agent::runtime {
 
 Result<int> make_pipe_to_read(const std::filesystem::path& path) {
   if (::mkfifo(path.c_str(), 0600) != 0) {
-    return Error{Code::internal, fmt::format("cannot make pipe {}: {}", path.string(), std::strerror(errno))};
+    return Error{Code::internal,
+                 fmt::format("cannot make pipe {}: {}", path.string(), std::strerror(errno))};
   }
   const int fd = ::open(path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) {
-    return Error{Code::internal, fmt::format("cannot open pipe {}: {}", path.string(), std::strerror(errno))};
+    return Error{Code::internal,
+                 fmt::format("cannot open pipe {}: {}", path.string(), std::strerror(errno))};
   }
   return fd;
 }
@@ -26,7 +27,8 @@ Result<int> make_pipe_to_read(const std::filesystem::path& path) {
 Result<int> open_pipe_to_write(const std::filesystem::path& path) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
   if (fd < 0) {
-    return Error{Code::unavailable, fmt::format("nobody reads {}: {}", path.string(), std::strerror(errno))};
+    return Error{Code::unavailable,
+                 fmt::format("nobody reads {}: {}", path.string(), std::strerror(errno))};
   }
   return fd;
 }
@@ -43,7 +45,8 @@ void PipeReader::start() {
 }
 
 void PipeReader::arm(const std::shared_ptr<Pipe>& pipe) {
-  auto done = [self = shared_from_this(), pipe](const boost::system::error_code& error, std::size_t n) {
+  auto done = [self = shared_from_this(), pipe](const boost::system::error_code& error,
+                                                std::size_t n) {
     if (error) {
       --self->open_;  // the writer has closed, or we have
     } else {
@@ -51,7 +54,8 @@ void PipeReader::arm(const std::shared_ptr<Pipe>& pipe) {
     }
     self->changed_.raise();
   };
-  pipe->descriptor.async_read_some(asio::buffer(pipe->buffer), asio::bind_executor(executor_, std::move(done)));
+  pipe->descriptor.async_read_some(asio::buffer(pipe->buffer),
+                                   asio::bind_executor(executor_, std::move(done)));
 }
 
 Task<Result<Session::Chunk>> PipeReader::read() {

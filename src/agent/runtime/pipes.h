@@ -20,8 +20,9 @@ Result<int> make_pipe_to_read(const std::filesystem::path& path);
 /// Opens the writing end of a pipe that somebody reads already.
 Result<int> open_pipe_to_write(const std::filesystem::path& path);
 
-/// Reads several descriptors as one sequence of chunks; a descriptor is read on only once its last chunk was taken,
-/// so a slow reader slows the process down instead of filling our memory. Used on one strand.
+/// Reads several descriptors as one sequence of chunks; a descriptor is read on only once its last
+/// chunk was taken, so a slow reader slows the process down instead of filling our memory. Used on
+/// one strand.
 class PipeReader : public std::enable_shared_from_this<PipeReader> {
  public:
   explicit PipeReader(asio::any_io_executor executor) : executor_(std::move(executor)) {}
@@ -35,7 +36,9 @@ class PipeReader : public std::enable_shared_from_this<PipeReader> {
 
  private:
   struct Pipe {
-    Pipe(asio::any_io_executor executor, int fd, bool is_error) : descriptor(executor, fd), is_error_stream(is_error) {}
+    Pipe(asio::any_io_executor executor, int fd, bool is_error)
+        : descriptor(executor, fd), is_error_stream(is_error) {}
+
     asio::posix::stream_descriptor descriptor;
     bool is_error_stream;
     std::array<char, 32768> buffer = {};

@@ -5,15 +5,14 @@
 #include <charconv>
 #include <csignal>
 #include <cstring>
-#include <fstream>
-#include <sstream>
-
 #include <fcntl.h>
+#include <fstream>
 #include <spawn.h>
-#include <sys/wait.h>
+#include <sstream>
 #include <unistd.h>
 
 #include <fmt/format.h>
+#include <sys/wait.h>
 
 extern char** environ;
 
@@ -37,10 +36,12 @@ class SpawnPlan {
     sigfillset(&defaults);
     posix_spawnattr_setsigdefault(&attributes, &defaults);
   }
+
   ~SpawnPlan() {
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
   }
+
   SpawnPlan(const SpawnPlan&) = delete;
   SpawnPlan& operator=(const SpawnPlan&) = delete;
 
@@ -49,16 +50,19 @@ class SpawnPlan {
     // Asio's sockets are not close-on-exec: a child that outlives us must not keep our ports.
     posix_spawn_file_actions_addclosefrom_np(&actions, STDERR_FILENO + 1);
     posix_spawnattr_setflags(
-        &attributes, static_cast<short>(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | extra_flags));
+        &attributes,
+        static_cast<short>(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | extra_flags));
     std::vector<char*> words;
     for (const auto& word : command) {
-      words.push_back(const_cast<char*>(word.c_str()));  // NOLINT: the interface of exec takes char*
+      words.push_back(
+          const_cast<char*>(word.c_str()));  // NOLINT: the interface of exec takes char*
     }
     words.push_back(nullptr);
     pid_t pid = 0;
     const int error = posix_spawnp(&pid, words[0], &actions, &attributes, words.data(), environ);
     if (error != 0) {
-      return Error{Code::unavailable, fmt::format("cannot start {}: {}", command[0], std::strerror(error))};
+      return Error{Code::unavailable,
+                   fmt::format("cannot start {}: {}", command[0], std::strerror(error))};
     }
     return pid;
   }
@@ -110,9 +114,11 @@ Result<Ran> run_process(const std::vector<std::string>& command) {
   return ran;
 }
 
-Result<pid_t> spawn_daemon(const std::vector<std::string>& command, const std::filesystem::path& log) {
+Result<pid_t> spawn_daemon(const std::vector<std::string>& command,
+                           const std::filesystem::path& log) {
   SpawnPlan plan;
-  posix_spawn_file_actions_addopen(&plan.actions, STDOUT_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
+  posix_spawn_file_actions_addopen(
+      &plan.actions, STDOUT_FILENO, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
   posix_spawn_file_actions_adddup2(&plan.actions, STDOUT_FILENO, STDERR_FILENO);
   return plan.start(command, POSIX_SPAWN_SETSID);
 }
@@ -123,7 +129,8 @@ std::uint64_t process_start_time(pid_t pid) {
   if (!std::getline(file, line)) {
     return 0;
   }
-  // Source: proc(5): fields after the parenthesised name; state is the 3rd field, starttime the 22nd.
+  // Source: proc(5): fields after the parenthesised name; state is the 3rd field, starttime the
+  // 22nd.
   const auto close = line.rfind(')');
   if (close == std::string::npos) {
     return 0;

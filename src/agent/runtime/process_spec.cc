@@ -5,7 +5,8 @@
 
 namespace tetrarch::agent::runtime {
 
-Result<std::string> process_spec(std::string_view container_spec_json, const std::vector<std::string>& command,
+Result<std::string> process_spec(std::string_view container_spec_json,
+                                 const std::vector<std::string>& command,
                                  bool has_tty) {
   TRY(const auto document, Document::parse(container_spec_json));
   const auto process = document->root()["process"];

@@ -11,10 +11,13 @@
 namespace tetrarch::agent::runtime {
 
 // Source: containerd, typeurl of opencontainers/runtime-spec: what an ExecProcessRequest's spec is.
-inline constexpr const char* kProcessType = "types.containerd.io/opencontainers/runtime-spec/1/Process";
+inline constexpr const char* kProcessType =
+    "types.containerd.io/opencontainers/runtime-spec/1/Process";
 
-/// User, environment, directory, capabilities and limits are the container's; arguments and terminal are given.
-Result<std::string> process_spec(std::string_view container_spec_json, const std::vector<std::string>& command,
+/// User, environment, directory, capabilities and limits are the container's; arguments and
+/// terminal are given.
+Result<std::string> process_spec(std::string_view container_spec_json,
+                                 const std::vector<std::string>& command,
                                  bool has_tty);
 
 }  // namespace tetrarch::agent::runtime

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Runtime: the seam between the agent (which decides the order of steps) and what carries each step out. Real form:
-// containers (containerd); tests use a fake. A runtime that lacks an operation answers Code::unimplemented.
+// Runtime: the seam between the agent (which decides the order of steps) and what carries each step
+// out. Real form: containers (containerd); tests use a fake. A runtime that lacks an operation
+// answers Code::unimplemented.
 #pragma once
 
 #include <chrono>
@@ -19,8 +20,9 @@ namespace tetrarch::agent::runtime {
 
 using Labels = std::map<std::string, std::string>;
 
-// Labels that every sandbox and container carries, so that a new agent process finds out what it runs.
-// Source: kubelet, pkg/kubelet/types labels; the same names let crictl and log shippers understand our node.
+// Labels that every sandbox and container carries, so that a new agent process finds out what it
+// runs. Source: kubelet, pkg/kubelet/types labels; the same names let crictl and log shippers
+// understand our node.
 inline constexpr const char* kLabelPodName = "io.kubernetes.pod.name";
 inline constexpr const char* kLabelPodNamespace = "io.kubernetes.pod.namespace";
 inline constexpr const char* kLabelPodUid = "io.kubernetes.pod.uid";
@@ -149,7 +151,7 @@ struct Container {
   std::optional<TimePoint> started = {};
   std::optional<TimePoint> finished = {};
   int exit_code = 0;
-  std::string reason = {};   ///< Completed, Error, OOMKilled …
+  std::string reason = {};  ///< Completed, Error, OOMKilled …
   std::string message = {};
   std::string image = {};      ///< as the configuration named it
   std::string image_ref = {};  ///< digest or id
@@ -175,10 +177,10 @@ struct RegistryLogin {
 struct Stats {
   std::string container_id;
   Labels labels = {};
-  std::uint64_t cpu_nanoseconds = 0;       ///< since the container was made
+  std::uint64_t cpu_nanoseconds = 0;  ///< since the container was made
   std::uint64_t memory_working_set_bytes = 0;
   std::uint64_t memory_usage_bytes = 0;
-  std::uint64_t disk_bytes = 0;            ///< of the writable layer
+  std::uint64_t disk_bytes = 0;  ///< of the writable layer
 };
 
 struct ExecResult {
@@ -198,8 +200,8 @@ struct ExecOptions {
   bool has_tty = false;
 };
 
-/// A process or a container whose streams we hold. One coroutine writes, one reads. Destroying it closes the streams
-/// and, for exec, kills the process if it still runs.
+/// A process or a container whose streams we hold. One coroutine writes, one reads. Destroying it
+/// closes the streams and, for exec, kills the process if it still runs.
 class Session {
  public:
   struct Chunk {
@@ -216,7 +218,15 @@ class Session {
   virtual Task<Result<int>> wait() = 0;
 };
 
-enum class EventKind : std::uint8_t { started, exited, deleted, oom, paused, resumed, lost /*list again*/ };
+enum class EventKind : std::uint8_t {
+  started,
+  exited,
+  deleted,
+  oom,
+  paused,
+  resumed,
+  lost /*list again*/
+};
 
 /// Something happened to a container or sandbox; the reader asks for its state.
 struct Event {
@@ -231,7 +241,8 @@ class EventStream {
   virtual Task<Result<Event>> next() = 0;
 };
 
-/// A seam. Every call has a deadline of its own; Code::unavailable while the runtime is down. Thread-safe.
+/// A seam. Every call has a deadline of its own; Code::unavailable while the runtime is down.
+/// Thread-safe.
 class Runtime {
  public:
   virtual ~Runtime() = default;
@@ -248,7 +259,8 @@ class Runtime {
   /// All, or those of one pod.
   virtual Task<Result<std::vector<Sandbox>>> sandboxes(std::string pod_uid) = 0;
 
-  virtual Task<Result<std::string>> create_container(std::string sandbox_id, ContainerConfig config,
+  virtual Task<Result<std::string>> create_container(std::string sandbox_id,
+                                                     ContainerConfig config,
                                                      SandboxConfig sandbox) = 0;
   virtual Task<Status> start_container(std::string id) = 0;
   /// The stop signal of the image, then SIGKILL after `grace`. Returns when it has ended.
@@ -263,9 +275,11 @@ class Runtime {
   virtual Task<Status> reopen_log(std::string id) = 0;
 
   /// Runs to its end; output is cut at 16 MiB. Code::timeout when it takes longer.
-  virtual Task<Result<ExecResult>> exec(std::string id, std::vector<std::string> command,
+  virtual Task<Result<ExecResult>> exec(std::string id,
+                                        std::vector<std::string> command,
                                         std::chrono::milliseconds deadline) = 0;
-  virtual Task<Result<std::unique_ptr<Session>>> start_exec(std::string id, ExecOptions options) = 0;
+  virtual Task<Result<std::unique_ptr<Session>>> start_exec(std::string id,
+                                                            ExecOptions options) = 0;
   /// The container's own streams from now on (output as the log records it).
   virtual Task<Result<std::unique_ptr<Session>>> attach(std::string id) = 0;
   virtual Task<Result<std::vector<Stats>>> stats(std::string pod_uid) = 0;
@@ -273,7 +287,8 @@ class Runtime {
   virtual Task<Result<std::optional<Image>>> image(std::string reference) = 0;
   virtual Task<Result<std::vector<Image>>> images() = 0;
   /// The id of what was pulled.
-  virtual Task<Result<std::string>> pull_image(std::string reference, std::optional<RegistryLogin> login) = 0;
+  virtual Task<Result<std::string>> pull_image(std::string reference,
+                                               std::optional<RegistryLogin> login) = 0;
   /// A docker or OCI archive; the names it held.
   virtual Task<Result<std::vector<std::string>>> import_images(std::string archive_path) = 0;
   virtual Task<Status> remove_image(std::string reference) = 0;
