@@ -283,7 +283,8 @@ TEST_F(DeploymentTest, ASetOfAnotherWithTheSameNameMakesItCountACollision) {
       fmt::format(
           R"({{"kind":"ReplicaSet","apiVersion":"apps/v1","metadata":{{"name":"web-{}",
        "namespace":"ns",
-                "ownerReferences":[{{"kind":"Other","name":"x","uid":"x","controller":true}}]}},"spec":{{"replicas":0}}}})",
+                "ownerReferences":[{{"kind":"Other","name":"x","uid":"x",
+       "controller":true}}]}},"spec":{{"replicas":0}}}})",
           hash));
 
   ASSERT_TRUE(world_.settle());

@@ -268,7 +268,8 @@ TEST_F(ServiceTest, DoesNotMirrorWhatAsksNotToBe) {
       "endpoints",
       R"({"kind":"Endpoints","apiVersion":"v1","metadata":{"name":"web","namespace":"ns",
        "uid":"e",
-    "labels":{"endpointslice.kubernetes.io/skip-mirror":"true"}},"subsets":[{"addresses":[{"ip":"192.0.2.1"}]}]})");
+    "labels":{"endpointslice.kubernetes.io/skip-mirror":"true"}},
+       "subsets":[{"addresses":[{"ip":"192.0.2.1"}]}]})");
   ASSERT_TRUE(world_.settle());
 
   EXPECT_THAT(world_.list(kSliceResource), IsEmpty());

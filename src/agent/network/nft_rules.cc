@@ -35,6 +35,7 @@ class Renderer {
   explicit Renderer(const NftOptions& options) : options_(options) {}
 
   void frame();
+  void hooks();
   void add_port(const ServicePort& port);
   void remove_port(const ServicePort& port);
 
@@ -69,7 +70,7 @@ class Renderer {
   std::string out_;
 };
 
-/// Everything that does not depend on services.
+/// Maps, and the chain that leads by them.
 void Renderer::frame() {
   const auto& table = options_.table;
   line("add table ip {0}\ndelete table ip {0}\nadd table ip {0}", table);
@@ -98,6 +99,11 @@ void Renderer::frame() {
       ". th dport map @host_ports",
       table,
       options_.dns_address);
+}
+
+/// Where translation begins and ends, and what is refused.
+void Renderer::hooks() {
+  const auto& table = options_.table;
   line("add chain ip {} prerouting {{ type nat hook prerouting priority dstnat; policy accept; }}",
        table);
   line("add rule ip {} prerouting jump lead", table);
@@ -312,6 +318,7 @@ void Renderer::host_port(std::string_view verb, const PodHostPort& port) {
 std::string render_whole(const NftOptions& options, const NftState& wanted) {
   Renderer renderer(options);
   renderer.frame();
+  renderer.hooks();
   for (const auto& [id, port] : wanted.ports) {
     renderer.add_port(port);
   }
