@@ -170,7 +170,7 @@ int run_process(const Config& config, Wanted wanted) {
   }
   const sigset_t signals = block_signals();
   raise_file_limit();
-  umask(0077);
+  umask(0022);  // what containers inherit; our own files are made private one by one
   const auto owned = Ownership::take(config.data_dir);
   if (!owned.ok()) {
     return fail(owned.error().message);
