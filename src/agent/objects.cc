@@ -105,9 +105,7 @@ void Objects::apply(const client::WatchEvent& event) {
 void Objects::note(const Stored& stored) {
   const auto at = objects_.find(stored.key);
   if (at != objects_.end() && at->second.revision < stored.revision) {
-    at->second = stored;
-    dirty_.insert(stored.key);
-    has_dirty_.raise();
+    set(stored);  // told like any other change: the feed will not repeat it
   }
 }
 
