@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
-// The texts of schema/*.schema, compiled into the program by tools/schema_views.
+// The texts of schema/*.schema and schema/*.numbers, compiled into the program by
+// tools/schema_views.
 #pragma once
 
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -10,5 +12,7 @@ namespace tetrarch::schema {
 
 /// File name and text of each.
 std::vector<std::pair<std::string, std::string>> builtin_tables();
+/// schema/protobuf.numbers
+std::string_view builtin_protobuf_numbers();
 
 }  // namespace tetrarch::schema

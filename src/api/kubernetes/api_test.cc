@@ -139,6 +139,46 @@ TEST_F(ApiTest, CreateHandsTheBodyOverAndWarns) {
   EXPECT_EQ(registry_.asked_write.field_manager, "me");
 }
 
+/// A ConfigMap "c" with data a=1, as kubectl writes it: magic, then what it is, then the message.
+constexpr std::string_view kConfigMap{
+    "k8s\0"
+    "\x0a\x0f\x0a\x02v1\x12\x09"
+    "ConfigMap"
+    "\x12\x0f\x0a\x05\x0a\x01"
+    "c\x12\x00"
+    "\x12\x06\x0a\x01"
+    "a\x12\x01"
+    "1\x1a\x00\x22\x00",
+    42};
+
+TEST_F(ApiTest, ProtobufBodiesAreHandedOverAsJson) {
+  registry_.object =
+      stored("configmaps", R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c"}})", 9);
+
+  for (const auto* method : {"POST", "PUT"}) {
+    const auto* path = std::string_view(method) == "POST" ? "/api/v1/namespaces/a/configmaps"
+                                                          : "/api/v1/namespaces/a/configmaps/c";
+    const auto& answer =
+        send(method, path, std::string(kConfigMap), "application/vnd.kubernetes.protobuf");
+    EXPECT_EQ(answer.status, std::string_view(method) == "POST" ? 201 : 200) << answer.body;
+    EXPECT_EQ(answer.headers.get("Content-Type"), "application/json");
+    EXPECT_EQ(registry_.asked_body,
+              R"({"kind":"ConfigMap","apiVersion":"v1","data":{"a":"1"},"metadata":{"name":"c"}})");
+  }
+}
+
+TEST_F(ApiTest, ProtobufBodiesThatCannotBeReadAreBadRequests) {
+  const auto& answer = send("POST",
+                            "/api/v1/namespaces/a/configmaps",
+                            std::string(kConfigMap.substr(0, 30)),
+                            "application/vnd.kubernetes.protobuf");
+
+  EXPECT_EQ(answer.status, 400);
+  EXPECT_EQ(answer.json()->root()["message"].string(),
+            "protobuf: the message ends in the middle of a field");
+  EXPECT_EQ(registry_.asked_verb, "");
+}
+
 TEST_F(ApiTest, InvalidNamesTheObjectOfTheBody) {
   registry_.object =
       Error{Code::invalid, "", {{"FieldValueRequired", "Required value", "spec.containers"}}};
@@ -199,8 +239,7 @@ TEST_F(ApiTest, ForeignMediaTypesAreRefused) {
   for (const auto* method : {"POST", "PUT", "DELETE"}) {
     const auto* path = std::string_view(method) == "POST" ? "/api/v1/namespaces/a/pods"
                                                           : "/api/v1/namespaces/a/pods/web";
-    EXPECT_EQ(send(method, path, "k8s", "application/vnd.kubernetes.protobuf").status, 415)
-        << method;
+    EXPECT_EQ(send(method, path, "a: b", "application/yaml").status, 415) << method;
   }
   EXPECT_EQ(registry_.asked_verb, "");
 }

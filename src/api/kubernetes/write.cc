@@ -8,6 +8,7 @@
 #include "api/kubernetes/negotiate.h"
 #include "api/kubernetes/parameters.h"
 #include "api/kubernetes/serve.h"
+#include "schema/protobuf.h"
 
 namespace tetrarch::api::kubernetes {
 namespace {
@@ -22,13 +23,25 @@ std::string media_message(std::string_view accepted) {
       accepted);
 }
 
-bool is_json_body(const net::Request& request) {
+constexpr std::string_view kProtobuf = "application/vnd.kubernetes.protobuf";
+
+bool is_served_body(const net::Request& request) {
   const auto type = media_type(request.headers.get("Content-Type"));
-  return type.empty() || type == "application/json" || request.body.empty();
+  return type.empty() || type == "application/json" || type == kProtobuf || request.body.empty();
+}
+
+/// Makes JSON of a protobuf body: all that follows knows only that.
+/// Source: Kubernetes API Concepts, "Kubernetes Protobuf encoding".
+Status make_json_body(Context& context) {
+  auto& request = context.request;
+  if (!request.body.empty() && media_type(request.headers.get("Content-Type")) == kProtobuf) {
+    TRY(request.body, schema::json_of_protobuf(context.parts.catalog, request.body));
+  }
+  return ok();
 }
 
 Task<Status> refuse_body(Context& context) {
-  auto message = media_message("application/json");
+  auto message = media_message("application/json, application/vnd.kubernetes.protobuf");
   co_return co_await respond_refusal(context, kUnsupportedMediaType, std::move(message));
 }
 
@@ -79,9 +92,10 @@ bool answers_with_object(const Context& context, const Stored& object) {
 }  // namespace
 
 Task<Status> serve_create(Context& context) {
-  if (!is_json_body(context.request)) {
+  if (!is_served_body(context.request)) {
     co_return co_await refuse_body(context);
   }
+  CO_TRY_STATUS(make_json_body(context));
   CO_TRY(auto parameters, write_parameters(context.request));
   auto call = write_call(context, parameters);
   CO_TRY(auto object,
@@ -98,9 +112,10 @@ Task<Status> serve_create(Context& context) {
 }
 
 Task<Status> serve_update(Context& context) {
-  if (!is_json_body(context.request)) {
+  if (!is_served_body(context.request)) {
     co_return co_await refuse_body(context);
   }
+  CO_TRY_STATUS(make_json_body(context));
   CO_TRY(auto parameters, write_parameters(context.request));
   auto call = write_call(context, parameters);
   CO_TRY(auto object,
@@ -129,9 +144,10 @@ Task<Status> serve_patch(Context& context) {
 }
 
 Task<Status> serve_delete(Context& context) {
-  if (!is_json_body(context.request)) {
+  if (!is_served_body(context.request)) {
     co_return co_await refuse_body(context);
   }
+  CO_TRY_STATUS(make_json_body(context));
   CO_TRY(auto options, delete_parameters(context.request));
   auto call = context.call();
   call.is_dry_run = options.is_dry_run;
@@ -146,9 +162,10 @@ Task<Status> serve_delete(Context& context) {
 }
 
 Task<Status> serve_delete_collection(Context& context) {
-  if (!is_json_body(context.request)) {
+  if (!is_served_body(context.request)) {
     co_return co_await refuse_body(context);
   }
+  CO_TRY_STATUS(make_json_body(context));
   CO_TRY(auto parameters, list_parameters(context.request));
   CO_TRY(auto options, delete_parameters(context.request));
   auto call = context.call();
