@@ -25,3 +25,5 @@ add_test(NAME e2e.store_kill COMMAND ${RELEASE}/kill_store --rounds ${kill_round
 set_tests_properties(e2e.store_kill PROPERTIES LABELS e2e TIMEOUT 900)
 add_test(NAME e2e.runtime_containers COMMAND ${RELEASE}/runtime_containers_test)
 set_tests_properties(e2e.runtime_containers PROPERTIES LABELS e2e TIMEOUT 300 RUN_SERIAL TRUE)
+add_test(NAME e2e.runtime_agent COMMAND ${RELEASE}/runtime_agent_test)
+set_tests_properties(e2e.runtime_agent PROPERTIES LABELS e2e TIMEOUT 300 RUN_SERIAL TRUE)
