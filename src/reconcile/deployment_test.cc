@@ -29,8 +29,8 @@ std::string deployment(int replicas, std::string_view strategy, std::string_view
     "metadata":{{"name":"web","namespace":"ns","uid":"d-uid","annotations":{{"team":"a"}}}},
     "spec":{{"replicas":{},"revisionHistoryLimit":2,"progressDeadlineSeconds":600,{}"strategy":{},
       "selector":{{"matchLabels":{{"app":"web"}}}},
-      "template":{{"metadata":{{"labels":{{"app":"web"}}}},"spec":{{"containers":[{
-       {"name":"c","image":"v1"}}]}}}}}}}})",
+      "template":{{"metadata":{{"labels":{{"app":"web"}}}},"spec":{{"containers":[
+       {{"name":"c","image":"v1"}}]}}}}}}}})",
                      replicas,
                      more,
                      strategy);
