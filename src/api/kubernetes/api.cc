@@ -51,6 +51,14 @@ std::string bearer_of(const net::Headers& headers) {
 
 Task<Result<trust::Identity>> authenticate(const Context& context) {
   const auto& peer = context.request.peer;
+  // Not served yet: answering as the asker instead would be a lie.
+  const auto other = context.request.headers.get("Impersonate-User");
+  if (!other.empty()) {
+    co_return Error{Code::forbidden,
+                    fmt::format("users \"{}\" is forbidden: User cannot impersonate resource "
+                                "\"users\" in API group \"\" at the cluster scope",
+                                other)};
+  }
   auto token = bearer_of(context.request.headers);
   if (peer.certificate_common_name.empty() && token.empty()) {
     if (peer.is_certificate_refused || !context.request.headers.get("Authorization").empty()) {
