@@ -4,6 +4,7 @@
 Every module shares one cluster (setUpClass) and every test has a namespace of its own. At the end the cluster is
 purged and the machine is searched for anything that it left.
 """
+import glob
 import json
 import os
 import shutil
@@ -52,6 +53,18 @@ def make_service(name, port=80, target=8080, app=None, **spec):
 READY_HTTP = {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 1, "failureThreshold": 1}
 
 
+LIVE = set()  # clusters that have not been stopped; `run` stops them when it is interrupted
+
+
+def purge_dead_runs():
+    """What an interrupted run (its pid ends the directory's name) left must not disturb this one."""
+    for place in glob.glob(f"{ROOT}/build/e2e/*-[0-9]*"):
+        if not machine.is_alive(int(place.rsplit("-", 1)[1])):
+            for data in filter(os.path.isdir, glob.glob(f"{place}/*")):
+                run(BINARY, "down", "--data-dir", data, "--purge", check=False, timeout=120)
+            shutil.rmtree(place, ignore_errors=True)
+
+
 class Process:
     """One `tetrarch up|server|agent` and its log."""
 
@@ -90,6 +103,7 @@ class Cluster:
         for path in (BINARY, *KUBECTLS.values(), *(f"{IMAGES}/{i}.tar" for i in ("pause", "demo", "busybox"))):
             if not os.path.exists(path):
                 raise AssertionError(f"{path} is missing: ./test builds and fetches it")
+        purge_dead_runs()
         self.slot = machine.Slot()
         self.directory = os.path.join(ROOT, "build/e2e", f"{name}-{os.getpid()}")
         self.data = os.path.join(self.directory, "data")
@@ -102,6 +116,7 @@ class Cluster:
                                 "--node-name", self.node, *flags], self.log)
         self.agents = {}  # data directory -> Process
         self.seen_links, self.seen_netns = set(), set()
+        LIVE.add(self)
 
     def flags(self, data):
         first, last = self.slot.node_ports
@@ -157,8 +172,12 @@ class Cluster:
             if process.is_running():
                 remains.append(f"tetrarch (pid {process.pid}) still ran after down")
                 process.kill()
-            remains += self.remains_of(data)
+            left = self.remains_of(data)
+            if left:  # the test has failed; the next one shall find a clean machine
+                run(BINARY, "down", "--data-dir", data, "--purge", check=False, timeout=120)
+            remains += left
         self.slot.free()
+        LIVE.discard(self)
         if not remains:
             shutil.rmtree(self.directory, ignore_errors=True)
         return remains
@@ -254,8 +273,13 @@ class ClusterTest(unittest.TestCase):
 
     def setUp(self):
         self.namespace = self._testMethodName.removeprefix("test_").replace("_", "-")[:50].strip("-") + self.suffix
-        self.cluster.kubectl("create", "namespace", self.namespace)
+        self.make_namespace(self.namespace)
         self.addCleanup(self.cluster.kubectl, "delete", "namespace", self.namespace, "--wait=false", check=False)
+
+    def make_namespace(self, name):
+        """By create -f, which every client sends as JSON: `create namespace` has a test of its own."""
+        body = {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}}
+        self.cluster.kubectl("create", "-f", "-", input=json.dumps(body))
 
     def dump(self):
         return self.cluster.dump(getattr(self, "namespace", None))
@@ -264,6 +288,10 @@ class ClusterTest(unittest.TestCase):
 
     def kubectl(self, *words, **options):
         return self.cluster.kubectl("-n", self.namespace, *words, **options)
+
+    def make(self, *words):
+        """`kubectl create …` as a step on the way, by the client that sends JSON; test_kubectl tests create itself."""
+        self.kubectl("create", *words, version="1.20")
 
     def text(self, *words, **options):
         return self.kubectl(*words, **options).stdout

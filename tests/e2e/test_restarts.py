@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 of each process in turn under traffic: containers go on, are adopted, and work goes on after it."""
+import os
 import signal
 import subprocess
 import threading
@@ -97,9 +98,7 @@ class Restarts(ClusterTest):
         self.assert_still_works()
 
     def test_kill_of_containerd(self):
-        daemons = [pid for pid in self.cluster.own_pids()
-                   if machine.read_proc(pid, "cmdline").split()[0].endswith("/containerd")]
-        self.assertEqual(len(daemons), 1, "one containerd of this cluster")
+        daemons = self.daemons()
         with Traffic(self.url) as traffic:
             subprocess.run(["kill", "-9", str(daemons[0])], check=True)
             wait_until(lambda: not machine.is_alive(daemons[0]), 5, "containerd is dead")
@@ -115,16 +114,22 @@ class Restarts(ClusterTest):
             self.assertEqual(self.world_by_pids(), {pid for _, pids, _, _ in self.before.values() for pid, _ in pids})
             self.cluster.start()
             self.assert_untouched()
+            wait_until(lambda: traffic.asked > 30, 30, "some more requests")
         self.assert_no_failure(traffic)
         self.assert_still_works()
+
+    def daemons(self):
+        found = [pid for pid in self.cluster.own_pids()
+                 if os.path.basename(machine.read_proc(pid, "cmdline").split()[0]) == "containerd"]
+        self.assertEqual(len(found), 1, "one containerd of this cluster")
+        return found
 
     def world_by_pids(self):
         return {pid for _, pids, _, _ in self.before.values() for pid, began in pids
                 if machine.is_alive(pid) and machine.start_time(pid) == began}
 
     def test_containerd_and_tetrarch_together(self):
-        daemons = [pid for pid in self.cluster.own_pids()
-                   if machine.read_proc(pid, "cmdline").split()[0].endswith("/containerd")]
+        daemons = self.daemons()
         with Traffic(self.url) as traffic:
             self.cluster.process.kill(signal.SIGKILL)
             for pid in daemons:
@@ -132,6 +137,7 @@ class Restarts(ClusterTest):
             self.cluster.start()
             wait_until(lambda: self.world() == self.before, 30, "everything is adopted")
             self.assert_untouched()
+            wait_until(lambda: traffic.asked > 30, 30, "some more requests")
         self.assert_no_failure(traffic)
         self.assert_still_works()
 
@@ -181,6 +187,19 @@ class Restarts(ClusterTest):
                 self.assertIn((event["type"], event["object"].get("code")), (("ADDED", None), ("ERROR", 410)))
             else:
                 self.assertEqual(events.status, 410)
+
+    def test_down_keeps_the_data_and_up_brings_the_work_back(self):
+        self.cluster.tetrarch("down")
+        self.assertFalse(self.cluster.process.is_running())
+        self.assertEqual(self.cluster.own_pids(), [])
+        self.assertEqual(self.cluster.bridges(), [])
+        self.assertEqual(self.world_by_pids(), set())
+        again = self.cluster.tetrarch("down")
+        self.assertEqual(again.returncode, 0, "a second down has nothing to do")
+        self.cluster.start()
+        wait_until(lambda: all(map(is_ready, self.pods("app=web"))) and len(self.pods("app=web")) == 3, 60, "the pods run again")
+        self.assertEqual(set(self.world()), set(self.before), "the same pods, their containers made anew")
+        self.wait_text(self.url, "Hello from web-")
 
     def test_a_second_process_is_refused(self):
         done = run(BINARY, *self.cluster.process.words, check=False, timeout=30)
