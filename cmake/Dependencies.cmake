@@ -1,6 +1,6 @@
 # Every library comes from a Debian package; docs/adr/ has one line on why for each.
 find_package(Threads REQUIRED)
-find_package(Boost 1.81 REQUIRED COMPONENTS json url program_options)
+find_package(Boost 1.81 REQUIRED COMPONENTS json url)
 find_package(OpenSSL REQUIRED)
 find_package(fmt REQUIRED)
 find_package(spdlog REQUIRED)
@@ -19,7 +19,6 @@ pkg_check_modules(libsystemd REQUIRED IMPORTED_TARGET libsystemd)
 
 # Short names that a room's CMakeLists.txt uses after EXTERNAL.
 set(TETRARCH_LIB_boost Boost::json Boost::url Threads::Threads)
-set(TETRARCH_LIB_program_options Boost::program_options)
 set(TETRARCH_LIB_openssl OpenSSL::SSL OpenSSL::Crypto)
 set(TETRARCH_LIB_fmt fmt::fmt)
 set(TETRARCH_LIB_spdlog spdlog::spdlog)

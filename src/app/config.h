@@ -24,7 +24,6 @@ struct Config {
   std::string log_level = "info";
   std::string server;  ///< agent: https://host:port
   std::string token;   ///< agent: join token
-  std::string bridge;  ///< empty: tet-<4 hex of the data directory>
   int io_threads = 2;
   int max_pods = 110;
 
