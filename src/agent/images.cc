@@ -59,8 +59,37 @@ Task<Result<std::string>> Images::pull(DocumentPtr pod, std::string image) {
   co_return co_await runtime_.pull_image(std::move(image), std::move(login));
 }
 
+namespace {
+
+/// Source: OCI distribution specification 1.0, "Pulling manifests": names are lower-case components
+/// parted by '/'; a registry's host may stand before them, a tag or digest behind.
+bool is_image_name(std::string_view image) {
+  const auto digest = image.find('@');
+  auto name = image.substr(0, digest);
+  const auto slash = name.rfind('/');
+  const auto colon = name.find(':', slash == std::string_view::npos ? 0 : slash);
+  name = name.substr(0, colon);
+  const auto first = name.find('/');
+  const bool has_host = first != std::string_view::npos &&
+                        (name.substr(0, first).find_first_of(".:") != std::string_view::npos ||
+                         name.substr(0, first) == "localhost");
+  if (has_host) {
+    name.remove_prefix(first + 1);
+  }
+  const bool has_parts = !name.empty() && name.front() != '/' && name.back() != '/' &&
+                         name.find("//") == std::string_view::npos;
+  return has_parts && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789._-/") ==
+                          std::string_view::npos;
+}
+
+}  // namespace
+
 Task<ImageAnswer> Images::ensure(DocumentPtr pod, std::string image, std::string policy) {
   ImageAnswer answer;
+  if (!is_image_name(image)) {
+    answer.failure = {"InvalidImageName", fmt::format("\"{}\" is not an image's name", image)};
+    co_return answer;
+  }
   auto known = co_await runtime_.image(image);
   if (!known.ok()) {
     const bool is_invalid = known.error().code == Code::invalid;

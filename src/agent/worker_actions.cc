@@ -206,6 +206,11 @@ Task<void> PodWorker::start_container(Action action) {
           ? fmt::format("Successfully pulled image \"{}\"", image)
           : fmt::format("Container image \"{}\" already present on machine", image));
   const auto previous = seen_.containers[action.container].current;
+  if (previous && backoff_after(memory.backoff.failures()).count() > 0) {
+    shop_.events.warning(subject(action.container),
+                         "BackOff",
+                         fmt::format("Back-off restarting failed container {}", action.container));
+  }
   if (const auto started = co_await create_and_start(action, *answer.image); !started.ok()) {
     shop_.events.warning(subject(action.container), "Failed", "Error: " + started.error().message);
   }

@@ -107,6 +107,7 @@ Result<Plan> Planner::update(const Call& call,
                              std::string_view json,
                              const client::WriteOptions& options) const {
   TRY(auto body, decode(call, json));
+  TRY_STATUS(check_address(call, Meta::read(body.document->root()["metadata"])));
   const auto snapshot = here_.store.snapshot();
   auto old = snapshot.get(key_of(call));
   if (old) {
@@ -117,7 +118,6 @@ Result<Plan> Planner::update(const Call& call,
   if (!creates) {
     return not_found(qualified(*call.kind), call.name);
   }
-  TRY_STATUS(check_address(call, Meta::read(body.document->root()["metadata"])));
   return create_from(call, std::move(body), options);
 }
 

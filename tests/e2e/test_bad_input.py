@@ -35,7 +35,7 @@ class BadInput(ClusterTest):
 
     def test_broken_files_by_kubectl(self):
         self.assert_fails(self.apply("a: b: c: [", check=False), "error")
-        self.assert_fails(self.apply("apiVersion: v1\nkind: Nonsense\nmetadata: {name: a}\n", check=False),
+        self.assert_fails(self.apply("apiVersion: v1\nkind: Nonsense\nmetadata: {name: a}\n", version="1.20", check=False),
                           'no matches for kind "Nonsense" in version "v1"')
         pod = json.dumps(make_pod("typed")).replace('"containers"', '"containrs"')
         self.assert_fails(self.apply(pod, check=False), "containrs")

@@ -79,6 +79,9 @@ class Kubectl:
         for word in ("Capacity:", "Allocatable:", "Non-terminated Pods:", "Allocated resources:", pod):
             self.assertIn(word, node)
         for kind in SERVED:
+            # kubectl 1.20 describes endpoint slices through discovery.k8s.io/v1beta1, which ended with 1.25.
+            if (self.version, kind) == ("1.20", "endpointslices"):
+                continue
             with self.subTest(describe=kind):
                 self.text("describe", kind)
 
@@ -255,7 +258,7 @@ class Kubectl:
         self.assertEqual((done.stdout.strip(), done.returncode), ("no", 1))
         self.assertEqual(self.text("auth", "can-i", "*", "*").strip(), "yes")
         self.assertIn("pods", self.text("auth", "can-i", "--list", robot))
-        self.assert_fails(self.kubectl("delete", "pods", "--all", robot, check=False), "Forbidden", "cannot")
+        self.assert_fails(self.kubectl("delete", "secret", "key", robot, check=False), "Forbidden", "cannot")
 
     def test_run_and_attach_to_the_result(self):
         self.kubectl("run", "once", f"--image={harness.BUSYBOX}", "--restart=Never", "--", "sh", "-c", "echo done; exit 3")

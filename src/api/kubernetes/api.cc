@@ -7,6 +7,7 @@
 
 #include "api/kubernetes/context.h"
 #include "api/kubernetes/documents.h"
+#include "api/kubernetes/impersonate.h"
 #include "api/kubernetes/serve.h"
 #include "base/log.h"
 
@@ -51,14 +52,6 @@ std::string bearer_of(const net::Headers& headers) {
 
 Task<Result<trust::Identity>> authenticate(const Context& context) {
   const auto& peer = context.request.peer;
-  // Not served yet: answering as the asker instead would be a lie.
-  const auto other = context.request.headers.get("Impersonate-User");
-  if (!other.empty()) {
-    co_return Error{Code::forbidden,
-                    fmt::format("users \"{}\" is forbidden: User cannot impersonate resource "
-                                "\"users\" in API group \"\" at the cluster scope",
-                                other)};
-  }
   auto token = bearer_of(context.request.headers);
   if (peer.certificate_common_name.empty() && token.empty()) {
     if (peer.is_certificate_refused || !context.request.headers.get("Authorization").empty()) {
@@ -172,7 +165,9 @@ Task<Status> serve(Context& context) {
   const auto* route = context.match.route;
   context.verb = route != nullptr && !is_resource(route->action) ? "get" : "";
   if (route == nullptr || !is_open_to_all(route->action)) {
-    CO_TRY(context.identity, co_await authenticate(context));
+    CO_TRY(auto asker, co_await authenticate(context));
+    CO_TRY(context.identity,
+           impersonate(context.parts.registry, context.request.headers, std::move(asker)));
   }
   if (route == nullptr) {
     CO_TRY_STATUS(authorize_path(context));
