@@ -105,6 +105,7 @@ class Restarts(ClusterTest):
             self.apply(make_pod("later", "sleep", "3600"))
             self.wait_ready("later", 60)
             self.assert_untouched()
+            wait_until(lambda: traffic.asked > 30, 30, "some more requests")
         self.assert_no_failure(traffic)
         self.assert_still_works()
 
@@ -198,7 +199,10 @@ class Restarts(ClusterTest):
         self.assertEqual(again.returncode, 0, "a second down has nothing to do")
         self.cluster.start()
         wait_until(lambda: all(map(is_ready, self.pods("app=web"))) and len(self.pods("app=web")) == 3, 60, "the pods run again")
-        self.assertEqual(set(self.world()), set(self.before), "the same pods, their containers made anew")
+        def made_anew():
+            return {pod["metadata"]["name"] for pod in self.pods("app=web")
+                    if is_ready(pod) and container_of(pod).get("containerID")}
+        wait_until(lambda: made_anew() == set(self.before), 60, "the same pods, their containers made anew")
         self.wait_text(self.url, "Hello from web-")
 
     def test_a_second_process_is_refused(self):

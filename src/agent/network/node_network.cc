@@ -111,6 +111,7 @@ class NodeNetwork final : public Network {
   NftOptions rules_;
   NftState present_;
   bool is_set_up_ = false;
+  bool is_filled_ = false;  // apply() has been called
   bool has_frame_ = false;  // the table in the kernel is ours, of this process
 };
 
@@ -151,6 +152,11 @@ Task<Status> NodeNetwork::set_up(std::string node_pod_cidr) {
   has_frame_ = false;
   log::info(
       kRoom, "bridge {} with {}, DNS on {}", rules_.bridge, node_pod_cidr, options_.dns_address);
+  // What an earlier process left in the kernel serves on until we know the services: replacing it
+  // by an empty frame would refuse connections meanwhile.
+  if (!is_filled_) {
+    co_return ok();
+  }
   co_return co_await render(true);
 }
 
@@ -173,6 +179,7 @@ Task<Status> NodeNetwork::render(bool is_whole) {
 
 Task<Status> NodeNetwork::apply(std::vector<Change> changes, bool is_whole) {
   table_.apply(changes, is_whole);
+  is_filled_ = true;
   if (!is_set_up_) {
     co_return ok();
   }
