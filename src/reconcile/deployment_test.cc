@@ -278,14 +278,13 @@ TEST_F(DeploymentTest, KeepsAsManyOldSetsAsTheHistoryLimitSays) {
 TEST_F(DeploymentTest, ASetOfAnotherWithTheSameNameMakesItCountACollision) {
   world_.create("deployments.apps", deployment(1, rolling("1", "0")));
   const auto hash = template_hash(views::DeploymentView(world_.get(kDeployment)->root()));
-  world_.create(
-      "replicasets.apps",
-      fmt::format(
-          R"({{"kind":"ReplicaSet","apiVersion":"apps/v1","metadata":{{"name":"web-{}",
+  world_.create("replicasets.apps",
+                fmt::format(
+                    R"({{"kind":"ReplicaSet","apiVersion":"apps/v1","metadata":{{"name":"web-{}",
        "namespace":"ns",
                 "ownerReferences":[{{"kind":"Other","name":"x","uid":"x",
        "controller":true}}]}},"spec":{{"replicas":0}}}})",
-          hash));
+                    hash));
 
   ASSERT_TRUE(world_.settle());
 

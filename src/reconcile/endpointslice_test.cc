@@ -264,9 +264,8 @@ TEST_F(ServiceTest, MirrorsEndpointsThatAUserWrites) {
 
 TEST_F(ServiceTest, DoesNotMirrorWhatAsksNotToBe) {
   world_.create("services", service(R"({"ports":[{"port":80}]})"));
-  world_.create(
-      "endpoints",
-      R"({"kind":"Endpoints","apiVersion":"v1","metadata":{"name":"web","namespace":"ns",
+  world_.create("endpoints",
+                R"({"kind":"Endpoints","apiVersion":"v1","metadata":{"name":"web","namespace":"ns",
        "uid":"e",
     "labels":{"endpointslice.kubernetes.io/skip-mirror":"true"}},
        "subsets":[{"addresses":[{"ip":"192.0.2.1"}]}]})");

@@ -15,6 +15,13 @@ namespace {
 constexpr std::int64_t kAssumedCpu = 100;
 constexpr std::int64_t kAssumedMemory = 200LL * 1024 * 1024;
 
+// Ours: larger amounts count as this (4.5 million billion), so that sums never overflow.
+constexpr std::int64_t kAmountMost = std::int64_t{1} << 52;
+
+std::int64_t added(std::int64_t a, std::int64_t b) {
+  return std::min(a + b, kAmountMost);
+}
+
 /// Amounts by dimension while they are summed; ranked amounts beside them.
 struct Sum {
   std::map<Dimension, std::int64_t> amounts;
@@ -23,10 +30,10 @@ struct Sum {
 
   void add(const Sum& other) {
     for (const auto& [dimension, value] : other.amounts) {
-      amounts[dimension] += value;
+      amounts[dimension] = added(amounts[dimension], value);
     }
-    ranked_cpu += other.ranked_cpu;
-    ranked_memory += other.ranked_memory;
+    ranked_cpu = added(ranked_cpu, other.ranked_cpu);
+    ranked_memory = added(ranked_memory, other.ranked_memory);
   }
 
   void raise_to(const Sum& other) {
@@ -43,7 +50,7 @@ Sum sum_of(const Quantities& quantities, Dimensions& dimensions) {
   Sum sum;
   for (const auto& [name, quantity] : quantities) {
     const auto dimension = dimensions.id(name);
-    sum.amounts[dimension] += amount_of(dimension, quantity);
+    sum.amounts[dimension] = amount_of(dimension, quantity);
   }
   return sum;
 }
@@ -84,25 +91,30 @@ Sum sum_of_pod(const views::PodSpecView& spec, Dimensions& dimensions) {
   return running;
 }
 
+void add_port(views::ContainerPortView port, bool is_host_network, Claim& claim) {
+  const auto on_machine = is_host_network ? port.container_port() : 0;
+  const auto number = port.host_port() != 0 ? port.host_port() : on_machine;
+  if (number == 0) {
+    return;
+  }
+  const bool is_any = port.host_ip() == "0.0.0.0" || port.host_ip() == "::";
+  claim.ports.push_back({std::string(port.protocol().empty() ? "TCP" : port.protocol()),
+                         std::string(is_any ? "" : port.host_ip()),
+                         number});
+}
+
 void add_ports(const views::PodSpecView& spec, Claim& claim) {
-  const auto add = [&](const views::ContainerView& container) {
-    for (const auto port : container.ports()) {
-      const auto number = port.host_port() != 0 ? port.host_port()
-                          : spec.host_network() ? port.container_port()
-                                                : 0;
-      if (number != 0) {
-        const auto address = port.host_ip() == "0.0.0.0" ? "" : port.host_ip();
-        const auto protocol = port.protocol().empty() ? "TCP" : port.protocol();
-        claim.ports.push_back({std::string(protocol), std::string(address), number});
-      }
-    }
-  };
   for (const auto container : spec.containers()) {
-    add(container);
+    for (const auto port : container.ports()) {
+      add_port(port, spec.host_network(), claim);
+    }
   }
   for (const auto container : spec.init_containers()) {
-    if (container.restart_policy() == "Always") {
-      add(container);
+    if (container.restart_policy() != "Always") {
+      continue;
+    }
+    for (const auto port : container.ports()) {
+      add_port(port, spec.host_network(), claim);
     }
   }
 }
@@ -120,7 +132,8 @@ std::int64_t amount_of(Dimension dimension, std::string_view quantity) {
   if (!parsed.ok()) {
     return 0;
   }
-  return dimension == kCpu ? parsed->milli_value() : parsed->value();
+  const auto amount = dimension == kCpu ? parsed->milli_value() : parsed->value();
+  return std::clamp<std::int64_t>(amount, 0, kAmountMost);
 }
 
 Claim claim_of_pod(object::View pod, Dimensions& dimensions) {

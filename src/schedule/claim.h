@@ -65,7 +65,7 @@ struct Claim {
 /// cannot be read count as zero: validation has refused them before.
 Claim claim_of_pod(object::View pod, Dimensions& dimensions);
 
-/// A quantity in the units of its dimension.
+/// A quantity in the units of its dimension; at least zero, at most 2^52.
 std::int64_t amount_of(Dimension dimension, std::string_view quantity);
 
 }  // namespace tetrarch::schedule

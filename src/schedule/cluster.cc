@@ -31,17 +31,23 @@ void Cluster::log_change(Place place) {
   log_.places.push_back(place);
 }
 
-void Cluster::upsert_node(const Stored& node) {
-  const bool was_known = nodes_.find(node.key.name) != kNowhere;
-  // Domains may change with the labels: take the node's pods out of the counts while they do.
-  std::vector<PlacedPod*> here;
-  if (was_known) {
-    for (auto& [uid, pod] : pods_) {
-      if (pod.place == nodes_.find(node.key.name)) {
-        here.push_back(&pod);
-      }
+std::vector<PlacedPod*> Cluster::pods_at(Place place) {
+  std::vector<PlacedPod*> out;
+  for (auto& [uid, pod] : pods_) {
+    if (pod.place == place) {
+      out.push_back(&pod);
     }
   }
+  return out;
+}
+
+void Cluster::upsert_node(const Stored& node) {
+  const Place known = nodes_.find(node.key.name);
+  const bool was_known = known != kNowhere;
+  // Domains change with the labels, and taints decide what counts in them: take the node's pods out
+  // of the counts while they do.
+  const bool moves = was_known && !nodes_.has_labels_and_taints(known, node.root());
+  const auto here = moves ? pods_at(known) : std::vector<PlacedPod*>();
   bool is_changed = false;
   for (PlacedPod* pod : here) {
     counts_.remove(*pod);
@@ -52,12 +58,11 @@ void Cluster::upsert_node(const Stored& node) {
   }
   if (!was_known) {
     // Pods that were told of before their node.
-    for (auto& [uid, pod] : pods_) {
-      if (pod.place == kNowhere &&
-          pod.object.root()["spec"]["nodeName"].string() == node.key.name) {
-        pod.place = place;
-        nodes_.claim(place, pod.claim);
-        counts_.add(pod);
+    for (PlacedPod* pod : pods_at(kNowhere)) {
+      if (pod->object.root()["spec"]["nodeName"].string() == node.key.name) {
+        pod->place = place;
+        nodes_.claim(place, pod->claim);
+        counts_.add(*pod);
       }
     }
   }
@@ -72,11 +77,9 @@ void Cluster::remove_node(std::string_view name) {
   if (place == kNowhere) {
     return;
   }
-  for (auto& [uid, pod] : pods_) {
-    if (pod.place == place) {
-      counts_.remove(pod);
-      pod.place = kNowhere;
-    }
+  for (PlacedPod* pod : pods_at(place)) {
+    counts_.remove(*pod);
+    pod->place = kNowhere;
   }
   nodes_.remove(name);
   log_change(place);
@@ -87,7 +90,7 @@ void Cluster::put(const Stored& pod, Place place, Claim claim) {
   PlacedPod placed{pod, place, std::move(claim), anti_affinity_of(pod.root(), texts_)};
   if (place != kNowhere) {
     nodes_.claim(place, placed.claim);
-    counts_.add(placed);
+    room_version_ += counts_.add(placed) ? 1 : 0;
     log_change(place);
   }
   pods_.insert_or_assign(std::string(pod.uid()), std::move(placed));
@@ -114,6 +117,7 @@ void Cluster::upsert_pod(const Stored& pod) {
   PlacedPod& placed = known->second;
   auto claim = claim_of_pod(pod.root(), dimensions_);
   const bool is_same = placed.place == place && placed.claim == claim &&
+                       placed.is_terminating() == !view.metadata().deletion_timestamp().empty() &&
                        placed.labels().same_as(view.metadata().labels().view());
   if (is_same) {
     placed.object = pod;
@@ -194,6 +198,7 @@ PodClass& Cluster::class_of(const Stored& pod) {
 }
 
 Decision Cluster::place(const Stored& pod) {
+  remove_pod(pod.uid());
   PodClass& like = class_of(pod);
   const Place place = like.choose(log_);
   if (place == kNowhere) {
@@ -209,6 +214,11 @@ void Cluster::forget(std::string_view uid) {
   if (!is_bound) {
     remove_pod(uid);
   }
+}
+
+void Cluster::forget_classes() {
+  classes_.clear();
+  ages_.clear();
 }
 
 std::int64_t Cluster::free(std::string_view node, std::string_view resource) {

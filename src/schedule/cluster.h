@@ -36,13 +36,15 @@ class Cluster {
   void upsert_pod(const Stored& pod);
   void remove_pod(std::string_view uid);
 
-  /// Chooses a node and claims it for the pod at once, so that the next decision sees it.
+  /// Chooses a node and claims it for the pod at once, so that the next decision sees it. A claim
+  /// that the pod has from before is given back first.
   Decision place(const Stored& pod);
   /// Takes a claim back that place() made: the commit was refused. A pod that was seen bound since
   /// stays.
   void forget(std::string_view uid);
 
-  /// Grows with every change that may let a waiting pod fit (a node came or changed, a pod left).
+  /// Grows with every change that may let a waiting pod fit: a node came or changed, a pod left, a
+  /// pod came that others count.
   std::uint64_t room_version() const { return room_version_; }
 
   std::size_t node_count() const { return nodes_.count(); }
@@ -50,6 +52,9 @@ class Cluster {
   std::size_t class_count() const { return classes_.size(); }
 
   std::size_t placed_count() const { return pods_.size(); }
+
+  /// All classes are built anew when they are next asked; for tests: nothing is decided otherwise.
+  void forget_classes();
 
   /// Free amount of a resource on a node; for tests and reports.
   std::int64_t free(std::string_view node, std::string_view resource);
@@ -64,6 +69,7 @@ class Cluster {
   std::string signature(const Stored& pod) const;
   void put(const Stored& pod, Place place, Claim claim);
   void log_change(Place place);
+  std::vector<PlacedPod*> pods_at(Place place);
 
   Interner texts_;
   Dimensions dimensions_;

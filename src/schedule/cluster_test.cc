@@ -2,77 +2,15 @@
 #include "schedule/cluster.h"
 
 #include <map>
-#include <random>
+#include <utility>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "schedule/cluster_builders.h"
+
 namespace tetrarch::schedule {
 namespace {
-
-Stored make(std::string resource, std::string ns, std::string name, std::string json) {
-  auto document = Document::parse(json);
-  EXPECT_TRUE(document.ok()) << json;
-  return {{std::move(resource), std::move(ns), std::move(name)}, Revision{1}, *document};
-}
-
-struct NodeSpec {
-  std::string name = "n1";
-  std::string cpu = "4";
-  std::string memory = "8Gi";
-  std::string pods = "110";
-  std::string labels = "{}";
-  std::string spec = "{}";
-};
-
-Stored a_node(const NodeSpec& spec) {
-  return make("nodes",
-              "",
-              spec.name,
-              fmt::format(R"({{"kind":"Node","metadata":{{"name":"{}","labels":{}}},"spec":{},
-                "status":{{"allocatable":{{"cpu":"{}","memory":"{}","pods":"{}"}}}}}})",
-                          spec.name,
-                          spec.labels,
-                          spec.spec,
-                          spec.cpu,
-                          spec.memory,
-                          spec.pods));
-}
-
-struct PodSpec {
-  std::string name = "p";
-  std::string requests = R"({"cpu":"1"})";
-  std::string more = "";  ///< further members of spec, each with a leading comma
-  std::string labels = R"({"app":"a"})";
-  std::string ports = "[]";
-  std::string node = "";
-};
-
-Stored a_pod(const PodSpec& spec) {
-  const std::string node = spec.node.empty() ? "" : fmt::format(R"(,"nodeName":"{}")", spec.node);
-  return make(
-      "pods",
-      "default",
-      spec.name,
-      fmt::format(
-          R"({{"kind":"Pod","metadata":{{"name":"{}","namespace":"default","uid":"u-{}","labels":{}}},
-                "spec":{{"containers":[{{"name":"c","resources":{{"requests":{}}},
-       "ports":{}}}]{}{}}}}})",
-          spec.name,
-          spec.name,
-          spec.labels,
-          spec.requests,
-          spec.ports,
-          spec.more,
-          node));
-}
-
-Cluster& with_nodes(Cluster& cluster, const std::vector<NodeSpec>& nodes) {
-  for (const NodeSpec& node : nodes) {
-    cluster.upsert_node(a_node(node));
-  }
-  return cluster;
-}
 
 TEST(Cluster, SpreadsEqualPodsAndStopsWhenFull) {
   Cluster cluster;
@@ -290,7 +228,8 @@ TEST(Cluster, HoldsTheSkewBetweenZones) {
 
   EXPECT_EQ(zones, (std::map<char, int>{{'a', 3}, {'b', 2}}));
   EXPECT_EQ(refused.explanation.text(),
-            "0/4 nodes are available: 1 Insufficient cpu, 3 node(s) didn't match pod topology "
+            "0/4 nodes are available: 1 Insufficient cpu, 1 node(s) didn't match pod topology "
+            "spread constraints (missing required label), 2 node(s) didn't match pod topology "
             "spread constraints.");
 }
 
@@ -336,53 +275,101 @@ TEST(Cluster, PutsAffinePodsTogetherAndLetsTheFirstOneStart) {
   EXPECT_EQ(first.node, other.node);
 }
 
-/// What a scan over all nodes in order would choose for a plain pod.
-std::string scan_choice(const std::vector<NodeSpec>& nodes,
-                        Cluster& cluster,
-                        std::int64_t cpu_milli) {
-  std::string best;
-  std::int64_t best_free = -1;
-  for (const NodeSpec& node : nodes) {
-    const auto free = cluster.free(node.name, "cpu");
-    if (free >= cpu_milli && free > best_free) {
-      best = node.name;
-      best_free = free;
-    }
-  }
-  return best;
+TEST(Cluster, APodThatIsPlacedAgainClaimsOnce) {
+  Cluster cluster;
+  with_nodes(cluster, {{.cpu = "4"}});
+
+  ASSERT_TRUE(cluster.place(a_pod({.name = "p"})).is_placed());
+  ASSERT_TRUE(cluster.place(a_pod({.name = "p"})).is_placed());
+  EXPECT_EQ(cluster.free("n1", "cpu"), 3000);
+
+  cluster.forget("u-p");
+  EXPECT_EQ(cluster.free("n1", "cpu"), 4000);
 }
 
-TEST(ClusterProperty, NeverGivesAwayMoreThanThereIsAndFitsWheneverItCould) {
-  for (unsigned seed = 1; seed <= 20; ++seed) {
-    std::mt19937 random(seed);
-    Cluster cluster;
-    std::vector<NodeSpec> nodes;
-    for (int i = 0; i < 30; ++i) {
-      nodes.push_back(
-          {.name = fmt::format("n{}", i), .cpu = fmt::format("{}m", 500 + random() % 4000)});
-    }
-    with_nodes(cluster, nodes);
-    std::vector<std::string> placed;
+TEST(Cluster, ForgettingAPodThatWasSeenBoundSinceTakesNothingBack) {
+  Cluster cluster;
+  with_nodes(cluster, {{.cpu = "4"}});
+  ASSERT_TRUE(cluster.place(a_pod({.name = "p"})).is_placed());
+  cluster.upsert_pod(a_pod({.name = "p", .node = "n1"}));
 
-    for (int step = 0; step < 400; ++step) {
-      if (random() % 3 == 0 && !placed.empty()) {
-        const auto at = random() % placed.size();
-        cluster.remove_pod("u-" + placed[at]);
-        placed.erase(placed.begin() + static_cast<std::ptrdiff_t>(at));
-        continue;
-      }
-      const auto cpu = static_cast<std::int64_t>(100 * (1 + random() % 20));
-      const auto possible = scan_choice(nodes, cluster, cpu);
-      const auto name = fmt::format("p{}", step);
-      const auto decision =
-          cluster.place(a_pod({.name = name, .requests = fmt::format(R"({{"cpu":"{}m"}})", cpu)}));
-      ASSERT_EQ(decision.is_placed(), !possible.empty()) << "seed " << seed << " step " << step;
-      if (decision.is_placed()) {
-        placed.push_back(name);
-        ASSERT_GE(cluster.free(decision.node.text, "cpu"), 0) << "seed " << seed;
-      }
-    }
+  cluster.forget("u-p");
+
+  EXPECT_EQ(cluster.free("n1", "cpu"), 3000);
+}
+
+TEST(Cluster, ConfirmingAPlacementMakesNoRoom) {
+  Cluster cluster;
+  with_nodes(cluster, {{}});
+  ASSERT_TRUE(cluster.place(a_pod({.name = "p"})).is_placed());
+  const auto before = cluster.room_version();
+
+  cluster.upsert_pod(a_pod({.name = "p", .node = "n1"}));
+
+  EXPECT_EQ(cluster.room_version(), before);
+}
+
+TEST(Cluster, AHeartbeatOfANodeMakesNoRoomAndAnyOtherChangeDoes) {
+  Cluster cluster;
+  with_nodes(cluster, {{}});
+  auto before = cluster.room_version();
+  const auto has_grown = [&] { return std::exchange(before, cluster.room_version()) < before; };
+
+  cluster.upsert_node(a_node({}));
+  EXPECT_FALSE(has_grown());
+  cluster.upsert_node(a_node({.cpu = "5"}));
+  EXPECT_TRUE(has_grown());
+  cluster.upsert_node(a_node({.cpu = "5", .labels = R"({"zone":"a"})"}));
+  EXPECT_TRUE(has_grown());
+  cluster.upsert_node(a_node({.cpu = "5", .spec = R"({"unschedulable":true})"}));
+  EXPECT_TRUE(has_grown());
+  cluster.remove_node("n1");
+  EXPECT_TRUE(has_grown());
+}
+
+TEST(Cluster, KeepsTheClassesUsedLast) {
+  Cluster cluster;
+  with_nodes(cluster, {{.cpu = "100000", .pods = "1000"}});
+  const auto place = [&](int milli) {
+    const auto name = fmt::format("p{}", milli);
+    return cluster.place(
+        a_pod({.name = name, .requests = fmt::format(R"({{"cpu":"{}m"}})", milli)}));
+  };
+
+  for (int i = 1; i <= 300; ++i) {
+    ASSERT_TRUE(place(i).is_placed());
   }
+
+  EXPECT_EQ(cluster.class_count(), Cluster::kClassesMax);
+}
+
+TEST(Cluster, PodsThatDifferOnlyInWhatNoRuleReadsShareAClass) {
+  Cluster cluster;
+  with_nodes(cluster, {{.cpu = "100"}});
+
+  cluster.place(a_pod({.name = "a", .labels = R"({"app":"a"})"}));
+  cluster.place(a_pod({.name = "b", .labels = R"({"app":"b"})"}));
+  cluster.place(a_pod({.name = "c", .more = R"(,"priority":1000)"}));
+  EXPECT_EQ(cluster.class_count(), 1U);
+
+  cluster.place(a_pod({.name = "d", .more = R"(,"tolerations":[{"operator":"Exists"}])"}));
+  EXPECT_EQ(cluster.class_count(), 2U);
+}
+
+TEST(Cluster, ARefusalIsExplainedAnewAfterEveryChange) {
+  Cluster cluster;
+  with_nodes(cluster, {{.name = "n1", .cpu = "1"}, {.name = "n2", .cpu = "1"}});
+  const auto why = [&](std::string name) {
+    return cluster.place(a_pod({.name = std::move(name), .requests = R"({"cpu":"2"})"}))
+        .explanation.text();
+  };
+  EXPECT_EQ(why("a"), "0/2 nodes are available: 2 Insufficient cpu.");
+  EXPECT_EQ(why("b"), "0/2 nodes are available: 2 Insufficient cpu.");
+
+  cluster.upsert_node(a_node({.name = "n2", .cpu = "1", .spec = R"({"unschedulable":true})"}));
+  EXPECT_EQ(why("a"), "0/2 nodes are available: 1 Insufficient cpu, 1 node(s) were unschedulable.");
+  cluster.remove_node("n1");
+  EXPECT_EQ(why("a"), "0/1 nodes are available: 1 node(s) were unschedulable.");
 }
 
 }  // namespace

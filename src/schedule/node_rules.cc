@@ -100,25 +100,29 @@ const Taint* NodeRules::untolerated(const Nodes& nodes, Place place) const {
 }
 
 Refusal NodeRules::refusal(const Nodes& nodes, Place place) const {
-  if (!node_name_.empty() && nodes.name(place) != node_name_) {
-    return Refusal::node_name;
-  }
   if (nodes.is_unschedulable(place) && !tolerates_unschedulable_) {
     return Refusal::unschedulable;
   }
-  if (untolerated(nodes, place) != nullptr) {
+  if (!node_name_.empty() && nodes.name(place) != node_name_) {
+    return Refusal::node_name;
+  }
+  if (!tolerates(nodes, place)) {
     return Refusal::taint;
   }
+  return matches_affinity(nodes, place) ? Refusal::none : Refusal::node_affinity;
+}
+
+bool NodeRules::matches_affinity(const Nodes& nodes, Place place) const {
   for (const Label& wanted : selector_) {
     if (nodes.label(place, wanted.key) != wanted.value) {
-      return Refusal::node_affinity;
+      return false;
     }
   }
   bool has_match = !has_required_;
   for (const Term& term : required_) {
     has_match = has_match || matches(term, nodes, place);
   }
-  return has_match ? Refusal::none : Refusal::node_affinity;
+  return has_match;
 }
 
 std::int32_t NodeRules::preference(const Nodes& nodes, Place place) const {

@@ -18,12 +18,22 @@ class NodeRules {
   /// Keeps its own copies; `pod` need not outlive it.
   NodeRules(object::View pod, Interner& texts);
 
-  /// none, node_name, unschedulable, taint or node_affinity, in the order in which kube-scheduler
+  /// none, unschedulable, node_name, taint or node_affinity, in the order in which kube-scheduler
   /// asks.
   Refusal refusal(const Nodes& nodes, Place place) const;
   /// Added to the rank: preferred affinity raises it, taints that are merely preferred lower it.
   /// May be negative.
   std::int32_t preference(const Nodes& nodes, Place place) const;
+  /// Selector and required affinity alone.
+  bool matches_affinity(const Nodes& nodes, Place place) const;
+
+  /// No taint is in the way, apart from those that are merely preferred.
+  bool tolerates(const Nodes& nodes, Place place) const {
+    return untolerated(nodes, place) == nullptr;
+  }
+
+  bool asks_affinity() const { return has_required_ || !selector_.empty(); }
+
   /// "{key: value}" of the first taint that is not tolerated.
   std::string taint_detail(const Nodes& nodes, Place place) const;
 

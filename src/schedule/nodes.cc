@@ -42,7 +42,7 @@ void Nodes::set(std::vector<Column>& columns,
 }
 
 Place Nodes::take_place(std::string_view name) {
-  Place place = static_cast<Place>(rows_.size());
+  auto place = static_cast<Place>(rows_.size());
   if (free_places_.empty()) {
     rows_.emplace_back();
   } else {
@@ -116,6 +116,10 @@ Place Nodes::upsert(object::View node, bool& is_changed) {
   return place;
 }
 
+bool Nodes::has_labels_and_taints(Place place, object::View node) {
+  return rows_[place].labels == read_labels(node) && rows_[place].taints == read_taints(node);
+}
+
 Place Nodes::remove(std::string_view name) {
   const Place place = find(name);
   if (place == kNowhere) {
@@ -177,14 +181,11 @@ bool Nodes::fits(Place place, const Claim& claim) const {
 }
 
 bool Nodes::ports_are_free(Place place, const Claim& claim) const {
-  for (const HostPort& wanted : claim.ports) {
-    for (const HostPort& taken : rows_[place].ports) {
-      if (collide(wanted, taken)) {
-        return false;
-      }
-    }
-  }
-  return true;
+  const auto& taken = rows_[place].ports;
+  return std::all_of(claim.ports.begin(), claim.ports.end(), [&](const HostPort& wanted) {
+    return std::none_of(
+        taken.begin(), taken.end(), [&](const HostPort& each) { return collide(wanted, each); });
+  });
 }
 
 std::int32_t Nodes::rank(Place place, const Claim& claim) const {

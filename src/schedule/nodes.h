@@ -41,6 +41,8 @@ class Nodes {
   /// Adds the node or takes over its changes. Returns its place; `is_changed` tells whether
   /// anything that scheduling looks at is different.
   Place upsert(object::View node, bool& is_changed);
+  /// Whether these are the labels and taints that it has already.
+  bool has_labels_and_taints(Place place, object::View node);
   /// kNowhere where it was not known. Claims on it are dropped.
   Place remove(std::string_view name);
   Place find(std::string_view name) const;

@@ -20,6 +20,43 @@ object::View labels_of(const Stored& pod) {
   return pod.root()["metadata"]["labels"];
 }
 
+bool is_soft(views::TopologySpreadConstraintView constraint) {
+  return constraint.when_unsatisfiable() == "ScheduleAnyway";
+}
+
+/// The topology keys of all hard, or of all soft constraints.
+std::vector<std::uint32_t> keys_of_sort(
+    views::ListView<views::TopologySpreadConstraintView> constraints,
+    bool wants_soft,
+    Interner& texts) {
+  std::vector<std::uint32_t> keys;
+  for (const auto each : constraints) {
+    if (is_soft(each) == wants_soft) {
+      keys.push_back(texts.intern(each.topology_key()));
+    }
+  }
+  return keys;
+}
+
+/// Source: kube-scheduler, PodTopologySpread (1.31): pods that end do not count, and matchLabelKeys
+/// ask for the pod's own values.
+PodQuestion question_of_spread(const Stored& pod,
+                               views::TopologySpreadConstraintView constraint,
+                               Interner& texts) {
+  const auto selector = object::LabelSelector::from_object(constraint.label_selector().view());
+  PodQuestion question{.topology_key = texts.intern(constraint.topology_key()),
+                       .namespaces = {pod.key.ns},
+                       .selector = selector.ok() ? *selector : object::LabelSelector::nothing(),
+                       .skips_terminating = true};
+  for (const auto key : constraint.match_label_keys()) {
+    if (const auto value = labels_of(pod)[key]; value.is_string()) {
+      question.also.emplace_back(key, value.string());
+    }
+  }
+  std::sort(question.also.begin(), question.also.end());
+  return question;
+}
+
 }  // namespace
 
 PairRules::PairRules(const Stored& pod, PodCounts& counts, Interner& texts) {
@@ -42,17 +79,25 @@ std::size_t PairRules::key_place(std::uint32_t key) {
 }
 
 void PairRules::add_spread(const Stored& pod, PodCounts& counts, Interner& texts) {
-  for (const auto constraint : views::PodView(pod.root()).spec().topology_spread_constraints()) {
-    const auto selector = object::LabelSelector::from_object(constraint.label_selector().view());
-    PodQuestion question{.topology_key = texts.intern(constraint.topology_key()),
-                         .namespaces = {pod.key.ns},
-                         .selector = selector.ok() ? *selector : object::LabelSelector::nothing()};
-    const bool is_soft = constraint.when_unsatisfiable() == "ScheduleAnyway";
-    rules_.push_back({.sort = is_soft ? Sort::soft_spread : Sort::spread,
+  const auto constraints = views::PodView(pod.root()).spec().topology_spread_constraints();
+  for (const auto constraint : constraints) {
+    auto question = question_of_spread(pod, constraint, texts);
+    const InclusionPolicy policy{
+        .honors_affinity = constraint.node_affinity_policy() != "Ignore",
+        .honors_taints = constraint.node_taints_policy() == "Honor",
+    };
+    auto keys = keys_of_sort(constraints, is_soft(constraint), texts);
+    const bool asks_affinity = NodeRules(pod.root(), texts).asks_affinity();
+    if (keys.size() > 1 || policy.honors_taints || (policy.honors_affinity && asks_affinity)) {
+      question.nodes =
+          std::make_shared<const CountedNodes>(pod.root(), policy, std::move(keys), texts);
+    }
+    rules_.push_back({.sort = is_soft(constraint) ? Sort::soft_spread : Sort::spread,
                       .key = key_place(question.topology_key),
                       .counter = counts.counter(question),
                       .max_skew = constraint.max_skew(),
                       .domains_min = std::max<std::int64_t>(1, constraint.min_domains()),
+                      .policy = policy,
                       .counts_itself = question.means(pod.key.ns, labels_of(pod))});
   }
 }
@@ -91,27 +136,38 @@ void PairRules::add_affinity(const Stored& pod, PodCounts& counts, Interner& tex
   }
 }
 
-void PairRules::prepare(const std::vector<const Domains*>& eligible) {
+/// A node that lacks one of the keys that the constraints of a sort name is in no domain of any.
+bool PairRules::has_all_spread_keys(const Domains& domains, Sort sort) const {
+  return std::all_of(rules_.begin(), rules_.end(), [&](const Rule& rule) {
+    return rule.sort != sort || domains[rule.key] != Interner::kNone;
+  });
+}
+
+void PairRules::prepare(const std::vector<CellNodes>& cells) {
   for (Rule& rule : rules_) {
-    if (rule.sort != Sort::spread && rule.sort != Sort::soft_spread) {
+    if (rule.sort == Sort::spread || rule.sort == Sort::soft_spread) {
+      measure(rule, cells);
+    }
+  }
+}
+
+void PairRules::measure(Rule& rule, const std::vector<CellNodes>& cells) const {
+  const auto no_domain = std::numeric_limits<std::int64_t>::max();
+  std::int64_t smallest = no_domain;
+  std::set<std::uint32_t> domains;
+  for (const CellNodes& cell : cells) {
+    if (cell.counted[rule.policy.index()] == 0 || !has_all_spread_keys(*cell.domains, rule.sort)) {
       continue;
     }
-    std::int64_t smallest = std::numeric_limits<std::int64_t>::max();
-    std::set<std::uint32_t> domains;
-    for (const Domains* cell : eligible) {
-      const auto domain = (*cell)[rule.key];
-      if (domain != Interner::kNone) {
-        smallest = std::min(smallest, rule.counter->count(domain));
-        if (rule.domains_min > 1) {
-          domains.insert(domain);
-        }
-      }
+    const auto domain = (*cell.domains)[rule.key];
+    smallest = std::min(smallest, rule.counter->count(domain));
+    if (rule.domains_min > 1) {
+      domains.insert(domain);
     }
-    const bool has_too_few =
-        rule.domains_min > 1 && static_cast<std::int64_t>(domains.size()) < rule.domains_min;
-    rule.smallest =
-        has_too_few || smallest == std::numeric_limits<std::int64_t>::max() ? 0 : smallest;
   }
+  const bool has_too_few =
+      rule.domains_min > 1 && static_cast<std::int64_t>(domains.size()) < rule.domains_min;
+  rule.smallest = has_too_few || smallest == no_domain ? 0 : smallest;
 }
 
 Refusal PairRules::refusal(const Rule& rule, std::uint32_t domain) const {
@@ -119,7 +175,10 @@ Refusal PairRules::refusal(const Rule& rule, std::uint32_t domain) const {
   const std::int64_t count = has_domain ? rule.counter->count(domain) : 0;
   switch (rule.sort) {
     case Sort::spread:
-      return has_domain && count + (rule.counts_itself ? 1 : 0) - rule.smallest <= rule.max_skew
+      if (!has_domain) {
+        return Refusal::spread_label;
+      }
+      return count + (rule.counts_itself ? 1 : 0) - rule.smallest <= rule.max_skew
                  ? Refusal::none
                  : Refusal::spread;
     case Sort::affinity: {

@@ -4,6 +4,7 @@
 // answered once per cell: a set of nodes with the same domains.
 #pragma once
 
+#include <array>
 #include <memory>
 #include <vector>
 
@@ -25,9 +26,15 @@ class PairRules {
   /// A cell's domains, in the order of topology_keys(); Interner::kNone where its nodes lack the
   /// label.
   using Domains = std::vector<std::uint32_t>;
-  /// Looks over all eligible cells before a decision: the smallest counts, which skew is measured
-  /// from.
-  void prepare(const std::vector<const Domains*>& eligible);
+
+  /// How many of a cell's nodes count under each InclusionPolicy.
+  struct CellNodes {
+    const Domains* domains = nullptr;
+    std::array<std::size_t, InclusionPolicy::kCount> counted = {};
+  };
+
+  /// Looks over all cells before a decision: the smallest counts, which skew is measured from.
+  void prepare(const std::vector<CellNodes>& cells);
   Refusal refusal(const Domains& domains) const;
   /// Added to the ranks of the cell's nodes.
   std::int32_t preference(const Domains& domains) const;
@@ -48,13 +55,16 @@ class PairRules {
     std::shared_ptr<Counter> counter;
     std::int64_t max_skew = 1;
     std::int64_t domains_min = 1;
-    std::int64_t weight = 0;     ///< of soft rules; negative for soft anti-affinity
-    bool counts_itself = false;  ///< the pod matches its own question
-    std::int64_t smallest = 0;   ///< set by prepare()
+    InclusionPolicy policy = {};  ///< of spread rules
+    std::int64_t weight = 0;      ///< of soft rules; negative for soft anti-affinity
+    bool counts_itself = false;   ///< the pod matches its own question
+    std::int64_t smallest = 0;    ///< set by prepare()
   };
 
   std::size_t key_place(std::uint32_t key);
   void add_spread(const Stored& pod, PodCounts& counts, Interner& texts);
+  bool has_all_spread_keys(const Domains& domains, Sort sort) const;
+  void measure(Rule& rule, const std::vector<CellNodes>& cells) const;
   void add_affinity(const Stored& pod, PodCounts& counts, Interner& texts);
   void add_term(const Stored& pod,
                 object::View term,

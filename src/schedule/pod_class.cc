@@ -47,16 +47,14 @@ void PodClass::build() {
     const auto [at, is_new] =
         known.emplace(domains_of(place), static_cast<std::uint32_t>(cells_.size()));
     if (is_new) {
-      cells_.push_back({at->first, {}, {}, 0});
+      cells_.push_back({at->first, {}, {}, {}});
     }
     Cell& cell = cells_[at->second];
     Seat& seat = seats_[place];
     seat.cell = at->second;
     seat.position = static_cast<std::uint32_t>(cell.places.size());
-    seat.is_eligible = rules_.refusal(nodes_, place) == Refusal::none;
-    seat.preference = rules_.preference(nodes_, place);
+    judge(place, seat, cell);
     cell.places.push_back(place);
-    cell.eligible += seat.is_eligible ? 1 : 0;
   }
   for (Cell& cell : cells_) {
     cell.order.resize(cell.places.size());
@@ -66,6 +64,17 @@ void PodClass::build() {
     cell.order.rebuild();
   }
   is_built_ = true;
+}
+
+/// What the node rules say of a node.
+void PodClass::judge(Place place, Seat& seat, Cell& cell) const {
+  seat.is_eligible = rules_.refusal(nodes_, place) == Refusal::none;
+  seat.preference = rules_.preference(nodes_, place);
+  for (std::size_t i = 0; i < InclusionPolicy::kCount; ++i) {
+    cell.counted[i] -= seat.counted[i] ? 1 : 0;
+    seat.counted[i] = !pairs_.is_empty() && InclusionPolicy::at(i).counts(rules_, nodes_, place);
+    cell.counted[i] += seat.counted[i] ? 1 : 0;
+  }
 }
 
 /// Whether the node came, went or changed its domains: then cells are built anew.
@@ -85,10 +94,7 @@ void PodClass::refresh(Place place) {
     return;
   }
   Cell& cell = cells_[seat.cell];
-  cell.eligible -= seat.is_eligible ? 1 : 0;
-  seat.is_eligible = rules_.refusal(nodes_, place) == Refusal::none;
-  seat.preference = rules_.preference(nodes_, place);
-  cell.eligible += seat.is_eligible ? 1 : 0;
+  judge(place, seat, cell);
   cell.order.set(seat.position, score(place, seat));
 }
 
@@ -112,13 +118,12 @@ void PodClass::catch_up(const ChangeLog& log) {
 Place PodClass::choose(const ChangeLog& log) {
   catch_up(log);
   if (!pairs_.is_empty()) {
-    std::vector<const PairRules::Domains*> eligible;
+    std::vector<PairRules::CellNodes> nodes;
+    nodes.reserve(cells_.size());
     for (const Cell& cell : cells_) {
-      if (cell.eligible > 0) {
-        eligible.push_back(&cell.domains);
-      }
+      nodes.push_back({&cell.domains, cell.counted});
     }
-    pairs_.prepare(eligible);
+    pairs_.prepare(nodes);
   }
   Place best = kNowhere;
   std::int64_t best_score = 0;
@@ -141,11 +146,13 @@ void PodClass::explain_place(Place place, Explanation& out) const {
     out.add(refused, refused == Refusal::taint ? rules_.taint_detail(nodes_, place) : "");
     return;
   }
-  bool is_refused = false;
+  // Source: kube-scheduler: the first plugin that refuses a node speaks for it; resources are one
+  // plugin, which names all that are short.
   if (!nodes_.ports_are_free(place, claim_)) {
     out.add(Refusal::ports);
-    is_refused = true;
+    return;
   }
+  bool is_refused = false;
   for (const Amount& amount : claim_.amounts) {
     if (amount.value > nodes_.free(place, amount.dimension)) {
       const bool is_pods = amount.dimension == kPods;
@@ -159,15 +166,19 @@ void PodClass::explain_place(Place place, Explanation& out) const {
   }
 }
 
-Explanation PodClass::explain() const {
-  Explanation out;
-  out.set_nodes(nodes_.count());
+const Explanation& PodClass::explain() {
+  if (explained_ == seen_) {
+    return explanation_;
+  }
+  explanation_ = Explanation();
+  explanation_.set_nodes(nodes_.count());
   for (Place place = 0; place < nodes_.places(); ++place) {
     if (nodes_.is_used(place)) {
-      explain_place(place, out);
+      explain_place(place, explanation_);
     }
   }
-  return out;
+  explained_ = seen_;
+  return explanation_;
 }
 
 }  // namespace tetrarch::schedule

@@ -3,10 +3,13 @@
 // tournament per cell), so that a pod like the last one costs O(log nodes) and O(cells).
 #pragma once
 
+#include <array>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "schedule/counted_nodes.h"
 #include "schedule/node_rules.h"
 #include "schedule/nodes.h"
 #include "schedule/pair_rules.h"
@@ -28,8 +31,8 @@ class PodClass {
 
   /// The best node, or kNowhere. Takes over what changed since the last question.
   Place choose(const ChangeLog& log);
-  /// Why it was kNowhere, node by node.
-  Explanation explain() const;
+  /// Why it was kNowhere, node by node. Kept until something changes: many pods may ask.
+  const Explanation& explain();
 
   const Claim& claim() const { return claim_; }
 
@@ -40,19 +43,22 @@ class PodClass {
     PairRules::Domains domains;
     std::vector<Place> places;  // ascending
     Tournament order;
-    std::size_t eligible = 0;  // nodes that pass the node rules
+    /// How many nodes count for spread constraints, by policy.
+    std::array<std::size_t, InclusionPolicy::kCount> counted = {};
   };
 
   struct Seat {
     std::uint32_t cell = kNowhere;
     std::uint32_t position = 0;
     bool is_eligible = false;
+    std::array<bool, InclusionPolicy::kCount> counted = {};  // what it adds to its cell's
     std::int32_t preference = 0;
   };
 
   void build();
   void catch_up(const ChangeLog& log);
   void refresh(Place place);
+  void judge(Place place, Seat& seat, Cell& cell) const;
   bool moved(Place place) const;
   Score score(Place place, const Seat& seat) const;
   PairRules::Domains domains_of(Place place) const;
@@ -66,6 +72,8 @@ class PodClass {
   std::vector<Cell> cells_;
   std::vector<Seat> seats_;  // by place
   std::uint64_t seen_ = 0;   // up to where the log was read
+  Explanation explanation_;
+  std::optional<std::uint64_t> explained_;  // seen_ when explanation_ was made
   bool is_built_ = false;
 };
 

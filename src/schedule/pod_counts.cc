@@ -7,11 +7,22 @@
 
 namespace tetrarch::schedule {
 
+bool PodQuestion::operator==(const PodQuestion& other) const {
+  const bool has_same_nodes =
+      nodes == other.nodes || (nodes != nullptr && other.nodes != nullptr &&
+                               nodes->signature() == other.nodes->signature());
+  return has_same_nodes && what == other.what && topology_key == other.topology_key &&
+         namespaces == other.namespaces && selector == other.selector && also == other.also &&
+         skips_terminating == other.skips_terminating;
+}
+
 bool PodQuestion::means(std::string_view ns, object::View labels) const {
   if (!namespaces.empty() && !std::binary_search(namespaces.begin(), namespaces.end(), ns)) {
     return false;
   }
-  return selector.matches(labels);
+  return selector.matches(labels) && std::all_of(also.begin(), also.end(), [&](const auto& each) {
+           return labels[each.first].string() == each.second;
+         });
 }
 
 PodQuestion question_of_term(object::View term, std::string_view own_namespace, Interner& texts) {
@@ -57,20 +68,23 @@ void Counter::add(std::uint32_t domain, std::int64_t change) {
   total_ += change;
 }
 
-void PodCounts::count_pod(Counter& counter, const PlacedPod& pod, std::int64_t by) const {
-  const auto& question = counter.question();
-  const auto domain = nodes_.label(pod.place, question.topology_key);
-  if (domain == Interner::kNone) {
-    return;
+bool PodCounts::is_meant(const PodQuestion& question, const PlacedPod& pod) const {
+  if (question.what == PodQuestion::What::holding) {
+    return std::find(pod.anti_affinity.begin(), pod.anti_affinity.end(), question) !=
+           pod.anti_affinity.end();
   }
-  const bool is_meant =
-      question.what == PodQuestion::What::selected
-          ? question.means(pod.ns(), pod.labels())
-          : std::find(pod.anti_affinity.begin(), pod.anti_affinity.end(), question) !=
-                pod.anti_affinity.end();
-  if (is_meant) {
-    counter.add(domain, by);
+  return question.means(pod.ns(), pod.labels()) &&
+         !(question.skips_terminating && pod.is_terminating()) &&
+         (question.nodes == nullptr || question.nodes->counts(nodes_, pod.place));
+}
+
+bool PodCounts::count_pod(Counter& counter, const PlacedPod& pod, std::int64_t by) const {
+  const auto domain = nodes_.label(pod.place, counter.question().topology_key);
+  if (domain == Interner::kNone || !is_meant(counter.question(), pod)) {
+    return false;
   }
+  counter.add(domain, by);
+  return true;
 }
 
 std::shared_ptr<Counter> PodCounts::counter(const PodQuestion& question) {
@@ -90,21 +104,31 @@ std::shared_ptr<Counter> PodCounts::counter(const PodQuestion& question) {
   return made;
 }
 
-void PodCounts::change(const PlacedPod& pod, std::int64_t by) {
+bool PodCounts::change(const PlacedPod& pod, std::int64_t by) {
+  bool is_counted = false;
   for (const auto& known : selected_) {
     if (const auto counter = known.lock()) {
-      count_pod(*counter, pod, by);
+      is_counted = count_pod(*counter, pod, by) || is_counted;
     }
   }
+  change_holding(pod, by);
+  return is_counted;
+}
+
+void PodCounts::change_holding(const PlacedPod& pod, std::int64_t by) {
   for (const PodQuestion& term : pod.anti_affinity) {
     const auto same = [&](const auto& counter) { return counter->question() == term; };
-    if (std::none_of(holding_.begin(), holding_.end(), same)) {
+    if (by > 0 && std::none_of(holding_.begin(), holding_.end(), same)) {
       holding_.push_back(std::make_shared<Counter>(term));
       ++version_;
     }
   }
   for (const auto& counter : holding_) {
     count_pod(*counter, pod, by);
+  }
+  // A term that nobody holds any more refuses nobody. Should it come back, the version tells.
+  if (by < 0) {
+    std::erase_if(holding_, [](const auto& counter) { return counter->total() == 0; });
   }
 }
 

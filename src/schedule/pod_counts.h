@@ -12,6 +12,7 @@
 
 #include "object/selector.h"
 #include "object/stored.h"
+#include "schedule/counted_nodes.h"
 #include "schedule/nodes.h"
 
 namespace tetrarch::schedule {
@@ -25,7 +26,12 @@ struct PodQuestion {
   std::uint32_t topology_key = Interner::kNone;
   std::vector<std::string> namespaces = {};  ///< sorted; empty: all
   object::LabelSelector selector = {};
-  bool operator==(const PodQuestion&) const = default;
+  /// Labels that must be there too, key and value; ordered.
+  std::vector<std::pair<std::string, std::string>> also = {};
+  bool skips_terminating = false;
+  std::shared_ptr<const CountedNodes> nodes = nullptr;  ///< null: all nodes in a domain
+
+  bool operator==(const PodQuestion& other) const;
 
   /// Whether a pod with these labels in this namespace is meant.
   bool means(std::string_view ns, object::View labels) const;
@@ -64,6 +70,8 @@ struct PlacedPod {
   object::View labels() const { return object.root()["metadata"]["labels"]; }
 
   std::string_view ns() const { return object.key.ns; }
+
+  bool is_terminating() const { return object.root()["metadata"]["deletionTimestamp"].is_string(); }
 };
 
 class PodCounts {
@@ -74,7 +82,8 @@ class PodCounts {
   /// The shared counter for a question; counts all placed pods when it is new.
   std::shared_ptr<Counter> counter(const PodQuestion& question);
 
-  void add(const PlacedPod& pod) { change(pod, 1); }
+  /// True if somebody who asks counts it: pods that wait may fit now.
+  bool add(const PlacedPod& pod) { return change(pod, 1); }
 
   void remove(const PlacedPod& pod) { change(pod, -1); }
 
@@ -87,8 +96,10 @@ class PodCounts {
   bool has_anti_affinity() const { return !holding_.empty(); }
 
  private:
-  void change(const PlacedPod& pod, std::int64_t by);
-  void count_pod(Counter& counter, const PlacedPod& pod, std::int64_t by) const;
+  bool change(const PlacedPod& pod, std::int64_t by);
+  void change_holding(const PlacedPod& pod, std::int64_t by);
+  bool count_pod(Counter& counter, const PlacedPod& pod, std::int64_t by) const;
+  bool is_meant(const PodQuestion& question, const PlacedPod& pod) const;
 
   const Nodes& nodes_;
   const std::unordered_map<std::string, PlacedPod>& pods_;

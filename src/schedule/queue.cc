@@ -12,6 +12,8 @@ namespace {
 // Source: kube-scheduler, podInitialBackoffSeconds and podMaxBackoffSeconds.
 constexpr std::chrono::seconds kBackOffMin{1};
 constexpr std::chrono::seconds kBackOffMax{10};
+// Source: kube-scheduler, podMaxInUnschedulablePodsDuration: whatever we failed to notice.
+constexpr std::chrono::minutes kSleepMax{5};
 
 }  // namespace
 
@@ -67,7 +69,7 @@ TimePoint Queue::back_off(const std::string& uid, TimePoint now) {
 
 void Queue::put_aside(const Stored& pod, std::uint64_t room_version, TimePoint now) {
   const std::string uid(pod.uid());
-  sleepers_.insert_or_assign(uid, Sleeper{pod, room_version, back_off(uid, now)});
+  sleepers_.insert_or_assign(uid, Sleeper{pod, room_version, back_off(uid, now), now + kSleepMax});
 }
 
 void Queue::retry_later(const Stored& pod, TimePoint now) {
@@ -78,7 +80,7 @@ std::optional<TimePoint> Queue::wake(std::uint64_t room_version, TimePoint now) 
   std::vector<Stored> due;
   std::optional<TimePoint> next;
   for (const auto& [uid, sleeper] : sleepers_) {
-    if (sleeper.room_version == room_version) {
+    if (sleeper.room_version == room_version && now < sleeper.not_after) {
       continue;
     }
     if (sleeper.not_before <= now) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Queue: pods that wait for a node, by priority, then by age. A pod that fitted nowhere sleeps
-// until there is more room somewhere, and at least for its back-off (1 s doubling to 10 s). Not
-// thread-safe: one strand.
+// until there is more room somewhere, and at least for its back-off (1 s doubling to 10 s), but no
+// longer than five minutes. Not thread-safe: one strand.
 #pragma once
 
 #include <map>
@@ -43,6 +43,7 @@ class Queue {
     Stored pod;
     std::uint64_t room_version;
     TimePoint not_before;
+    TimePoint not_after;
   };
 
   static Order order_of(const Stored& pod);

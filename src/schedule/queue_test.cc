@@ -1,10 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "schedule/queue.h"
 
+#include <map>
+#include <random>
+
 #include <fmt/format.h>
 #include <gtest/gtest.h>
-
-#include "schedule/tournament.h"
 
 namespace tetrarch::schedule {
 namespace {
@@ -42,11 +43,82 @@ TEST(Queue, WakesASleeperOnlyWhenThereIsMoreRoomAndItsBackOffIsOver) {
   Queue queue;
   queue.put_aside(a_pod("a"), 7, kStart);
 
-  EXPECT_EQ(queue.wake(7, kStart + std::chrono::hours(1)), std::nullopt);
+  EXPECT_EQ(queue.wake(7, kStart + std::chrono::minutes(4)), std::nullopt);
+  EXPECT_EQ(queue.ready(), 0U);
   EXPECT_EQ(queue.wake(8, kStart), kStart + std::chrono::seconds(1));
   EXPECT_EQ(queue.ready(), 0U);
   EXPECT_EQ(queue.wake(8, kStart + std::chrono::seconds(1)), std::nullopt);
   EXPECT_EQ(pop_name(queue), "a");
+}
+
+TEST(Queue, WakesASleeperAfterFiveMinutesWhateverWeMissed) {
+  Queue queue;
+  queue.put_aside(a_pod("a"), 7, kStart);
+
+  queue.wake(7, kStart + std::chrono::minutes(5));
+
+  EXPECT_EQ(pop_name(queue), "a");
+}
+
+TEST(Queue, AStatusOfItsOwnWakesNoSleeperButAChangeOfItsLabelsOrSpecDoes) {
+  Queue queue;
+  queue.put_aside(a_pod("a"), 7, kStart);
+
+  auto pod = a_pod("a");
+  pod.revision = Revision{2};
+  queue.upsert(pod);
+  EXPECT_EQ(queue.ready(), 0U);
+
+  queue.upsert(a_pod("a", 5));
+  EXPECT_EQ(queue.ready(), 1U);
+  EXPECT_EQ(queue.asleep(), 0U);
+}
+
+TEST(Queue, HandsOutTheNewestVersionOnce) {
+  Queue queue;
+  queue.upsert(a_pod("a", 1));
+  queue.upsert(a_pod("a", 2));
+
+  EXPECT_EQ(queue.ready(), 1U);
+  EXPECT_EQ(queue.pop()->root()["spec"]["priority"].integer(), 2);
+  EXPECT_EQ(queue.pop(), std::nullopt);
+}
+
+TEST(Queue, APodThatIsTriedAgainAfterARefusedCommitWakesByTimeAlone) {
+  Queue queue;
+  queue.retry_later(a_pod("a"), kStart);
+
+  EXPECT_EQ(queue.wake(7, kStart), kStart + std::chrono::seconds(1));
+  queue.wake(7, kStart + std::chrono::seconds(1));
+
+  EXPECT_EQ(pop_name(queue), "a");
+}
+
+TEST(Queue, KeepsItsOrderHoweverPodsComeAndGo) {
+  for (unsigned seed = 1; seed <= 20; ++seed) {
+    std::mt19937 random(seed);
+    Queue queue;
+    std::map<std::string, int> waiting;
+    for (int i = 0; i < 200; ++i) {
+      const auto name = fmt::format("p{}", random() % 30);
+      const int priority = static_cast<int>(random() % 5);
+      if (random() % 4 == 0) {
+        queue.remove(name);
+        waiting.erase(name);
+      } else {
+        queue.upsert(a_pod(name, priority));
+        waiting[name] = priority;
+      }
+    }
+    ASSERT_EQ(queue.ready(), waiting.size()) << "seed " << seed;
+    int last = 100;
+    while (const auto pod = queue.pop()) {
+      ASSERT_LE(waiting.at(pod->key.name), last) << "seed " << seed;
+      last = waiting.at(pod->key.name);
+      waiting.erase(pod->key.name);
+    }
+    EXPECT_TRUE(waiting.empty()) << "seed " << seed;
+  }
 }
 
 TEST(Queue, DoublesTheBackOffUpToTenSeconds) {
@@ -65,23 +137,6 @@ TEST(Queue, ForgetsARemovedPod) {
   queue.remove("b");
 
   EXPECT_EQ(queue.ready() + queue.asleep(), 0U);
-}
-
-TEST(Tournament, GivesTheBestAndAmongEqualsTheLowestPlace) {
-  for (const std::size_t size : {1U, 2U, 3U, 5U, 8U, 13U}) {
-    Tournament order;
-    order.resize(size);
-    EXPECT_EQ(order.best(), kInfeasible);
-
-    for (std::size_t i = 0; i < size; ++i) {
-      order.set(i, 5);
-    }
-    EXPECT_EQ(order.winner(), 0U) << size;
-    order.set(size - 1, 6);
-    EXPECT_EQ(order.winner(), size - 1) << size;
-    order.set(size - 1, kInfeasible);
-    EXPECT_EQ(order.best(), size == 1 ? kInfeasible : 5) << size;
-  }
 }
 
 }  // namespace

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "schedule/refusal.h"
 
+#include <algorithm>
+#include <vector>
+
 #include <fmt/format.h>
 
 namespace tetrarch::schedule {
@@ -26,6 +29,8 @@ std::string reason_text(Refusal refusal, std::string_view detail) {
       return "Too many pods";
     case Refusal::spread:
       return "node(s) didn't match pod topology spread constraints";
+    case Refusal::spread_label:
+      return "node(s) didn't match pod topology spread constraints (missing required label)";
     case Refusal::pod_affinity:
       return "node(s) didn't match pod affinity rules";
     case Refusal::pod_anti_affinity:
@@ -46,11 +51,13 @@ std::string Explanation::text() const {
   if (nodes_ == 0) {
     return "no nodes available to schedule pods";
   }
-  std::string reasons;
+  std::vector<std::string> reasons;
+  reasons.reserve(counts_.size());
   for (const auto& [reason, count] : counts_) {
-    reasons += fmt::format("{}{} {}", reasons.empty() ? "" : ", ", count, reason);
+    reasons.push_back(fmt::format("{} {}", count, reason));
   }
-  return fmt::format("0/{} nodes are available: {}.", nodes_, reasons);
+  std::sort(reasons.begin(), reasons.end());
+  return fmt::format("0/{} nodes are available: {}.", nodes_, fmt::join(reasons, ", "));
 }
 
 }  // namespace tetrarch::schedule

@@ -19,6 +19,7 @@ enum class Refusal : std::uint8_t {
   resource,  ///< detail: the resource's name
   too_many_pods,
   spread,
+  spread_label,  ///< the node lacks a topology key
   pod_affinity,
   pod_anti_affinity,
   others_anti_affinity,
@@ -32,7 +33,8 @@ class Explanation {
 
   void set_nodes(std::size_t nodes) { nodes_ = nodes; }
 
-  /// "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) were unschedulable."
+  /// "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) were unschedulable." Ordered as
+  /// kube-scheduler does: by the text with its number.
   std::string text() const;
 
   /// Reason text to number of nodes.
