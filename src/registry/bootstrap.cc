@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "registry/address.h"
+#include "registry/claims_repair.h"
 #include "registry/engine.h"
 #include "registry/errors.h"
 #include "registry/rbac_policy.h"
@@ -117,6 +118,7 @@ Task<Status> Engine::bootstrap() {
                     fmt::format("service-cidr {} is no IPv4 range: write it as 10.43.0.0/16",
                                 options_.service_cidr)};
   }
+  CO_TRY_STATUS(co_await repair_claims(parts_.store));
   for (const auto* name : kNamespaces) {
     auto json =
         fmt::format(R"({{"kind":"Namespace","apiVersion":"v1","metadata":{{"name":"{}"}}}})", name);

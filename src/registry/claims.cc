@@ -11,8 +11,6 @@ using object::View;
 
 namespace {
 
-// No kind: the API does not show it.
-constexpr std::string_view kResource = "claims.tetrarch.dev";
 constexpr int kRandomTries = 64;
 
 /// Source: Kubernetes documentation, "Service ClusterIP allocation", "How can you avoid conflicts":
@@ -27,23 +25,23 @@ bool is_free(const Write& write, const Key& claim) {
   return !write.snapshot.get(claim);
 }
 
-std::string claim_json(const Key& claim, std::string_view holder) {
+}  // namespace
+
+Key address_claim(std::string_view address) {
+  return {std::string(kClaims), "", fmt::format("service-ip-{}", address)};
+}
+
+Key port_claim(std::string_view protocol, std::int64_t port) {
+  return {std::string(kClaims), "", fmt::format("node-port-{}-{}", protocol, port)};
+}
+
+DocumentPtr claim_document(const Key& claim, std::string_view holder) {
   std::string json;
   object::Writer out(json);
   out.begin_object().field("kind", "Claim").field("apiVersion", "tetrarch.dev/v1");
   out.key("metadata").begin_object().field("name", claim.name).end_object();
   out.key("spec").begin_object().field("holder", holder).end_object().end_object();
-  return json;
-}
-
-}  // namespace
-
-Key address_claim(std::string_view address) {
-  return {std::string(kResource), "", fmt::format("service-ip-{}", address)};
-}
-
-Key port_claim(std::string_view protocol, std::int64_t port) {
-  return {std::string(kResource), "", fmt::format("node-port-{}-{}", protocol, port)};
+  return Document::from_canonical(std::move(json));
 }
 
 std::set<Key> claims_of(View service) {
@@ -70,8 +68,7 @@ void change_claims(Write& write,
   for (const auto& claim : fresh) {
     if (!old.contains(claim)) {
       write.transaction.compares.push_back({claim, Revision{0}});
-      write.transaction.mutations.push_back(
-          {claim, Document::from_canonical(claim_json(claim, holder))});
+      write.transaction.mutations.push_back({claim, claim_document(claim, holder)});
     }
   }
   for (const auto& claim : old) {

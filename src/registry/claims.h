@@ -16,9 +16,15 @@
 
 namespace tetrarch::registry {
 
+/// The resource of claims. No kind: the API does not show it.
+inline constexpr std::string_view kClaims = "claims.tetrarch.dev";
+
 Key address_claim(std::string_view address);
 /// `protocol` as in a Service: TCP, UDP, SCTP.
 Key port_claim(std::string_view protocol, std::int64_t port);
+
+/// What is stored under a claim's key.
+DocumentPtr claim_document(const Key& claim, std::string_view holder);
 
 /// The claims of a service as it is.
 std::set<Key> claims_of(object::View service);

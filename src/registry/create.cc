@@ -17,14 +17,15 @@ constexpr std::size_t kGeneratedBaseMax = 58;
 constexpr int kGenerateTries = 8;
 
 Status check_namespace_matches(const Call& call, Meta& meta) {
-  const std::string& asked = call.kind->is_namespaced ? call.ns : meta.ns;
-  if (!call.kind->is_namespaced && meta.ns.empty()) {
+  if (!call.kind->is_namespaced) {
+    // Seen: charts that give cluster roles a namespace; a kube-apiserver drops it.
+    meta.ns.clear();
     return ok();
   }
   if (meta.ns.empty()) {
     meta.ns = call.ns;
   }
-  if (!call.kind->is_namespaced || meta.ns != asked) {
+  if (meta.ns != call.ns) {
     return bad_request(
         "the namespace of the provided object does not match the namespace sent on the request");
   }
@@ -50,12 +51,12 @@ Status check_namespace_open(const Call& call, const Meta& meta, const store::Sna
   return ok();
 }
 
-/// False where every suffix tried is taken.
+/// False where every suffix tried is taken; the name is then the last of them.
 bool generate_name(Random& random, const store::Snapshot& snapshot, Key key, Meta& meta) {
   for (int i = 0; i < kGenerateTries; ++i) {
-    key.name = meta.generate_name.substr(0, kGeneratedBaseMax) + make_suffix(random);
+    meta.name = meta.generate_name.substr(0, kGeneratedBaseMax) + make_suffix(random);
+    key.name = meta.name;
     if (!snapshot.get(key)) {
-      meta.name = key.name;
       return true;
     }
   }
@@ -88,7 +89,7 @@ Result<Plan> Planner::create_from(const Call& call,
   Key key{kind.resource, draft.meta.ns, draft.meta.name};
   if (key.name.empty() && !draft.meta.generate_name.empty()) {
     if (!generate_name(here_.random, snapshot, key, draft.meta)) {
-      auto error = already_exists(qualified(*call.kind), draft.meta.generate_name);
+      auto error = already_exists(qualified(*call.kind), draft.meta.name);
       error.message += ", the server was not able to generate a unique name for the object";
       error.retry_after_s = 1;
       return error;

@@ -95,10 +95,10 @@ TEST_F(EndTest, PreconditionsMustHold) {
   other_revision.expected = Revision{1};
 
   EXPECT_EQ(text_of(remove("configmaps", "default", "c", other_uid)),
-            "conflict: Operation cannot be fulfilled on configmaps \"c\": Precondition failed: UID "
-            "in precondition: "
-            "u, UID in object meta: " +
-                std::string(made->uid()));
+            "conflict: Operation cannot be fulfilled on ConfigMap \"c\": the UID in the "
+            "precondition (u) does not match the UID in record (" +
+                std::string(made->uid()) +
+                "). The object might have been deleted and then recreated");
   EXPECT_THAT(text_of(remove("configmaps", "default", "c", other_revision)),
               HasSubstr("the ResourceVersion in the precondition (1) does not match the "
                         "ResourceVersion in record"));

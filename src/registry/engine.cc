@@ -85,7 +85,11 @@ Result<Stored> Engine::finish(const Call& call,
 }
 
 Task<Result<Stored>> Engine::carry_out(Call call, MakePlan make) {
+  const auto warned = call.warnings == nullptr ? 0 : call.warnings->size();
   for (int i = 0; i < kTries; ++i) {
+    if (call.warnings != nullptr) {
+      call.warnings->resize(warned);  // a plan that is made again warns again
+    }
     CO_TRY(auto plan, make());
     if (plan.transaction.mutations.empty()) {
       co_return reader_.shown(*call.kind, std::move(plan.settled));
@@ -127,6 +131,11 @@ Task<Result<Stored>> Engine::create(Call call, std::string json, client::WriteOp
   const auto& group = call.kind->group;
   if (group == "authorization.k8s.io" || group == "authentication.k8s.io") {
     co_return review(call, json);
+  }
+  if (call.kind->resource == "bindings") {
+    // The older way to say pods/binding; the access was to create bindings.
+    CO_TRY(call.kind, kind_of("pods"));
+    call.subresource = "binding";
   }
   if (call.subresource == "binding") {
     co_return co_await bind(std::move(call), std::move(json));

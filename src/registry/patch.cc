@@ -26,6 +26,28 @@ Result<object::Tree> visible_tree(const schema::Kind& asked,
   return tree;
 }
 
+/// A patch that cannot be applied to what is there. Source: the texts of a 1.35 server, which keeps
+/// the reason to itself. Ours: the reason behind the sentence.
+Error inapplicable(Error why) {
+  if (why.code == Code::invalid) {
+    why.message = "the server rejected our request due to an error in our request: " + why.message;
+  }
+  return why;
+}
+
+/// What a patch makes of an object must be one. Source: the texts of a 1.35 server.
+Error undecodable(const Call& call, std::string_view patched, const Error& why) {
+  auto text = why.message;
+  // "<kind> in version <version> cannot be handled as a <kind>: " is about bodies.
+  constexpr std::string_view kHandled = " cannot be handled as a ";
+  if (const auto at = text.find(kHandled); at != std::string::npos) {
+    text.erase(0, text.find(": ", at) + 2);
+  }
+  FieldErrors faults;
+  faults.push_back(invalid_value("patch", quoted(patched), text));
+  return invalid("", call.name, std::move(faults));
+}
+
 }  // namespace
 
 Result<DocumentPtr> Planner::patched(const Call& call,
@@ -40,7 +62,9 @@ Result<DocumentPtr> Planner::patched(const Call& call,
   TRY(auto tree, visible_tree(*call.kind, storage(*call.kind), old));
   switch (type) {
     case client::PatchType::json:
-      TRY_STATUS(object::apply_json_patch(tree, patch->root()));
+      if (auto applied = object::apply_json_patch(tree, patch->root()); !applied.ok()) {
+        return inapplicable(std::move(applied).error());
+      }
       break;
     case client::PatchType::merge:
       TRY_STATUS(object::apply_merge_patch(tree, patch->root()));
@@ -63,8 +87,11 @@ Result<Plan> Planner::patch(const Call& call,
   const auto snapshot = here_.store.snapshot();
   TRY(const auto old, existing(call, snapshot));
   TRY(const auto document, patched(call, type, body, old));
-  TRY(auto fresh, decode(call, document->bytes()));
-  return update_from(call, snapshot, old, std::move(fresh), options, true);
+  auto fresh = decode(call, document->bytes());
+  if (!fresh.ok()) {
+    return undecodable(call, document->bytes(), fresh.error());
+  }
+  return update_from(call, snapshot, old, *std::move(fresh), options, true);
 }
 
 }  // namespace tetrarch::registry

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Source: Kubernetes documentation, "Using RBAC Authorization", default roles and role bindings.
-// Rules are written as "verbs @ groups : resources" or "verbs @ /paths", separated by semicolons;
-// the core group is "core".
+// Rules are written as "verbs @ groups : resources", maybe with "= names" behind, or
+// "verbs @ /paths", separated by semicolons; the core group is "core". Roles for what is not served
+// (certificates, volumes) are there too: charts and tools bind them.
 #include "registry/rbac_policy.h"
 
 #include <array>
@@ -67,8 +68,26 @@ constexpr std::string_view kEditRules =
     "create,delete,deletecollection,patch,update @ "
     "fleet.tetrarch.dev,swarm.tetrarch.dev,mesos.tetrarch.dev : *";
 
+// Nobody is bound to it (the node authorizer is narrower), but an operator may be.
+constexpr std::string_view kNodeRules =
+    "create @ authentication.k8s.io : tokenreviews;"
+    "create @ authorization.k8s.io : localsubjectaccessreviews,subjectaccessreviews;"
+    "get,list,watch @ core : services;create,get,list,watch @ core : nodes;"
+    "patch,update @ core : nodes/status;patch,update @ core : nodes;"
+    "create,patch,update @ core : events;get,list,watch @ core : pods;"
+    "create,delete @ core : pods;patch,update @ core : pods/status;"
+    "create @ core : pods/eviction;get,list,watch @ core : configmaps,secrets;"
+    "get @ core : persistentvolumeclaims,persistentvolumes;get @ core : endpoints;"
+    "create,get,list,watch @ certificates.k8s.io : certificatesigningrequests;"
+    "create,delete,get,patch,update @ coordination.k8s.io : leases;"
+    "get @ storage.k8s.io : volumeattachments;create @ core : serviceaccounts/token;"
+    "get,patch,update @ core : persistentvolumeclaims/status;"
+    "get,list,watch @ storage.k8s.io : csidrivers;"
+    "create,delete,get,patch,update @ storage.k8s.io : csinodes;"
+    "get,list,watch @ node.k8s.io : runtimeclasses";
+
 constexpr auto kRoles = std::to_array<RoleRow>({
-    {"cluster-admin", "* @ * : *;* @ /*"},
+    {"cluster-admin", "* @ * : *;* @ *"},
     {"admin", "", "admin"},
     {"edit", "", "edit", "admin"},
     {"view", "", "view", "edit"},
@@ -96,29 +115,60 @@ constexpr auto kRoles = std::to_array<RoleRow>({
      "get @ /.well-known/openid-configuration,/openid/v1/jwks"},
     {"system:node-bootstrapper",
      "create,get,list,watch @ certificates.k8s.io : certificatesigningrequests"},
+    {"system:node-problem-detector",
+     "get @ core : nodes;patch @ core : nodes/status;"
+     "create,patch,update @ core,events.k8s.io : events"},
     {"system:node-proxier",
-     "list,watch @ core : services,endpoints;get,list,watch @ core : nodes;"
+     "list,watch @ core : endpoints,services;get,list,watch @ core : nodes;"
      "create,patch,update @ core,events.k8s.io : events;list,watch @ discovery.k8s.io : "
      "endpointslices"},
+    {"system:kube-aggregator", "get,list,watch @ core : endpoints,services"},
+    {"system:kube-dns", "list,watch @ core : endpoints,services"},
+    {"system:kubelet-api-admin",
+     "get,list,watch @ core : nodes;proxy @ core : nodes;"
+     "* @ core : nodes/log,nodes/metrics,nodes/proxy,nodes/stats"},
     {"system:kube-scheduler",
-     "create,patch,update @ core,events.k8s.io : events;"
-     "get,list,watch,create,update,patch @ coordination.k8s.io : leases;get,list,watch @ core : "
-     "nodes,namespaces,"
-     "replicationcontrollers,services,persistentvolumeclaims,persistentvolumes;"
-     "delete,get,list,watch @ core : pods;create @ core : bindings,pods/binding;patch,update @ "
-     "core : pods/status;"
-     "get,list,watch @ apps : replicasets,statefulsets;get,list,watch @ scheduling.k8s.io : "
-     "priorityclasses"},
-    {"system:kube-controller-manager",
-     "get,list,watch @ * : *;create,patch,update @ core,events.k8s.io : events;"
-     "get,list,watch,create,update,patch @ coordination.k8s.io : leases;"
-     "create,delete,get,update @ core : serviceaccounts,secrets,endpoints;create @ core : "
-     "serviceaccounts/token;"
-     "create @ authentication.k8s.io : tokenreviews;create @ authorization.k8s.io : "
-     "subjectaccessreviews"},
-    {"system:node",
+     "create,patch,update @ core,events.k8s.io : events;create @ coordination.k8s.io : leases;"
+     "get,update @ coordination.k8s.io : leases = kube-scheduler;get,list,watch @ core : nodes;"
+     "delete,get,list,watch @ core : pods;create @ core : bindings,pods/binding;"
+     "patch,update @ core : pods/status;get,list,watch @ core : replicationcontrollers,services;"
+     "get,list,watch @ apps : replicasets,statefulsets;"
+     "get,list,watch @ policy : poddisruptionbudgets;"
+     "get,list,watch @ core : persistentvolumeclaims,persistentvolumes;"
      "create @ authentication.k8s.io : tokenreviews;"
-     "create @ authorization.k8s.io : localsubjectaccessreviews,subjectaccessreviews"},
+     "create @ authorization.k8s.io : subjectaccessreviews;"
+     "get,list,watch @ storage.k8s.io : csidrivers,csinodes,csistoragecapacities;"
+     "get,list,watch @ core : namespaces"},
+    {"system:kube-controller-manager",
+     "create,patch,update @ core,events.k8s.io : events;create @ coordination.k8s.io : leases;"
+     "get,update @ coordination.k8s.io : leases = kube-controller-manager;"
+     "create @ core : secrets,serviceaccounts;delete @ core : secrets;"
+     "get @ core : configmaps,namespaces,secrets,serviceaccounts;"
+     "update @ core : secrets,serviceaccounts;create @ authentication.k8s.io : tokenreviews;"
+     "create @ authorization.k8s.io : subjectaccessreviews;list,watch @ * : *;"
+     "create @ core : serviceaccounts/token"},
+    {"system:node", kNodeRules},
+    {"system:certificates.k8s.io:certificatesigningrequests:nodeclient",
+     "create @ certificates.k8s.io : certificatesigningrequests/nodeclient"},
+    {"system:certificates.k8s.io:certificatesigningrequests:selfnodeclient",
+     "create @ certificates.k8s.io : certificatesigningrequests/selfnodeclient"},
+    {"system:certificates.k8s.io:kube-apiserver-client-approver",
+     "approve @ certificates.k8s.io : signers = kubernetes.io/kube-apiserver-client"},
+    {"system:certificates.k8s.io:kube-apiserver-client-kubelet-approver",
+     "approve @ certificates.k8s.io : signers = kubernetes.io/kube-apiserver-client-kubelet"},
+    {"system:certificates.k8s.io:kubelet-serving-approver",
+     "approve @ certificates.k8s.io : signers = kubernetes.io/kubelet-serving"},
+    {"system:certificates.k8s.io:legacy-unknown-approver",
+     "approve @ certificates.k8s.io : signers = kubernetes.io/legacy-unknown"},
+    {"system:persistent-volume-provisioner",
+     "create,delete,get,list,watch @ core : persistentvolumes;"
+     "get,list,update,watch @ core : persistentvolumeclaims;"
+     "get,list,watch @ storage.k8s.io : storageclasses;watch @ core : events;"
+     "create,patch,update @ core,events.k8s.io : events"},
+    {"system:volume-scheduler",
+     "get,list,patch,update,watch @ core : persistentvolumes;"
+     "get,list,watch @ storage.k8s.io : storageclasses;"
+     "get,list,patch,update,watch @ core : persistentvolumeclaims"},
 });
 
 struct BindingRow {
@@ -142,6 +192,7 @@ constexpr auto kBindings = std::to_array<BindingRow>({
      "Group",
      "system:serviceaccounts"},
     {"system:node-proxier", "system:node-proxier", "User", "system:kube-proxy"},
+    {"system:volume-scheduler", "system:volume-scheduler", "User", "system:kube-scheduler"},
     {"system:kube-scheduler", "system:kube-scheduler", "User", "system:kube-scheduler"},
     {"system:kube-controller-manager",
      "system:kube-controller-manager",
@@ -186,12 +237,16 @@ void write_rules(Writer& out, std::string_view rules) {
     const auto what = trimmed(rule.substr(at + 1));
     out.begin_object();
     write_list(out, "verbs", trimmed(rule.substr(0, at)));
-    if (what.starts_with('/')) {
+    if (what.find(" : ") == std::string_view::npos) {
       write_list(out, "nonResourceURLs", what);
     } else {
       const auto colon = what.find(" : ");
+      const auto names = what.find(" = ");
       write_list(out, "apiGroups", what.substr(0, colon));
-      write_list(out, "resources", what.substr(colon + 3));
+      write_list(out, "resources", what.substr(colon + 3, names - colon - 3));
+      if (names != std::string_view::npos) {
+        write_list(out, "resourceNames", what.substr(names + 3));
+      }
     }
     out.end_object();
   }

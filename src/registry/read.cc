@@ -126,11 +126,7 @@ Result<store::Snapshot> Reader::snapshot_at(const ReadAt& at) const {
   }
   auto kept = paged_.find(asked);
   if (!kept) {
-    return Error{
-        Code::expired,
-        fmt::format("The resourceVersion for the provided list is too old: {} (current {})",
-                    asked,
-                    newest.revision().number)};
+    return Error{Code::expired, "The resourceVersion for the provided list is too old."};
   }
   return *std::move(kept);
 }
@@ -148,7 +144,14 @@ Result<std::pair<store::Snapshot, std::pair<std::string, std::string>>> Reader::
     const ListOptions& options) const {
   TRY_STATUS(check_read_at(options.at, !options.continue_token.empty()));
   if (options.continue_token.empty()) {
-    TRY(auto snapshot, snapshot_at(options.at));
+    auto at = options.at;
+    // Source: Kubernetes API concepts, the table of resourceVersionMatch: unset with a limit, a
+    // version is meant exactly.
+    if (options.limit != 0 && at.match.empty() && at.resource_version != "0" &&
+        !at.resource_version.empty()) {
+      at.match = "Exact";
+    }
+    TRY(auto snapshot, snapshot_at(at));
     return std::pair{std::move(snapshot), std::pair<std::string, std::string>{}};
   }
   if (!options.at.resource_version.empty() && options.at.resource_version != "0") {

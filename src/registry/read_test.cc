@@ -170,7 +170,8 @@ TEST_F(ReadTest, SelectorsChooseAndUnknownFieldsAreRefused) {
   EXPECT_THAT(names(list("configmaps", "default", options)->items), ElementsAre("a"));
   options.select = {"", "data.x=1"};
   EXPECT_EQ(text_of(list("configmaps", "default", options)),
-            "malformed: field label not supported: data.x");
+            "malformed: \"data.x\" is not a known field selector: only \"metadata.name\", "
+            "\"metadata.namespace\"");
 }
 
 TEST_F(ReadTest, PodsAreFoundByNode) {

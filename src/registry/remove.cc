@@ -22,23 +22,25 @@ constexpr std::string_view kOrphan = "orphan";
 Status check_preconditions(const Call& call,
                            const Stored& old,
                            const client::DeleteOptions& options) {
+  // Source: the texts of a 1.35 server, which name the kind here and not the resource.
+  const auto kind = qualified_kind(*call.kind);
   if (!options.expected_uid.empty() && options.expected_uid != old.uid()) {
     return conflict(
-        qualified(*call.kind),
+        kind,
         call.name,
-        fmt::format("Precondition failed: UID in precondition: {}, UID in object meta: {}",
+        fmt::format("the UID in the precondition ({}) does not match the UID in record ({}). The "
+                    "object might have been deleted and then recreated",
                     options.expected_uid,
                     old.uid()));
   }
   if (options.expected.number != 0 && options.expected != old.revision) {
     return conflict(
-        qualified(*call.kind),
+        kind,
         call.name,
-        fmt::format(
-            "Precondition failed: the ResourceVersion in the precondition ({}) does not match "
-            "the ResourceVersion in record ({}). The object might have been modified",
-            options.expected.number,
-            old.revision.number));
+        fmt::format("the ResourceVersion in the precondition ({}) does not match "
+                    "the ResourceVersion in record ({}). The object might have been modified",
+                    options.expected.number,
+                    old.revision.number));
   }
   return ok();
 }

@@ -12,11 +12,17 @@ using object::View;
 
 namespace {
 
-constexpr SelectableField kEverywhere[] = {{"metadata.name"}, {"metadata.namespace"}};
+constexpr std::string_view kNamespaceLabel = "metadata.namespace";
+constexpr SelectableField kEverywhere[] = {{"metadata.name"}, {kNamespaceLabel}};
 
-const SelectableField* find_field(const Strategy& strategy, std::string_view label) {
+const SelectableField* find_field(const schema::Kind& kind,
+                                  const Strategy& strategy,
+                                  std::string_view label) {
   for (const auto& each : kEverywhere) {
-    if (each.label == label) {
+    // Of cluster-wide kinds, those with fields of their own do not offer a namespace.
+    const bool is_offered =
+        each.label != kNamespaceLabel || kind.is_namespaced || strategy.fields.empty();
+    if (each.label == label && is_offered) {
       return &each;
     }
   }
@@ -47,9 +53,10 @@ Result<Selection> Selection::make(const schema::Kind& kind,
   }
   TRY(const auto fields, object::FieldSelector::parse(text.fields));
   for (const auto& each : fields.requirements()) {
-    const auto* field = find_field(strategy, each.path);
-    // Source: Kubernetes documentation, "Field Selectors", "Supported fields".
-    if (field == nullptr && kind.group.empty()) {
+    const auto* field = find_field(kind, strategy, each.path);
+    // Source: Kubernetes documentation, "Field Selectors", "Supported fields"; kinds with fields of
+    // their own have a sentence of their own.
+    if (field == nullptr && !strategy.fields.empty()) {
       return bad_request("field label not supported: " + each.path);
     }
     if (field == nullptr) {

@@ -74,6 +74,11 @@ Status restrict_node(const Write& write, View fresh, View old) {
     return forbidden(
         "nodes", name, fmt::format("node \"{}\" is not allowed to modify taints", node));
   }
+  if (old.exists() &&
+      !fresh.find("metadata.ownerReferences").same_as(old.find("metadata.ownerReferences"))) {
+    return forbidden(
+        "nodes", name, fmt::format("node \"{}\" is not allowed to modify ownerReferences", node));
+  }
   const auto labels = refused_labels(fresh["metadata"]["labels"], old["metadata"]["labels"]);
   if (!labels.empty()) {
     return forbidden("nodes",

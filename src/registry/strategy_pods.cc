@@ -5,6 +5,7 @@
 
 #include "object/quantity.h"
 #include "registry/admission_pods.h"
+#include "registry/authorizer.h"
 #include "registry/strategy.h"
 
 namespace tetrarch::registry {
@@ -49,6 +50,20 @@ Status on_create(Write& write, Draft& draft) {
   return admit_pod(write, draft);
 }
 
+/// A node that could label its pods would put them behind any service.
+/// Source: Kubernetes documentation, "Using Admission Controllers", NodeRestriction.
+Status on_status(Write& write, View old, Draft& draft) {
+  const auto node = node_of(write.call.identity);
+  const auto before = old["metadata"]["labels"];
+  const bool is_same = before ? draft.meta.labels == before.raw() : draft.meta.labels.empty();
+  if (!node.empty() && !is_same) {
+    return forbidden("pods",
+                     old["metadata"]["name"].string(),
+                     fmt::format("node \"{}\" cannot update labels through pod status", node));
+  }
+  return ok();
+}
+
 std::int64_t grace(View pod, std::optional<std::int64_t> asked) {
   const auto phase = pod.find("status.phase").string();
   if (pod.find("spec.nodeName").string().empty() || phase == "Succeeded" || phase == "Failed") {
@@ -75,6 +90,7 @@ Strategy pods_strategy() {
                 {"status.podIPs", "status.podIP"},
                 {"status.nominatedNodeName"}};
   out.on_create = &on_create;
+  out.on_status = &on_status;
   out.grace = &grace;
   return out;
 }

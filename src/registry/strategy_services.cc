@@ -30,9 +30,7 @@ class Assignment {
     const auto type = spec_["type"].string("ClusterIP");
     drop_fields_of_old_type(type);
     if (type == "ExternalName") {
-      for (const auto* field : {"clusterIP", "clusterIPs", "ipFamilies", "ipFamilyPolicy"}) {
-        draft_.drop(std::string("spec.") + field);
-      }
+      drop_address();
       drop_node_ports();
     } else {
       TRY_STATUS(check_families());
@@ -172,15 +170,47 @@ class Assignment {
     }
   }
 
+  /// Of a service without one; an address that the caller asks for stays, to be refused.
+  void drop_address() {
+    const bool is_old = spec_["clusterIP"].string().empty() ||
+                        spec_["clusterIP"].string() == old_["clusterIP"].string();
+    if (is_old) {
+      draft_.drop("spec.clusterIP");
+      draft_.drop("spec.clusterIPs");
+    }
+    draft_.drop("spec.ipFamilies");
+    draft_.drop("spec.ipFamilyPolicy");
+  }
+
+  /// Whether the caller sent back the node ports that the service has.
+  bool sends_old_ports() const {
+    std::set<std::int64_t> fresh;
+    std::set<std::int64_t> before;
+    for (const View port : spec_["ports"].elements()) {
+      fresh.insert(port["nodePort"].integer());
+    }
+    for (const View port : old_["ports"].elements()) {
+      before.insert(port["nodePort"].integer());
+    }
+    return fresh == before;
+  }
+
+  /// Of a service that turns into one without; ports that the caller asks for stay, to be refused.
   void drop_node_ports() {
+    const bool is_old = sends_old_ports();
     std::size_t place = 0;
     for (const View port : spec_["ports"].elements()) {
-      if (port["nodePort"].exists()) {
+      if (port["nodePort"].exists() && (is_old || port["nodePort"].integer() == 0)) {
         port_change(place, "nodePort").drop();
       }
       ++place;
     }
-    if (spec_["healthCheckNodePort"].exists()) {
+    drop_health_port();
+  }
+
+  void drop_health_port() {
+    const View health = spec_["healthCheckNodePort"];
+    if (health.exists() && (health.integer() == 0 || health.same_as(old_["healthCheckNodePort"]))) {
       draft_.drop("spec.healthCheckNodePort");
     }
   }
@@ -213,7 +243,11 @@ class Assignment {
     for (const View port : spec_["ports"].elements()) {
       TRY_STATUS(assign_port(place++, port, allocates));
     }
-    return type == "LoadBalancer" ? assign_health_port() : ok();
+    if (type == "LoadBalancer" && spec_["externalTrafficPolicy"].string() == "Local") {
+      return assign_health_port();
+    }
+    drop_health_port();
+    return ok();
   }
 
   Status assign_port(std::size_t place, View port, bool allocates) {
@@ -242,9 +276,6 @@ class Assignment {
   }
 
   Status assign_health_port() {
-    if (spec_["externalTrafficPolicy"].string() != "Local") {
-      return ok();
-    }
     auto number = spec_["healthCheckNodePort"].integer();
     if (number == 0) {
       number = old_["healthCheckNodePort"].integer();

@@ -94,7 +94,7 @@ Status check_address(const Call& call, const Meta& fresh) {
                     fresh.name,
                     call.name));
   }
-  if (!fresh.ns.empty() && fresh.ns != (call.kind->is_namespaced ? call.ns : "")) {
+  if (call.kind->is_namespaced && !fresh.ns.empty() && fresh.ns != call.ns) {
     return bad_request(
         "the namespace of the provided object does not match the namespace sent on the request");
   }
@@ -107,7 +107,13 @@ Result<Plan> Planner::update(const Call& call,
                              std::string_view json,
                              const client::WriteOptions& options) const {
   TRY(auto body, decode(call, json));
-  TRY_STATUS(check_address(call, Meta::read(body.document->root()["metadata"])));
+  const auto sent = Meta::read(body.document->root()["metadata"]);
+  if (sent.name.empty()) {
+    return bad_request(fmt::format(
+        "the name of the object ({} based on URL) was undeterminable: name must be provided",
+        call.name));
+  }
+  TRY_STATUS(check_address(call, sent));
   const auto snapshot = here_.store.snapshot();
   auto old = snapshot.get(key_of(call));
   if (old) {

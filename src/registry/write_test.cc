@@ -155,6 +155,70 @@ INSTANTIATE_TEST_SUITE_P(
     }),
     [](const auto& row) { return row.param.name; });
 
+TEST_F(WriteTest, ClusterWideObjectsLoseANamespace) {
+  const auto made = create("clusterroles.rbac.authorization.k8s.io",
+                           "",
+                           R"({"metadata":{"name":"r","namespace":"somewhere"},"rules":[]})");
+  ASSERT_TRUE(made.ok()) << text_of(made);
+  EXPECT_FALSE(made->metadata()["namespace"].exists());
+
+  EXPECT_EQ(text_of(update("clusterroles.rbac.authorization.k8s.io",
+                           "",
+                           "r",
+                           R"({"metadata":{"name":"r","namespace":"elsewhere"},"rules":[]})")),
+            "ok");
+}
+
+TEST_F(WriteTest, PutNeedsTheNameOfThePath) {
+  ASSERT_TRUE(create("configmaps", "default", R"({"metadata":{"name":"c"}})").ok());
+
+  EXPECT_EQ(text_of(update("configmaps", "default", "c", R"({"data":{"a":"b"}})")),
+            "malformed: the name of the object (c based on URL) was undeterminable: name must be "
+            "provided");
+  EXPECT_EQ(text_of(update("configmaps", "default", "c", R"({"metadata":{"name":"d"}})")),
+            "malformed: the name of the object (d) does not match the name on the URL (c)");
+  EXPECT_EQ(
+      text_of(update(
+          "configmaps", "default", "c", R"({"metadata":{"name":"c","namespace":"kube-system"}})")),
+      "malformed: the namespace of the provided object does not match the namespace sent on the "
+      "request");
+}
+
+/// Every name that is drawn is the same.
+class StuckRandom final : public Random {
+ public:
+  std::uint64_t next() override { return 7; }
+};
+
+TEST_F(WriteTest, AGeneratedNameThatIsTakenEightTimesIsSaidSo) {
+  StuckRandom stuck;
+  const auto registry = make_registry({builtin_catalog(), *store_, clock_, stuck}, Options());
+  const auto make = [&] {
+    return run(registry->create(
+        call("configmaps", "default"), R"({"metadata":{"generateName":"cm-"}})", {}));
+  };
+  const auto first = make();
+  ASSERT_TRUE(first.ok()) << text_of(first);
+  const auto second = make();
+
+  ASSERT_FALSE(second.ok());
+  EXPECT_EQ(text_of(second),
+            "already exists: configmaps \"" + first->key.name +
+                "\" already exists, the server was not able to generate a unique name for the "
+                "object");
+  EXPECT_EQ(second.error().retry_after_s, 1);
+}
+
+TEST_F(WriteTest, TheOlderBindingsPathPlacesAPodToo) {
+  ASSERT_TRUE(create("pods", "default", pod_json("p")).ok());
+
+  const auto bound =
+      create("bindings", "default", R"({"metadata":{"name":"p"},"target":{"name":"n1"}})");
+
+  ASSERT_TRUE(bound.ok()) << text_of(bound);
+  EXPECT_EQ(get("pods", "default", "p")->root().find("spec.nodeName").string(), "n1");
+}
+
 TEST_F(WriteTest, DryRunChecksEverythingAndCommitsNothing) {
   auto where = call("configmaps", "default");
   where.is_dry_run = true;

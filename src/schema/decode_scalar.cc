@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "schema/decode_scalar.h"
 
-#include <algorithm>
 #include <limits>
 
 #include <fmt/format.h>
 
 #include "base/clock.h"
 #include "base/encoding.h"
+#include "object/quantity.h"
 
 namespace tetrarch::schema {
 
@@ -89,63 +89,27 @@ Result<std::int64_t> integer_of(const TypeRef& ref, Element value, const Step& a
   return number;
 }
 
-std::string_view digits_at(std::string_view text) {
-  const auto end = text.find_first_not_of("0123456789");
-  return text.substr(0, end);
-}
-
-bool is_quantity_suffix(std::string_view text) {
-  constexpr std::string_view kSuffixes[] = {
-      "", "n", "u", "m", "k", "M", "G", "T", "P", "E", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"};
-  if (std::find(std::begin(kSuffixes), std::end(kSuffixes), text) != std::end(kSuffixes)) {
-    return true;
+/// In canonical form, as a kube-apiserver prints it: "1000m" is "1" and "0.5Gi" is "512Mi". So what
+/// a client reads and sends back, or applies again, is the same text.
+/// Source: Kubernetes API reference, Quantity, "canonical form".
+Status write_amount(object::Writer& writer, std::string_view text) {
+  const auto parsed = object::Quantity::parse(text);
+  if (!parsed.ok()) {
+    return malformed(parsed.error().message);
   }
-  if (text.empty() || (text[0] != 'e' && text[0] != 'E')) {
-    return false;
-  }
-  text.remove_prefix(1);
-  if (!text.empty() && (text[0] == '+' || text[0] == '-')) {
-    text.remove_prefix(1);
-  }
-  return !text.empty() && digits_at(text) == text;
-}
-
-/// Source: Kubernetes API reference, Quantity: <signedNumber><suffix>.
-Status check_quantity(std::string_view text) {
-  if (!text.empty() && (text[0] == '+' || text[0] == '-')) {
-    text.remove_prefix(1);
-  }
-  const auto whole = digits_at(text);
-  text.remove_prefix(whole.size());
-  std::size_t fraction = 0;
-  if (!text.empty() && text[0] == '.') {
-    text.remove_prefix(1);
-    fraction = digits_at(text).size();
-    text.remove_prefix(fraction);
-  }
-  if (whole.empty() && fraction == 0) {
-    return malformed(
-        "quantities must match the regular expression "
-        "'^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'");
-  }
-  if (!is_quantity_suffix(text)) {
-    return malformed("unable to parse quantity's suffix");
-  }
+  writer.string(parsed->text());
   return ok();
 }
 
 Status write_quantity(object::Writer& writer, const TypeRef& ref, Element value, const Step& at) {
   if (value.is_number()) {
-    writer.string(simdjson::minify(value));
-    return ok();
+    return write_amount(writer, simdjson::minify(value));
   }
   std::string_view text;
   if (value.get_string().get(text) != simdjson::SUCCESS) {
     return mismatch(value, ref, at);
   }
-  TRY_STATUS(check_quantity(text));
-  writer.string(text);
-  return ok();
+  return write_amount(writer, text);
 }
 
 Status write_int_or_string(object::Writer& writer, Element value, const Step& at) {

@@ -53,6 +53,43 @@ TEST(Decode, TakesTheResourceVersionOutOfTheMetadataOnly) {
             R"("resourceVersion":"8"}})");
 }
 
+struct AmountRow {
+  std::string_view written;
+  std::string_view printed;
+};
+
+TEST(Decode, PrintsQuantitiesInCanonicalForm) {
+  // What a kube-apiserver answers to each: applying the same manifest again changes nothing.
+  constexpr AmountRow kRows[] = {
+      {R"("1000m")", "1"},
+      {R"("1500m")", "1500m"},
+      {R"("0.1")", "100m"},
+      {R"("1.5")", "1500m"},
+      {"2", "2"},
+      {"0.5", "500m"},
+      {R"("0.5Gi")", "512Mi"},
+      {R"("1.5Gi")", "1536Mi"},
+      {R"("1024Mi")", "1Gi"},
+      {R"("1000Mi")", "1000Mi"},
+      {R"("1024")", "1024"},
+      {R"("1000")", "1k"},
+      {R"("1e3")", "1e3"},
+      {R"("1e4")", "10e3"},
+      {R"("0")", "0"},
+      {R"("00.0Gi")", "0"},
+      {R"("+5")", "5"},
+      {R"("1000k")", "1M"},
+  };
+  for (const auto& row : kRows) {
+    const auto made = decode(kind("", "Pod"),
+                             R"({"spec":{"overhead":{"cpu":)" + std::string(row.written) + "}}}",
+                             Unknown::refuse);
+    ASSERT_TRUE(made.ok()) << row.written;
+    EXPECT_EQ(made->document->root().find("spec.overhead.cpu").string(), row.printed)
+        << row.written;
+  }
+}
+
 TEST(Decode, DropsNullsAndEmptyListsAndMaps) {
   EXPECT_EQ(decoded(kind("", "ServiceAccount"),
                     R"({"metadata":{"name":"x","creationTimestamp":null,"labels":{}},"secrets":[],)"
@@ -369,7 +406,7 @@ constexpr auto kRefusalRows = std::to_array<RefusalRow>({
     {"quantity_suffix",
      "",
      "Pod",
-     R"({"spec":{"containers":[{"resources":{"limits":{"cpu":"1z"}}}]}})",
+     R"({"spec":{"containers":[{"resources":{"limits":{"cpu":"1mm"}}}]}})",
      "Pod in version \"v1\" cannot be handled as a Pod: unable to parse quantity's suffix"},
     {"base64",
      "",

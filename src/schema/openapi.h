@@ -2,7 +2,7 @@
 // OpenAPI descriptions of everything in a catalog, as kubectl and client-go read them: for apply
 // (merge keys), explain, client-side validation (1.24 and older) and the question whether PATCH
 // knows fieldValidation (1.25 and newer). Built at every call: hundreds of kilobytes that callers
-// cache only as long as somebody asks.
+// keep.
 #pragma once
 
 #include <string>

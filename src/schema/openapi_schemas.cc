@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <map>
 
+#include <boost/json/parse.hpp>
+
 namespace tetrarch::schema {
 
 namespace {
@@ -195,8 +197,18 @@ class Builder {
     if (!field.doc.empty()) {
       schema["description"] = field.doc;
     }
+    add_default(schema, field);
     add_extensions(schema, field);
     return schema;
+  }
+
+  /// Published in version 3 only, where it is a plain value (Source: KEP-1929); a computed default
+  /// depends on the object.
+  void add_default(TreeObject& schema, const Field& field) const {
+    const std::string_view value = field.default_json;
+    if (version_ == OpenApi::v3 && !value.empty() && !value.starts_with('@')) {
+      schema["default"] = boost::json::parse(value);
+    }
   }
 
   static void add_extensions(TreeObject& schema, const Field& field) {

@@ -122,6 +122,14 @@ void check_type(Problems& problems, const Site& site, const ServiceSpecView& spe
                      spec.external_traffic_policy(),
                      "may only be set for externally-accessible services");
   }
+  const bool has_health_port =
+      spec.type() == "LoadBalancer" && spec.external_traffic_policy() == "Local";
+  if (spec.health_check_node_port() != 0 && !has_health_port) {
+    problems.invalid(
+        site.at("healthCheckNodePort"),
+        site.fresh["healthCheckNodePort"],
+        "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'");
+  }
   if (spec.session_affinity() == "None" && spec.session_affinity_config()) {
     problems.forbidden(site.at("sessionAffinityConfig"),
                        "must not be set when session affinity is None");

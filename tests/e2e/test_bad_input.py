@@ -35,8 +35,9 @@ class BadInput(ClusterTest):
 
     def test_broken_files_by_kubectl(self):
         self.assert_fails(self.apply("a: b: c: [", check=False), "error")
-        self.assert_fails(self.apply("apiVersion: v1\nkind: Nonsense\nmetadata: {name: a}\n", version="1.20", check=False),
-                          'no matches for kind "Nonsense" in version "v1"')
+        for version in ("1.20", "1.35"):
+            self.assert_fails(self.apply("apiVersion: v1\nkind: Nonsense\nmetadata: {name: a}\n", version=version, check=False),
+                              'no matches for kind "Nonsense" in version "v1"')
         pod = json.dumps(make_pod("typed")).replace('"containers"', '"containrs"')
         self.assert_fails(self.apply(pod, check=False), "containrs")
         self.assert_fails(self.apply(pod, version="1.20", check=False), "containrs")

@@ -148,6 +148,8 @@ Task<Status> serve_path(Context& context) {
     case Action::openapi_v3_index:
     case Action::openapi_v3:
       co_return co_await serve_openapi(context);
+    case Action::definitions:
+      co_return co_await serve_definitions(context);
     case Action::join:
       co_return co_await serve_join(context);
     case Action::feed:

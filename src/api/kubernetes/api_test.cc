@@ -151,6 +151,18 @@ constexpr std::string_view kConfigMap{
     "1\x1a\x00\x22\x00",
     42};
 
+TEST_F(ApiTest, WhatWasNeverStoredHasNoVersion) {
+  registry_.object =
+      stored("configmaps", R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c"}})", 0);
+
+  const auto& answer =
+      send("POST", "/api/v1/namespaces/a/configmaps?dryRun=All", "{}", "application/json");
+
+  EXPECT_EQ(answer.body,
+            R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c"}})"
+            "\n");
+}
+
 TEST_F(ApiTest, ProtobufBodiesAreHandedOverAsJson) {
   registry_.object =
       stored("configmaps", R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":"c"}})", 9);
@@ -201,6 +213,15 @@ TEST_F(ApiTest, BindingAnswersWithAStatus) {
   EXPECT_EQ(answer.status, 201);
   EXPECT_EQ(answer.json()->root()["status"].string(), "Success");
   EXPECT_EQ(registry_.asked.subresource, "binding");
+}
+
+TEST_F(ApiTest, TheOlderBindingsPathAnswersWithAStatusToo) {
+  registry_.object = a_pod();
+
+  const auto& answer = send("POST", "/api/v1/namespaces/a/bindings", "{}", "application/json");
+
+  EXPECT_EQ(answer.status, 201);
+  EXPECT_EQ(answer.json()->root()["kind"].string(), "Status");
 }
 
 TEST_F(ApiTest, UpdateReachesTheSubresource) {
@@ -270,6 +291,7 @@ TEST_F(ApiTest, DeleteOfAnObjectThatIsEndingShowsIt) {
                             R"({"propagationPolicy":"Foreground"})",
                             "application/json");
 
+  EXPECT_EQ(answer.status, 202);
   EXPECT_EQ(answer.json()->root()["kind"].string(), "ConfigMap");
   EXPECT_EQ(registry_.asked_delete.propagation, client::Propagation::foreground);
 }

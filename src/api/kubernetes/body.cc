@@ -28,9 +28,14 @@ void BodyBuilder::close_text() {
 }
 
 void BodyBuilder::add_object(const Stored& object) {
-  const auto spliced = splice_revision(*object.document, object.revision);
   owner_->documents.push_back(object.document);
   close_text();
+  if (object.revision.number == 0) {
+    // Never stored: a review, a token, the answer to a dry run.
+    pieces_.push_back({object.document->bytes()});
+    return;
+  }
+  const auto spliced = splice_revision(*object.document, object.revision);
   pieces_.push_back({spliced.head});
   add_text(spliced.middle);
   if (!spliced.tail.empty()) {

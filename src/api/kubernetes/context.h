@@ -37,8 +37,10 @@ struct Context {
   Subject subject() const;
 };
 
-/// Headers of every answer: content type, warnings, audit id.
-net::Headers make_headers(Context& context, std::string_view content_type);
+/// Headers of every answer: content type, caching, warnings.
+net::Headers make_headers(Context& context,
+                          std::string_view content_type,
+                          std::string_view caching = "");
 
 Task<Status> respond_text(Context& context, int status, std::string_view type, std::string body);
 Task<Status> respond_json(Context& context, int status, std::string body);

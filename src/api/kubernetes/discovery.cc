@@ -176,6 +176,16 @@ Served make_served(std::string body, std::string_view content_type) {
   return {std::move(body), std::string(content_type), std::move(etag)};
 }
 
+const Served* KeptDocuments::get(const std::string& name, const std::function<Served()>& build) {
+  const std::lock_guard lock(mutex_);
+  const auto at = kept_.find(name);
+  if (at != kept_.end()) {
+    return &at->second;
+  }
+  auto made = build();
+  return made.body.empty() ? nullptr : &kept_.emplace(name, std::move(made)).first->second;
+}
+
 const Served* Documents::find(std::string_view path) const {
   const auto at = plain.find(path);
   return at == plain.end() ? nullptr : &at->second;

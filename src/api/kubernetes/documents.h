@@ -3,7 +3,10 @@
 // of paths. Built once.
 #pragma once
 
+#include <functional>
 #include <map>
+#include <memory>
+#include <mutex>
 #include <string>
 #include <string_view>
 
@@ -20,18 +23,32 @@ struct Served {
 
 Served make_served(std::string body, std::string_view content_type);
 
-/// Immutable once built; shared by all connections.
+/// Large documents that few ask for: each is built when first asked for, then kept, so that its
+/// hash is computed once. Thread-safe.
+class KeptDocuments {
+ public:
+  /// Null where `build` makes an empty one (which is not kept: names come from clients).
+  const Served* get(const std::string& name, const std::function<Served()>& build);
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, Served> kept_;
+};
+
+/// Immutable once built, but for what is kept; shared by all connections.
 struct Documents {
   std::map<std::string, Served, std::less<>> plain;       ///< by path
   std::map<std::string, Served, std::less<>> aggregated;  ///< by path and version: "/apis v2"
+  std::unique_ptr<KeptDocuments> openapi = std::make_unique<KeptDocuments>();
   const Served* find(std::string_view path) const;
 };
 
 Documents make_documents(const schema::Catalog& catalog, const Options& options);
 
 struct Context;
-/// 200 with the document, or 304 where the client has it already.
-Task<Status> respond_served(Context& context, const Served& served);
+/// 200 with the document, or 304 where the client has it already. `caching` replaces what other
+/// answers say of caching.
+Task<Status> respond_served(Context& context, const Served& served, std::string_view caching = "");
 
 /// Fills the maps; discovery_aggregated.cc and discovery.cc.
 void add_discovery(Documents& out, const schema::Catalog& catalog, const Options& options);

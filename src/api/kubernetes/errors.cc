@@ -54,6 +54,11 @@ void write_causes(object::Writer& out, const Error& error) {
 
 void write_details(object::Writer& out, const Error& error, const Subject& subject, bool by_kind) {
   out.key("details").begin_object();
+  if (by_kind && error.fields.empty()) {
+    // Seen: kubectl 1.35 prints "The pods "x" is invalid" and not the message where it has a name.
+    out.end_object();
+    return;
+  }
   if (!subject.name.empty()) {
     out.field("name", subject.name);
   }

@@ -72,6 +72,12 @@ TEST(FailureStatus, NamesOneFieldInline) {
       R"("field":"spec.replicas"}]},"code":422})");
 }
 
+TEST(FailureStatus, NamesNoObjectWhereOnlyTheMessageSaysWhy) {
+  // kubectl would print the name in the message's place.
+  EXPECT_THAT(failure_json(Error(Code::invalid, "the server rejected our request"), kDeployment),
+              testing::HasSubstr(R"("reason":"Invalid","details":{},"code":422)"));
+}
+
 TEST(FailureStatus, ListsSeveralFieldsInBrackets) {
   const Error error(Code::invalid,
                     "",

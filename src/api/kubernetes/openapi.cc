@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // /openapi/v2 (JSON, or the protobuf form that kubectl 1.20 needs) and /openapi/v3 (an index of
 // hashed URLs and one document per group and version). Documents are large and asked for rarely:
-// they are built when asked for.
+// they are built when first asked for, and then kept.
 #include "schema/openapi.h"
 
 #include <fmt/core.h>
@@ -38,49 +38,86 @@ std::string path_of(std::string_view group, std::string_view version) {
   return group.empty() ? fmt::format("api/{}", version) : fmt::format("apis/{}/{}", group, version);
 }
 
-std::string index_of(const schema::Catalog& catalog) {
+std::string hash_of(const Served& served) {
+  return served.etag.substr(1, served.etag.size() - 2);
+}
+
+std::string url_of(std::string_view path, const Served& served) {
+  return fmt::format("/openapi/v3/{}?hash={}", path, hash_of(served));
+}
+
+/// Null: no kind is in that group and version.
+const Served* document_v3(const Context& context,
+                          const std::string& group,
+                          const std::string& version) {
+  return context.documents.openapi->get("v3 " + path_of(group, version), [&] {
+    return make_served(schema::openapi_v3(context.parts.catalog, group, version), kJson);
+  });
+}
+
+const Served* document_v2(const Context& context) {
+  const auto& catalog = context.parts.catalog;
+  auto& kept = *context.documents.openapi;
+  if (wants_protobuf(accept_of(context.request))) {
+    return kept.get("v2 protobuf", [&] {
+      return make_served(schema::openapi_v2_protobuf(catalog), kProtobufAnswer);
+    });
+  }
+  return kept.get("v2", [&] { return make_served(schema::openapi_v2_json(catalog), kJson); });
+}
+
+Served make_index(const Context& context) {
   std::string out;
   object::Writer writer(out);
   writer.begin_object().key("paths").begin_object();
-  for (const auto& group : groups_of(catalog)) {
+  for (const auto& group : groups_of(context.parts.catalog)) {
     for (const auto& version : group.versions) {
-      const auto served = make_served(schema::openapi_v3(catalog, group.name, version.name), kJson);
       const auto path = path_of(group.name, version.name);
-      const auto hash = served.etag.substr(1, served.etag.size() - 2);
-      writer.key(path)
-          .begin_object()
-          .field("serverRelativeURL", fmt::format("/openapi/v3/{}?hash={}", path, hash))
-          .end_object();
+      if (const auto* served = document_v3(context, group.name, version.name)) {
+        writer.key(path).begin_object();
+        writer.field("serverRelativeURL", url_of(path, *served)).end_object();
+      }
     }
   }
   writer.end_object().end_object();
-  return out;
+  return make_served(std::move(out), kJson);
 }
 
-/// Empty: there is no such document.
-Served document_of(const Context& context) {
-  const auto& catalog = context.parts.catalog;
-  const auto& match = context.match;
-  switch (match.route->action) {
-    case Action::openapi_v2:
-      return wants_protobuf(accept_of(context.request))
-                 ? make_served(schema::openapi_v2_protobuf(catalog), kProtobufAnswer)
-                 : make_served(schema::openapi_v2_json(catalog), kJson);
-    case Action::openapi_v3_index:
-      return make_served(index_of(catalog), kJson);
-    default:
-      return make_served(schema::openapi_v3(catalog, match.group, match.version), kJson);
+/// Source: KEP-2896, "Serving": by its own hash a document never changes; by an older one the
+/// client is sent to the present.
+Task<Status> serve_v3(Context& context) {
+  const auto* served = document_v3(context, context.match.group, context.match.version);
+  if (served == nullptr) {
+    co_return co_await respond_not_found(context);
   }
+  const auto asked = context.request.parameter("hash");
+  if (!asked) {
+    co_return co_await respond_served(context, *served);
+  }
+  if (*asked == hash_of(*served)) {
+    co_return co_await respond_served(context, *served, "public, immutable, max-age=31536000");
+  }
+  context.answered = 301;
+  auto headers = make_headers(context, "");
+  headers.add("Location", url_of(path_of(context.match.group, context.match.version), *served));
+  std::string nothing;
+  co_return co_await context.exchange.respond(301, std::move(headers), std::move(nothing));
 }
 
 }  // namespace
 
 Task<Status> serve_openapi(Context& context) {
-  const auto served = document_of(context);
-  if (served.body.empty()) {
-    co_return co_await respond_not_found(context);
+  switch (context.match.route->action) {
+    case Action::openapi_v2:
+      co_return co_await respond_served(context, *document_v2(context));
+    case Action::openapi_v3_index: {
+      // Made from documents that are kept; small, and asked for as rarely as they.
+      const auto index = make_index(context);
+      co_return co_await respond_served(context, index);
+    }
+    default:
+      co_return co_await serve_v3(context);
   }
-  co_return co_await respond_served(context, served);
 }
 
 }  // namespace tetrarch::api::kubernetes

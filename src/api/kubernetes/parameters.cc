@@ -49,7 +49,7 @@ Status check_versions(const net::Request& request, const ListParameters& all) {
   const bool has_initial = request.parameter("sendInitialEvents").has_value();
   if (!at.match.empty() && at.match != "Exact" && at.match != "NotOlderThan") {
     return unsupported_value(
-        kType, "resourceVersionMatch", at.match, "\"Exact\", \"NotOlderThan\"");
+        kType, "resourceVersionMatch", at.match, R"("Exact", "NotOlderThan", "")");
   }
   if (has_initial && !all.is_watch) {
     return forbidden(kType, "sendInitialEvents", "sendInitialEvents is forbidden for list");
@@ -126,7 +126,32 @@ Result<client::Propagation> propagation(std::string_view word) {
   return unsupported_value("DeleteOptions",
                            "propagationPolicy",
                            word,
-                           "\"Background\", \"Foreground\", \"Orphan\", \"nil\"");
+                           "\"Foreground\", \"Background\", \"Orphan\", \"nil\"");
+}
+
+std::optional<bool> orphan_of(object::View root) {
+  const auto orphan = root["orphanDependents"];
+  return orphan ? std::optional(orphan.boolean()) : std::nullopt;
+}
+
+/// The policy, or the older flag for the same; a body's word wins over the query's.
+Status read_propagation(std::string_view policy,
+                        std::optional<bool> is_orphan,
+                        client::DeleteOptions& out) {
+  if (!policy.empty() && is_orphan) {
+    auto message = fmt::format(
+        "Invalid value: \"{}\": orphanDependents and deletionPropagation cannot be both set",
+        policy);
+    return Error{Code::invalid,
+                 "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: " + message,
+                 {{"FieldValueInvalid", message, "propagationPolicy"}}};
+  }
+  if (!policy.empty()) {
+    TRY(out.propagation, propagation(policy));
+  } else if (is_orphan) {
+    out.propagation = *is_orphan ? client::Propagation::orphan : client::Propagation::background;
+  }
+  return ok();
 }
 
 Status read_delete_body(const net::Request& request, client::DeleteOptions& out) {
@@ -148,12 +173,7 @@ Status read_delete_body(const net::Request& request, client::DeleteOptions& out)
     }
     out.grace_seconds = grace.integer();
   }
-  if (const auto word = root["propagationPolicy"]) {
-    TRY(out.propagation, propagation(word.string()));
-  } else if (const auto orphan = root["orphanDependents"]) {
-    out.propagation =
-        orphan.boolean() ? client::Propagation::orphan : client::Propagation::background;
-  }
+  TRY_STATUS(read_propagation(root["propagationPolicy"].string(), orphan_of(root), out));
   std::vector<std::string> words;
   for (const auto word : root["dryRun"].elements()) {
     words.emplace_back(word.string());
@@ -237,11 +257,11 @@ Result<client::DeleteOptions> delete_parameters(const net::Request& request) {
   client::DeleteOptions out;
   TRY(out.is_dry_run, dry_run(request.parameters("dryRun"), "DeleteOptions"));
   TRY(out.grace_seconds, int_parameter(request, "gracePeriodSeconds"));
-  TRY(out.propagation, propagation(text_parameter(request, "propagationPolicy")));
-  if (out.propagation == client::Propagation::unset && request.parameter("orphanDependents")) {
-    TRY(const bool is_orphan, bool_parameter(request, "orphanDependents"));
-    out.propagation = is_orphan ? client::Propagation::orphan : client::Propagation::background;
+  std::optional<bool> is_orphan;
+  if (request.parameter("orphanDependents")) {
+    TRY(is_orphan, bool_parameter(request, "orphanDependents"));
   }
+  TRY_STATUS(read_propagation(text_parameter(request, "propagationPolicy"), is_orphan, out));
   if (!request.body.empty()) {
     TRY_STATUS(read_delete_body(request, out));
   }

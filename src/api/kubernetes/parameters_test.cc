@@ -138,6 +138,19 @@ TEST(DeleteParameters, LetTheBodyWin) {
   EXPECT_TRUE(found->is_dry_run);
 }
 
+TEST(DeleteParameters, TakeThePolicyOrTheOlderFlagButNotBoth) {
+  EXPECT_EQ(delete_parameters(with_query("orphanDependents=true"))->propagation,
+            client::Propagation::orphan);
+  EXPECT_EQ(delete_parameters(with_query("orphanDependents=false"))->propagation,
+            client::Propagation::background);
+  auto request = with_query("");
+  request.body = R"({"propagationPolicy":"Orphan","orphanDependents":true})";
+
+  EXPECT_EQ(delete_parameters(request).error().message,
+            "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Invalid value: "
+            "\"Orphan\": orphanDependents and deletionPropagation cannot be both set");
+}
+
 TEST(DeleteParameters, RefuseABodyThatIsNone) {
   auto request = with_query("");
   for (const auto* body : {"{", "[]", R"({"kind":"Pod"})", R"({"gracePeriodSeconds":"soon"})"}) {

@@ -63,12 +63,14 @@ Subject Context::subject() const {
   return out;
 }
 
-net::Headers make_headers(Context& context, std::string_view content_type) {
+net::Headers make_headers(Context& context,
+                          std::string_view content_type,
+                          std::string_view caching) {
   net::Headers out;
   if (!content_type.empty()) {
     out.add("Content-Type", std::string(content_type));
   }
-  out.add("Cache-Control", "no-cache, private");
+  out.add("Cache-Control", caching.empty() ? "no-cache, private" : std::string(caching));
   std::size_t bytes = 0;
   for (const auto& warning : context.warnings) {
     auto value = warning_value(warning);

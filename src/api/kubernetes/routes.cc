@@ -55,6 +55,7 @@ constexpr auto kRoutes = std::to_array<Route>({
     {kSubresource, "/api/v1/{resource}/{name}/{subresource}", Action::subresource},
 
     {"GET", "/apis", Action::api_groups},
+    {"GET POST", "/apis/apiextensions.k8s.io/v1/customresourcedefinitions", Action::definitions},
     {"GET", "/apis/{group}", Action::api_group},
     {"GET", "/apis/{group}/{version}", Action::resource_list},
     {"GET",

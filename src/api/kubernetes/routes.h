@@ -37,6 +37,7 @@ enum class Action : std::uint8_t {
   join,
   feed,
   reach,
+  definitions,
 };
 
 struct Route {

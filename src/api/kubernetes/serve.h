@@ -23,6 +23,7 @@ Task<Status> serve_delete_collection(Context& context);
 
 Task<Status> serve_document(Context& context);
 Task<Status> serve_openapi(Context& context);
+Task<Status> serve_definitions(Context& context);
 Task<Status> serve_health(Context& context);
 Task<Status> serve_metrics(Context& context);
 

@@ -53,8 +53,8 @@ const Served* choose(const Context& context) {
 
 }  // namespace
 
-Task<Status> respond_served(Context& context, const Served& served) {
-  auto headers = make_headers(context, served.content_type);
+Task<Status> respond_served(Context& context, const Served& served, std::string_view caching) {
+  auto headers = make_headers(context, served.content_type, caching);
   headers.add("ETag", served.etag);
   headers.add("Vary", "Accept");
   if (context.request.headers.get("If-None-Match") == served.etag) {

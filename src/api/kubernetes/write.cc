@@ -102,7 +102,7 @@ Task<Status> serve_create(Context& context) {
          co_await context.parts.registry.create(
              std::move(call), context.request.body, std::move(parameters.options)));
   const auto& sub = context.match.subresource;
-  if (sub == "binding" || sub == "eviction") {
+  if (sub == "binding" || sub == "eviction" || context.match.resource == "bindings") {
     // Source: Kubernetes API reference v1.35, create Binding and create Eviction: clients expect a
     // Status.
     auto body = success_json(Subject{});
@@ -151,9 +151,14 @@ Task<Status> serve_delete(Context& context) {
   CO_TRY(auto options, delete_parameters(context.request));
   auto call = context.call();
   call.is_dry_run = options.is_dry_run;
+  const bool awaits_dependents = options.propagation == client::Propagation::foreground;
   CO_TRY(auto object, co_await context.parts.registry.remove(std::move(call), std::move(options)));
   if (answers_with_object(context, object)) {
-    co_return co_await respond_object(context, 200, std::move(object));
+    const bool is_ending = object.metadata()["deletionTimestamp"].exists();
+    // Source: Kubernetes API reference v1.35, delete: 202 where the caller asked to be told of the
+    // dependents.
+    const int status = is_ending && awaits_dependents ? 202 : 200;
+    co_return co_await respond_object(context, status, std::move(object));
   }
   auto subject = context.subject();
   subject.uid = object.uid();
