@@ -217,7 +217,10 @@ Task<void> ControllerDriver::carry_out(std::vector<Work>& batch) {
 Task<void> ControllerDriver::confirm(Work& work) {
   std::vector<Change> confirmed;
   for (auto& change : work.plan.changes) {
-    const auto holds = co_await confirm_absent(change.confirm_absent);
+    auto holds = co_await confirm_absent(change.confirm_absent);
+    if (holds) {
+      holds = co_await confirm_alive(change.confirm_alive);
+    }
     if (holds) {
       confirmed.push_back(std::move(change));
     } else {
@@ -254,6 +257,19 @@ Task<Status> ControllerDriver::confirm_absent(std::vector<reconcile::Absence> ab
     if (!read && read.error().code != Code::not_found) {
       co_return read.error();
     }
+  }
+  co_return ok();
+}
+
+Task<Status> ControllerDriver::confirm_alive(reconcile::Presence presence) {
+  if (presence.key.name.empty()) {
+    co_return ok();
+  }
+  CO_TRY(const auto read, co_await parts_.client.get(presence.key));
+  if (read.uid() != presence.uid || read.metadata()["deletionTimestamp"].is_string()) {
+    co_return Error(
+        Code::conflict,
+        fmt::format("{} {} is being deleted", presence.key.resource, presence.key.name));
   }
   co_return ok();
 }

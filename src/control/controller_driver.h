@@ -56,6 +56,7 @@ class ControllerDriver {
   Task<void> carry_out(std::vector<Work>& batch);
   Task<void> confirm(Work& work);
   Task<Status> confirm_absent(std::vector<reconcile::Absence> absences);
+  Task<Status> confirm_alive(reconcile::Presence presence);
   void settle(Work& work);
   void note_results(const Work& work);
   void wait_for_own_writes(const Work& work);

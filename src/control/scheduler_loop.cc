@@ -12,6 +12,11 @@ namespace tetrarch::control {
 namespace {
 
 constexpr std::string_view kRoom = "scheduler";
+// Source: kube-apiserver, pod strategy (1.31): a pod with gates.
+constexpr std::string_view kGated = "SchedulingGated";
+constexpr std::string_view kGatedMessage =
+    "Scheduling is blocked due to non-empty scheduling gates";
+constexpr std::string_view kUnschedulable = "Unschedulable";
 /// How long at most between two looks at pods that wait.
 constexpr std::chrono::seconds kIdle{30};
 
@@ -20,11 +25,24 @@ bool is_ours(const Stored& pod) {
   return spec.scheduler_name().empty() || spec.scheduler_name() == "default-scheduler";
 }
 
-bool is_waiting(const Stored& pod) {
+/// Ours to place, now or once its gates are lifted.
+bool is_pending(const Stored& pod) {
   const views::PodView view(pod.root());
   return view.spec().node_name().empty() && view.metadata().deletion_timestamp().empty() &&
-         view.spec().scheduling_gates().empty() && view.status().phase() != "Failed" &&
-         view.status().phase() != "Succeeded" && is_ours(pod);
+         view.status().phase() != "Failed" && view.status().phase() != "Succeeded" && is_ours(pod);
+}
+
+bool is_gated(const Stored& pod) {
+  return !views::PodSpecView(pod.root()["spec"]).scheduling_gates().empty();
+}
+
+bool is_told_of_gates(const Stored& pod) {
+  for (const auto condition : views::PodView(pod.root()).status().conditions()) {
+    if (condition.type() == "PodScheduled") {
+      return condition.reason() == kGated;
+    }
+  }
+  return false;
 }
 
 /// Source: Kubernetes API reference, Binding v1.
@@ -51,7 +69,10 @@ client::Change binding_of(const Stored& pod, const NodeName& node) {
 }
 
 /// The pod with its condition PodScheduled set to False.
-client::Change unschedulable(const Stored& pod, std::string_view message, TimePoint now) {
+client::Change unschedulable(const Stored& pod,
+                             std::string_view reason,
+                             std::string_view message,
+                             TimePoint now) {
   object::Tree tree = object::to_tree(pod.root());
   auto& object = tree.as_object();
   if (!object["status"].is_object()) {
@@ -71,7 +92,7 @@ client::Change unschedulable(const Stored& pod, std::string_view message, TimePo
   condition["status"] = "False";
   condition["lastProbeTime"] = nullptr;
   condition["lastTransitionTime"] = format_time(now);
-  condition["reason"] = "Unschedulable";
+  condition["reason"] = boost::json::string_view(reason.data(), reason.size());
   condition["message"] = boost::json::string_view(message.data(), message.size());
   kept.push_back(std::move(condition));
   conditions = std::move(kept);
@@ -120,26 +141,53 @@ void SchedulerLoop::observe_pod(const reconcile::Observed& change) {
     cluster_.remove_pod(change.before->uid());
     queue_.remove(change.before->uid());
     refused_.erase(std::string(change.before->uid()));
+    in_flight_.erase(std::string(change.before->uid()));
+    gated_.erase(change.before->key);
   }
   if (change.after == nullptr) {
     return;
   }
-  if (is_waiting(*change.after)) {
-    queue_.upsert(*change.after);
+  const Stored& pod = *change.after;
+  note_gates(pod);
+  if (!is_pending(pod) || is_gated(pod)) {
+    queue_.remove(pod.uid());
+    in_flight_.erase(std::string(pod.uid()));
+    cluster_.upsert_pod(pod);
     return;
   }
-  queue_.remove(change.after->uid());
-  cluster_.upsert_pod(*change.after);
+  if (const auto flying = in_flight_.find(std::string(pod.uid())); flying != in_flight_.end()) {
+    flying->second = pod;
+  } else {
+    queue_.upsert(pod);
+  }
+}
+
+void SchedulerLoop::note_gates(const Stored& pod) {
+  if (is_pending(pod) && is_gated(pod) && !is_told_of_gates(pod)) {
+    gated_.insert_or_assign(pod.key, pod);
+  } else {
+    gated_.erase(pod.key);
+  }
+}
+
+/// Whoever ran before us was stopped in the middle: what it had not heard of is done again.
+void SchedulerLoop::take_back() {
+  for (const auto& [uid, pod] : std::exchange(in_flight_, {})) {
+    cluster_.forget(uid);
+    queue_.upsert(pod);
+  }
+  refused_.clear();
 }
 
 Task<void> SchedulerLoop::loop() {
+  take_back();
   while (!parts_.cache.is_synced()) {
     co_await work_.wait();
   }
   while (true) {
     const auto next = queue_.wake(cluster_.room_version(), parts_.clock.now());
     waiting_.set(static_cast<std::int64_t>(queue_.asleep()));
-    if (queue_.ready() > 0) {
+    if (queue_.ready() > 0 || !gated_.empty()) {
       co_await schedule_batch();
       continue;
     }
@@ -155,6 +203,9 @@ Task<void> SchedulerLoop::loop() {
 Task<void> SchedulerLoop::schedule_batch() {
   std::vector<Placement> placements;
   std::vector<client::Change> conditions;
+  for (const auto& [key, pod] : std::exchange(gated_, {})) {
+    conditions.push_back(unschedulable(pod, kGated, kGatedMessage, parts_.clock.now()));
+  }
   for (std::size_t i = 0; i < kBatchMax; ++i) {
     auto pod = queue_.pop();
     if (!pod) {
@@ -162,6 +213,7 @@ Task<void> SchedulerLoop::schedule_batch() {
     }
     auto decision = cluster_.place(*pod);
     if (decision.is_placed()) {
+      in_flight_.insert_or_assign(std::string(pod->uid()), *pod);
       placements.push_back({std::move(*pod), std::move(decision.node)});
     } else {
       refuse(*pod, decision.explanation, conditions);
@@ -188,6 +240,7 @@ Task<void> SchedulerLoop::commit(std::vector<Placement> placements) {
 
 void SchedulerLoop::settle(const Placement& placement, const Result<Stored>& answer) {
   const Stored& pod = placement.pod;
+  const auto flown = in_flight_.extract(std::string(pod.uid()));
   if (answer.ok()) {
     placed_count_.add();
     refused_.erase(std::string(pod.uid()));
@@ -199,8 +252,12 @@ void SchedulerLoop::settle(const Placement& placement, const Result<Stored>& ans
             "Successfully assigned {}/{} to {}", pod.key.ns, pod.key.name, placement.node.text)));
     return;
   }
-  // Bound by someone else, or gone: the watch tells. Anything else is tried again.
   cluster_.forget(pod.uid());
+  if (flown.empty()) {
+    return;  // bound by somebody else, or gone
+  }
+  // Tried again as it is now. One that was bound or deleted leaves the queue when the watch tells.
+  queue_.retry_later(flown.mapped(), parts_.clock.now());
   const Code code = answer.error().code;
   if (code != Code::not_found && code != Code::conflict && code != Code::precondition) {
     log::warning(kRoom,
@@ -209,7 +266,6 @@ void SchedulerLoop::settle(const Placement& placement, const Result<Stored>& ans
                  pod.key.name,
                  placement.node.text,
                  answer.error().message);
-    queue_.retry_later(pod, parts_.clock.now());
   }
 }
 
@@ -225,7 +281,7 @@ void SchedulerLoop::refuse(const Stored& pod,
   }
   parts_.events.record(
       reconcile::note_about(pod, reconcile::Note::Type::warning, "FailedScheduling", message));
-  conditions.push_back(unschedulable(pod, message, parts_.clock.now()));
+  conditions.push_back(unschedulable(pod, kUnschedulable, message, parts_.clock.now()));
   told = std::move(message);
 }
 

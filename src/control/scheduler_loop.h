@@ -3,6 +3,7 @@
 // tells users why a pod waits. Runs on the cache's strand; one at a time in a cluster (the leader).
 #pragma once
 
+#include <map>
 #include <memory>
 #include <string>
 #include <unordered_map>
@@ -49,10 +50,12 @@ class SchedulerLoop {
 
   void observe(const reconcile::Observed& change);
   void observe_pod(const reconcile::Observed& change);
+  void take_back();
   Task<void> loop();
   Task<void> schedule_batch();
   Task<void> commit(std::vector<Placement> placements);
   void settle(const Placement& placement, const Result<Stored>& answer);
+  void note_gates(const Stored& pod);
   Task<void> report(std::vector<client::Change> conditions);
   void refuse(const Stored& pod,
               const schedule::Explanation& why,
@@ -63,6 +66,10 @@ class SchedulerLoop {
   schedule::Queue queue_;
   async::Event work_;
   std::unordered_map<std::string, std::string> refused_;  // uid to the reason last told
+  /// Pods whose binding is on its way, by uid, as they were seen last. They are not placed again
+  /// until the answer is there; one that is gone or bound by then is no longer in it.
+  std::unordered_map<std::string, Stored> in_flight_;
+  std::map<Key, Stored> gated_;  // whose condition must still say that gates hold them
   Counter& placed_count_;
   Counter& refused_count_;
   Gauge& waiting_;

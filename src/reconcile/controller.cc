@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reconcile/controller.h"
 
+#include "reconcile/edit.h"
+
 namespace tetrarch::reconcile {
 
 Note note_about(const Stored& object,
@@ -24,6 +26,12 @@ Change update_of(const Stored& read, DocumentPtr document, std::string_view subr
                 .subresource = std::string(subresource),
                 .expected = read.revision,
                 .expected_uid = std::string(read.uid())};
+}
+
+Change adoption_of(const Stored& object, const Stored& owner) {
+  auto change = update_of(object, adopted(object, owner));
+  change.confirm_alive = Presence{.key = owner.key, .uid = std::string(owner.uid())};
+  return change;
 }
 
 Change removal_of(const Stored& read) {

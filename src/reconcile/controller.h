@@ -45,6 +45,15 @@ struct Absence {
   bool operator==(const Absence&) const = default;
 };
 
+/// "There, and not being deleted" that a mirror alone cannot know either: an owner that was deleted
+/// with orphan lets its dependents go, and must not take them back just because its own end has not
+/// been seen yet.
+struct Presence {
+  Key key;  ///< name empty: nothing is asked
+  std::string uid = {};
+  bool operator==(const Presence&) const = default;
+};
+
 /// One change, with preconditions on what was read.
 struct Change {
   enum class Verb : std::uint8_t { create, update, remove };
@@ -57,7 +66,8 @@ struct Change {
   Propagation propagation = Propagation::unset;    ///< for remove
   std::optional<std::int64_t> grace_seconds = {};  ///< for remove; unset: the object's own
   std::vector<Absence> confirm_absent =
-      {};  ///< all must hold, else the change is dropped and planned again
+      {};                       ///< all must hold, else the change is dropped and planned again
+  Presence confirm_alive = {};  ///< the same
   std::optional<Note> when_done = {};  ///< recorded if the change succeeded
   std::optional<Note> when_failed =
       {};  ///< recorded if it was refused; ": " and the error are appended
@@ -65,6 +75,8 @@ struct Change {
 
 /// The object as read, with a new document.
 Change update_of(const Stored& read, DocumentPtr document, std::string_view subresource = "");
+/// The object, which nobody controls, with `owner` as its controller: only while that is alive.
+Change adoption_of(const Stored& object, const Stored& owner);
 /// Deletes exactly what was read (by uid).
 Change removal_of(const Stored& read);
 

@@ -139,30 +139,27 @@ class Round {
            state_.total() == state_.desired && newest->replicas == state_.desired;
   }
 
-  /// Deletes the oldest revisions beyond the history limit.
+  /// Deletes the oldest revisions beyond the history limit; one that is still of use stays, and no
+  /// newer one goes in its place.
   void clean_up() {
     if (!deployment_.spec().has_revision_history_limit()) {
       return;
     }
-    std::vector<const DeploymentSet*> idle;
-    std::size_t old_count = 0;
+    std::vector<const DeploymentSet*> old;
     for (std::size_t i = 0; i < sets_.all.size(); ++i) {
-      const auto& set = sets_.all[i];
-      if (!sets_.is_old(i) || is_terminating(*set.stored)) {
-        continue;
-      }
-      ++old_count;
-      if (set.replicas == 0 && set.unfinished == 0) {
-        idle.push_back(&set);
+      if (sets_.is_old(i) && !is_terminating(*sets_.all[i].stored)) {
+        old.push_back(&sets_.all[i]);
       }
     }
-    const auto limit = static_cast<std::size_t>(
-        std::max<std::int64_t>(0, deployment_.spec().revision_history_limit()));
-    std::sort(idle.begin(), idle.end(), [](const auto* a, const auto* b) {
+    std::stable_sort(old.begin(), old.end(), [](const auto* a, const auto* b) {
       return a->revision < b->revision;
     });
-    for (std::size_t i = 0; i < idle.size() && old_count > limit; ++i, --old_count) {
-      plan_.changes.push_back(removal_of(*idle[i]->stored));
+    const auto limit = static_cast<std::size_t>(
+        std::max<std::int64_t>(0, deployment_.spec().revision_history_limit()));
+    for (std::size_t i = 0; i + limit < old.size(); ++i) {
+      if (old[i]->replicas == 0 && old[i]->unfinished == 0) {
+        plan_.changes.push_back(removal_of(*old[i]->stored));
+      }
     }
   }
 

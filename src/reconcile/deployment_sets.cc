@@ -23,6 +23,9 @@ using object::TreeObject;
 
 constexpr std::string_view kSetResource = "replicasets.apps";
 
+// Source: Kubernetes pkg/controller/deployment/sync.go, maxRevHistoryLengthInChars (1.31).
+constexpr std::size_t kHistoryMost = 2000;
+
 /// Annotations of the Deployment that do not belong to a set.
 // Source: Kubernetes pkg/controller/deployment/util, annotationsToSkip (1.31).
 constexpr std::array<std::string_view, 6> kOwnAnnotations = {
@@ -121,7 +124,7 @@ std::vector<const Stored*> claim(const Question& asked, const Stored& deployment
   });
   for (const auto* set : asked.seen.uncontrolled(kSetResource, deployment.key.ns)) {
     if (!is_terminating(*set) && selector->matches(set->metadata()["labels"])) {
-      plan->changes.push_back(update_of(*set, adopted(*set, deployment)));
+      plan->changes.push_back(adoption_of(*set, deployment));
     }
   }
   return mine;
@@ -141,14 +144,23 @@ void copy_annotations(views::DeploymentView deployment, TreeObject& annotations)
   }
 }
 
+/// "1,3,7" and 9: "1,3,7,9"; the oldest are dropped where it gets too long.
+std::string longer_history(std::string_view history, std::int64_t revision) {
+  const auto last = fmt::format("{}", revision);
+  while (!history.empty() && history.size() + 1 + last.size() > kHistoryMost) {
+    const auto comma = history.find(',');
+    history = comma == std::string_view::npos ? std::string_view() : history.substr(comma + 1);
+  }
+  return fmt::format("{}{}{}", history, history.empty() ? "" : ",", last);
+}
+
 void write_revision(const DeploymentSet& set, std::int64_t revision, TreeObject& annotations) {
   if (set.revision == revision) {
     return;
   }
   if (set.revision > 0) {
-    auto history = std::string(set.view.metadata().annotations().find(kRevisionHistory));
-    history += fmt::format("{}{}", history.empty() ? "" : ",", set.revision);
-    annotations[kRevisionHistory] = history;
+    annotations[kRevisionHistory] =
+        longer_history(set.view.metadata().annotations().find(kRevisionHistory), set.revision);
   }
   annotations[kRevision] = fmt::format("{}", revision);
 }
@@ -275,8 +287,10 @@ Change creation_of_set(const Stored& deployment,
                    "ScalingReplicaSet",
                    fmt::format("Scaled up replica set {} from 0 to {}", name, replicas));
   }
-  change.when_failed = note_about(
-      deployment, Note::Type::warning, "ReplicaSetCreateError", "Failed to create new replica set");
+  change.when_failed = note_about(deployment,
+                                  Note::Type::warning,
+                                  "ReplicaSetCreateError",
+                                  fmt::format("Failed to create new replica set \"{}\"", name));
   return change;
 }
 

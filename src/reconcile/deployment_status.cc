@@ -23,6 +23,7 @@ constexpr std::string_view kProgressing = "Progressing";
 constexpr std::string_view kNewAvailable = "NewReplicaSetAvailable";
 constexpr std::string_view kDeadlineExceeded = "ProgressDeadlineExceeded";
 constexpr std::string_view kPaused = "DeploymentPaused";
+constexpr std::string_view kReplicaFailure = "ReplicaFailure";
 
 struct Counts {
   std::int64_t wanted = 0;  // sum of spec.replicas
@@ -166,6 +167,13 @@ class Report {
 
   void note_progress() {
     const bool was_complete = has_condition(conditions_, kProgressing, kNewAvailable);
+    if (!in_.created_set.empty() && !in_.last_failure.empty()) {
+      set("False",
+          "ReplicaSetCreateError",
+          fmt::format(
+              "Failed to create new replica set \"{}\": {}", in_.created_set, in_.last_failure));
+      return;
+    }
     if (!in_.created_set.empty()) {
       begin("NewReplicaSetCreated", fmt::format("Created new replica set \"{}\"", in_.created_set));
       return;
@@ -226,27 +234,26 @@ class Report {
     }
   }
 
-  /// What the new set (or any) says about pods that it may not create, or why we may not create a
-  /// set.
+  /// What the new set says about pods that it may not make or end; else what another says.
   void note_failure() {
-    std::string message(in_.last_failure);
-    std::string reason = "ReplicaSetCreateError";
-    for (const auto& set : in_.sets.all) {
-      for (const auto condition : set.view.status().conditions()) {
-        if (condition.type() == "ReplicaFailure" && set.replicas > 0) {
-          message = condition.message();
-          reason = condition.reason();
+    views::ReplicaSetConditionView found;
+    for (std::size_t i = 0; i < in_.sets.all.size(); ++i) {
+      for (const auto condition : in_.sets.all[i].view.status().conditions()) {
+        if (condition.type() == kReplicaFailure && (!found || !in_.sets.is_old(i))) {
+          found = condition;
         }
       }
     }
-    if (message.empty()) {
-      remove_condition(conditions_, "ReplicaFailure");
-    } else {
-      set_updated_condition(
-          conditions_,
-          {.type = "ReplicaFailure", .status = "True", .reason = reason, .message = message},
-          in_.now);
+    if (!found) {
+      remove_condition(conditions_, kReplicaFailure);
+      return;
     }
+    set_updated_condition(conditions_,
+                          {.type = std::string(kReplicaFailure),
+                           .status = std::string(found.status()),
+                           .reason = std::string(found.reason()),
+                           .message = std::string(found.message())},
+                          in_.now);
   }
 
   const StatusInput& in_;

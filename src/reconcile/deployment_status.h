@@ -17,8 +17,8 @@ struct StatusInput {
   const DeploymentSets& sets;
   const RolloutState& state;
   TimePoint now;
-  bool is_rolling_out = true;  ///< false while paused or scaling: no verdict about progress
-  std::string_view last_failure = {};
+  bool is_rolling_out = true;          ///< false while paused or scaling: no verdict about progress
+  std::string_view last_failure = {};  ///< why our last plan could not be carried out
   std::int64_t collisions = 0;
   std::string created_set = {};  ///< the set that this plan makes; empty: none
 };

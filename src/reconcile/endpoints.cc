@@ -45,12 +45,18 @@ TreeObject address_entry(const Stored& service, const ServicePod& pod, std::stri
   return out;
 }
 
-std::vector<Subset> subsets_of(const Mirror& seen, const Stored& service, bool* is_truncated) {
+/// A Pod behind the service, with what is published of it.
+struct Published {
+  ServicePod pod;
+  std::string_view ip;
+  TreeArray ports;
+};
+
+std::vector<Published> published(const Mirror& seen, const Stored& service) {
   const views::ServiceView view(service.root());
   const auto families = view.spec().ip_families();
   const std::string family(families.empty() ? "IPv4" : families.at(0));
-  std::vector<Subset> subsets;
-  std::size_t count = 0;
+  std::vector<Published> out;
   for (const auto& pod : pods_of_service(seen, service)) {
     const auto ip = address_of(pod.pod, family);
     auto ports = ports_of_pod(view, pod.pod);
@@ -58,17 +64,45 @@ std::vector<Subset> subsets_of(const Mirror& seen, const Stored& service, bool* 
     if (ip.empty() || is_ending || (ports.empty() && !view.spec().ports().empty())) {
       continue;
     }
-    if (++count > kAddressesMost) {
-      *is_truncated = true;
-      break;
+    out.push_back({.pod = pod, .ip = ip, .ports = std::move(ports)});
+  }
+  return out;
+}
+
+/// Drops what is too many; those that answer stay before those that do not.
+bool truncate(std::vector<Published>* pods) {
+  if (pods->size() <= kAddressesMost) {
+    return false;
+  }
+  const auto ready = static_cast<std::size_t>(std::count_if(
+      pods->begin(), pods->end(), [](const auto& each) { return each.pod.is_ready; }));
+  auto ready_left = std::min(ready, kAddressesMost);
+  auto others_left = kAddressesMost - ready_left;
+  std::erase_if(*pods, [&](const Published& each) {
+    auto& left = each.pod.is_ready ? ready_left : others_left;
+    if (left == 0) {
+      return true;
     }
-    auto subset = std::find_if(
-        subsets.begin(), subsets.end(), [&](const auto& each) { return each.ports == ports; });
+    --left;
+    return false;
+  });
+  return true;
+}
+
+std::vector<Subset> subsets_of(const Mirror& seen, const Stored& service, bool* is_truncated) {
+  auto pods = published(seen, service);
+  *is_truncated = truncate(&pods);
+  std::vector<Subset> subsets;
+  for (auto& each : pods) {
+    auto subset = std::find_if(subsets.begin(), subsets.end(), [&](const auto& known) {
+      return known.ports == each.ports;
+    });
     if (subset == subsets.end()) {
-      subsets.push_back({.ports = std::move(ports), .ready = {}, .not_ready = {}});
+      subsets.push_back({.ports = std::move(each.ports), .ready = {}, .not_ready = {}});
       subset = subsets.end() - 1;
     }
-    (pod.is_ready ? subset->ready : subset->not_ready).push_back(address_entry(service, pod, ip));
+    (each.pod.is_ready ? subset->ready : subset->not_ready)
+        .push_back(address_entry(service, each.pod, each.ip));
   }
   return subsets;
 }
@@ -103,13 +137,15 @@ TreeObject labels_of(const Stored& service) {
   return labels;
 }
 
-Plan create(const Stored& service, TreeArray subsets) {
+Plan create(const Stored& service, TreeArray subsets, bool is_truncated) {
+  TreeObject metadata{
+      {"name", service.key.name}, {"namespace", service.key.ns}, {"labels", labels_of(service)}};
+  if (is_truncated) {
+    metadata["annotations"] = TreeObject{{kOverCapacity, "truncated"}};
+  }
   const TreeObject document{{"kind", "Endpoints"},
                             {"apiVersion", "v1"},
-                            {"metadata",
-                             TreeObject{{"name", service.key.name},
-                                        {"namespace", service.key.ns},
-                                        {"labels", labels_of(service)}}},
+                            {"metadata", std::move(metadata)},
                             {"subsets", std::move(subsets)}};
   Change change{.verb = Change::Verb::create,
                 .key = Key{"endpoints", service.key.ns, service.key.name}};
@@ -149,7 +185,7 @@ class EndpointsController final : public Controller {
     bool is_truncated = false;
     auto subsets = to_array(subsets_of(asked.seen, *service, &is_truncated));
     if (there == nullptr) {
-      return create(*service, std::move(subsets));
+      return create(*service, std::move(subsets), is_truncated);
     }
     Edit edit(*there);
     edit.metadata()["labels"] = labels_of(*service);

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Source: Kubernetes documentation, "EndpointSlice mirroring".
 #include <algorithm>
-#include <map>
+
+#include <fmt/format.h>
 
 #include "reconcile/edit.h"
 #include "reconcile/endpoint_packing.h"
@@ -19,6 +20,8 @@ using object::TreeObject;
 
 constexpr std::string_view kOurs = "endpointslicemirroring-controller.k8s.io";
 constexpr std::string_view kSkip = "endpointslice.kubernetes.io/skip-mirror";
+// Source: kube-controller-manager flag mirroring-max-endpoints-per-subset, default.
+constexpr std::size_t kPerSubsetMost = 1000;
 constexpr std::string_view kLeader = "control-plane.alpha.kubernetes.io/leader";
 
 Tree endpoint_of(views::EndpointAddressView address, bool is_ready) {
@@ -36,29 +39,59 @@ Tree endpoint_of(views::EndpointAddressView address, bool is_ready) {
   return out;
 }
 
-std::vector<SliceGroup> groups_of(views::EndpointsView endpoints) {
-  std::vector<SliceGroup> groups;
-  for (const auto subset : endpoints.subsets()) {
-    auto ports = object::to_tree(subset.ports().view());
-    const auto list = ports.is_array() ? ports.get_array() : TreeArray();
-    const auto add = [&](const auto& addresses, bool is_ready) {
-      for (const auto address : addresses) {
-        const std::string family =
-            address.ip().find(':') == std::string_view::npos ? "IPv4" : "IPv6";
-        auto group = std::find_if(groups.begin(), groups.end(), [&](const auto& each) {
-          return each.address_type == family && each.ports == list;
-        });
-        if (group == groups.end()) {
-          groups.push_back({.address_type = family, .ports = list, .endpoints = {}});
-          group = groups.end() - 1;
-        }
-        group->endpoints.push_back(endpoint_of(address, is_ready));
-      }
-    };
-    add(subset.addresses(), true);
-    add(subset.not_ready_addresses(), false);
+/// What is mirrored of an Endpoints object, and what is too much.
+struct Mirrored {
+  std::vector<SliceGroup> groups = {};
+  std::size_t skipped = 0;
+};
+
+SliceGroup& group_of(std::vector<SliceGroup>& groups, std::string_view ip, const TreeArray& ports) {
+  const std::string_view family = ip.find(':') == std::string_view::npos ? "IPv4" : "IPv6";
+  const auto found = std::find_if(groups.begin(), groups.end(), [&](const auto& each) {
+    return each.address_type == family && each.ports == ports;
+  });
+  if (found != groups.end()) {
+    return *found;
   }
-  return groups;
+  groups.push_back({.address_type = std::string(family), .ports = ports, .endpoints = {}});
+  return groups.back();
+}
+
+/// Ready addresses first: where there are too many in a subset, the others are left out.
+void add_subset(views::EndpointSubsetView subset, Mirrored* out) {
+  const auto tree = object::to_tree(subset.ports().view());
+  const auto ports = tree.is_array() ? tree.get_array() : TreeArray();
+  std::size_t count = 0;
+  const auto add = [&](const auto& addresses, bool is_ready) {
+    for (const auto address : addresses) {
+      if (++count > kPerSubsetMost) {
+        ++out->skipped;
+        continue;
+      }
+      group_of(out->groups, address.ip(), ports)
+          .endpoints.push_back(endpoint_of(address, is_ready));
+    }
+  };
+  add(subset.addresses(), true);
+  add(subset.not_ready_addresses(), false);
+}
+
+Mirrored mirrored(views::EndpointsView endpoints) {
+  Mirrored out;
+  for (const auto subset : endpoints.subsets()) {
+    add_subset(subset, &out);
+  }
+  return out;
+}
+
+Note too_many(const Stored& endpoints, std::size_t skipped) {
+  return note_about(endpoints,
+                    Note::Type::warning,
+                    "TooManyAddressesToMirror",
+                    fmt::format("A max of {} addresses can be mirrored to EndpointSlices per "
+                                "Endpoints subset. {} addresses were skipped",
+                                kPerSubsetMost,
+                                skipped));
 }
 
 bool is_mirrored(const Question& asked, const Stored& endpoints) {
@@ -102,10 +135,13 @@ class EndpointsMirroringController final : public Controller {
                            .service = endpoints->key.name,
                            .managed_by = kOurs,
                            .labels = labels_of(*endpoints)};
-    const auto groups = is_mirrored(asked, *endpoints)
-                            ? groups_of(views::EndpointsView(endpoints->root()))
-                            : std::vector<SliceGroup>{};
-    pack_slices(asked.seen, owner, groups, &plan);
+    const auto wanted = is_mirrored(asked, *endpoints)
+                            ? mirrored(views::EndpointsView(endpoints->root()))
+                            : Mirrored{};
+    pack_slices(asked.seen, owner, wanted.groups, &plan);
+    if (wanted.skipped > 0) {
+      plan.notes.push_back(too_many(*endpoints, wanted.skipped));
+    }
     return plan;
   }
 };

@@ -61,6 +61,7 @@ std::vector<std::unique_ptr<Controller>> every_controller(const schema::Catalog&
   out.push_back(namespace_lifecycle_controller(namespaced_resources(catalog)));
   out.push_back(garbage_collection_controller(lookup_in(catalog)));
   out.push_back(node_health_controller(settings.node_grace));
+  out.push_back(node_disruption_controller(settings.node_grace));
   out.push_back(taint_eviction_controller(settings.node_grace));
   out.push_back(pod_sweep_controller(settings.terminated_pods_max, settings.node_grace));
   out.push_back(event_expiry_controller(settings.event_ttl));

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <set>
 
+#include <fmt/format.h>
+
 #include "reconcile/edit.h"
 #include "reconcile/pod_state.h"
 #include "schema/views/meta.h"
@@ -83,6 +85,8 @@ class Round {
         continue;
       }
       auto removal = removal_of(*dependent);
+      removal.expected = dependent->revision;
+      removal.confirm_absent = owners.absent;
       const bool has_own = !asked_.seen.owned_by(dependent->uid()).empty();
       removal.propagation = has_own ? Propagation::foreground : Propagation::background;
       plan_.changes.push_back(std::move(removal));
@@ -95,7 +99,28 @@ class Round {
   bool blocks(const Stored& dependent) const {
     for (const auto reference : dependent.metadata()["ownerReferences"].elements()) {
       if (reference["uid"].string() == object_.uid() && reference["blockOwnerDeletion"].boolean()) {
-        return true;
+        return !waits_for_us(dependent);
+      }
+    }
+    return false;
+  }
+
+  /// Whether `dependent` waits, itself or through others that wait, for the end of our object: then
+  /// the owners form a circle, and whoever of it is asked first goes first.
+  bool waits_for_us(const Stored& dependent) const {
+    std::set<std::string_view> known;
+    std::vector<const Stored*> open{&dependent};
+    while (!open.empty()) {
+      const auto* each = open.back();
+      open.pop_back();
+      if (!waits_for_dependents(*each) || !known.insert(each->uid()).second) {
+        continue;
+      }
+      for (const auto* next : asked_.seen.owned_by(each->uid())) {
+        if (next->uid() == object_.uid()) {
+          return true;
+        }
+        open.push_back(next);
       }
     }
     return false;
@@ -112,6 +137,7 @@ class Round {
       plan_.changes.push_back(std::move(change));
       return;
     }
+    warn_of_other_namespaces();
     auto removal = removal_of(object_);
     removal.expected = object_.revision;  // an owner may have been added
     removal.confirm_absent = owners.absent;
@@ -124,6 +150,28 @@ class Round {
       removal.propagation = Propagation::background;
     }
     plan_.changes.push_back(std::move(removal));
+  }
+
+  /// A common mistake, and the object is gone by it: worth an event.
+  // Source: kube-controller-manager, garbage collector, OwnerRefInvalidNamespace.
+  void warn_of_other_namespaces() {
+    for (const auto reference : views::ObjectMetaView(object_.metadata()).owner_references()) {
+      const auto* owner = asked_.seen.by_uid(reference.uid());
+      if (owner != nullptr && !owner->key.ns.empty() && owner->key.ns != object_.key.ns) {
+        plan_.notes.push_back(
+            note_about(object_,
+                       Note::Type::warning,
+                       "OwnerRefInvalidNamespace",
+                       fmt::format("ownerRef [{}/{}, namespace: {}, name: {}, uid: {}] does not "
+                                   "exist in namespace \"{}\"",
+                                   reference.api_version(),
+                                   reference.kind(),
+                                   object_.key.ns,
+                                   reference.name(),
+                                   reference.uid(),
+                                   object_.key.ns)));
+      }
+    }
   }
 
   DocumentPtr without_owners(const std::set<std::string, std::less<>>& uids) const {
@@ -154,7 +202,7 @@ class Round {
       if (owner == nullptr || owner->uid() != reference.uid()) {
         out.absent.push_back({.key = key, .uid = std::string(reference.uid())});
         out.lost_uids.emplace(reference.uid());
-      } else if (waits_for_dependents(*owner) && reference.block_owner_deletion()) {
+      } else if (waits_for_dependents(*owner)) {
         out.waiting.push_back(reference);
         out.lost_uids.emplace(reference.uid());
       } else {

@@ -9,7 +9,6 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "reconcile/namespace_lifecycle.h"
 #include "reconcile/world.h"
 
 namespace tetrarch::reconcile {
@@ -160,6 +159,116 @@ TEST_F(GarbageTest, ForegroundGoesDownTheTree) {
   EXPECT_THAT(world_.names("configmaps"), IsEmpty());
 }
 
+TEST_F(GarbageTest, ForegroundAlsoEndsDependentsThatDoNotBlock) {
+  const auto root = make("root");
+  make("child", {{"ConfigMap", "root", false}});
+
+  world_.remove(root, Propagation::foreground);
+  ASSERT_TRUE(world_.settle());
+
+  EXPECT_THAT(world_.names("configmaps"), IsEmpty());
+}
+
+TEST_F(GarbageTest, ForegroundOnlyLetsGoOfWhatAnotherOwnerKeeps) {
+  const auto root = make("root");
+  make("other");
+  const auto child = make("child", {{"ConfigMap", "root"}, {"ConfigMap", "other"}});
+
+  world_.remove(root, Propagation::foreground);
+  ASSERT_TRUE(world_.settle());
+
+  EXPECT_THAT(world_.names("configmaps"), ElementsAre("child", "other"));
+  EXPECT_EQ(world_.get(child)->metadata()["ownerReferences"].size(), 1U);
+}
+
+TEST_F(GarbageTest, ForegroundEndsOwnersThatFormACircle) {
+  const auto first = make("first", {{"ConfigMap", "third"}});  // all made before anyone looks
+  make("second", {{"ConfigMap", "first"}});
+  make("third", {{"ConfigMap", "second"}});
+  ASSERT_TRUE(world_.settle());
+
+  world_.remove(first, Propagation::foreground);
+  ASSERT_TRUE(world_.settle());
+
+  EXPECT_THAT(world_.names("configmaps"), IsEmpty());
+}
+
+TEST_F(GarbageTest, ForegroundEndsTwoThatOwnEachOtherAndAreDeletedTogether) {
+  const auto first = make("first", {{"ConfigMap", "second"}});
+  const auto second = make("second", {{"ConfigMap", "first"}});
+
+  world_.remove(first, Propagation::foreground);
+  world_.remove(second, Propagation::foreground);
+  ASSERT_TRUE(world_.settle());
+
+  EXPECT_THAT(world_.names("configmaps"), IsEmpty());
+}
+
+TEST_F(GarbageTest, ACircleThatStillLivesIsLeftAlone) {
+  const auto first = make("first");
+  make("second", {{"ConfigMap", "first"}});
+  world_.change(first, [](object::TreeObject& root) {
+    root["metadata"].as_object()["ownerReferences"] = object::TreeArray{object::TreeObject{
+        {"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"name", "second"}, {"uid", "u-second"}}};
+  });
+
+  ASSERT_TRUE(world_.settle());
+
+  EXPECT_THAT(world_.names("configmaps"), ElementsAre("first", "second"));
+}
+
+TEST_F(GarbageTest, AnOwnerInAnotherNamespaceIsNoneAndTheUserIsTold) {
+  world_.create("configmaps",
+                R"({"kind":"ConfigMap","metadata":{"name":"root","namespace":"other",
+                "uid":"u-root"}})");
+  make("child", {{"ConfigMap", "root"}});
+
+  ASSERT_TRUE(world_.settle());
+
+  EXPECT_THAT(world_.names("configmaps"), ElementsAre("root"));
+  EXPECT_THAT(
+      world_.notes,
+      testing::Contains(testing::Field(
+          &Note::message,
+          "ownerRef [v1/ConfigMap, namespace: ns, name: root, uid: u-root] does not exist in "
+          "namespace \"ns\"")));
+}
+
+TEST_F(GarbageTest, ANamespacedOwnerOfAClusterScopedObjectIsBelieved) {
+  world_.create("nodes",
+                R"({"kind":"Node","metadata":{"name":"n","uid":"u-n","ownerReferences":[
+                {"apiVersion":"v1","kind":"ConfigMap","name":"gone","uid":"u-gone"}]}})");
+
+  ASSERT_TRUE(world_.settle());
+
+  EXPECT_THAT(world_.names("nodes"), ElementsAre("n"));
+}
+
+TEST_F(GarbageTest, ADependentOfAWaitingOwnerIsNotRemovedWhileAnotherOwnerMayBeThere) {
+  world_.lag(true);
+  const auto root = make("root");
+  world_.create("secrets", R"({"kind":"Secret","metadata":{"name":"other","namespace":"ns",
+                "uid":"u-other"}})");
+  const auto child = make("child", {{"ConfigMap", "root"}, {"Secret", "other"}});
+  world_.remove(root, Propagation::foreground);
+  // The secret has not been seen yet: it comes through another watch.
+  while (world_.mirror().get(child) == nullptr ||
+         world_.text(root, "metadata.deletionTimestamp") !=
+             world_.mirror().get(root)->metadata()["deletionTimestamp"].string()) {
+    world_.deliver_of("configmaps");
+  }
+
+  for (int i = 0; i < 10; ++i) {
+    world_.step();
+  }
+  EXPECT_NE(world_.get(child), nullptr);
+
+  ASSERT_TRUE(world_.settle());
+  world_.advance(std::chrono::seconds(5));
+  ASSERT_TRUE(world_.settle());
+  EXPECT_THAT(world_.names("configmaps"), ElementsAre("child"));
+}
+
 TEST_F(GarbageTest, OrphanLetsDependentsGo) {
   const auto root = make("root");
   const auto child = make("child", {{"ConfigMap", "root"}});
@@ -274,106 +383,6 @@ TEST_P(GarbageChanceTest, LeavesExactlyWhatHasAnOwnerLeft) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Seeds, GarbageChanceTest, testing::Range(1U, 30U));
-
-class NamespaceTest : public testing::Test {
- protected:
-  NamespaceTest() {
-    world_.add(namespace_lifecycle_controller({"configmaps", "pods", "secrets"}));
-    world_.add(namespace_defaults_controller("PEM"));
-    // The API sets the finalizer when a namespace is made.
-    world_.create(
-        "namespaces",
-        R"({"kind":"Namespace","apiVersion":"v1","metadata":{"name":"ns"},"spec":{"finalizers":["kubernetes"]}})");
-  }
-
-  World world_;
-  const Key namespace_{"namespaces", "", "ns"};
-};
-
-TEST_F(NamespaceTest, ANewOneGetsItsAccountAndTheRootCa) {
-  ASSERT_TRUE(world_.settle());
-
-  EXPECT_THAT(world_.names("serviceaccounts", "ns"), ElementsAre("default"));
-  EXPECT_EQ(world_.get({"configmaps", "ns", "kube-root-ca.crt"})->root()["data"]["ca.crt"].string(),
-            "PEM");
-}
-
-TEST_F(NamespaceTest, WhatIsDeletedOrChangedOfThemComesBack) {
-  ASSERT_TRUE(world_.settle());
-
-  world_.remove({"serviceaccounts", "ns", "default"});
-  world_.change({"configmaps", "ns", "kube-root-ca.crt"},
-                [](object::TreeObject& root) { root["data"].as_object()["ca.crt"] = "forged"; });
-  ASSERT_TRUE(world_.settle());
-
-  EXPECT_THAT(world_.names("serviceaccounts", "ns"), ElementsAre("default"));
-  EXPECT_EQ(world_.get({"configmaps", "ns", "kube-root-ca.crt"})->root()["data"]["ca.crt"].string(),
-            "PEM");
-}
-
-TEST_F(NamespaceTest, ATerminatingOneIsEmptiedAndThenGone) {
-  world_.create("pods", R"({"kind":"Pod","metadata":{"name":"p","namespace":"ns"},"spec":{}})");
-  world_.make_ready({"pods", "ns", "p"});
-  world_.create("secrets", R"({"kind":"Secret","metadata":{"name":"s","namespace":"ns"}})");
-  world_.create("secrets", R"({"kind":"Secret","metadata":{"name":"s","namespace":"other"}})");
-  ASSERT_TRUE(world_.settle());
-
-  world_.remove(namespace_);
-  ASSERT_TRUE(world_.settle());
-  EXPECT_THAT(world_.names("secrets", "ns"), IsEmpty());
-  ASSERT_NE(world_.get(namespace_), nullptr);  // the pod still ends
-  const auto condition = world_.get(namespace_)->root()["status"]["conditions"].at(0);
-  EXPECT_EQ(condition["message"].string(),
-            "Some resources are remaining: pods. has 1 resource instances");
-
-  world_.end_terminating();
-  ASSERT_TRUE(world_.settle());
-  EXPECT_EQ(world_.get(namespace_), nullptr);
-  EXPECT_THAT(world_.names("secrets"), ElementsAre("s"));
-}
-
-TEST(NamespaceChance, IsNeverFinalizedWhileTheServerStillHasSomethingThatWeHaveNotSeen) {
-  for (unsigned seed = 1; seed < 20; ++seed) {
-    World world(seed);
-    world.add(namespace_lifecycle_controller({"configmaps", "secrets"}));
-    world.create(
-        "namespaces",
-        R"({"kind":"Namespace","metadata":{"name":"ns"},"spec":{"finalizers":["kubernetes"]}})");
-    world.lag(true);
-    world.after_change = [&world] {
-      if (world.names("namespaces").empty()) {
-        ASSERT_THAT(world.names("secrets", "ns"), IsEmpty());
-      }
-    };
-
-    world.create("secrets", R"({"kind":"Secret","metadata":{"name":"s","namespace":"ns"}})");
-    world.remove({"namespaces", "", "ns"});
-    for (int i = 0; i < 10; ++i) {
-      world.deliver(1);
-      world.step();
-      world.advance(std::chrono::seconds(1));
-    }
-    ASSERT_TRUE(world.settle());
-    world.advance(std::chrono::seconds(5));
-    ASSERT_TRUE(world.settle());
-
-    EXPECT_THAT(world.names("namespaces"), IsEmpty());
-  }
-}
-
-TEST_F(NamespaceTest, NamesTheFinalizersThatHoldIt) {
-  world_.create(
-      "secrets",
-      R"({"kind":"Secret","metadata":{"name":"s","namespace":"ns","finalizers":["example.com/a"]}})");
-  world_.remove(namespace_);
-  ASSERT_TRUE(world_.settle());
-
-  const auto condition = world_.get(namespace_)->root()["status"]["conditions"].at(1);
-  EXPECT_EQ(condition["reason"].string(), "SomeFinalizersRemain");
-  EXPECT_EQ(condition["message"].string(),
-            "Some content in the namespace has finalizers remaining: example.com/a in 1 resource "
-            "instances");
-}
 
 }  // namespace
 }  // namespace tetrarch::reconcile

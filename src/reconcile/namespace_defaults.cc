@@ -12,6 +12,12 @@ using object::TreeObject;
 constexpr std::string_view kAccount = "default";
 constexpr std::string_view kRootCa = "kube-root-ca.crt";
 constexpr std::string_view kCaFile = "ca.crt";
+// Source: kube-controller-manager, root CA publisher.
+constexpr std::string_view kDescription = "kubernetes.io/description";
+constexpr std::string_view kCaDescription =
+    "Contains a CA bundle that can be used to verify the kube-apiserver when using internal "
+    "endpoints such as the internal service IP or kubernetes.default.svc. No other usage is "
+    "guaranteed across distributions of Kubernetes clusters.";
 
 /// Maps an object of that one name to its namespace.
 Watching::Keys namespace_of(std::string_view name) {
@@ -26,10 +32,13 @@ Change creation(std::string_view resource,
                 std::string_view kind,
                 std::string_view ns,
                 std::string_view name,
-                TreeObject more) {
-  TreeObject document{{"kind", kind},
-                      {"apiVersion", "v1"},
-                      {"metadata", TreeObject{{"name", name}, {"namespace", ns}}}};
+                TreeObject more,
+                TreeObject annotations = {}) {
+  TreeObject metadata{{"name", name}, {"namespace", ns}};
+  if (!annotations.empty()) {
+    metadata["annotations"] = std::move(annotations);
+  }
+  TreeObject document{{"kind", kind}, {"apiVersion", "v1"}, {"metadata", std::move(metadata)}};
   for (auto& member : more) {
     document[member.key()] = member.value();
   }
@@ -72,8 +81,12 @@ class NamespaceDefaults final : public Controller {
     const TreeObject data{{kCaFile, ca_pem_}};
     const auto* there = asked.seen.get("configmaps", asked.key.name, kRootCa);
     if (there == nullptr) {
-      plan->changes.push_back(
-          creation("configmaps", "ConfigMap", asked.key.name, kRootCa, TreeObject{{"data", data}}));
+      plan->changes.push_back(creation("configmaps",
+                                       "ConfigMap",
+                                       asked.key.name,
+                                       kRootCa,
+                                       TreeObject{{"data", data}},
+                                       TreeObject{{kDescription, kCaDescription}}));
     } else if (there->root()["data"][kCaFile].string() != ca_pem_) {
       Edit edit(*there);
       edit.root()["data"] = data;

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reconcile/namespace_lifecycle.h"
 
+#include <algorithm>
+#include <array>
 #include <map>
+#include <optional>
 
 #include <fmt/format.h>
 
@@ -36,12 +39,78 @@ struct Content {
   std::map<std::string, std::size_t> finalizers;  // how many objects each holds
 };
 
-std::string join(const std::map<std::string, std::size_t>& counts, std::string_view infix) {
-  std::string out;
+// Source: Kubernetes pkg/controller/namespace/deletion, status_condition_utils.go (1.31): types in
+// this order, reasons and messages where all is well.
+struct Verdict {
+  std::string_view type;
+  std::string_view reason;
+  std::string_view message;
+};
+
+constexpr std::string_view kContentFailure = "NamespaceDeletionContentFailure";
+constexpr std::string_view kContentRemaining = "NamespaceContentRemaining";
+constexpr std::string_view kFinalizersRemaining = "NamespaceFinalizersRemaining";
+// Discovery and parsing cannot fail here: the kinds are known from the start.
+constexpr std::array<Verdict, 5> kAllIsWell = {{
+    {"NamespaceDeletionDiscoveryFailure",
+     "ResourcesDiscovered",
+     "All resources successfully discovered"},
+    {"NamespaceDeletionGroupVersionParsingFailure",
+     "ParsedGroupVersions",
+     "All legacy kube types successfully parsed"},
+    {kContentFailure,
+     "ContentDeleted",
+     "All content successfully deleted, may be waiting on finalization"},
+    {kContentRemaining, "ContentRemoved", "All content successfully removed"},
+    {kFinalizersRemaining, "ContentHasNoFinalizers", "All content-preserving finalizers finished"},
+}};
+
+/// "pods. has 3 resource instances, replicasets.apps has 1 resource instances": the dot stands
+/// between resource and group also where the group is empty.
+std::string resources_text(const std::map<std::string, std::size_t>& counts) {
+  std::vector<std::string> out;
   for (const auto& [name, count] : counts) {
-    out += fmt::format("{}{}{}{} resource instances", out.empty() ? "" : ", ", name, infix, count);
+    const bool is_core = name.find('.') == std::string::npos;
+    out.push_back(fmt::format("{}{} has {} resource instances", name, is_core ? "." : "", count));
   }
-  return out;
+  std::sort(out.begin(), out.end());
+  return fmt::format("{}", fmt::join(out, ", "));
+}
+
+std::string finalizers_text(const std::map<std::string, std::size_t>& counts) {
+  std::vector<std::string> out;
+  for (const auto& [name, count] : counts) {
+    out.push_back(fmt::format("{} in {} resource instances", name, count));
+  }
+  return fmt::format("{}", fmt::join(out, ", "));
+}
+
+/// The condition as it is where something is amiss; empty: all is well.
+std::optional<Condition> trouble(std::string_view type,
+                                 const Content& left,
+                                 std::string_view last_failure) {
+  const auto of = [&](std::string_view reason, std::string message) {
+    return Condition{.type = std::string(type),
+                     .status = "True",
+                     .reason = std::string(reason),
+                     .message = std::move(message)};
+  };
+  if (type == kContentFailure && !last_failure.empty()) {
+    return of("ContentDeletionFailed",
+              fmt::format("Failed to delete all resource types, {} remaining: {}",
+                          left.resources.size(),
+                          last_failure));
+  }
+  if (type == kContentRemaining && !left.resources.empty()) {
+    return of("SomeResourcesRemain",
+              "Some resources are remaining: " + resources_text(left.resources));
+  }
+  if (type == kFinalizersRemaining && !left.finalizers.empty()) {
+    return of("SomeFinalizersRemain",
+              "Some content in the namespace has finalizers remaining: " +
+                  finalizers_text(left.finalizers));
+  }
+  return std::nullopt;
 }
 
 class NamespaceLifecycle final : public Controller {
@@ -72,7 +141,7 @@ class NamespaceLifecycle final : public Controller {
     if (left.resources.empty()) {
       plan.changes.push_back(finalization(*stored));
     } else {
-      report(*stored, left, asked.now, &plan);
+      report(*stored, left, asked, &plan);
       plan.look_again_at(asked.now + kAgain);
     }
     return plan;
@@ -115,27 +184,18 @@ class NamespaceLifecycle final : public Controller {
     return change;
   }
 
-  // Source: Kubernetes API reference, NamespaceConditionType; reasons as kubectl describe shows
-  // them.
-  static void report(const Stored& ns, const Content& left, TimePoint now, Plan* plan) {
+  static void report(const Stored& ns, const Content& left, const Question& asked, Plan* plan) {
     auto status = object::to_tree(ns.root()["status"]);
     auto& fields = status.is_object() ? status.get_object() : status.emplace_object();
     auto& conditions = Edit::array_in(fields, "conditions");
-    set_condition(conditions,
-                  {.type = "NamespaceContentRemaining",
-                   .status = "True",
-                   .reason = "SomeResourcesRemain",
-                   .message = "Some resources are remaining: " + join(left.resources, ". has ")},
-                  now);
-    const bool is_held = !left.finalizers.empty();
-    set_condition(conditions,
-                  {.type = "NamespaceFinalizersRemaining",
-                   .status = is_held ? "True" : "False",
-                   .reason = is_held ? "SomeFinalizersRemain" : "ContentHasNoFinalizers",
-                   .message = is_held ? "Some content in the namespace has finalizers remaining: " +
-                                            join(left.finalizers, " in ")
-                                      : "All content-preserving finalizers finished"},
-                  now);
+    for (const auto& well : kAllIsWell) {
+      const Condition fine{.type = std::string(well.type),
+                           .status = "False",
+                           .reason = std::string(well.reason),
+                           .message = std::string(well.message)};
+      const auto wanted = trouble(well.type, left, asked.last_failure).value_or(fine);
+      set_condition(conditions, wanted, asked.now);
+    }
     if (!same_meaning(ns.root()["status"], status)) {
       plan->changes.push_back(update_of(ns, with_status(ns, std::move(status)), "status"));
     }

@@ -45,14 +45,14 @@ std::string_view status_of(const Stored& node, std::string_view type) {
   return {};
 }
 
-/// The taints that the node's state asks for, as {key, effect}.
+/// The taints that the node's state asks for at once, as {key, effect}. NoExecute, which costs Pods
+/// their place, is left to node_disruption.
 std::set<std::pair<std::string, std::string>> wanted_taints(const Stored& node) {
   std::set<std::pair<std::string, std::string>> out;
   const auto ready = ready_status(node);
   if (ready != "True") {
     const std::string key(ready == "Unknown" ? kTaintUnreachable : kTaintNotReady);
     out.emplace(key, "NoSchedule");
-    out.emplace(key, "NoExecute");
   }
   for (const auto& each : kConditionTaints) {
     if (status_of(node, each.condition) == "True") {
@@ -161,7 +161,9 @@ class NodeHealth final : public Controller {
                      .reason = "NodeNotReady",
                      .message = "Node is not ready"},
                     asked.now);
-      plan->changes.push_back(update_of(*pod, with_status(*pod, std::move(status)), "status"));
+      auto change = update_of(*pod, with_status(*pod, std::move(status)), "status");
+      change.when_done = note_about(*pod, Note::Type::warning, "NodeNotReady", "Node is not ready");
+      plan->changes.push_back(std::move(change));
     }
   }
 
@@ -171,7 +173,9 @@ class NodeHealth final : public Controller {
     bool is_changed = false;
     for (const auto taint : node.root()["spec"]["taints"].elements()) {
       const std::pair id(std::string(taint["key"].string()), std::string(taint["effect"].string()));
-      if (is_state_taint(id.first) && wanted.erase(id) == 0) {
+      const bool is_of_disruption =
+          is_outage(id.first) && id.second == kNoExecute && ready_status(node) != "True";
+      if (is_state_taint(id.first) && !is_of_disruption && wanted.erase(id) == 0) {
         is_changed = true;
         continue;
       }

@@ -25,6 +25,7 @@ class NodeTest : public testing::Test {
  protected:
   NodeTest() {
     world_.add(node_health_controller(seconds(40)));
+    world_.add(node_disruption_controller(seconds(40)));
     world_.add(taint_eviction_controller(seconds(40)));
   }
 
@@ -184,6 +185,7 @@ TEST_F(NodeTest, AControlPlaneThatWasAwayBlamesNobody) {
 }
 
 TEST_F(NodeTest, MirrorsConditionsAndCordonsAsTaintsAndKeepsOtherTaints) {
+  node("b");
   const auto key = node("a", "False");
   world_.change(key, [](TreeObject& root) {
     root["spec"].as_object()["unschedulable"] = true;

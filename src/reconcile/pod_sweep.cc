@@ -3,6 +3,7 @@
 // looks.
 #include <algorithm>
 
+#include "reconcile/node_taints.h"
 #include "reconcile/pod_state.h"
 #include "reconcile/sweeps.h"
 
@@ -13,7 +14,22 @@ namespace {
 using std::chrono::seconds;
 
 constexpr seconds kEvery{20};
+// Source: Kubernetes documentation, "Non-graceful node shutdown": set by a person who knows that
+// the machine is off, so nobody is left to end its Pods.
+constexpr std::string_view kOutOfService = "node.kubernetes.io/out-of-service";
 const Key kAllPods{"pods", "", ""};
+
+bool is_out_of_service(const Stored& node) {
+  if (ready_status(node) == "True") {
+    return false;
+  }
+  for (const auto taint : views::NodeView(node.root()).spec().taints()) {
+    if (taint.key() == kOutOfService) {
+      return true;
+    }
+  }
+  return false;
+}
 
 class PodSweep final : public Controller {
  public:
@@ -44,11 +60,13 @@ class PodSweep final : public Controller {
         if (is_terminating(*stored)) {
           end(*stored, &plan);
         }
-      } else if (asked.seen.get("nodes", "", node) == nullptr) {
+      } else if (const auto* there = asked.seen.get("nodes", "", node); there == nullptr) {
         if (may_judge) {
           end(*stored, &plan)
               .confirm_absent.push_back({.key = Key{"nodes", "", std::string(node)}, .uid = ""});
         }
+      } else if (is_terminating(*stored) && is_out_of_service(*there)) {
+        end(*stored, &plan);
       } else if (is_finished(pod) && !is_terminating(*stored)) {
         finished.push_back(stored);
       }

@@ -78,7 +78,7 @@ class Round {
   void adopt(const object::LabelSelector& selector) {
     for (const auto* pod : asked_.seen.uncontrolled("pods", stored_.key.ns)) {
       if (is_active(*pod) && selector.matches(pod->metadata()["labels"])) {
-        plan_.changes.push_back(update_of(*pod, adopted(*pod, stored_)));
+        plan_.changes.push_back(adoption_of(*pod, stored_));
         pods_.push_back(pod);
       }
     }

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <optional>
 
+#include "reconcile/condition.h"
+#include "reconcile/edit.h"
 #include "reconcile/node_lifecycle.h"
 #include "reconcile/node_taints.h"
 #include "reconcile/pod_state.h"
@@ -47,8 +49,27 @@ Verdict judge(views::PodView pod, views::TaintView taint) {
   return out;
 }
 
-bool is_outage(std::string_view key) {
-  return key == kTaintNotReady || key == kTaintUnreachable;
+// Source: kube-controller-manager, taint eviction (1.31).
+const Condition kDisruption{.type = "DisruptionTarget",
+                            .status = "True",
+                            .reason = "DeletionByTaintManager",
+                            .message = "Taint manager: deleting due to NoExecute taint"};
+
+bool is_told(views::PodView pod) {
+  for (const auto condition : pod.status().conditions()) {
+    if (condition.type() == kDisruption.type) {
+      return condition.status() == kDisruption.status && condition.reason() == kDisruption.reason;
+    }
+  }
+  return false;
+}
+
+/// The Pod with the condition that says why it goes, for whoever counts failures.
+Change telling(const Stored& pod, TimePoint now) {
+  auto status = object::to_tree(pod.root()["status"]);
+  auto& fields = status.is_object() ? status.get_object() : status.emplace_object();
+  set_condition(Edit::array_in(fields, "conditions"), kDisruption, now);
+  return update_of(pod, with_status(pod, std::move(status)), "status");
 }
 
 class TaintEviction final : public Controller {
@@ -73,50 +94,56 @@ class TaintEviction final : public Controller {
     if (stored == nullptr) {
       return plan;
     }
-    const views::NodeView node(stored->root());
-    for (const auto taint : node.spec().taints()) {
-      if (taint.effect() != "NoExecute") {
-        continue;
-      }
-      if (is_outage(taint.key()) && !any_node_ready(asked.seen)) {
-        plan.look_again_at(asked.now + kAllOut);  // more likely it is us
-        continue;
-      }
-      for (const auto* pod : asked.seen.pods_on(stored->key.name)) {
-        consider(asked, *pod, taint, &plan);
+    for (const auto* pod : asked.seen.pods_on(stored->key.name)) {
+      const auto end = is_active(*pod) ? end_of(asked, *pod, *stored) : std::nullopt;
+      if (end && *end <= asked.now) {
+        evict(asked, *pod, &plan);
+      } else if (end) {
+        plan.look_again_at(*end);
       }
     }
     return plan;
   }
 
  private:
-  void consider(const Question& asked,
-                const Stored& stored,
-                views::TaintView taint,
-                Plan* plan) const {
-    if (!is_active(stored)) {
+  /// When the Pod has to go by the taints of its node; empty: it may stay.
+  std::optional<TimePoint> end_of(const Question& asked,
+                                  const Stored& pod,
+                                  const Stored& node) const {
+    std::optional<TimePoint> out;
+    for (const auto taint : views::NodeView(node.root()).spec().taints()) {
+      if (taint.effect() != kNoExecute) {
+        continue;
+      }
+      const auto verdict = judge(views::PodView(pod.root()), taint);
+      if (verdict.is_tolerated && !verdict.for_seconds) {
+        continue;
+      }
+      auto since = parse_time(taint.time_added()).value_or(created_at(pod));
+      since = std::max(since, created_at(pod));
+      auto when = since + verdict.for_seconds.value_or(seconds(0));
+      if (is_outage(taint.key())) {
+        when = std::max(when, asked.seen.observing_since() + grace_);
+        if (!any_node_ready(asked.seen)) {
+          when = std::max(when, asked.now + kAllOut);  // more likely it is us
+        }
+      }
+      out = std::min(out.value_or(when), when);
+    }
+    return out;
+  }
+
+  static void evict(const Question& asked, const Stored& pod, Plan* plan) {
+    // It is told first, and removed when that is seen; one that cannot be told goes all the same.
+    if (!is_told(views::PodView(pod.root())) && asked.last_failure.empty()) {
+      plan->changes.push_back(telling(pod, asked.now));
       return;
     }
-    const auto verdict = judge(views::PodView(stored.root()), taint);
-    if (verdict.is_tolerated && !verdict.for_seconds) {
-      return;
-    }
-    auto since = parse_time(taint.time_added()).value_or(created_at(stored));
-    since = std::max(since, created_at(stored));
-    auto when = since + verdict.for_seconds.value_or(seconds(0));
-    if (is_outage(taint.key())) {
-      when = std::max(when, asked.seen.observing_since() + grace_);
-    }
-    if (when > asked.now) {
-      plan->look_again_at(when);
-      return;
-    }
-    auto removal = removal_of(stored);
-    removal.when_done =
-        note_about(stored,
-                   Note::Type::normal,
-                   "TaintManagerEviction",
-                   "Marking for deletion Pod " + stored.key.ns + "/" + stored.key.name);
+    auto removal = removal_of(pod);
+    removal.when_done = note_about(pod,
+                                   Note::Type::normal,
+                                   "TaintManagerEviction",
+                                   "Marking for deletion Pod " + pod.key.ns + "/" + pod.key.name);
     plan->changes.push_back(std::move(removal));
   }
 

@@ -67,6 +67,10 @@ class World {
 
   /// Delivers up to that many events, of resources chosen by chance, in order within each.
   void deliver(int count);
+
+  /// Delivers the next event of that resource.
+  void deliver_of(const std::string& resource) { deliver_one(resource); }
+
   Plan plan(const Controller& controller, const Key& key, std::string_view last_failure = "") const;
   /// As the driver would commit it; errors are answered, one per change ("" where it went well).
   std::vector<std::string> apply(const Plan& plan);
@@ -99,6 +103,7 @@ class World {
   std::string apply_update(const reconcile::Change& change, Stored& stored);
   std::string apply_removal(const reconcile::Change& change, const Stored& stored);
   bool is_absent(const Absence& absence) const;
+  bool is_alive(const Presence& presence) const;
   void store(Key key, const object::Tree& tree);
   void erase(const Key& key);
   void begin_deletion(const Stored& stored, Propagation propagation);

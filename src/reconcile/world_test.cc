@@ -175,6 +175,12 @@ bool World::is_absent(const Absence& absence) const {
   return found == nullptr || (!absence.uid.empty() && found->uid() != absence.uid);
 }
 
+bool World::is_alive(const Presence& presence) const {
+  const auto* found = get(presence.key);
+  return presence.key.name.empty() || (found != nullptr && found->uid() == presence.uid &&
+                                       !found->metadata()["deletionTimestamp"].is_string());
+}
+
 std::string World::apply_update(const reconcile::Change& change, Stored& stored) {
   if (change.expected.number != 0 && change.expected != stored.revision) {
     return "conflict";
@@ -212,6 +218,9 @@ std::string World::apply_removal(const reconcile::Change& change, const Stored& 
   if (!change.expected_uid.empty() && stored.uid() != change.expected_uid) {
     return "precondition";
   }
+  if (change.expected.number != 0 && change.expected != stored.revision) {
+    return "conflict";
+  }
   if (change.grace_seconds == 0 && !has_finalizer(stored)) {
     erase(stored.key);
   } else {
@@ -225,6 +234,9 @@ std::string World::apply_one(const reconcile::Change& change) {
     if (!is_absent(absence)) {
       return "conflict";
     }
+  }
+  if (!is_alive(change.confirm_alive)) {
+    return "conflict";
   }
   const auto found = objects_.find(change.key);
   if (change.verb == reconcile::Change::Verb::create) {
