@@ -9,6 +9,7 @@
 
 #include "async/io_pool.h"
 #include "control/fake_client.h"
+#include "control/manual_clock.h"
 
 namespace tetrarch::control {
 namespace {
@@ -172,6 +173,258 @@ TEST_F(ControllerDriverTest, ListsAgainAfterAnExpiredWatch) {
 
   EXPECT_TRUE(wait_for_count("children", 3));
   EXPECT_GT(client_.calls("list children"), lists);
+}
+
+/// Keeps `copy` of every parent equal to its `text`, by updates that expect what was read.
+class Copier final : public reconcile::Controller {
+ public:
+  std::string_view name() const override { return "copier"; }
+
+  std::vector<reconcile::Watching> watches() const override {
+    return {{"parents", reconcile::own_key()}};
+  }
+
+  Plan reconcile(const Question& asked) const override {
+    ++calls;
+    Plan plan;
+    const auto* parent = asked.seen.get(asked.key);
+    if (parent == nullptr) {
+      return plan;
+    }
+    plan.look_again_at(asked.now + look_again);
+    const auto text = parent->root()["text"].string();
+    if (parent->root()["copy"].string() != text) {
+      plan.changes.push_back(reconcile::update_of(
+          *parent,
+          Document::from_canonical(
+              document(asked.key.name, fmt::format(R"(,"text":"{0}","copy":"{0}")", text)))));
+    }
+    return plan;
+  }
+
+  mutable std::atomic<int> calls = 0;
+  std::chrono::seconds look_again{3600};
+};
+
+/// One controller with time in the test's hands.
+class TimedDriverTest : public testing::Test {
+ protected:
+  void TearDown() override { stop(); }
+
+  void start() {
+    if (!driver_) {
+      driver_.emplace(
+          *controller_,
+          ControllerDriver::Parts{client_, cache_, recorder_, clock_, system_random(), metrics_});
+      cache_.run(cache_group_);
+    }
+    group_.emplace(strand_, "test");
+    group_->spawn(driver_->run());
+  }
+
+  void stop_driver() {
+    if (group_) {
+      group_->stop_and_wait();
+      group_.reset();
+    }
+  }
+
+  void stop() {
+    stop_driver();
+    cache_group_.stop_and_wait();
+  }
+
+  void put(std::string_view name, std::string_view text) {
+    client_.put({"parents", "ns", std::string(name)},
+                document(name, fmt::format(R"(,"text":"{}")", text)));
+  }
+
+  bool wait_for_copy(std::string_view name, std::string_view text) {
+    return client_.wait_until([&](const FakeClient::Objects& objects) {
+      const auto found = objects.find(Key{"parents", "ns", std::string(name)});
+      return found != objects.end() && found->second.root()["copy"].string() == text;
+    });
+  }
+
+  async::IoPool pool_{2};
+  asio::any_io_executor strand_ = pool_.strand();
+  FakeClient client_;
+  ManualClock clock_;
+  Metrics metrics_;
+  Copier copier_;
+  ChildMaker maker_{1};
+  const reconcile::Controller* controller_ = &copier_;
+  Cache cache_{{client_, clock_, system_random(), metrics_}, {"parents", "children"}};
+  EventRecorder recorder_{client_, clock_, system_random(), metrics_, "test"};
+  async::TaskGroup cache_group_{strand_, "cache"};
+  std::optional<async::TaskGroup> group_;
+  std::optional<ControllerDriver> driver_;
+};
+
+TEST_F(TimedDriverTest, AConflictIsNoFailureAndIsTriedAgainOnceTheViewIsNewer) {
+  start();
+  put("p", "one");
+  ASSERT_TRUE(wait_for_copy("p", "one"));
+  client_.hold_applies(true);
+  put("p", "two");
+  ASSERT_TRUE(client_.wait_for_calls("apply", 2));  // planned on "two"
+
+  put("p", "three");
+  client_.hold_applies(false);
+  clock_.advance(std::chrono::seconds(1));
+
+  EXPECT_TRUE(wait_for_copy("p", "three"));
+  EXPECT_EQ(
+      metrics_.counter("tetrarch_controller_failures_total", "", R"(controller="copier")").value(),
+      0U);
+}
+
+TEST_F(TimedDriverTest, AFailureWaitsForItsPauseAndThePausesGrow) {
+  controller_ = &maker_;
+  client_.refuse_creates("children", Error(Code::forbidden, "no"), 4);
+  put("p", "x");
+  start();
+  ASSERT_TRUE(client_.wait_for_calls("create children", 1));
+
+  // While time stands still nothing is tried again, whatever else happens.
+  put("q", "x");
+  ASSERT_TRUE(client_.wait_for_calls("create children", 2));
+  put("r", "x");
+  ASSERT_TRUE(client_.wait_for_calls("create children", 3));
+  EXPECT_EQ(client_.calls("create children"), 3);
+
+  clock_.advance(std::chrono::seconds(60));
+  EXPECT_TRUE(client_.wait_for_calls("create children", 5));
+}
+
+TEST_F(TimedDriverTest, AKeyIsLookedAtAgainWhenItsTimeHasCome) {
+  put("p", "x");
+  start();
+  ASSERT_TRUE(wait_for_copy("p", "x"));
+  put("mark1", "m");
+  ASSERT_TRUE(wait_for_copy("mark1", "m"));
+  const int calls = copier_.calls;
+
+  clock_.advance(std::chrono::seconds(3601));
+  put("mark2", "m");
+  ASSERT_TRUE(wait_for_copy("mark2", "m"));
+
+  // p and mark1 for the time, mark2 for the change and for what it wrote, at least.
+  EXPECT_GE(copier_.calls - calls, 3);
+}
+
+TEST_F(TimedDriverTest, WhatWasOnItsWayWhenItWasStoppedIsDoneWhenItRunsAgain) {
+  controller_ = &maker_;
+  client_.hold_applies(true);
+  put("p", "x");
+  start();
+  ASSERT_TRUE(client_.wait_for_call("apply"));
+  stop_driver();
+  EXPECT_EQ(client_.calls("create children"), 0);
+  client_.hold_applies(false);
+
+  start();
+
+  EXPECT_TRUE(client_.wait_for_calls("create children", 1));
+}
+
+TEST_F(TimedDriverTest, ChangesThatComeWhileItIsStoppedAreDoneWhenItRunsAgain) {
+  start();
+  put("p", "one");
+  ASSERT_TRUE(wait_for_copy("p", "one"));
+  stop_driver();
+
+  put("p", "two");
+  put("q", "new");
+  start();
+
+  EXPECT_TRUE(wait_for_copy("p", "two"));
+  EXPECT_TRUE(wait_for_copy("q", "new"));
+}
+
+TEST_F(TimedDriverTest, TenThousandKeysAreDoneInBatchesAndEachAFewTimes) {
+  constexpr int kKeys = 10'000;
+  for (int i = 0; i < kKeys; ++i) {
+    put(fmt::format("p{}", i), "x");
+  }
+
+  start();
+
+  ASSERT_TRUE(client_.wait_for_calls("update", kKeys));
+  EXPECT_TRUE(wait_for_copy(fmt::format("p{}", kKeys - 1), "x"));
+  EXPECT_LT(client_.calls("apply"), kKeys / 20);
+  EXPECT_LT(copier_.calls, 4 * kKeys);
+}
+
+TEST_F(TimedDriverTest, AWatchThatBreaksGoesOnWhereItWas) {
+  start();
+  put("p", "one");
+  ASSERT_TRUE(wait_for_copy("p", "one"));
+  const int lists = client_.calls("list parents");
+
+  client_.break_watches("parents", Error(Code::unavailable, "connection lost"));
+  put("p", "two");
+
+  EXPECT_TRUE(wait_for_copy("p", "two"));
+  EXPECT_EQ(client_.calls("list parents"), lists);
+}
+
+TEST_F(TimedDriverTest, WhatIsGoneWhenAListComesAfterAnExpiredWatchIsForgotten) {
+  controller_ = &maker_;
+  put("p", "x");
+  start();
+  ASSERT_TRUE(client_.wait_for_calls("create children", 1));
+  client_.hold_watches(true);
+  client_.erase({"children", "ns", "p0"});
+
+  client_.break_watches("children", Error(Code::expired, "too old"));
+  client_.hold_watches(false);
+
+  EXPECT_TRUE(client_.wait_for_calls("create children", 2));
+}
+
+/// Adopts every child for parent p, as controllers with a selector do.
+class Adopter final : public reconcile::Controller {
+ public:
+  std::string_view name() const override { return "adopter"; }
+
+  std::vector<reconcile::Watching> watches() const override {
+    return {{"children", reconcile::fixed_key(Key{"parents", "ns", "p"})}};
+  }
+
+  Plan reconcile(const Question& asked) const override {
+    Plan plan;
+    const auto* parent = asked.seen.get(asked.key);
+    for (const auto* child : asked.seen.list("children")) {
+      if (parent != nullptr && child->metadata()["ownerReferences"].size() == 0) {
+        plan.changes.push_back(reconcile::adoption_of(*child, *parent));
+      }
+    }
+    return plan;
+  }
+};
+
+TEST_F(TimedDriverTest, AnOwnerThatIsBeingDeletedAdoptsNothingThoughItIsNotSeenYet) {
+  const Adopter adopter;
+  controller_ = &adopter;
+  put("p", "x");
+  client_.put({"children", "ns", "mark"},
+              R"({"metadata":{"name":"mark","ownerReferences":[{"uid":"x"}]}})");
+  start();
+  ASSERT_TRUE(client_.wait_for_call("list children"));
+  client_.put(
+      {"parents", "ns", "p"},
+      R"({"metadata":{"name":"p","uid":"u-p","deletionTimestamp":"2026-01-01T00:00:00Z"}})");
+  client_.put({"children", "ns", "c"}, document("c"));
+
+  ASSERT_TRUE(client_.wait_for_call("get parents"));
+
+  EXPECT_EQ(client_.calls("update"), 0);
+  client_.put({"parents", "ns", "p"}, document("p"));
+  clock_.advance(std::chrono::seconds(5));
+  client_.put({"children", "ns", "d"}, document("d"));
+  EXPECT_TRUE(client_.wait_for_calls("update", 2));
+  stop();
 }
 
 }  // namespace

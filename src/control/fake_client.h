@@ -40,18 +40,28 @@ class FakeClient final : public client::Client {
   void hold_watches(bool is_held);
   /// Every open watch of the resource ends with this error.
   void break_watches(const std::string& resource, Error error);
-  /// The next `times` creates of the resource are refused.
+  /// apply() waits before it does anything while held.
+  void hold_applies(bool is_held);
+  /// The next `times` creates of the resource ("bind": bindings) are refused.
   void refuse_creates(const std::string& resource, Error error, int times);
   /// Blocks until `holds` says so of all objects, at most ten seconds; false: it never did.
   using Objects = std::map<Key, Stored>;
   bool wait_until(const std::function<bool(const Objects&)>& holds);
-  /// "create pods", "list pods", "get pods", "update", "remove", "apply", "patch".
+  /// "create pods", "list pods", "get pods", "update", "remove", "apply", "patch", "bind".
   int calls(const std::string& verb) const;
-  bool wait_for_call(const std::string& verb);
+
+  bool wait_for_call(const std::string& verb) { return wait_for_calls(verb, 1); }
+
+  bool wait_for_calls(const std::string& verb, int count);
 
  private:
   friend class FakeWatch;
 
+  class Waiter;
+
+  Result<Stored> bind_locked(const Key& key,
+                             const DocumentPtr& binding,
+                             const client::WriteOptions& options);
   Result<Stored> create_locked(const Key& key, const DocumentPtr& document);
   Result<Stored> update_locked(const Key& key,
                                const DocumentPtr& document,
@@ -70,6 +80,7 @@ class FakeClient final : public client::Client {
   std::vector<async::Event*> waiters_;
   std::map<std::string, int> calls_;
   bool is_held_ = false;
+  bool applies_are_held_ = false;
 };
 
 }  // namespace tetrarch::control

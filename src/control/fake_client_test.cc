@@ -10,6 +10,26 @@
 
 namespace tetrarch::control {
 
+/// Somebody who wants to know of every change, while it lives.
+class FakeClient::Waiter {
+ public:
+  explicit Waiter(FakeClient& client) : client_(client) {
+    const std::lock_guard lock(client_.mutex_);
+    client_.waiters_.push_back(&ready_);
+  }
+
+  ~Waiter() {
+    const std::lock_guard lock(client_.mutex_);
+    std::erase(client_.waiters_, &ready_);
+  }
+
+  Task<void> wait() { return ready_.wait(); }
+
+ private:
+  FakeClient& client_;
+  async::Event ready_;
+};
+
 /// One open watch; registered with its client while it lives.
 class FakeWatch final : public client::Watch {
  public:
@@ -67,6 +87,30 @@ Stored FakeClient::store_locked(const Key& key, DocumentPtr document) {
   history_.push_back({is_new ? client::EventType::added : client::EventType::modified, stored});
   wake_locked();
   return stored;
+}
+
+/// As the API binds: once, and only the pod that is meant.
+Result<Stored> FakeClient::bind_locked(const Key& key,
+                                       const DocumentPtr& binding,
+                                       const client::WriteOptions& options) {
+  ++calls_["bind"];
+  auto& refused = refused_["bind"];
+  if (refused.second > 0) {
+    --refused.second;
+    changed_.notify_all();
+    return refused.first;
+  }
+  const auto found = objects_.find(key);
+  if (found == objects_.end()) {
+    return Error(Code::not_found, key.name + " not found");
+  }
+  const auto bound = found->second.root()["spec"]["nodeName"].string();
+  if (!bound.empty() || found->second.uid() != options.expected_uid) {
+    return Error(Code::conflict, key.name + " is bound, or another");
+  }
+  auto tree = object::to_tree(found->second.root());
+  tree.as_object()["spec"].as_object()["nodeName"] = binding->root()["target"]["name"].string();
+  return store_locked(key, object::to_document(tree));
 }
 
 Result<Stored> FakeClient::create_locked(const Key& key, const DocumentPtr& document) {
@@ -197,13 +241,29 @@ Task<Result<Stored>> FakeClient::remove(Key key, client::DeleteOptions options) 
 }
 
 Task<std::vector<Result<Stored>>> FakeClient::apply(std::vector<client::Change> changes) {
+  Waiter waiter(*this);
+  {
+    const std::lock_guard lock(mutex_);
+    ++calls_["apply"];
+    changed_.notify_all();
+  }
+  while (true) {
+    {
+      const std::lock_guard lock(mutex_);
+      if (!applies_are_held_) {
+        break;
+      }
+    }
+    co_await waiter.wait();
+  }
   const std::lock_guard lock(mutex_);
-  ++calls_["apply"];
   std::vector<Result<Stored>> out;
   for (const auto& change : changes) {
     switch (change.verb) {
       case client::Change::Verb::create:
-        out.push_back(create_locked(change.key, change.document));
+        out.push_back(change.write.subresource == "binding"
+                          ? bind_locked(change.key, change.document, change.write)
+                          : create_locked(change.key, change.document));
         break;
       case client::Change::Verb::update:
         out.push_back(update_locked(change.key, change.document, change.write));
@@ -237,6 +297,12 @@ void FakeClient::hold_watches(bool is_held) {
   wake_locked();
 }
 
+void FakeClient::hold_applies(bool is_held) {
+  const std::lock_guard lock(mutex_);
+  applies_are_held_ = is_held;
+  wake_locked();
+}
+
 void FakeClient::break_watches(const std::string& resource, Error error) {
   const std::lock_guard lock(mutex_);
   auto& broken = broken_[resource];
@@ -249,9 +315,9 @@ void FakeClient::refuse_creates(const std::string& resource, Error error, int ti
   refused_[resource] = {std::move(error), times};
 }
 
-bool FakeClient::wait_for_call(const std::string& verb) {
+bool FakeClient::wait_for_calls(const std::string& verb, int count) {
   std::unique_lock lock(mutex_);
-  return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return calls_[verb] > 0; });
+  return changed_.wait_for(lock, std::chrono::seconds(10), [&] { return calls_[verb] >= count; });
 }
 
 bool FakeClient::wait_until(const std::function<bool(const Objects&)>& holds) {

@@ -8,24 +8,13 @@
 #include "async/io_pool.h"
 #include "async/task_group.h"
 #include "control/fake_client.h"
+#include "control/manual_clock.h"
 
 namespace tetrarch::control {
 namespace {
 
 using Outcome = LeaderElection::Outcome;
 using std::chrono::seconds;
-
-class ManualClock final : public Clock {
- public:
-  TimePoint now() const override { return TimePoint(passed_ + seconds(1'700'000'000)); }
-
-  SteadyPoint steady() const override { return SteadyPoint(passed_); }
-
-  void advance(seconds by) { passed_ += by; }
-
- private:
-  seconds passed_{100};
-};
 
 Task<void> attempt(LeaderElection& election, std::promise<Outcome>& out) {
   out.set_value(co_await election.attempt());
