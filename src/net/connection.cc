@@ -37,8 +37,12 @@ std::string message_of(int refusal, const ParseError& error, const ServerOptions
       return "the request's header is larger than " + std::to_string(options.header_bytes_max) +
              " bytes";
     case 413:
-      return "the request's body is larger than " + std::to_string(options.body_bytes_max) +
-             " bytes";
+      // Source: the words of a kube-apiserver, which users know; other dialects say no more.
+      return "Request entity too large: limit is " + std::to_string(options.body_bytes_max);
+    case 417:
+      return "the only expectation met here is 100-continue";
+    case 501:
+      return "the only transfer coding here is chunked";
     case 505:
       return "this server speaks HTTP/1.1";
     default:
@@ -224,7 +228,7 @@ Connection::Received Connection::feed(RequestParser& parser) {
       break;
     }
     if (error) {
-      const int refusal = refusal_of(error);
+      const int refusal = parser.refusal() != 0 ? parser.refusal() : refusal_of(error);
       return {refusal, message_of(refusal, error, core_->options)};
     }
   }

@@ -73,9 +73,11 @@ TestAuthority::~TestAuthority() {
 
 Issued TestAuthority::issue(const std::string& common_name,
                             const std::vector<std::string>& organizations,
-                            bool is_server) const {
+                            bool is_server,
+                            long seconds_left) const {
   EVP_PKEY* key = EVP_EC_gen("P-256");
   X509* certificate = unsigned_certificate(key, common_name);
+  X509_gmtime_adj(X509_getm_notAfter(certificate), seconds_left);
   for (const auto& organization : organizations) {
     add_name(X509_get_subject_name(certificate), "O", organization);
   }

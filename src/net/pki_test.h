@@ -21,10 +21,11 @@ class TestAuthority {
 
   const std::string& pem() const { return pem_; }
 
-  /// For 127.0.0.1 and localhost.
+  /// For 127.0.0.1 and localhost. Valid from an hour ago for that many seconds from now.
   Issued issue(const std::string& common_name,
                const std::vector<std::string>& organizations,
-               bool is_server) const;
+               bool is_server,
+               long seconds_left = 3600) const;
 
  private:
   struct Impl;

@@ -49,15 +49,26 @@ void RequestParser::on_response_impl(int /*status*/,
                                      ParseError& /*error*/) {}
 
 void RequestParser::on_field_impl(Field field, Text name, Text value, ParseError& error) {
-  if (request_.headers.list().size() >= headers_max_) {
+  if (request_.headers.list().size() + trailers_ >= headers_max_) {
     error = http::error::header_limit;
     return;
   }
+  if (has_header_) {
+    // Source: RFC 9110 section 6.5.1: a trailer is not merged into the header. Whoever stands in
+    // front of us has looked for credentials in the header only.
+    ++trailers_;
+    return;
+  }
+  const std::string_view text{value.data(), value.size()};
   if (field == Field::host) {
     ++hosts_;
-  } else if (field == Field::expect &&
-             equals_ignoring_case({value.data(), value.size()}, "100-continue")) {
-    expects_continue_ = true;
+  } else if (field == Field::expect) {
+    expects_continue_ = equals_ignoring_case(text, "100-continue");
+    refusal_ = expects_continue_ ? refusal_ : 417;
+  } else if (field == Field::transfer_encoding) {
+    // Source: RFC 9112 section 6.1: a coding that is not understood is answered with 501.
+    has_coding_ = true;
+    refusal_ = equals_ignoring_case(text, "chunked") ? refusal_ : 501;
   }
   request_.headers.add(to_string(name), to_string(value));
 }
@@ -67,6 +78,12 @@ void RequestParser::on_header_impl(ParseError& error) {
   if (hosts_ > 1 || (hosts_ == 0 && !is_http10_)) {
     error = http::error::bad_field;
   }
+  // Source: RFC 9112 section 6.1: a client of HTTP/1.0 cannot mean it.
+  refusal_ = is_http10_ && has_coding_ ? 501 : refusal_;
+  if (refusal_ != 0) {
+    error = http::error::bad_field;
+  }
+  has_header_ = true;
 }
 
 void RequestParser::on_body_init_impl(const boost::optional<std::uint64_t>& length,

@@ -28,6 +28,9 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
 
   bool expects_continue() const { return expects_continue_; }
 
+  /// The status that an error of our own stands for; 0: an error of the message's form.
+  int refusal() const { return refusal_; }
+
  private:
   using Text = boost::beast::string_view;
   using Verb = boost::beast::http::verb;
@@ -46,9 +49,13 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
 
   Request request_;
   std::size_t headers_max_;
+  std::size_t trailers_ = 0;
   int hosts_ = 0;
   bool is_http10_ = false;
+  bool has_coding_ = false;
+  bool has_header_ = false;
   bool expects_continue_ = false;
+  int refusal_ = 0;
 };
 
 }  // namespace tetrarch::net

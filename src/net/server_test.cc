@@ -26,6 +26,14 @@ std::string post(std::string_view target, std::string_view body) {
          std::string(body);
 }
 
+std::string lines_of(int count) {
+  std::string out;
+  for (int i = 0; i < count; ++i) {
+    out += "A" + std::to_string(i) + ": b\r\n";
+  }
+  return out;
+}
+
 TEST(Server, AnswersOneRequestAfterTheOtherOnOneConnection) {
   TestServer server;
   RawClient client(server.port());
@@ -70,6 +78,36 @@ TEST(Server, ReadsChunkedBodies) {
   client.send("2;ext=1\r\nde\r\n0\r\n\r\n");
 
   EXPECT_THAT(client.read_response(), EndsWith("PUT\n/c\n\nabcde"));
+}
+
+TEST(Server, TakesNoHeaderFromATrailer) {
+  TestServer server([](Request request, Exchange& exchange) -> Task<void> {
+    std::string names = request.body + ":";
+    for (const auto& header : request.headers.list()) {
+      names += " " + header.name;
+    }
+    (void)co_await exchange.respond(200, {}, std::move(names));
+  });
+  RawClient client(server.port());
+
+  client.send("POST /t HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\n");
+  client.send("Authorization: Bearer other\r\nImpersonate-User: admin\r\n\r\n" + get("/next"));
+
+  EXPECT_THAT(client.read_response(), EndsWith("\r\n\r\nhi: Host Transfer-Encoding"));
+  EXPECT_THAT(client.read_response(), EndsWith("\r\n\r\n: Host"));
+}
+
+TEST(Server, SpeaksHttp10) {
+  TestServer server;
+  RawClient closing(server.port());
+  closing.send("GET /old HTTP/1.0\r\n\r\n");
+  EXPECT_THAT(closing.read_to_end(), EndsWith("GET\n/old\n\n"));
+
+  RawClient keeping(server.port());
+  for (int i = 0; i < 2; ++i) {
+    keeping.send("GET /old HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
+    EXPECT_THAT(keeping.read_response(), EndsWith("GET\n/old\n\n"));
+  }
 }
 
 TEST(Server, SendsContinueWhenAsked) {
@@ -141,6 +179,27 @@ std::vector<RefusalRow> refusals() {
       {"long_body_announced",
        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 4000000\r\n\r\n",
        "413"},
+      {"another_coding",
+       "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n",
+       "501"},
+      {"two_codings",
+       "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: "
+       "chunked\r\n\r\n0\r\n\r\n",
+       "400"},
+      {"coding_of_http10", "POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", "501"},
+      {"another_expectation",
+       "POST / HTTP/1.1\r\nHost: x\r\nExpect: miracles\r\nContent-Length: 2\r\n\r\nhi",
+       "417"},
+      {"many_headers", get("/", lines_of(300)), "431"},
+      {"many_trailers",
+       "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + lines_of(300) +
+           "\r\n",
+       "431"},
+      {"header_bomb", get("/", lines_of(100'000)), "431"},
+      {"no_target", "GET HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
+      {"control_in_a_header", "GET / HTTP/1.1\r\nHost: x\r\nA: b\x01\r\n\r\n", "400"},
+      {"space_before_the_colon", "GET / HTTP/1.1\r\nHost: x\r\nContent-Length : 1\r\n\r\na", "400"},
+      {"tunnel", "CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", "400"},
       {"absurd_length",
        "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 18446744073709551615\r\n\r\n",
        "413"},

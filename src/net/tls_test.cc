@@ -63,6 +63,16 @@ TEST_F(TlsServerTest, BelievesNoCertificateOfAnotherAuthority) {
   EXPECT_THAT(ask(mine), EndsWith("\r\n\r\ncn= refused"));
 }
 
+TEST_F(TlsServerTest, BelievesNoCertificateOutOfItsTime) {
+  const auto mine = authority_.issue("admin", {"system:masters"}, false, -60);
+
+  EXPECT_THAT(ask(mine), EndsWith("\r\n\r\ncn= refused"));
+}
+
+TEST_F(TlsServerTest, KnowsAUserWithoutGroups) {
+  EXPECT_THAT(ask(authority_.issue("ann", {}, false)), EndsWith("\r\n\r\ncn=ann"));
+}
+
 TEST_F(TlsServerTest, BelievesNoServerCertificateOfAClient) {
   const auto mine = authority_.issue("admin", {"system:masters"}, true);
 

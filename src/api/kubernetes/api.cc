@@ -166,7 +166,9 @@ Task<Status> serve(Context& context) {
   context.match = match_path(segments);
   const auto* route = context.match.route;
   context.verb = route != nullptr && !is_resource(route->action) ? "get" : "";
-  if (route == nullptr || !is_open_to_all(route->action)) {
+  // A join token is no identity of the API's. Everywhere else who shows something is believed or
+  // refused, even where nothing needs to be shown.
+  if (route == nullptr || route->action != Action::join) {
     CO_TRY(auto asker, co_await authenticate(context));
     CO_TRY(context.identity,
            impersonate(context.parts.registry, context.request.headers, std::move(asker)));

@@ -317,6 +317,34 @@ void PrintTo(const RefusalRow& row, std::ostream* out) {
 }
 
 constexpr RefusalRow kRefusals[] = {
+    {"path_not_utf8", "GET", "/api/v1/nodes/%ff", 400, "BadRequest"},
+    {"slash_in_a_name", "GET", "/api/v1/nodes/a%2Fb", 404, "NotFound"},
+    {"way_up", "GET", "/api/v1/../metrics", 404, "NotFound"},
+    {"options", "OPTIONS", "/api/v1/nodes", 405, "MethodNotAllowed"},
+    {"head", "HEAD", "/api/v1/nodes", 405, "MethodNotAllowed"},
+    {"trace", "TRACE", "/api/v1/nodes", 405, "MethodNotAllowed"},
+    {"patch_of_a_collection", "PATCH", "/api/v1/nodes", 405, "MethodNotAllowed"},
+    {"deletecollection_of_namespaces", "DELETE", "/api/v1/namespaces", 405, "MethodNotAllowed"},
+    {"delete_of_a_subresource",
+     "DELETE",
+     "/apis/apps/v1/namespaces/a/deployments/d/scale",
+     405,
+     "MethodNotAllowed"},
+    {"list_of_bindings", "GET", "/api/v1/namespaces/a/bindings", 405, "MethodNotAllowed"},
+    {"unknown_version", "GET", "/apis/apps/v9/deployments", 404, "NotFound"},
+    {"older_version", "GET", "/apis/apps/v1beta1/deployments", 404, "NotFound"},
+    {"unknown_validation", "POST", "/api/v1/nodes?fieldValidation=x", 422, "Invalid"},
+    {"unknown_match",
+     "GET",
+     "/api/v1/nodes?resourceVersion=1&resourceVersionMatch=x",
+     422,
+     "Invalid"},
+    {"match_of_a_watch", "GET", "/api/v1/nodes?watch=1&resourceVersionMatch=Exact", 422, "Invalid"},
+    {"initial_events_of_a_list", "GET", "/api/v1/nodes?sendInitialEvents=true", 422, "Invalid"},
+    {"broken_watch", "GET", "/api/v1/nodes?watch=perhaps", 400, "BadRequest"},
+    {"broken_timeout", "GET", "/api/v1/nodes?timeoutSeconds=soon", 400, "BadRequest"},
+    {"broken_grace", "DELETE", "/api/v1/nodes/n?gracePeriodSeconds=soon", 400, "BadRequest"},
+    {"unknown_policy", "DELETE", "/api/v1/nodes/n?propagationPolicy=x", 422, "Invalid"},
     {"unknown_path", "GET", "/nope", 404, "NotFound"},
     {"unknown_resource", "GET", "/api/v1/unicorns", 404, "NotFound"},
     {"unknown_group", "GET", "/apis/nope/v1/pods", 404, "NotFound"},
@@ -371,6 +399,24 @@ TEST_F(ApiTest, AnUnknownTokenIs401) {
   EXPECT_EQ(answer.status, 401);
   EXPECT_EQ(answer.json()->root()["message"].string(), "Unauthorized");
   EXPECT_EQ(answer.json()->root()["reason"].string(), "Unauthorized");
+}
+
+TEST_F(ApiTest, AWrongTokenIs401EvenWhereNoneIsNeeded) {
+  for (const auto* path : {"/version", "/healthz", "/nope", "/api/v1/pods"}) {
+    auto request = ApiTest::request("GET", path);
+    request.headers = {};
+    request.headers.add("Authorization", "Bearer wrong");
+    EXPECT_EQ(call(std::move(request)).status, 401) << path;
+  }
+}
+
+TEST_F(ApiTest, ExtraFieldsAreNotImpersonated) {
+  auto request = ApiTest::request("GET", "/api/v1/nodes");
+  request.headers.add("Impersonate-User", "ann");
+  request.headers.add("impersonate-extra-scopes", "few");
+
+  EXPECT_EQ(call(std::move(request)).status, 501);
+  EXPECT_EQ(registry_.asked_verb, "");
 }
 
 TEST_F(ApiTest, AnonymousIsAnIdentityToo) {

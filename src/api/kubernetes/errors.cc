@@ -3,6 +3,7 @@
 
 #include <fmt/core.h>
 
+#include "api/kubernetes/utf8.h"
 #include "base/check.h"
 #include "object/writer.h"
 
@@ -43,7 +44,7 @@ std::string_view continue_token(const Error& error) {
 void write_causes(object::Writer& out, const Error& error) {
   out.key("causes").begin_array();
   for (const auto& field : error.fields) {
-    out.begin_object().field("reason", field.reason).field("message", field.message);
+    out.begin_object().field("reason", field.reason).field("message", to_utf8(field.message));
     if (!field.field.empty()) {
       out.field("field", field.field);
     }
@@ -152,7 +153,7 @@ std::string failure_json(const Error& error, const Subject& subject, HttpError r
   }
   writer.end_object();
   writer.field("status", "Failure")
-      .field("message", message_of(error, subject))
+      .field("message", to_utf8(message_of(error, subject)))
       .field("reason", http.reason);
   write_details(writer, error, subject, error.code == Code::invalid);
   writer.field("code", http.status).end_object();

@@ -78,6 +78,11 @@ TEST(FailureStatus, NamesNoObjectWhereOnlyTheMessageSaysWhy) {
               testing::HasSubstr(R"("reason":"Invalid","details":{},"code":422)"));
 }
 
+TEST(FailureStatus, IsUtf8WhateverTheClientSent) {
+  EXPECT_THAT(failure_json(Error(Code::malformed, "no selector: \xFF"), Subject{}),
+              testing::HasSubstr("\"message\":\"no selector: \uFFFD\""));
+}
+
 TEST(FailureStatus, ListsSeveralFieldsInBrackets) {
   const Error error(Code::invalid,
                     "",

@@ -41,6 +41,14 @@ void add_own_groups(trust::Identity& identity, const registry::Attributes& asked
 Result<trust::Identity> impersonate(const registry::Registry& registry,
                                     const net::Headers& headers,
                                     trust::Identity asker) {
+  for (const auto& header : headers.list()) {
+    constexpr std::string_view kExtra = "Impersonate-Extra-";
+    const auto start = std::string_view(header.name).substr(0, kExtra.size());
+    if (net::equals_ignoring_case(start, kExtra)) {
+      // Left out, the impersonated user might be more than was meant.
+      return Error{Code::unimplemented, "impersonation of extra fields is not served"};
+    }
+  }
   const auto user = headers.get("Impersonate-User");
   const auto groups = headers.all("Impersonate-Group");
   if (user.empty()) {

@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include "api/kubernetes/utf8.h"
 #include "base/encoding.h"
 
 namespace tetrarch::api::kubernetes {
@@ -171,6 +172,9 @@ Result<std::vector<std::string>> split_path(std::string_view path) {
     path = end == std::string_view::npos ? std::string_view{} : path.substr(end + 1);
     if (!raw.empty()) {
       TRY(auto segment, percent_decode(raw, false));
+      if (!is_utf8(segment)) {
+        return Error{Code::malformed, "the path of the request is not UTF-8"};
+      }
       out.push_back(std::move(segment));
     }
   }

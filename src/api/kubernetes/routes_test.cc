@@ -117,6 +117,19 @@ TEST(Routes, RefuseABrokenEscape) {
   EXPECT_EQ(split_path("/api/v1/nodes/%zz").ok(), false);
 }
 
+TEST(Routes, RefuseAPathThatIsNotUtf8) {
+  EXPECT_EQ(split_path("/api/v1/nodes/%ff%fe").error().code, Code::malformed);
+  EXPECT_EQ(split_path("/api/v1/nodes/\xC0\xAF").error().code, Code::malformed);
+  EXPECT_EQ(split_path("/api/v1/nodes/%C3%A4")->back(), "ä");
+}
+
+TEST(Routes, LeaveNoWayUp) {
+  for (const auto* path :
+       {"/api/v1/../metrics", "/healthz/%2e%2e/metrics", "/api/v1/nodes/..%2f..", "/./version"}) {
+    EXPECT_EQ(match_path(*split_path(path)).route, nullptr) << path;
+  }
+}
+
 TEST(Routes, AllowTheMethodsOfTheirRow) {
   const auto found = match("/api/v1/nodes/n1");
 
