@@ -88,27 +88,24 @@ class Round {
     Edit edit(stored_);
     Edit::object_in(edit.metadata(), "annotations")[kRevision] = revision;
     plan_.changes.push_back(update_of(stored_, edit.document()));
-    resize(next_resting_sizes());
-    return true;
-  }
-
-  std::vector<std::int64_t> next_resting_sizes() const {
-    std::vector<std::int64_t> out;
-    for (const auto& set : state_.sets) {
-      out.push_back(set.replicas);
+    if (const auto place = *sets_.newest; !is_terminating(*sets_.all[place].stored)) {
+      change_set(place, sets_.all[place].replicas, nullptr);
     }
-    return out;
+    return true;
   }
 
   void resize(const std::vector<std::int64_t>& sizes) {
     for (std::size_t i = 0; i < sizes.size(); ++i) {
-      if (is_terminating(*sets_.all[i].stored)) {
-        continue;
+      if (!is_terminating(*sets_.all[i].stored)) {
+        change_set(i, sizes[i], &state_);
       }
-      auto change = change_of_set(stored_, sets_, i, sizes[i], state_);
-      if (change) {
-        plan_.changes.push_back(std::move(*change));
-      }
+    }
+  }
+
+  void change_set(std::size_t place, std::int64_t size, const RolloutState* sized_for) {
+    auto change = change_of_set(stored_, sets_, place, size, sized_for);
+    if (change) {
+      plan_.changes.push_back(std::move(*change));
     }
   }
 

@@ -298,7 +298,7 @@ std::optional<Change> change_of_set(const Stored& deployment,
                                     const DeploymentSets& sets,
                                     std::size_t place,
                                     std::int64_t replicas,
-                                    const RolloutState& state) {
+                                    const RolloutState* sized_for) {
   const auto& set = sets.all[place];
   const views::DeploymentView view(deployment.root());
   Edit edit(*set.stored);
@@ -310,8 +310,8 @@ std::optional<Change> change_of_set(const Stored& deployment,
       edit.spec()["minReadySeconds"] = view.spec().min_ready_seconds();
     }
   }
-  if (!sets.is_old(place) || set.replicas > 0 || replicas > 0) {
-    write_sizes(annotations, state);
+  if (sized_for != nullptr && (!sets.is_old(place) || set.replicas > 0 || replicas > 0)) {
+    write_sizes(annotations, *sized_for);
   }
   edit.spec()["replicas"] = replicas;
   auto document = edit.document();

@@ -57,12 +57,13 @@ Change creation_of_set(const Stored& deployment, const DeploymentSets& sets, std
 bool has_template_of(views::ReplicaSetView set, views::DeploymentView deployment);
 
 /// The set as it should be: its size, and the annotations that follow from it and, for the new set,
-/// from the Deployment. Empty: nothing to change.
+/// from the Deployment. `sized_for` null: what sizes it was made for stays as it is noted, so that
+/// a change of the Deployment's size is still seen. Empty: nothing to change.
 std::optional<Change> change_of_set(const Stored& deployment,
                                     const DeploymentSets& sets,
                                     std::size_t place,
                                     std::int64_t replicas,
-                                    const RolloutState& state);
+                                    const RolloutState* sized_for);
 /// The revision that the new set has or gets.
 std::int64_t newest_revision(const DeploymentSets& sets);
 

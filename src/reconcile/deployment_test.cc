@@ -338,6 +338,26 @@ TEST_F(DeploymentTest, SaysThatPodsAreRefused) {
   EXPECT_EQ(condition("ReplicaFailure", "reason"), "(none)");
 }
 
+TEST_F(DeploymentTest, ASizeThatChangesTogetherWithTheTemplateIsNotForgotten) {
+  world_.create("deployments.apps", deployment(10, rolling("3", "2")));
+  finish();
+  set_image("v2");
+  ASSERT_TRUE(world_.settle());
+  ASSERT_EQ(replicas_of("v1") + replicas_of("v2"), 13);
+
+  world_.change(kDeployment, [](TreeObject& root) {
+    root["spec"].as_object()["replicas"] = 2;
+    root["spec"].as_object()["template"] = object::to_tree(
+        Document::parse(R"({"metadata":{"labels":{"app":"web"}},"spec":{"containers":[
+          {"name":"c","image":"v1"}]}})")
+            .value()
+            ->root());
+  });
+  ASSERT_TRUE(world_.settle());
+
+  EXPECT_LE(replicas_of("v1") + replicas_of("v2"), 5);
+}
+
 TEST(DeploymentTemplate, IsTheSameWhateverTheOrderOfMembersAndEmptyOnes) {
   const auto of = [](std::string_view pod_template) {
     return Document::parse(fmt::format(R"({{"spec":{{"template":{}}}}})", pod_template)).value();
