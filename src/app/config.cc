@@ -3,10 +3,11 @@
 
 #include <charconv>
 #include <set>
-#include <unistd.h>
 
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
+
+#include "app/machine.h"
 
 namespace tetrarch::app {
 namespace {
@@ -62,17 +63,7 @@ Status read_file(Config& config, const std::set<std::string_view>& already_set) 
   return ok();
 }
 
-std::string host_name() {
-  char buffer[256] = "";
-  return gethostname(buffer, sizeof(buffer) - 1) == 0 ? buffer : "node";
-}
-
 }  // namespace
-
-std::string Config::api_port() const {
-  const auto colon = api_listen.rfind(':');
-  return colon == std::string::npos ? "6443" : api_listen.substr(colon + 1);
-}
 
 const std::vector<ConfigKey>& config_keys() {
   static const std::vector<ConfigKey> keys = {

@@ -26,9 +26,6 @@ struct Config {
   std::string token;   ///< agent: join token
   int io_threads = 2;
   int max_pods = 110;
-
-  /// Port of api_listen.
-  std::string api_port() const;
 };
 
 /// One key of the configuration, for help, completion and the two readers.

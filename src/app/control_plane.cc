@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/control_plane.h"
 
-#include <charconv>
 #include <filesystem>
 #include <optional>
 
@@ -9,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "api/kubernetes/api.h"
+#include "app/config_values.h"
 #include "app/machine.h"
 #include "base/encoding.h"
 #include "base/log.h"
@@ -35,37 +35,6 @@ constexpr std::string_view kRoom = "server";
 trust::Identity acting_as(std::string user) {
   return {.user = std::move(user),
           .groups = {std::string(trust::kMasters), std::string(trust::kAuthenticated)}};
-}
-
-/// The n-th address of an IPv4 range: "10.43.0.0/16", 1 -> "10.43.0.1".
-std::string address_in(const std::string& cidr, std::uint32_t n) {
-  std::uint32_t value = 0;
-  for (std::size_t at = 0, part = 0; part < 4; ++part) {
-    value = (value << 8) + static_cast<std::uint32_t>(std::strtoul(cidr.c_str() + at, nullptr, 10));
-    at = cidr.find_first_of("./", at) + 1;
-  }
-  value += n;
-  return fmt::format(
-      "{}.{}.{}.{}", value >> 24, (value >> 16) & 255, (value >> 8) & 255, value & 255);
-}
-
-struct HostPort {
-  std::string host;
-  std::uint16_t port = 0;
-};
-
-Result<HostPort> parse_listen(const std::string& text) {
-  const auto colon = text.rfind(':');
-  HostPort out;
-  unsigned port = 0;
-  const auto digits = colon == std::string::npos ? std::string() : text.substr(colon + 1);
-  const auto [rest, error] = std::from_chars(digits.data(), digits.data() + digits.size(), port);
-  if (error != std::errc{} || rest != digits.data() + digits.size() || port > 65535) {
-    return Error{Code::invalid, fmt::format("api-listen: '{}' is not host:port", text)};
-  }
-  out.host = colon == 0 ? "0.0.0.0" : text.substr(0, colon);
-  out.port = static_cast<std::uint16_t>(port);
-  return out;
 }
 
 }  // namespace
@@ -148,15 +117,9 @@ Result<registry::Options> ControlPlane::Impl::registry_options() const {
   registry::Options options;
   options.service_cidr = config.service_cidr;
   options.token_issuer = "https://kubernetes.default.svc." + config.cluster_domain;
-  const auto dash = config.service_node_ports.find('-');
-  options.node_port_min = std::atoi(config.service_node_ports.c_str());
-  options.node_port_max =
-      dash == std::string::npos ? 0 : std::atoi(config.service_node_ports.c_str() + dash + 1);
-  if (options.node_port_min <= 0 || options.node_port_max < options.node_port_min ||
-      options.node_port_max > 65535) {
-    return Error{Code::invalid,
-                 fmt::format("service-node-ports: '{}' is not FROM-TO", config.service_node_ports)};
-  }
+  TRY(const auto ports, parse_port_range(config.service_node_ports));
+  options.node_port_min = ports.min;
+  options.node_port_max = ports.max;
   return options;
 }
 
@@ -241,7 +204,7 @@ Status ControlPlane::Impl::listen() {
                "kubernetes.default.svc." + config.cluster_domain,
                "localhost",
                host_name()};
-  names.ips = {"127.0.0.1", advertise, address_in(config.service_cidr, 1)};
+  names.ips = {"127.0.0.1", advertise, kubernetes_service_address(config)};
   TRY(auto pair, ca->issue_server({"tetrarch-server", {}}, names, system_clock().now()));
   // The CA goes along in the chain: a joining machine knows only its fingerprint.
   const auto chain = pair.certificate_pem + ca->certificate_pem();
@@ -261,7 +224,7 @@ void ControlPlane::Impl::make_control() {
   settings.ca_pem = ca->certificate_pem();
   settings.advertise_address = advertise;
   settings.advertise_port = port;
-  settings.kubernetes_service_ip = address_in(config.service_cidr, 1);
+  settings.kubernetes_service_ip = kubernetes_service_address(config);
   settings.pod_cidr = config.pod_cidr;
   control::ControllerManager::Options options;
   options.resources = control::mirrored_resources(*catalog);

@@ -62,7 +62,11 @@ std::string default_address() {
 
 std::string host_name() {
   char buffer[256] = "";
-  return gethostname(buffer, sizeof(buffer) - 1) == 0 ? buffer : "node";
+  std::string name = gethostname(buffer, sizeof(buffer) - 1) == 0 ? buffer : "node";
+  for (char& letter : name) {
+    letter = letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
+  }
+  return name;
 }
 
 Result<std::string> read_file(const std::filesystem::path& path) {

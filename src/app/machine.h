@@ -13,6 +13,7 @@ namespace tetrarch::app {
 /// The IPv4 address of the interface that the default route leaves by; 127.0.0.1 where there is
 /// none.
 std::string default_address();
+/// In lower case, since a Node is called by it.
 std::string host_name();
 
 Result<std::string> read_file(const std::filesystem::path& path);

@@ -2,11 +2,11 @@
 #include "app/node.h"
 
 #include <filesystem>
-#include <map>
 
 #include <fmt/format.h>
 
 #include "agent/agent.h"
+#include "app/config_values.h"
 #include "app/machine.h"
 #include "base/log.h"
 #include "client/http/http_client.h"
@@ -20,32 +20,6 @@
 
 namespace tetrarch::app {
 namespace {
-
-std::vector<std::string> split(std::string_view text, char by) {
-  std::vector<std::string> out;
-  while (!text.empty()) {
-    const auto at = text.find(by);
-    if (at != 0) {
-      out.emplace_back(text.substr(0, at));
-    }
-    text = at == std::string_view::npos ? "" : text.substr(at + 1);
-  }
-  return out;
-}
-
-/// key=value:Effect
-Result<agent::Taint> parse_taint(const std::string& text) {
-  const auto colon = text.rfind(':');
-  const auto equals = text.find('=');
-  if (colon == std::string::npos || (equals != std::string::npos && equals > colon)) {
-    return Error{Code::invalid, fmt::format("node-taints: '{}' is not key=value:Effect", text)};
-  }
-  agent::Taint taint;
-  taint.effect = text.substr(colon + 1);
-  taint.key = text.substr(0, std::min(equals, colon));
-  taint.value = equals == std::string::npos ? "" : text.substr(equals + 1, colon - equals - 1);
-  return taint;
-}
 
 /// The folder of images that comes with the binary: beside it in a build tree, under share when
 /// installed.
@@ -66,17 +40,9 @@ Result<agent::Options> agent_options(const Config& config) {
   options.pod_cidr = config.pod_cidr;
   options.service_cidr = config.service_cidr;
   options.cluster_domain = config.cluster_domain;
-  const auto last_dot = config.service_cidr.rfind('.');
-  options.dns_address = config.service_cidr.substr(0, last_dot) + ".10";
-  for (const auto& label : split(config.node_labels, ',')) {
-    const auto equals = label.find('=');
-    options.labels[label.substr(0, equals)] =
-        equals == std::string::npos ? "" : label.substr(equals + 1);
-  }
-  for (const auto& text : split(config.node_taints, ',')) {
-    TRY(auto taint, parse_taint(text));
-    options.taints.push_back(std::move(taint));
-  }
+  options.dns_address = dns_service_address(config);
+  TRY(options.labels, parse_labels(config.node_labels));
+  TRY(options.taints, parse_taints(config.node_taints));
   return options;
 }
 

@@ -14,6 +14,7 @@
 #include <systemd/sd-daemon.h>
 
 #include "app/command.h"
+#include "app/config_values.h"
 #include "app/control_plane.h"
 #include "app/machine.h"
 #include "app/node.h"
@@ -165,6 +166,9 @@ class Process {
 };
 
 int run_process(const Config& config, Wanted wanted) {
+  if (const auto checked = check_config(config); !checked.ok()) {
+    return fail(checked.error().message);
+  }
   if (wanted.agent && geteuid() != 0) {
     return fail("containers, bridges and packet filter rules need root");
   }

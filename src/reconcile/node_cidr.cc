@@ -1,12 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <array>
-#include <charconv>
 #include <cstdint>
 #include <optional>
 #include <set>
 
 #include <fmt/format.h>
 
+#include "base/ipv4.h"
 #include "reconcile/edit.h"
 #include "reconcile/node_lifecycle.h"
 #include "reconcile/pod_state.h"
@@ -15,47 +14,12 @@ namespace tetrarch::reconcile {
 
 namespace {
 
-/// An IPv4 network: address and prefix length.
-struct Network {
-  std::uint32_t address = 0;
-  int bits = 0;
-};
-
-std::optional<Network> parse_network(std::string_view text) {
-  Network out;
-  const char* at = text.data();
-  const char* const end = text.data() + text.size();
-  for (int i = 0; i < 4; ++i) {
-    unsigned part = 0;
-    const auto [next, error] = std::from_chars(at, end, part);
-    if (error != std::errc() || part > 255 || next == end || *next != (i == 3 ? '/' : '.')) {
-      return std::nullopt;
-    }
-    out.address = out.address << 8 | part;
-    at = next + 1;
-  }
-  const auto [last, error] = std::from_chars(at, end, out.bits);
-  if (error != std::errc() || last != end || out.bits < 0 || out.bits > 32) {
-    return std::nullopt;
-  }
-  return out;
-}
-
-std::string network_text(std::uint32_t address, int bits) {
-  return fmt::format("{}.{}.{}.{}/{}",
-                     address >> 24,
-                     address >> 16 & 255,
-                     address >> 8 & 255,
-                     address & 255,
-                     bits);
-}
-
 /// One key answers for all nodes: two allocations are never planned from two views.
 const Key kAllNodes{"nodes", "", ""};
 
 class NodeCidr final : public Controller {
  public:
-  NodeCidr(Network cluster, int node_bits) : cluster_(cluster), node_bits_(node_bits) {}
+  NodeCidr(Ipv4Range cluster, int node_bits) : cluster_(cluster), node_bits_(node_bits) {}
 
   std::string_view name() const override { return "node-cidr"; }
 
@@ -65,8 +29,9 @@ class NodeCidr final : public Controller {
     Plan plan;
     std::set<std::uint32_t> taken;
     for (const auto* node : asked.seen.list("nodes")) {
-      if (const auto network = parse_network(node->root()["spec"]["podCIDR"].string())) {
-        taken.insert(network->address);
+      if (const auto range = Ipv4Range::parse(node->root()["spec"]["podCIDR"].string());
+          range.ok()) {
+        taken.insert(range->base);
       }
     }
     for (const auto* node : asked.seen.list("nodes")) {
@@ -83,7 +48,7 @@ class NodeCidr final : public Controller {
         continue;
       }
       taken.insert(*free);
-      const auto text = network_text(*free, node_bits_);
+      const auto text = Ipv4Range{*free, node_bits_}.text();
       Edit edit(*node);
       edit.spec()["podCIDR"] = text;
       edit.spec()["podCIDRs"] = object::TreeArray{text};
@@ -97,7 +62,7 @@ class NodeCidr final : public Controller {
     const auto count = std::uint64_t{1} << (node_bits_ - cluster_.bits);
     const auto step = std::uint64_t{1} << (32 - node_bits_);
     for (std::uint64_t i = 0; i < count; ++i) {
-      const auto address = static_cast<std::uint32_t>(cluster_.address + i * step);
+      const auto address = static_cast<std::uint32_t>(cluster_.base + i * step);
       if (!taken.contains(address)) {
         return address;
       }
@@ -105,15 +70,15 @@ class NodeCidr final : public Controller {
     return std::nullopt;
   }
 
-  const Network cluster_;
+  const Ipv4Range cluster_;
   const int node_bits_;
 };
 
 }  // namespace
 
 std::unique_ptr<Controller> node_cidr_controller(std::string cluster_cidr, int node_bits) {
-  const auto cluster = parse_network(cluster_cidr);
-  if (!cluster || node_bits < cluster->bits || node_bits > 30) {
+  const auto cluster = Ipv4Range::parse(cluster_cidr);
+  if (!cluster.ok() || node_bits < cluster->bits || node_bits > 30) {
     return nullptr;
   }
   return std::make_unique<NodeCidr>(*cluster, node_bits);

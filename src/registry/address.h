@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// IPv4 addresses and ranges as numbers, for the service range.
+// The addresses of the service range that can be given to services.
 #pragma once
 
 #include <cstdint>
@@ -7,24 +7,30 @@
 #include <string>
 #include <string_view>
 
+#include "base/ipv4.h"
+
 namespace tetrarch::registry {
 
-std::optional<std::uint32_t> parse_ipv4(std::string_view text);
-std::string ipv4_text(std::uint32_t address);
-
-/// The addresses of a CIDR that can be given away: all but the first (network) and the last
-/// (broadcast).
-struct AddressRange {
-  std::uint32_t network = 0;
-  int prefix = 0;
-  std::string text;
-
+/// A range without its first (network) and last (broadcast) address.
+class AddressRange {
+ public:
+  /// Nothing when `cidr` is no range or leaves no address.
   static std::optional<AddressRange> parse(std::string_view cidr);
-  std::uint32_t size() const;  ///< usable ones
 
-  std::uint32_t at(std::uint32_t place) const { return network + 1 + place; }
+  std::uint32_t size() const { return static_cast<std::uint32_t>(range_.size() - 2); }
 
-  bool contains(std::uint32_t address) const;
+  std::uint32_t at(std::uint32_t place) const { return range_.at(place + 1); }
+
+  bool contains(std::uint32_t address) const {
+    return range_.contains(address) && address != range_.base && address != at(size());
+  }
+
+  std::string text() const { return range_.text(); }
+
+ private:
+  explicit AddressRange(Ipv4Range range) : range_(range) {}
+
+  Ipv4Range range_;
 };
 
 }  // namespace tetrarch::registry

@@ -161,7 +161,7 @@ class Assignment {
               "range of valid IPs is {}",
               address,
               address,
-              range.text)));
+              range.text())));
     } else if (write_.snapshot.get(address_claim(address))) {
       faults_.push_back(invalid_value(
           "spec.clusterIPs",

@@ -1,0 +1,181 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/config_values.h"
+
+#include <algorithm>
+#include <array>
+#include <charconv>
+
+#include <fmt/format.h>
+
+#include "object/names.h"
+
+namespace tetrarch::app {
+namespace {
+
+/// Ours: each node is given a /24 of the pod range.
+constexpr int kNodeBits = 24;
+/// Room for the fixed addresses, the tenth of which is DNS.
+constexpr int kServiceBitsMax = 28;
+constexpr std::uint32_t kKubernetesPlace = 1;
+constexpr std::uint32_t kDnsPlace = 10;
+
+Error bad_value(std::string_view key, std::string_view value, std::string_view wanted) {
+  return {Code::invalid, fmt::format("{}: '{}' is not {}", key, value, wanted)};
+}
+
+std::vector<std::string_view> split(std::string_view text, char by) {
+  std::vector<std::string_view> out;
+  while (!text.empty()) {
+    const auto at = text.find(by);
+    if (at != 0) {
+      out.push_back(text.substr(0, at));
+    }
+    text = at == std::string_view::npos ? std::string_view() : text.substr(at + 1);
+  }
+  return out;
+}
+
+/// -1 for what is no port.
+int parse_port(std::string_view text) {
+  int port = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  const bool is_whole = error == std::errc{} && rest == text.data() + text.size();
+  return is_whole && port >= 0 && port <= 65535 ? port : -1;
+}
+
+Status check_ranges(const Config& config) {
+  const auto pods = Ipv4Range::parse(config.pod_cidr);
+  if (!pods.ok()) {
+    return Error{Code::invalid, "pod-cidr: " + pods.error().message};
+  }
+  const auto services = Ipv4Range::parse(config.service_cidr);
+  if (!services.ok()) {
+    return Error{Code::invalid, "service-cidr: " + services.error().message};
+  }
+  if (pods->bits > kNodeBits) {
+    return bad_value("pod-cidr", config.pod_cidr, "large enough: each node takes a /24 of it");
+  }
+  if (services->bits > kServiceBitsMax) {
+    return bad_value("service-cidr", config.service_cidr, "large enough: at least a /28");
+  }
+  if (pods->overlaps(*services)) {
+    return Error{
+        Code::invalid,
+        fmt::format(
+            "pod-cidr {} and service-cidr {} overlap", config.pod_cidr, config.service_cidr)};
+  }
+  return ok();
+}
+
+Status check_names(const Config& config) {
+  if (!object::dns_subdomain_faults(config.node_name).empty()) {
+    return bad_value("node-name",
+                     config.node_name,
+                     "a name of lower-case letters, digits, '-' and '.'; give --node-name");
+  }
+  if (!object::dns_subdomain_faults(config.cluster_domain).empty()) {
+    return bad_value("cluster-domain", config.cluster_domain, "a DNS domain");
+  }
+  if (!config.advertise_address.empty() && !parse_ipv4(config.advertise_address)) {
+    return bad_value("advertise-address", config.advertise_address, "an IPv4 address");
+  }
+  if (!config.server.empty() && !config.server.starts_with("https://")) {
+    return bad_value("server", config.server, "of the form https://host:port");
+  }
+  return ok();
+}
+
+std::string service_address(const Config& config, std::uint32_t place) {
+  return ipv4_text(Ipv4Range::parse(config.service_cidr)->at(place));
+}
+
+}  // namespace
+
+Result<HostPort> parse_listen(std::string_view text) {
+  const auto colon = text.rfind(':');
+  const int port = colon == std::string_view::npos ? -1 : parse_port(text.substr(colon + 1));
+  if (port < 0) {
+    return bad_value("api-listen", text, "host:port");
+  }
+  const auto host = colon == 0 ? std::string_view("0.0.0.0") : text.substr(0, colon);
+  return HostPort{std::string(host), static_cast<std::uint16_t>(port)};
+}
+
+Result<PortRange> parse_port_range(std::string_view text) {
+  const auto dash = text.find('-');
+  const PortRange out{
+      parse_port(text.substr(0, dash)),
+      dash == std::string_view::npos ? -1 : parse_port(text.substr(dash + 1)),
+  };
+  if (out.min <= 0 || out.max < out.min) {
+    return bad_value("service-node-ports", text, "FROM-TO");
+  }
+  return out;
+}
+
+Result<std::map<std::string, std::string>> parse_labels(std::string_view text) {
+  std::map<std::string, std::string> out;
+  for (const auto label : split(text, ',')) {
+    const auto equals = label.find('=');
+    const auto key = label.substr(0, equals);
+    const auto value =
+        equals == std::string_view::npos ? std::string_view() : label.substr(equals + 1);
+    if (!object::label_key_faults(key).empty() || !object::label_value_faults(value).empty()) {
+      return bad_value("node-labels", label, "a label of the form key=value");
+    }
+    out[std::string(key)] = value;
+  }
+  return out;
+}
+
+Result<std::vector<agent::Taint>> parse_taints(std::string_view text) {
+  constexpr std::array<std::string_view, 3> kEffects = {
+      "NoSchedule", "PreferNoSchedule", "NoExecute"};
+  std::vector<agent::Taint> out;
+  for (const auto entry : split(text, ',')) {
+    const auto colon = entry.rfind(':');
+    const auto pair = entry.substr(0, colon);
+    const auto equals = pair.find('=');
+    const auto effect =
+        colon == std::string_view::npos ? std::string_view() : entry.substr(colon + 1);
+    if (!object::label_key_faults(pair.substr(0, equals)).empty() ||
+        std::ranges::find(kEffects, effect) == kEffects.end()) {
+      return bad_value(
+          "node-taints", entry, "key=value:NoSchedule, :PreferNoSchedule or :NoExecute");
+    }
+    const auto value =
+        equals == std::string_view::npos ? std::string_view() : pair.substr(equals + 1);
+    out.push_back({.key = std::string(pair.substr(0, equals)),
+                   .value = std::string(value),
+                   .effect = std::string(effect)});
+  }
+  return out;
+}
+
+Status check_config(const Config& config) {
+  TRY_STATUS(check_ranges(config));
+  TRY_STATUS(check_names(config));
+  if (const auto listen = parse_listen(config.api_listen); !listen.ok()) {
+    return listen.error();
+  }
+  if (const auto ports = parse_port_range(config.service_node_ports); !ports.ok()) {
+    return ports.error();
+  }
+  if (const auto labels = parse_labels(config.node_labels); !labels.ok()) {
+    return labels.error();
+  }
+  if (const auto taints = parse_taints(config.node_taints); !taints.ok()) {
+    return taints.error();
+  }
+  return ok();
+}
+
+std::string kubernetes_service_address(const Config& config) {
+  return service_address(config, kKubernetesPlace);
+}
+
+std::string dns_service_address(const Config& config) {
+  return service_address(config, kDnsPlace);
+}
+
+}  // namespace tetrarch::app

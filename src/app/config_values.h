@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The values of a Config as what they mean, and the check that each means something: a mistake is
+// told before anything starts. Pure.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agent/agent.h"
+#include "app/config.h"
+#include "base/ipv4.h"
+
+namespace tetrarch::app {
+
+struct HostPort {
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+struct PortRange {
+  int min = 0;
+  int max = 0;
+};
+
+// Each is Code::invalid with the key, the value and what it should be.
+Result<HostPort> parse_listen(std::string_view text);
+Result<PortRange> parse_port_range(std::string_view text);
+/// a=b,c=d; a value may be empty.
+Result<std::map<std::string, std::string>> parse_labels(std::string_view text);
+/// key=value:Effect,… as kubectl taint writes them; "=value" may be missing.
+Result<std::vector<agent::Taint>> parse_taints(std::string_view text);
+
+/// Every value of a configuration, and what two of them say together.
+Status check_config(const Config& config);
+
+// The fixed addresses of the service range; the configuration has been checked.
+/// Of the Service kubernetes.default.
+std::string kubernetes_service_address(const Config& config);
+/// Of the DNS that pods ask.
+std::string dns_service_address(const Config& config);
+
+}  // namespace tetrarch::app

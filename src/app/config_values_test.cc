@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/config_values.h"
+
+#include <gtest/gtest.h>
+
+namespace tetrarch::app {
+namespace {
+
+Config a_config() {
+  Config config;
+  config.node_name = "node-1";
+  return config;
+}
+
+struct GoodRow {
+  std::string_view name;
+  std::string Config::*key;
+  std::string value;
+};
+
+struct BadRow {
+  std::string_view name;
+  std::string Config::*key;
+  std::string value;
+  std::string_view says;
+};
+
+TEST(ConfigValues, TakesTheDefaults) {
+  EXPECT_TRUE(check_config(a_config()).ok()) << check_config(a_config()).error().message;
+}
+
+TEST(ConfigValues, TakesWhatIsWellFormed) {
+  for (const GoodRow& row : {
+           GoodRow{"all addresses", &Config::api_listen, ":6443"},
+           GoodRow{"any free port", &Config::api_listen, "127.0.0.1:0"},
+           GoodRow{"smallest pod range", &Config::pod_cidr, "10.9.8.0/24"},
+           GoodRow{"smallest service range", &Config::service_cidr, "10.9.8.16/28"},
+           GoodRow{"one port", &Config::service_node_ports, "30000-30000"},
+           GoodRow{"dotted node", &Config::node_name, "a.example"},
+           GoodRow{"label without value", &Config::node_labels, "example.com/ssd,zone=a"},
+           GoodRow{"taint without value", &Config::node_taints, "dedicated:NoExecute"},
+       }) {
+    auto config = a_config();
+    config.*row.key = row.value;
+
+    EXPECT_TRUE(check_config(config).ok())
+        << row.name << ": " << check_config(config).error().message;
+  }
+}
+
+TEST(ConfigValues, RefusesNonsenseAndNamesTheKey) {
+  for (const BadRow& row : {
+           BadRow{"no port", &Config::api_listen, "127.0.0.1", "api-listen: '127.0.0.1' is not"},
+           BadRow{"port too large", &Config::api_listen, ":65536", "api-listen"},
+           BadRow{"no range", &Config::pod_cidr, "banana", "pod-cidr: \"banana\" is not"},
+           BadRow{"address", &Config::pod_cidr, "10.42.0.1/16", "its range is 10.42.0.0/16"},
+           BadRow{"too small", &Config::pod_cidr, "10.42.0.0/25", "each node takes a /24"},
+           BadRow{"services small", &Config::service_cidr, "10.43.0.0/29", "at least a /28"},
+           BadRow{"overlap", &Config::service_cidr, "10.42.3.0/24", "overlap"},
+           BadRow{"ports reversed", &Config::service_node_ports, "32767-30000", "is not FROM-TO"},
+           BadRow{"port zero", &Config::service_node_ports, "0-10", "is not FROM-TO"},
+           BadRow{"one number", &Config::service_node_ports, "30000", "is not FROM-TO"},
+           BadRow{"upper case", &Config::node_name, "Node", "node-name: 'Node'"},
+           BadRow{"space in domain", &Config::cluster_domain, "a b", "cluster-domain"},
+           BadRow{"name as address", &Config::advertise_address, "localhost", "an IPv4 address"},
+           BadRow{"plain http", &Config::server, "http://a:1", "https://host:port"},
+           BadRow{"label key", &Config::node_labels, "=x", "node-labels: '=x'"},
+           BadRow{"taint effect", &Config::node_taints, "a=b:Never", "node-taints: 'a=b:Never'"},
+           BadRow{"taint without effect", &Config::node_taints, "a=b", "node-taints: 'a=b'"},
+       }) {
+    auto config = a_config();
+    config.*row.key = row.value;
+
+    const auto checked = check_config(config);
+
+    ASSERT_FALSE(checked.ok()) << row.name;
+    EXPECT_NE(checked.error().message.find(row.says), std::string::npos)
+        << row.name << ": " << checked.error().message;
+  }
+}
+
+TEST(ConfigValues, ReadsTaintsAsKubectlWritesThem) {
+  const auto taints = parse_taints("dedicated=team-a:NoSchedule,broken:NoExecute");
+
+  ASSERT_TRUE(taints.ok());
+  ASSERT_EQ(taints->size(), 2U);
+  EXPECT_EQ((*taints)[0].key, "dedicated");
+  EXPECT_EQ((*taints)[0].value, "team-a");
+  EXPECT_EQ((*taints)[0].effect, "NoSchedule");
+  EXPECT_EQ((*taints)[1].key, "broken");
+  EXPECT_EQ((*taints)[1].value, "");
+  EXPECT_EQ((*taints)[1].effect, "NoExecute");
+}
+
+TEST(ConfigValues, CountsTheFixedAddressesFromTheRangesStart) {
+  auto config = a_config();
+  config.service_cidr = "10.9.8.16/28";
+
+  EXPECT_EQ(kubernetes_service_address(config), "10.9.8.17");
+  EXPECT_EQ(dns_service_address(config), "10.9.8.26");
+}
+
+}  // namespace
+}  // namespace tetrarch::app
