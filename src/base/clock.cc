@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/clock.h"
 
-#include <charconv>
-
 #include <fmt/format.h>
 
 namespace tetrarch {
@@ -44,9 +42,13 @@ int number_at(std::string_view text, std::size_t at, std::size_t digits) {
     return -1;
   }
   int value = 0;
-  const auto* end = text.data() + at + digits;
-  const auto [rest, error] = std::from_chars(text.data() + at, end, value);
-  return error == std::errc{} && rest == end && value >= 0 ? value : -1;
+  for (const char c : text.substr(at, digits)) {
+    if (c < '0' || c > '9') {
+      return -1;
+    }
+    value = value * 10 + (c - '0');
+  }
+  return value;
 }
 
 Error not_a_time(std::string_view text) {
@@ -61,8 +63,9 @@ Result<std::chrono::minutes> parse_offset(std::string_view rest, std::string_vie
   }
   const int hours = number_at(rest, 1, 2);
   const int minutes = number_at(rest, 4, 2);
+  // Source: RFC 3339 section 5.6: time-hour and time-minute.
   if (rest.size() != 6 || (rest[0] != '+' && rest[0] != '-') || rest[3] != ':' || hours < 0 ||
-      minutes < 0) {
+      hours > 23 || minutes < 0 || minutes > 59) {
     return not_a_time(text);
   }
   const auto offset = std::chrono::hours{hours} + std::chrono::minutes{minutes};
@@ -111,6 +114,9 @@ Result<TimePoint> parse_time(std::string_view text) {
   std::int64_t micros = 0;
   if (at < text.size() && text[at] == '.') {
     std::int64_t scale = 100000;
+    if (number_at(text, at + 1, 1) < 0) {
+      return not_a_time(text);
+    }
     for (++at; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at) {
       micros += (text[at] - '0') * scale;
       scale /= 10;
