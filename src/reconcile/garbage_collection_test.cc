@@ -320,69 +320,97 @@ TEST_F(GarbageTest, AnOwnerThatTheMirrorHasNotSeenYetIsAskedForFirst) {
   EXPECT_THAT(world_.names("secrets"), ElementsAre("child"));
 }
 
-/// Random trees, random deletions, lagging views: at rest nothing is left whose owners are all
-/// gone, and nothing is gone that had an owner left.
-class GarbageChanceTest : public testing::TestWithParam<unsigned> {};
+/// Random trees over two resources, random deletions, lagging views: at rest nothing is left whose
+/// owners are all gone, and nothing is gone that had an owner left.
+class GarbageChanceTest : public testing::TestWithParam<unsigned> {
+ protected:
+  static constexpr unsigned kObjects = 30;
+
+  GarbageChanceTest() : world_(GetParam()) {
+    world_.add(garbage_collection_controller(place_of));
+    world_.lag(true);
+  }
+
+  /// Every other one is a Secret: its owners come through another watch.
+  static Key key_of(unsigned number) {
+    return {number % 2 == 0 ? "configmaps" : "secrets", "ns", fmt::format("o{:02}", number)};
+  }
+
+  void make(unsigned number) {
+    std::string references;
+    for (unsigned k = 0; number > 0 && k < world_.chance(4); ++k) {
+      const auto owner = world_.chance(number);
+      if (!owners_[number].insert(owner).second) {
+        continue;
+      }
+      references += fmt::format(
+          R"({}{{"apiVersion":"v1","kind":"{}","name":"{}","uid":"u{}","blockOwnerDeletion":{}}})",
+          references.empty() ? "" : ",",
+          owner % 2 == 0 ? "ConfigMap" : "Secret",
+          key_of(owner).name,
+          owner,
+          world_.chance(2) == 0);
+    }
+    const auto key = key_of(number);
+    world_.create(key.resource,
+                  fmt::format(R"({{"kind":"{}","apiVersion":"v1","metadata":{{"name":"{}",
+        "namespace":"ns","uid":"u{}","ownerReferences":[{}]}}}})",
+                              number % 2 == 0 ? "ConfigMap" : "Secret",
+                              key.name,
+                              number,
+                              references));
+  }
+
+  std::set<unsigned> expected() const {
+    std::set<unsigned> alive;
+    for (unsigned i = 0; i < kObjects; ++i) {
+      const auto owners = owners_.find(i);
+      const bool has_owner = owners == owners_.end() || owners->second.empty() ||
+                             std::any_of(owners->second.begin(),
+                                         owners->second.end(),
+                                         [&](unsigned each) { return alive.contains(each); });
+      if (has_owner && !removed_.contains(i)) {
+        alive.insert(i);
+      }
+    }
+    return alive;
+  }
+
+  World world_;
+  std::map<unsigned, std::set<unsigned>> owners_;
+  std::set<unsigned> removed_;
+};
 
 TEST_P(GarbageChanceTest, LeavesExactlyWhatHasAnOwnerLeft) {
-  World world(GetParam());
-  world.add(garbage_collection_controller(place_of));
-  world.lag(true);
-  std::map<std::string, std::vector<std::string>> owners;
-  for (int i = 0; i < 30; ++i) {
-    const auto name = fmt::format("o{:02}", i);
-    std::string references;
-    for (unsigned k = 0; i > 0 && k < world.chance(3); ++k) {
-      const auto owner = fmt::format("o{:02}", world.chance(static_cast<unsigned>(i)));
-      owners[name].push_back(owner);
-      references += fmt::format(
-          R"({}{{"apiVersion":"v1","kind":"ConfigMap","name":"{}","uid":"u-{}","blockOwnerDeletion":true}})",
-          references.empty() ? "" : ",",
-          owner,
-          owner);
-    }
-    world.create(
-        "configmaps",
-        fmt::format(
-            R"({{"kind":"ConfigMap","metadata":{{"name":"{}","namespace":"ns","uid":"u-{}","ownerReferences":[{}]}}}})",
-            name,
-            name,
-            references));
+  for (unsigned i = 0; i < kObjects; ++i) {
+    make(i);
   }
-  ASSERT_TRUE(world.settle());
-  std::set<std::string> removed;
-  for (int i = 0; i < 60; ++i) {
-    const Key key{"configmaps", "ns", fmt::format("o{:02}", world.chance(30))};
-    if (i % 10 == 0 && world.get(key) != nullptr) {
-      removed.insert(key.name);
-      world.remove(key, world.chance(2) == 0 ? Propagation::background : Propagation::foreground);
+  ASSERT_TRUE(world_.settle());
+  for (int i = 0; i < 80; ++i) {
+    const auto number = world_.chance(kObjects);
+    if (i % 10 == 0 && world_.get(key_of(number)) != nullptr) {
+      removed_.insert(number);
+      world_.remove(key_of(number),
+                    world_.chance(2) == 0 ? Propagation::background : Propagation::foreground);
     }
-    world.deliver(2);
-    world.step();
+    world_.deliver(static_cast<int>(world_.chance(4)));
+    world_.step();
   }
   for (int i = 0; i < 5; ++i) {
-    ASSERT_TRUE(world.settle());
-    world.advance(std::chrono::seconds(5));
+    ASSERT_TRUE(world_.settle());
+    world_.advance(std::chrono::seconds(5));
   }
 
-  std::set<std::string> alive;
-  for (int i = 0; i < 30; ++i) {
-    const auto name = fmt::format("o{:02}", i);
-    bool lives = !removed.contains(name);
-    if (lives && !owners[name].empty()) {
-      lives = std::any_of(owners[name].begin(), owners[name].end(), [&](const auto& each) {
-        return alive.contains(each);
-      });
-    }
-    if (lives) {
-      alive.insert(name);
+  std::set<unsigned> left;
+  for (unsigned i = 0; i < kObjects; ++i) {
+    if (world_.get(key_of(i)) != nullptr) {
+      left.insert(i);
     }
   }
-  const auto names = world.names("configmaps");
-  EXPECT_EQ(std::set<std::string>(names.begin(), names.end()), alive);
+  EXPECT_EQ(left, expected());
 }
 
-INSTANTIATE_TEST_SUITE_P(Seeds, GarbageChanceTest, testing::Range(1U, 30U));
+INSTANTIATE_TEST_SUITE_P(Seeds, GarbageChanceTest, testing::Range(1U, 101U));
 
 }  // namespace
 }  // namespace tetrarch::reconcile

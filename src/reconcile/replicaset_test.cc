@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reconcile/replicaset.h"
 
+#include <map>
 #include <set>
 
 #include <fmt/format.h>
@@ -221,6 +222,116 @@ TEST_F(ReplicaSetTest, CreatesAtMostABurstAtOnce) {
   const auto controller = replicaset_controller();
 
   EXPECT_EQ(world_.plan(*controller, kSet).changes.size(), 500U + 1U);  // and the status
+}
+
+TEST_F(ReplicaSetTest, APodThatMayNotBeEndedIsSaidToo) {
+  world_.create("replicasets.apps", replicaset(2));
+  ASSERT_TRUE(world_.settle());
+  scale(world_, 1);
+
+  const auto plan = world_.plan(*replicaset_controller(), kSet, "webhook says no");
+
+  const auto status = plan.changes.back().document->root()["status"];
+  EXPECT_EQ(status["conditions"].at(0)["reason"].string(), "FailedDelete");
+  EXPECT_EQ(status["conditions"].at(0)["message"].string(), "webhook says no");
+  EXPECT_EQ(plan.changes.front().when_failed->reason, "FailedDelete");
+  EXPECT_EQ(plan.changes.front().when_done->message,
+            "Deleted pod: " + plan.changes.front().key.name);
+}
+
+TEST_F(ReplicaSetTest, AfterARefusalOneAttemptIsEnough) {
+  world_.create("replicasets.apps", replicaset(100));
+
+  const auto plan = world_.plan(*replicaset_controller(), kSet, "quota");
+
+  EXPECT_EQ(plan.changes.size(), 1U + 1U);  // and the status
+}
+
+TEST_F(ReplicaSetTest, ItsPodsCarryWhatTheTemplateSays) {
+  world_.create("replicasets.apps",
+                R"({"kind":"ReplicaSet","apiVersion":"apps/v1","metadata":{"name":"web",
+      "namespace":"ns","uid":"rs-uid"},"spec":
+      {"replicas":1,"selector":{"matchLabels":{"app":"web"}},
+      "template":{"metadata":{"labels":{"app":"web"},"annotations":{"a":"1"},
+      "finalizers":["example.com/f"]},"spec":{"nodeName":"n9","priority":5}}}})");
+  ASSERT_TRUE(world_.settle());
+
+  const auto& made = *world_.list("pods").front();
+  EXPECT_EQ(made.metadata()["annotations"]["a"].string(), "1");
+  EXPECT_EQ(made.metadata()["finalizers"].at(0).string(), "example.com/f");
+  EXPECT_EQ(made.metadata()["generateName"].string(), "web-");
+  EXPECT_EQ(made.root()["spec"]["priority"].integer(), 5);
+}
+
+TEST_F(ReplicaSetTest, AnEmptySelectorSelectsNobody) {
+  world_.create("pods", pod("stray", R"({"app":"web"})"));
+  world_.create("replicasets.apps",
+                R"({"kind":"ReplicaSet","metadata":{"name":"web","namespace":"ns","uid":"rs-uid"},
+      "spec":{"replicas":3,"selector":{},"template":{"metadata":{},"spec":{}}}})");
+  ASSERT_TRUE(world_.settle());
+
+  EXPECT_THAT(world_.names("pods"), ElementsAre("stray"));
+}
+
+TEST_F(ReplicaSetTest, FinishedAndEndingPodsAreNotAdopted) {
+  world_.create("pods", pod("done", R"({"app":"web"})"));
+  world_.change({"pods", "ns", "done"}, [](object::TreeObject& root) {
+    root["status"] = object::TreeObject{{"phase", "Succeeded"}};
+  });
+  world_.create("pods", pod("ending", R"({"app":"web"})"));
+  world_.make_ready({"pods", "ns", "ending"});
+  world_.remove({"pods", "ns", "ending"});
+  world_.create("replicasets.apps", replicaset(1));
+  ASSERT_TRUE(world_.settle());
+
+  EXPECT_FALSE(controller_of(*world_.get({"pods", "ns", "done"})));
+  EXPECT_FALSE(controller_of(*world_.get({"pods", "ns", "ending"})));
+  EXPECT_EQ(active(), 1U);
+}
+
+TEST_F(ReplicaSetTest, TooManyAdoptedOnesAreEnded) {
+  for (const auto name : {"a", "b", "c", "d"}) {
+    world_.create("pods", pod(name, R"({"app":"web"})"));
+  }
+  world_.create("replicasets.apps", replicaset(2));
+  ASSERT_TRUE(world_.settle());
+
+  EXPECT_EQ(active(), 2U);
+}
+
+TEST_F(ReplicaSetTest, TwoSetsWithOneSelectorShareNoPod) {
+  world_.create("replicasets.apps", replicaset(2));
+  world_.create("replicasets.apps",
+                R"({"kind":"ReplicaSet","apiVersion":"apps/v1","metadata":{"name":"twin",
+      "namespace":"ns","uid":"twin-uid"},"spec":{"replicas":3,"selector":{"matchLabels":
+      {"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},"spec":{}}}})");
+  for (const auto name : {"a", "b", "c"}) {
+    world_.create("pods", pod(name, R"({"app":"web"})"));
+  }
+  ASSERT_TRUE(world_.settle());
+
+  std::map<std::string, int> count;
+  for (const auto* each : world_.list("pods")) {
+    ++count[std::string(controller_of(*each).name())];
+  }
+  EXPECT_EQ(count, (std::map<std::string, int>{{"web", 2}, {"twin", 3}}));
+}
+
+TEST_F(ReplicaSetTest, AStatusOfPodsThatOnlyHeartbeatIsNotWritten) {
+  world_.create("replicasets.apps", replicaset(2));
+  ASSERT_TRUE(world_.settle());
+  world_.make_all_ready();
+  ASSERT_TRUE(world_.settle());
+  const int writes = world_.writes;
+
+  for (const auto* each : world_.list("pods")) {
+    world_.change(Key(each->key), [](object::TreeObject& root) {
+      root["status"].as_object()["message"] = "still here";
+    });
+  }
+  ASSERT_TRUE(world_.settle());
+
+  EXPECT_EQ(world_.writes, writes);
 }
 
 /// Who goes first. Each row: a pod that should be deleted before the other.
