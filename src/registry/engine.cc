@@ -14,8 +14,9 @@ namespace tetrarch::registry {
 
 namespace {
 
-// Source: what client-go tries on a conflict; past that the caller should look again.
-constexpr int kTries = 6;
+// What a create competes for (addresses, ports, generated names) is drawn anew at each try, so a
+// busy range is no reason to give up.
+constexpr int kCreateTries = 64;
 
 }  // namespace
 
@@ -84,9 +85,9 @@ Result<Stored> Engine::finish(const Call& call,
   return reader_.shown(*call.kind, std::move(committed.objects[plan.answer]));
 }
 
-Task<Result<Stored>> Engine::carry_out(Call call, MakePlan make) {
+Task<Result<Stored>> Engine::carry_out(Call call, MakePlan make, int tries) {
   const auto warned = call.warnings == nullptr ? 0 : call.warnings->size();
-  for (int i = 0; i < kTries; ++i) {
+  for (int i = 0; i < tries; ++i) {
     if (call.warnings != nullptr) {
       call.warnings->resize(warned);  // a plan that is made again warns again
     }
@@ -146,7 +147,8 @@ Task<Result<Stored>> Engine::create(Call call, std::string json, client::WriteOp
   if (call.subresource == "token") {
     co_return issue_token(call, json);
   }
-  co_return co_await carry_out(call, [&] { return planner_.create(call, json, options); });
+  const auto make = [&] { return planner_.create(call, json, options); };
+  co_return co_await carry_out(call, make, kCreateTries);
 }
 
 Task<Result<Stored>> Engine::update(Call call, std::string json, client::WriteOptions options) {

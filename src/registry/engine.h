@@ -53,9 +53,12 @@ class Engine final : public Registry {
  private:
   using MakePlan = std::function<Result<Plan>()>;
 
+  // Source: what client-go tries on a conflict; past that the caller should look again.
+  static constexpr int kTries = 6;
+
   Status check_access(const Call& call, std::string_view verb, std::string_view fields = "") const;
   /// Plans and commits, again from the start where a competing write came first.
-  Task<Result<Stored>> carry_out(Call call, MakePlan make);
+  Task<Result<Stored>> carry_out(Call call, MakePlan make, int tries = kTries);
   Result<Stored> finish(const Call& call, const Plan& plan, store::Committed committed) const;
   void note_commit(const Key& key) const;
 

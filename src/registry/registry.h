@@ -63,7 +63,9 @@ struct WatchOptions {
   client::Selectors select = {};
   ReadAt at = {};
   bool wants_bookmarks = false;
-  bool sends_initial_events = false;
+  /// Unset: as ever, what is there is told where no version is given. False: it is not told even
+  /// then. True: it is told, up to an annotated bookmark, whatever version is given.
+  std::optional<bool> sends_initial_events = {};
 };
 
 /// Attributes of an authorization question that is not about a verb of ours (access reviews,

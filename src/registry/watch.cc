@@ -139,7 +139,8 @@ Result<std::unique_ptr<client::Watch>> Reader::watch(const Call& call,
                         "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
     return invalid("ListOptions.meta.k8s.io", "", std::move(faults));
   }
-  const bool starts_now = asked == 0 || options.sends_initial_events;
+  const bool tells_initial = options.sends_initial_events.value_or(asked == 0);
+  const bool starts_now = asked == 0 || tells_initial;
   store::WatchFilter filter{kind.resource,
                             kind.is_namespaced ? (call.ns.empty() ? selection.ns() : call.ns) : "",
                             kind.resource == "pods" ? selection.node() : std::string(),
@@ -153,7 +154,7 @@ Result<std::unique_ptr<client::Watch>> Reader::watch(const Call& call,
                : changes.error();
   }
   std::vector<WatchEvent> initial;
-  if (starts_now) {
+  if (tells_initial) {
     Status shown_all = ok();
     snapshot.scan(kind.resource, filter.ns, {}, [&](const Stored& stored) {
       const bool is_named = filter.name.empty() || filter.name == stored.key.name;
@@ -168,7 +169,7 @@ Result<std::unique_ptr<client::Watch>> Reader::watch(const Call& call,
       return true;
     });
     TRY_STATUS(std::move(shown_all));
-    if (options.sends_initial_events) {
+    if (options.sends_initial_events.value_or(false)) {
       initial.push_back(
           {EventType::bookmark,
            Stored{Key{kind.resource, "", ""}, snapshot.revision(), bookmark_document(kind, true)}});

@@ -43,10 +43,10 @@ Error unsupported_value(std::string_view type,
 
 /// Source: Kubernetes API Concepts, "Resource versions" and "Streaming lists", the tables of
 /// allowed combinations.
-Status check_versions(const net::Request& request, const ListParameters& all) {
+Status check_versions(const ListParameters& all) {
   constexpr std::string_view kType = "ListOptions";
   const auto& at = all.list.at;
-  const bool has_initial = request.parameter("sendInitialEvents").has_value();
+  const bool has_initial = all.sends_initial_events.has_value();
   if (!at.match.empty() && at.match != "Exact" && at.match != "NotOlderThan") {
     return unsupported_value(
         kType, "resourceVersionMatch", at.match, R"("Exact", "NotOlderThan", "")");
@@ -232,9 +232,11 @@ Result<ListParameters> list_parameters(const net::Request& request) {
   out.list.limit = limit.value_or(0) > 0 ? static_cast<std::size_t>(*limit) : 0;
   TRY(out.is_watch, bool_parameter(request, "watch"));
   TRY(out.wants_bookmarks, bool_parameter(request, "allowWatchBookmarks"));
-  TRY(out.sends_initial_events, bool_parameter(request, "sendInitialEvents"));
+  if (request.parameter("sendInitialEvents")) {
+    TRY(out.sends_initial_events, bool_parameter(request, "sendInitialEvents"));
+  }
   TRY(out.timeout_s, int_parameter(request, "timeoutSeconds"));
-  TRY_STATUS(check_versions(request, out));
+  TRY_STATUS(check_versions(out));
   return out;
 }
 

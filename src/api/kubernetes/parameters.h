@@ -20,7 +20,7 @@ struct ListParameters {
   registry::ListOptions list = {};
   bool is_watch = false;
   bool wants_bookmarks = false;
-  bool sends_initial_events = false;
+  std::optional<bool> sends_initial_events = {};  ///< as in registry::WatchOptions
   std::optional<std::int64_t> timeout_s = {};
 };
 

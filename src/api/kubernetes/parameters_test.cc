@@ -40,7 +40,7 @@ TEST(ListParameters, ReadsWhatAnInformerAsks) {
   ASSERT_TRUE(found.ok()) << found.error().message;
   EXPECT_TRUE(found->is_watch);
   EXPECT_TRUE(found->wants_bookmarks);
-  EXPECT_TRUE(found->sends_initial_events);
+  EXPECT_EQ(found->sends_initial_events, true);
   EXPECT_EQ(found->timeout_s, 431);
 }
 

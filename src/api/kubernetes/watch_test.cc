@@ -64,7 +64,7 @@ TEST_F(ApiTest, WatchPassesOnWhatAnInformerAsks) {
       "&fieldSelector=metadata.name%3Dc");
 
   EXPECT_TRUE(registry_.asked_watch.wants_bookmarks);
-  EXPECT_TRUE(registry_.asked_watch.sends_initial_events);
+  EXPECT_EQ(registry_.asked_watch.sends_initial_events, true);
   EXPECT_EQ(registry_.asked_watch.at.match, "NotOlderThan");
   EXPECT_EQ(registry_.asked_watch.select.fields, "metadata.name=c");
 }
