@@ -96,9 +96,17 @@ class Planner {
     return at != memory_.busy.end() && at->starts_with(prefix);
   }
 
+  /// A start is under way that may have made something; one that pulls gives up by itself.
+  bool is_making(std::string_view name) const {
+    return memory_.busy.contains("start/" + std::string(name)) &&
+           !memory_of(memory_, name).is_pulling;
+  }
+
   void stop(std::string_view name, const runtime::Container& container, std::string why) {
     Action action{Verb::stop_container, std::string(name), container.id};
-    action.grace = grace_of(pod_, memory_);
+    const auto& memory = memory_of(memory_, name);
+    action.grace =
+        memory.kill ? memory.kill_grace.value_or(grace_of(pod_, memory_)) : grace_of(pod_, memory_);
     action.why = std::move(why);
     add(std::move(action));
   }
@@ -108,7 +116,7 @@ class Planner {
     bool has_running = false;
     const auto stop_if_running = [&](views::ContainerView container) {
       const auto& attempts = attempts_of(seen_, container.name());
-      if (is_running(attempts) || is_busy("start/" + std::string(container.name()))) {
+      if (is_running(attempts) || is_making(container.name())) {
         has_running = true;
         if (is_running(attempts)) {
           stop(container.name(), *attempts.current, memory_.failed ? memory_.failed->message : "");
@@ -265,7 +273,8 @@ class Planner {
 
   void start_if_due(views::ContainerView container, const Attempts& attempts, bool counts_backoff) {
     const auto& memory = memory_of(memory_, container.name());
-    if (is_busy("stop/" + std::string(container.name()) + "/")) {
+    // One after the other, as the spec lists them: a postStart hook holds up those behind it.
+    if (is_busy("stop/" + std::string(container.name()) + "/") || is_busy("start/") || has_start_) {
       return;
     }
     if (memory.waiting && memory.retry_at && *memory.retry_at > now_) {
@@ -277,12 +286,15 @@ class Planner {
       const auto due = memory.backoff.next(finished, ran_for(*attempts.current));
       if (due > now_) {
         wake_at(due);
+        plan_.backing_off.emplace_back(container.name());
         return;
       }
     }
     Action action{Verb::start_container, std::string(container.name())};
-    action.attempt = attempts.current ? attempts.current->attempt + 1 : 0;
+    action.attempt = attempts.current ? attempts.current->attempt + 1
+                                      : static_cast<std::uint32_t>(memory.restarts_told + 1);
     add(std::move(action));
+    has_start_ = true;
   }
 
   views::PodView pod_;
@@ -290,6 +302,7 @@ class Planner {
   const PodMemory& memory_;
   TimePoint now_;
   Plan plan_;
+  bool has_start_ = false;
 };
 
 }  // namespace

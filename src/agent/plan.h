@@ -41,7 +41,8 @@ struct Action {
 
 struct Plan {
   std::vector<Action> actions;
-  std::optional<TimePoint> wake = {};  ///< look again then, if nothing else happens before
+  std::optional<TimePoint> wake = {};         ///< look again then, if nothing else happens before
+  std::vector<std::string> backing_off = {};  ///< containers that wait for their next restart
 };
 
 enum class RunState : std::uint8_t { running, held, paused };

@@ -35,6 +35,8 @@ struct Reason {
 struct ContainerMemory {
   std::optional<Reason> waiting = {};      ///< why no attempt could be made: ErrImagePull …
   std::optional<TimePoint> retry_at = {};  ///< of what `waiting` says
+  TimePoint waiting_since = {};
+  bool is_pulling = false;  ///< a start is under way and has made nothing yet
   int pull_failures = 0;
   RestartBackoff backoff = {};
   bool has_started =
@@ -42,7 +44,12 @@ struct ContainerMemory {
   bool is_ready = false;  ///< readiness probe, likewise
   std::optional<Reason> kill =
       {};  ///< the current attempt must end: a probe failed, the spec changed
+  std::optional<std::chrono::seconds> kill_grace = {};  ///< where the probe has a grace of its own
   bool is_paused = false;
+  std::string hook_id = {};              ///< the attempt whose postStart hook runs: it counts later
+  std::string stop_hooked_id = {};       ///< the attempt whose preStop hook has been begun
+  std::string backoff_id = {};           ///< the attempt of which a BackOff event has told
+  int restarts_told = -1;                ///< what the API last said, for when the runtime forgot
   std::string probed_id = {};            ///< the attempt that the flags above are about
   std::string termination_message = {};  ///< of the newest attempt that ended
   std::string message_id = {};           ///< which one that is
@@ -60,9 +67,11 @@ struct PodMemory {
   std::optional<TimePoint> started = {};  ///< when this node took the pod
   std::optional<Reason> failed =
       {};                    ///< the pod as a whole has failed: DeadlineExceeded, Evicted …
+  bool is_removing = false;  ///< what it ran is being forgotten
   bool is_gone = false;      ///< the API no longer has it
   bool is_finished = false;  ///< nothing is left on this node
-  std::optional<TimePoint> ending_since = {};
+  std::optional<TimePoint> ending_since = {};  ///< when the grace that holds now began
+  std::chrono::seconds ending_grace{0};
   PodFacts facts = {};
 };
 

@@ -29,8 +29,9 @@ class Reporter {
 
   std::string make() {
     outcome_ = outcome_of(pod_, seen_, memory_);
+    phase_ = phase();
     writer_.begin_object();
-    writer_.field("phase", phase());
+    writer_.field("phase", phase_);
     write_reason();
     write_conditions();
     if (!memory_.facts.host_ip.empty()) {
@@ -95,14 +96,38 @@ class Reporter {
     if (outcome_ != Outcome::open && !has_running()) {
       return outcome_ == Outcome::failed ? "Failed" : "Succeeded";
     }
-    if (!is_initialized(pod_, seen_, memory_)) {
-      return before_["phase"].string() == "Running" ? "Running" : "Pending";
+    if (const auto end = phase_of_deleted(); !end.empty()) {
+      return end;
     }
-    bool has_app = false;
+    if (before_["phase"].string() == "Running") {
+      return "Running";
+    }
+    bool has_all = is_initialized(pod_, seen_, memory_);
     for (const auto container : pod_.spec().containers()) {
-      has_app = has_app || current(container.name()) != nullptr;
+      has_all = has_all && has_begun(container.name());
     }
-    return has_app || before_["phase"].string() == "Running" ? "Running" : "Pending";
+    return has_all ? "Running" : "Pending";
+  }
+
+  bool has_begun(std::string_view name) const {
+    const auto* container = current(name);
+    return container != nullptr && container->state != ContainerState::created;
+  }
+
+  /// A deleted pod whose containers have ended is final whatever its policy: none begins again.
+  std::string_view phase_of_deleted() const {
+    if (pod_.metadata().deletion_timestamp().empty() || has_running()) {
+      return {};
+    }
+    bool has_failure = false;
+    for (const auto container : pod_.spec().containers()) {
+      const auto* ended = current(container.name());
+      if (ended == nullptr || ended->state != ContainerState::exited) {
+        return {};
+      }
+      has_failure = has_failure || ended->exit_code != 0;
+    }
+    return has_failure ? "Failed" : "Succeeded";
   }
 
   void write_reason() {
@@ -183,10 +208,10 @@ class Reporter {
   }
 
   Verdict containers_ready() const {
-    if (outcome_ == Outcome::succeeded) {
+    if (phase_ == "Succeeded") {
       return {false, "PodCompleted"};
     }
-    if (outcome_ == Outcome::failed) {
+    if (phase_ == "Failed") {
       return {false, "PodFailed"};
     }
     std::string names;
@@ -276,20 +301,28 @@ class Reporter {
   }
 
   /// Why a container that has never run does not run yet.
-  void write_not_started(views::ContainerView /*container*/,
-                         const ContainerMemory* memory,
-                         bool is_init) {
-    if (memory != nullptr && memory->waiting) {
+  void write_not_started(const ContainerMemory* memory, bool is_init) {
+    if (memory != nullptr && memory->waiting && phase_ != "Failed") {
       write_waiting(memory->waiting->reason, memory->waiting->message);
       return;
     }
-    const bool waits_for_init =
-        !is_init && !pod_.spec().init_containers().empty() && !is_initialized(pod_, seen_, memory_);
-    write_waiting(
-        waits_for_init || (is_init && !pod_.spec().init_containers().empty() && !seen_.sandbox)
-            ? "PodInitializing"
-            : "ContainerCreating",
-        "");
+    // Source: Kubernetes documentation, "Debug Init Containers"; a pod without them has nothing to
+    // wait for but its containers.
+    const bool has_init = !pod_.spec().init_containers().empty();
+    if (phase_ == "Failed" && !is_init && !has_init) {
+      write_unknown();
+      return;
+    }
+    write_waiting(has_init ? "PodInitializing" : "ContainerCreating", "");
+  }
+
+  /// Of a pod that is over: nothing waits any more. Source: kubelet's words for it.
+  void write_unknown() {
+    writer_.key("terminated").begin_object().field("exitCode", 137);
+    writer_.field("reason", "ContainerStatusUnknown");
+    writer_.field("message", "The container could not be located when the pod was terminated");
+    writer_.key("startedAt").null().key("finishedAt").null();
+    writer_.end_object();
   }
 
   bool will_restart(views::ContainerView container, const Container& ended, bool is_init) const {
@@ -311,8 +344,12 @@ class Reporter {
                    bool is_init) {
     writer_.key("state").begin_object();
     const Container* now = found != nullptr && found->current ? &*found->current : nullptr;
-    if (now == nullptr || now->state == ContainerState::created) {
-      write_not_started(container, memory, is_init);
+    const bool is_hooked = now != nullptr && memory != nullptr && memory->hook_id == now->id;
+    if (now == nullptr || now->state == ContainerState::created ||
+        (is_hooked && now->state == ContainerState::running)) {
+      // Source: Kubernetes documentation, "Container Lifecycle Hooks": a container runs, for the
+      // API, once its postStart hook has ended.
+      write_not_started(memory, is_init);
     } else if (now->state == ContainerState::running) {
       writer_.key("running").begin_object();
       if (now->started) {
@@ -321,7 +358,6 @@ class Reporter {
       writer_.end_object();
     } else if (will_restart(container, *now, is_init)) {
       write_restart_wait(container, *now, memory);
-      showed_waiting_ = true;
     } else {
       write_terminated(*now, message_of(memory, *now));
     }
@@ -333,13 +369,19 @@ class Reporter {
                           const ContainerMemory* memory) {
     if (memory != nullptr && memory->waiting) {
       write_waiting(memory->waiting->reason, memory->waiting->message);
+      showed_waiting_ = true;
       return;
     }
-    const auto pause = backoff_after(memory == nullptr ? 0 : memory->backoff.failures());
+    const auto finished = ended.finished.value_or(now_);
+    const auto ran = finished - ended.started.value_or(finished);
+    const auto pause = std::chrono::duration_cast<std::chrono::seconds>(
+        memory == nullptr ? std::chrono::microseconds(0)
+                          : memory->backoff.next(finished, ran) - finished);
     if (pause.count() == 0) {
       write_terminated(ended, message_of(memory, ended));  // restarts at once: show how it ended
       return;
     }
+    showed_waiting_ = true;
     write_waiting("CrashLoopBackOff",
                   fmt::format("back-off {} restarting failed container={} pod={}_{}({})",
                               pause == kRestartBackoffMax ? "5m0s"
@@ -373,19 +415,39 @@ class Reporter {
     writer_.end_object();
   }
 
+  object::View told_status(std::string_view name, bool is_init) const {
+    for (const auto entry :
+         before_[is_init ? "initContainerStatuses" : "containerStatuses"].elements()) {
+      if (entry["name"].string() == name) {
+        return entry;
+      }
+    }
+    return {};
+  }
+
   void write_container(views::ContainerView container, bool is_init) {
     const auto* found = attempts(container.name());
     const auto* memory = container_memory(container.name());
     const Container* now = found != nullptr && found->current ? &*found->current : nullptr;
+    const bool is_regular_init = is_init && !is_sidecar(container);
     const bool runs = is_running(container.name());
     showed_waiting_ = false;
+    // What the runtime has forgotten of a pod that is over stays as it was told.
+    const bool is_over = phase_ == "Failed" || phase_ == "Succeeded" || memory_.is_removing;
+    if (const auto told = told_status(container.name(), is_init);
+        is_over && now == nullptr && told["state"]["terminated"]) {
+      writer_.view(told);
+      return;
+    }
     writer_.begin_object().field("name", container.name());
     write_state(container, found, memory, is_init);
     write_last_state(found, memory);
-    const bool init_done = is_init && !is_sidecar(container) && now != nullptr &&
+    const bool init_done = is_regular_init && now != nullptr &&
                            now->state == ContainerState::exited && now->exit_code == 0;
-    writer_.field("ready", init_done || (runs && memory != nullptr && memory->is_ready));
-    writer_.field("restartCount", static_cast<std::int64_t>(now == nullptr ? 0 : now->attempt));
+    const bool is_ready = !is_regular_init && runs && memory != nullptr && memory->is_ready;
+    writer_.field("ready", init_done || is_ready);
+    const int told_restarts = std::max(memory == nullptr ? 0 : memory->restarts_told, 0);
+    writer_.field("restartCount", now == nullptr ? told_restarts : static_cast<int>(now->attempt));
     writer_.field("image", container.image());
     writer_.field("imageID", now == nullptr ? std::string() : now->image_ref);
     if (now != nullptr) {
@@ -416,6 +478,7 @@ class Reporter {
   std::string out_;
   Writer writer_;
   Outcome outcome_ = Outcome::open;
+  std::string_view phase_;
   bool showed_waiting_ = false;
 };
 

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/worker.h"
 
+#include <algorithm>
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "agent/status.h"
@@ -13,6 +16,8 @@ using runtime::ContainerState;
 
 /// Nothing is missed for longer than this, whatever events get lost.
 constexpr std::chrono::seconds kLookAgain{60};
+/// How long ErrImagePull can be seen before it is called ImagePullBackOff.
+constexpr std::chrono::seconds kPullErrorShown{2};
 
 }  // namespace
 
@@ -35,6 +40,81 @@ PodWorker::PodWorker(Workshop& shop, Stored pod)
   memory_.facts = shop_.node_facts;
   const auto start = parse_time(view().status().start_time());
   memory_.started = start.ok() ? *start : shop_.clock.now();
+  adopt_status();
+  check_sysctls();
+}
+
+/// What an earlier process has told, for what the runtime does not show.
+void PodWorker::adopt_status() {
+  const auto status = view().status();
+  for (const auto ip : status.view()["podIPs"].elements()) {
+    memory_.facts.pod_ips.emplace_back(ip["ip"].string());
+  }
+  memory_.facts.pod_ip = std::string(status.pod_ip());
+  for (const char* list : {"initContainerStatuses", "containerStatuses"}) {
+    for (const auto entry : status.view()[list].elements()) {
+      if (!entry["containerID"].string().empty()) {
+        memory_.containers[std::string(entry["name"].string())].restarts_told =
+            static_cast<int>(entry["restartCount"].integer());
+      }
+    }
+  }
+}
+
+/// Source: Kubernetes documentation, "Using sysctls in a Kubernetes Cluster", the safe set.
+void PodWorker::check_sysctls() {
+  constexpr std::string_view kSafe[] = {"kernel.shm_rmid_forced",
+                                        "net.ipv4.ip_local_port_range",
+                                        "net.ipv4.tcp_syncookies",
+                                        "net.ipv4.ping_group_range",
+                                        "net.ipv4.ip_unprivileged_port_start",
+                                        "net.ipv4.ip_local_reserved_ports",
+                                        "net.ipv4.tcp_keepalive_time",
+                                        "net.ipv4.tcp_fin_timeout",
+                                        "net.ipv4.tcp_keepalive_intvl",
+                                        "net.ipv4.tcp_keepalive_probes",
+                                        "net.ipv4.tcp_rmem",
+                                        "net.ipv4.tcp_wmem"};
+  for (const auto sysctl : view().spec().security_context().sysctls()) {
+    std::string name(sysctl.name());
+    std::replace(name.begin(), name.end(), '/', '.');
+    if (std::find(std::begin(kSafe), std::end(kSafe), name) == std::end(kSafe)) {
+      memory_.failed =
+          Reason{"SysctlForbidden", fmt::format("forbidden sysctl: \"{}\" not allowlisted", name)};
+    }
+  }
+}
+
+bool PodWorker::is_ending() const {
+  return memory_.is_gone || memory_.failed || !view().metadata().deletion_timestamp().empty();
+}
+
+/// One grace holds for the whole pod; a later, shorter one begins anew.
+void PodWorker::note_ending() {
+  if (!is_ending() && outcome_of(view(), seen_, memory_) == Outcome::open) {
+    return;
+  }
+  const auto grace = grace_of(view(), memory_);
+  if (!memory_.ending_since || grace < memory_.ending_grace) {
+    memory_.ending_since = shop_.clock.now();
+    memory_.ending_grace = grace;
+  }
+}
+
+void PodWorker::tell_backoff(const Plan& next) {
+  for (const auto& name : next.backing_off) {
+    const auto& current = seen_.containers[name].current;
+    auto& memory = memory_.containers[name];
+    if (current && std::exchange(memory.backoff_id, current->id) != current->id) {
+      shop_.events.warning(subject(name),
+                           "BackOff",
+                           fmt::format("Back-off restarting failed container {} in pod {}_{}({})",
+                                       name,
+                                       key_.name,
+                                       key_.ns,
+                                       uid_));
+    }
+  }
 }
 
 void PodWorker::update(Stored pod) {
@@ -138,8 +218,10 @@ Task<void> PodWorker::run(std::shared_ptr<PodWorker> self, std::function<void()>
     }
     self->forget_seen_exits();
     self->check_deadline();
+    self->note_ending();
     self->report();
     const Plan next = plan(self->view(), self->seen_, self->memory_, self->shop_.clock.now());
+    self->tell_backoff(next);
     self->begin_actions(next);
     if (self->memory_.is_finished) {
       break;
@@ -184,6 +266,7 @@ void PodWorker::note_state(views::ContainerView container, const Attempts& attem
     return;
   }
   const auto& current = *attempts.current;
+  memory.restarts_told = std::max(memory.restarts_told, static_cast<int>(current.attempt));
   if (!is_adopted_) {
     memory.backoff.adopt(static_cast<int>(current.attempt));
   }
@@ -193,12 +276,16 @@ void PodWorker::note_state(views::ContainerView container, const Attempts& attem
     memory.has_started = false;
     memory.is_ready = false;
     memory.kill.reset();
+    memory.kill_grace.reset();
     memory.is_paused = false;
-    if (is_running) {
+    if (is_running && memory.hook_id != current.id) {
       memory.probed_id = current.id;
       memory.waiting.reset();
       memory.has_started = !container.has_startup_probe();
       memory.is_ready = memory.has_started && !container.has_readiness_probe();
+      if (!is_adopted_) {
+        adopt_readiness(container, current);
+      }
       begin_probes(container, current);
     }
   }
@@ -211,6 +298,20 @@ void PodWorker::note_state(views::ContainerView container, const Attempts& attem
     memory.kill =
         Reason{"Changed",
                fmt::format("Container {} definition changed, will be restarted", container.name())};
+  }
+}
+
+/// The verdicts of before hold until the probes say otherwise: a restart of the agent is no reason
+/// to take a pod out of its services.
+void PodWorker::adopt_readiness(views::ContainerView container, const runtime::Container& running) {
+  auto& memory = memory_.containers[std::string(container.name())];
+  for (const char* list : {"initContainerStatuses", "containerStatuses"}) {
+    for (const auto entry : view().status().view()[list].elements()) {
+      if (entry["containerID"].string() == "containerd://" + running.id) {
+        memory.has_started = memory.has_started || entry["started"].boolean();
+        memory.is_ready = memory.has_started && (memory.is_ready || entry["ready"].boolean());
+      }
+    }
   }
 }
 
@@ -230,7 +331,8 @@ void PodWorker::check_deadline() {
 
 void PodWorker::soften_pull_errors() {
   for (auto& [name, memory] : memory_.containers) {
-    if (memory.waiting && memory.waiting->reason == "ErrImagePull") {
+    if (memory.waiting && memory.waiting->reason == "ErrImagePull" &&
+        memory.waiting_since + kPullErrorShown <= shop_.clock.now()) {
       const auto image = container_named(view(), name).image();
       memory.waiting =
           Reason{"ImagePullBackOff", fmt::format("Back-off pulling image \"{}\"", image)};
@@ -291,7 +393,7 @@ std::chrono::nanoseconds PodWorker::time_to_wait(const Plan& next) const {
   }
   for (const auto& [name, memory] : memory_.containers) {
     if (memory.waiting && memory.waiting->reason == "ErrImagePull") {
-      until(now + std::chrono::seconds(2));  // long enough to be seen, then it is a back-off
+      until(memory.waiting_since + kPullErrorShown);
     }
   }
   return pause;

@@ -95,6 +95,13 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   static Task<void> execute(std::shared_ptr<PodWorker> self, Action action);
   static Task<void> refresh_task(std::shared_ptr<PodWorker> self);
   void check_deadline();
+  void check_sysctls();
+  void note_ending();
+  void tell_backoff(const Plan& plan);
+  void adopt_status();
+  void adopt_readiness(views::ContainerView container, const runtime::Container& running);
+  bool is_ending() const;
+  std::chrono::seconds remaining(std::chrono::seconds grace, TimePoint begun) const;
   void forget_seen_exits();
   bool is_seen_ended(const std::string& id, int looks) const;
   void soften_pull_errors();
@@ -109,6 +116,8 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   Task<void> prepare();
   Task<Status> write_volumes(bool is_refresh);
   Task<void> run_sandbox(Action action);
+  Task<std::optional<ReadyImage>> ready_image(std::string name, std::string image);
+  Task<void> run_pre_stop(Action action);
   Task<void> start_container(Action action);
   Task<Status> create_and_start(Action action, ReadyImage image);
   Result<std::vector<runtime::Mount>> mounts_of(DocumentPtr document,
@@ -127,6 +136,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
                           std::string container,
                           std::string id,
                           ProbeKind kind);
+  std::chrono::nanoseconds initial_delay(const std::string& container, std::int64_t delay_s) const;
   bool is_current(const std::string& container, const std::string& id) const;
   void take_verdict(const std::string& container, ProbeKind kind, const ProbeState& state);
 

@@ -74,6 +74,7 @@ seconds doubled(int failures) {
 void PodWorker::wait_with(std::string_view container, Reason reason, seconds retry) {
   auto& memory = memory_.containers[std::string(container)];
   memory.waiting = std::move(reason);
+  memory.waiting_since = shop_.clock.now();
   memory.retry_at = shop_.clock.now() + retry;
 }
 
@@ -97,7 +98,7 @@ Task<void> PodWorker::prepare() {
   memory_.is_prepared = prepared.ok();
   if (!prepared.ok()) {
     shop_.events.warning(
-        subject(), "FailedMount", "MountVolume.SetUp failed: " + prepared.error().message);
+        subject(), "FailedMount", "MountVolume.SetUp failed " + prepared.error().message);
     memory_.retry_at = shop_.clock.now() + kPrepareRetry;
   }
 }
@@ -119,7 +120,7 @@ Task<Status> PodWorker::write_volumes(bool is_refresh) {
       if (!payload.ok()) {
         co_return Error{
             payload.error().code,
-            fmt::format("for volume \"{}\": {}", volume.name(), payload.error().message)};
+            fmt::format("for volume \"{}\" : {}", volume.name(), payload.error().message)};
       }
       work.payload = std::move(*payload);
     } else if (is_refresh) {
@@ -180,38 +181,50 @@ Task<void> PodWorker::run_sandbox(Action action) {
   }
 }
 
-Task<void> PodWorker::start_container(Action action) {
+/// Empty where there is none; then the container waits with the reason.
+Task<std::optional<ReadyImage>> PodWorker::ready_image(std::string name, std::string image) {
   const DocumentPtr document = pod_.document;
-  const views::PodView pod(document->root());
-  const auto container = container_named(pod, action.container);
-  const std::string image(container.image());
-  auto& memory = memory_.containers[action.container];
-  const auto answer =
-      co_await shop_.images.ensure(document, image, std::string(container.image_pull_policy()));
+  const std::string policy(
+      container_named(views::PodView(document->root()), name).image_pull_policy());
+  auto answer = co_await shop_.images.ensure(document, image, policy);
+  auto& memory = memory_.containers[name];
   if (!answer.image) {
-    shop_.events.warning(
-        subject(action.container),
-        "Failed",
-        fmt::format("Failed to pull image \"{}\": {}", image, answer.failure.message));
-    shop_.events.warning(subject(action.container), "Failed", "Error: " + answer.failure.reason);
-    wait_with(action.container, answer.failure, doubled(memory.pull_failures));
+    const auto& failure = answer.failure;
+    if (failure.reason == "ErrImagePull") {
+      shop_.events.warning(subject(name),
+                           "Failed",
+                           fmt::format("Failed to pull image \"{}\": {}", image, failure.message));
+    } else {
+      shop_.events.warning(subject(name), failure.reason, failure.message);
+    }
+    shop_.events.warning(subject(name), "Failed", "Error: " + failure.reason);
+    wait_with(name, failure, doubled(memory.pull_failures));
     ++memory.pull_failures;
-    co_return;
+    co_return std::nullopt;
   }
   memory.pull_failures = 0;
   shop_.events.normal(
-      subject(action.container),
+      subject(name),
       "Pulled",
       answer.image->was_pulled
           ? fmt::format("Successfully pulled image \"{}\"", image)
           : fmt::format("Container image \"{}\" already present on machine", image));
-  const auto previous = seen_.containers[action.container].current;
-  if (previous && backoff_after(memory.backoff.failures()).count() > 0) {
-    shop_.events.warning(subject(action.container),
-                         "BackOff",
-                         fmt::format("Back-off restarting failed container {}", action.container));
+  co_return std::move(answer.image);
+}
+
+Task<void> PodWorker::start_container(Action action) {
+  const DocumentPtr document = pod_.document;
+  const views::PodView pod(document->root());
+  auto& memory = memory_.containers[action.container];
+  std::string wanted(container_named(pod, action.container).image());
+  memory.is_pulling = true;
+  const auto image = co_await ready_image(action.container, std::move(wanted));
+  memory.is_pulling = false;
+  if (!image || is_ending()) {
+    co_return;
   }
-  if (const auto started = co_await create_and_start(action, *answer.image); !started.ok()) {
+  const auto previous = seen_.containers[action.container].current;
+  if (const auto started = co_await create_and_start(action, *image); !started.ok()) {
     shop_.events.warning(subject(action.container), "Failed", "Error: " + started.error().message);
   }
   if (previous) {
@@ -256,16 +269,20 @@ Task<Status> PodWorker::create_and_start(Action action, ReadyImage image) {
   }
   shop_.events.normal(
       subject(action.container), "Created", fmt::format("Created container: {}", action.container));
+  auto& memory = memory_.containers[action.container];
+  const auto hook = container.lifecycle().view()["postStart"];
+  memory.hook_id = hook ? *id : std::string();
   if (const auto started = co_await shop_.runtime.start_container(*id); !started.ok()) {
     co_return refuse("RunContainerError", started.error());
   }
-  memory_.containers[action.container].waiting.reset();
+  memory.waiting.reset();
   shop_.events.normal(
       subject(action.container), "Started", fmt::format("Started container {}", action.container));
-  if (const auto hook = container.lifecycle().view()["postStart"]) {
+  if (hook) {
     CheckTarget target{document, hook, container.view(), *id, memory_.facts.pod_ip};
     const auto ran = co_await run_check(shop_.runtime, target, kHookLimit);
-    if (!ran.is_success) {
+    memory.hook_id.clear();
+    if (!ran.is_success && !is_ending()) {
       shop_.events.warning(
           subject(action.container), "FailedPostStartHook", "PostStartHook failed: " + ran.message);
       co_return co_await shop_.runtime.stop_container(*id, grace_of(view(), memory_));
@@ -326,6 +343,29 @@ Result<std::vector<runtime::Mount>> PodWorker::mounts_of(DocumentPtr document,
   return out;
 }
 
+/// What is left of a grace that began when the pod began to end, else with this stop.
+/// Source: Kubernetes documentation, "Pod Lifecycle", termination: hooks and the containers that
+/// end first use it up; 2 s remain for each.
+seconds PodWorker::remaining(seconds grace, TimePoint begun) const {
+  const bool is_of_pod = memory_.ending_since && grace == memory_.ending_grace;
+  const auto since = is_of_pod ? *memory_.ending_since : begun;
+  const auto used = std::chrono::duration_cast<seconds>(shop_.clock.now() - since);
+  return std::min(grace, std::max(grace - used, seconds(2)));
+}
+
+Task<void> PodWorker::run_pre_stop(Action action) {
+  const DocumentPtr document = pod_.document;
+  const auto container = container_named(views::PodView(document->root()), action.container);
+  const auto hook = container.lifecycle().view()["preStop"];
+  CheckTarget target{document, hook, container.view(), action.id, memory_.facts.pod_ip};
+  const auto limit = remaining(action.grace, shop_.clock.now());
+  const auto ran = co_await run_check(shop_.runtime, target, limit);
+  if (!ran.is_success) {
+    shop_.events.warning(
+        subject(action.container), "FailedPreStopHook", "PreStopHook failed: " + ran.message);
+  }
+}
+
 Task<void> PodWorker::stop_container(Action action) {
   const DocumentPtr document = pod_.document;
   const auto container = container_named(views::PodView(document->root()), action.container);
@@ -338,19 +378,19 @@ Task<void> PodWorker::stop_container(Action action) {
     static_cast<void>(co_await shop_.runtime.resume_container(action.id));
     memory_.containers[action.container].is_paused = false;
   }
-  seconds grace = action.grace;
-  if (const auto hook = container.lifecycle().view()["preStop"]; hook && grace.count() > 0) {
-    CheckTarget target{document, hook, container.view(), action.id, memory_.facts.pod_ip};
-    const auto ran = co_await run_check(shop_.runtime, target, grace);
-    if (!ran.is_success) {
-      shop_.events.warning(
-          subject(action.container), "FailedPreStopHook", "PreStopHook failed: " + ran.message);
+  auto& memory = memory_.containers[action.container];
+  const bool has_hook = container.lifecycle().view()["preStop"].exists();
+  // A shorter grace is another stop of the same container: its hook has been begun.
+  if (has_hook && action.grace.count() > 0 &&
+      std::exchange(memory.stop_hooked_id, action.id) != action.id) {
+    co_await run_pre_stop(action);
+    const auto& attempts = seen_.containers[action.container];
+    if (!attempts.current || attempts.current->id != action.id ||
+        attempts.current->state != runtime::ContainerState::running) {
+      co_return;  // ended meanwhile: by itself, or by a stop with a shorter grace
     }
-    // Source: Kubernetes documentation, "Container Lifecycle Hooks": the hook's time is part of the
-    // grace; 2 s remain.
-    const auto used = std::chrono::duration_cast<seconds>(shop_.clock.now() - begun);
-    grace = std::max(grace - used, seconds(2));
   }
+  const auto grace = remaining(action.grace, begun);
   const auto stopped = co_await shop_.runtime.stop_container(action.id, grace);
   if (!stopped.ok() && stopped.error().code != Code::not_found) {
     log::warning("agent",
@@ -396,11 +436,17 @@ Task<void> PodWorker::remove() {
     log::warning("agent", "pod {}/{} not removed yet: {}", key_.ns, key_.name, error.message);
     memory_.retry_at = shop_.clock.now() + seconds(2);
   };
+  // How it ended is told before the object may go. A server that is away refuses the rest as well.
+  if (!memory_.is_gone && shop_.statuses.is_waiting(uid_)) {
+    memory_.retry_at = shop_.clock.now() + std::chrono::milliseconds(100);
+    co_return;
+  }
   const auto sandboxes = co_await shop_.runtime.sandboxes(uid_);
   if (!sandboxes.ok()) {
     again(sandboxes.error());
     co_return;
   }
+  memory_.is_removing = true;
   for (const auto& sandbox : *sandboxes) {
     if (const auto removed = co_await shop_.runtime.remove_sandbox(sandbox.id); !removed.ok()) {
       again(removed.error());

@@ -36,6 +36,18 @@ void PodWorker::begin_probes(views::ContainerView container, const runtime::Cont
   }
 }
 
+/// Counted from the start of the container, which an earlier process may have seen.
+std::chrono::nanoseconds PodWorker::initial_delay(const std::string& container,
+                                                  std::int64_t delay_s) const {
+  const auto at = seen_.containers.find(container);
+  const bool is_known =
+      at != seen_.containers.end() && at->second.current && at->second.current->started;
+  const auto now = shop_.clock.now();
+  const auto begun = is_known ? *at->second.current->started : now;
+  return std::clamp<std::chrono::microseconds>(
+      begun + seconds(delay_s) - now, std::chrono::microseconds(0), seconds(delay_s));
+}
+
 bool PodWorker::is_current(const std::string& container, const std::string& id) const {
   const auto at = seen_.containers.find(container);
   return at != seen_.containers.end() && at->second.current && at->second.current->id == id &&
@@ -54,11 +66,14 @@ Task<void> PodWorker::probe(std::shared_ptr<PodWorker> self,
   thresholds.failures = static_cast<int>(at_least(spec.failure_threshold(), 3));
   ProbeState state(kind, thresholds);
   const seconds period(at_least(spec.period_seconds(), 10));
-  co_await async::sleep_for(seconds(spec.initial_delay_seconds()));
+  co_await async::sleep_for(self->initial_delay(container, spec.initial_delay_seconds()));
   while (self->is_current(container, id)) {
     const bool has_started = self->memory_.containers[container].has_started;
     if (kind == ProbeKind::startup && has_started) {
       co_return;
+    }
+    if (kind != ProbeKind::readiness && self->is_ending()) {
+      co_return;  // nothing is restarted any more
     }
     if (kind != ProbeKind::startup && !has_started) {
       co_await async::sleep_for(seconds(1));
@@ -85,6 +100,9 @@ Task<void> PodWorker::probe(std::shared_ptr<PodWorker> self,
       if (state.add(result.is_success)) {
         self->take_verdict(container, kind, state);
       }
+      if (kind != ProbeKind::readiness && self->memory_.containers[container].kill) {
+        co_return;  // the next attempt has probes of its own
+      }
     }
     co_await async::sleep_for(period);
   }
@@ -98,6 +116,10 @@ void PodWorker::take_verdict(const std::string& container,
   if (kind == ProbeKind::readiness) {
     memory.is_ready = !is_failure;
   } else if (is_failure) {
+    const auto spec = probe_of(container_named(view(), container), kind);
+    if (spec.has_termination_grace_period_seconds()) {
+      memory.kill_grace = seconds(spec.termination_grace_period_seconds());
+    }
     memory.kill = Reason{"Unhealthy",
                          fmt::format("Container {} failed {} probe, will be restarted",
                                      container,

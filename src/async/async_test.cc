@@ -2,6 +2,7 @@
 #include <atomic>
 #include <future>
 
+#include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
 
 #include "async/blocking.h"
@@ -9,6 +10,7 @@
 #include "async/io_pool.h"
 #include "async/task_group.h"
 #include "async/timer.h"
+#include "async/virtual_time.h"
 
 namespace tetrarch::async {
 namespace {
@@ -87,6 +89,33 @@ TEST(Blocking, ReturnsTheResult) {
 
   EXPECT_EQ(out.get_future().get(), 42);
   group.stop_and_wait();
+}
+
+Task<void> note_after(std::chrono::seconds pause, int number, std::vector<int>& order) {
+  co_await sleep_for(pause);
+  order.push_back(number);
+}
+
+TEST(VirtualTime, EndsSleepsInOrderOnlyWhenItIsMoved) {
+  asio::io_context context;
+  auto& time = asio::make_service<VirtualTime>(context, TimePoint{});
+  TaskGroup group(context.get_executor(), "test");
+  std::vector<int> order;
+  group.spawn(note_after(std::chrono::hours(2), 2, order));
+  group.spawn(note_after(std::chrono::hours(1), 1, order));
+
+  context.poll();
+  EXPECT_TRUE(order.empty());
+  ASSERT_TRUE(time.next().has_value());
+  time.move_to(*time.next());
+  context.poll();
+  EXPECT_EQ(order, std::vector<int>{1});
+  EXPECT_EQ(time.now(), TimePoint{} + std::chrono::hours(1));
+  time.move_to(*time.next());
+  context.poll();
+
+  EXPECT_EQ(order, (std::vector<int>{1, 2}));
+  EXPECT_EQ(time.next(), std::nullopt);
 }
 
 }  // namespace

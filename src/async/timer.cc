@@ -5,11 +5,28 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/this_coro.hpp>
 
+#include "async/virtual_time.h"
+
 namespace tetrarch::async {
+namespace {
+
+/// Expires after `duration` of the executor's own time: the machine's, or a virtual one.
+std::shared_ptr<asio::steady_timer> make_timer(const asio::any_io_executor& executor,
+                                               std::chrono::nanoseconds duration) {
+  auto timer = std::make_shared<asio::steady_timer>(executor);
+  if (auto* time = VirtualTime::of(executor)) {
+    time->add(duration, timer);
+  } else {
+    timer->expires_after(duration);
+  }
+  return timer;
+}
+
+}  // namespace
 
 Task<void> sleep_for(std::chrono::nanoseconds duration) {
-  asio::steady_timer timer(co_await asio::this_coro::executor, duration);
-  co_await timer.async_wait(kAwait);
+  const auto timer = make_timer(co_await asio::this_coro::executor, duration);
+  co_await timer->async_wait(kAwait);
 }
 
 struct Event::State {
@@ -33,7 +50,7 @@ void Event::raise() {
 
 Task<bool> Event::wait_for(std::chrono::nanoseconds deadline) {
   const auto state = state_;
-  auto timer = std::make_shared<asio::steady_timer>(co_await asio::this_coro::executor, deadline);
+  const auto timer = make_timer(co_await asio::this_coro::executor, deadline);
   {
     const std::lock_guard lock(state->mutex);
     if (std::exchange(state->is_raised, false)) {
