@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/network/nft_rules.h"
 
-#include <functional>
+#include <set>
+#include <tuple>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -314,6 +316,41 @@ void Renderer::host_port(std::string_view verb, const PodHostPort& port) {
 }
 
 }  // namespace
+
+NftState state_of(const ServiceTable& table) {
+  NftState out{table.ports(), {}};
+  std::set<std::tuple<std::string, std::string, int>> taken;
+  const auto claim = [&](const std::string& address, const std::string& protocol, int port) {
+    return parse_address(address).ok() && taken.emplace(address, protocol, port).second;
+  };
+  for (auto& [id, port] : out.ports) {
+    const auto wanted = std::exchange(port.addresses, {});
+    if (!wanted.empty() && claim(wanted.front(), port.protocol, port.port)) {
+      port.addresses.push_back(wanted.front());
+    }
+    std::erase_if(port.targets, [](const Target& at) { return !parse_address(at.address).ok(); });
+  }
+  for (auto& [id, port] : out.ports) {
+    const auto& wanted = table.ports().at(id).addresses;
+    for (std::size_t i = 1; i < wanted.size(); ++i) {
+      if (claim(wanted[i], port.protocol, port.port)) {
+        port.addresses.push_back(wanted[i]);
+      }
+    }
+    if (port.node_port != 0 && !taken.emplace("node", port.protocol, port.node_port).second) {
+      port.node_port = 0;
+    }
+  }
+  for (const auto& port : table.host_ports()) {
+    const bool is_good = parse_address(port.pod_address).ok() &&
+                         (port.host_address.empty() || parse_address(port.host_address).ok());
+    if (is_good &&
+        taken.emplace("host " + port.host_address, port.protocol, port.host_port).second) {
+      out.host_ports.insert(port);
+    }
+  }
+  return out;
+}
 
 std::string render_whole(const NftOptions& options, const NftState& wanted) {
   Renderer renderer(options);

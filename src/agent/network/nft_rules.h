@@ -27,6 +27,11 @@ struct NftState {
   std::set<PodHostPort> host_ports;
 };
 
+/// What a table of services asks for, less what the kernel would refuse as a whole: addresses that
+/// are not IPv4, and a second claim to an address and port (two services with one external IP, two
+/// pods with one host port): cluster addresses come first, then the order of names.
+NftState state_of(const ServiceTable& table);
+
 /// Replaces whatever the table held by the frame (chains and empty maps) and everything in
 /// `wanted`.
 std::string render_whole(const NftOptions& options, const NftState& wanted);

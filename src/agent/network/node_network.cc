@@ -161,7 +161,7 @@ Task<Status> NodeNetwork::set_up(std::string node_pod_cidr) {
 }
 
 Task<Status> NodeNetwork::render(bool is_whole) {
-  NftState wanted{table_.ports(), table_.host_ports()};
+  NftState wanted = state_of(table_);
   const bool is_replacing = is_whole || !has_frame_;
   auto text = is_replacing ? render_whole(rules_, wanted) : render_change(rules_, present_, wanted);
   if (!text.empty()) {

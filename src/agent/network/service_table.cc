@@ -185,7 +185,12 @@ void ServiceTable::derive(const std::string& service) {
       port.targets = std::move(ending);
     }
     std::sort(port.targets.begin(), port.targets.end());
-    port.targets.erase(std::unique(port.targets.begin(), port.targets.end()), port.targets.end());
+    // One address counts once, also where two slices name another node for it for a moment.
+    const auto is_same = [](const Target& one, const Target& other) {
+      return one.address == other.address && one.port == other.port;
+    };
+    port.targets.erase(std::unique(port.targets.begin(), port.targets.end(), is_same),
+                       port.targets.end());
     ids_[service].push_back(port.id());
     ports_.insert_or_assign(port.id(), std::move(port));
   }
