@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -27,6 +28,7 @@ class ControllerManagerTest : public testing::Test {
     ControllerManager::Options options;
     options.resources = mirrored_resources(*catalog_);
     options.election.identity = std::move(identity);
+    options.election.retry = std::chrono::seconds(1);
     reconcile::ClusterSettings settings;
     settings.ca_pem = "PEM";
     settings.advertise_address = "192.0.2.1";
@@ -118,6 +120,30 @@ TEST_F(ControllerManagerTest, AServerThatStartsAgainGoesOnAtOnce) {
 
   EXPECT_TRUE(wait_for("pods", "default", 3));
   again->stop_and_wait();
+}
+
+TEST_F(ControllerManagerTest, AServerThatLostTheLeaseStopsAndGoesOnWhenItHasItAgain) {
+  const auto manager = make("a");
+  manager->run();
+  ASSERT_TRUE(wait_for("serviceaccounts", "default", 1));
+  const auto lease = [](std::string_view holder) {
+    return canonical(fmt::format(R"({{"kind":"Lease","apiVersion":"coordination.k8s.io/v1",
+        "metadata":{{"name":"tetrarch-controllers","namespace":"kube-system"}},
+        "spec":{{"holderIdentity":"{}","leaseDurationSeconds":3600}}}})",
+                                 holder));
+  };
+
+  client_.put(kLease, lease("somebody-else"));
+  const int looks = client_.calls("get leases.coordination.k8s.io");
+  ASSERT_TRUE(client_.wait_for_calls("get leases.coordination.k8s.io", looks + 2));
+  EXPECT_FALSE(manager->is_leading());
+  client_.put({"deployments.apps", "default", "web"}, canonical(kDeployment));
+  ASSERT_TRUE(client_.wait_for_calls("get leases.coordination.k8s.io", looks + 3));
+  EXPECT_EQ(client_.calls("create replicasets.apps"), 0);
+
+  client_.put(kLease, lease(""));
+  EXPECT_TRUE(wait_for("pods", "default", 3));
+  manager->stop_and_wait();
 }
 
 }  // namespace
