@@ -30,6 +30,11 @@ void check_resources(Problems& problems, const Site& site);
 void check_volume(Problems& problems, const Site& site);
 // validate_pod.cc
 void check_pod_spec(Problems& problems, const Site& site);
+// validate_security.cc
+void check_security_context(Problems& problems, const Site& site);
+void check_seccomp_profile(Problems& problems, const Site& site);
+/// Of a PodSpec: what needs namespaces of its own.
+void check_sysctls(Problems& problems, const Site& spec);
 // validate_pod_update.cc
 void check_pod(Problems& problems, const Site& site);
 // validate_workload.cc

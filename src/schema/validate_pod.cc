@@ -132,6 +132,7 @@ void check_pod_spec(Problems& problems, const Site& site) {
   }
   check_dns(problems, site, spec);
   check_host_aliases(problems, site, spec);
+  check_sysctls(problems, site);
 }
 
 }  // namespace tetrarch::schema

@@ -177,6 +177,29 @@ INSTANTIATE_TEST_SUITE_P(Metadata,
 const std::string kFirst = "spec.containers[0].";
 
 const std::vector<Row> kPodRows{
+    {"escalation_of_the_privileged",
+     "",
+     "Pod",
+     R"({"metadata":{"name":"p","namespace":"n"},"spec":{"containers":[{"name":"c","image":"i",)"
+     R"("securityContext":{"allowPrivilegeEscalation":false,"privileged":true}}]}})",
+     {kFirst + "securityContext: Invalid value: {\"allowPrivilegeEscalation\":false,"
+               "\"privileged\":true}: cannot set `allowPrivilegeEscalation` to false and "
+               "`privileged` to true"}},
+    {"seccomp_without_its_file",
+     "",
+     "Pod",
+     R"({"metadata":{"name":"p","namespace":"n"},"spec":{"containers":[{"name":"c","image":"i",)"
+     R"("securityContext":{"seccompProfile":{"type":"Localhost"}}}]}})",
+     {kFirst + "securityContext.seccompProfile.localhostProfile: Required value: must be set when "
+               "seccomp type is Localhost"}},
+    {"sysctl_of_the_host",
+     "",
+     "Pod",
+     R"({"metadata":{"name":"p","namespace":"n"},"spec":{"hostNetwork":true,"securityContext":)"
+     R"({"sysctls":[{"name":"net.core.somaxconn","value":"1"}]},)"
+     R"("containers":[{"name":"c","image":"i"}]}})",
+     {"spec.securityContext.sysctls[net.core.somaxconn]: Invalid value: \"net.core.somaxconn\": "
+      "may not be specified when 'hostNetwork' is true"}},
     {"no_containers",
      "",
      "Pod",
