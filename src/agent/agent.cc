@@ -175,7 +175,9 @@ Task<void> Agent::Impl::import_archives() {
       const auto names = co_await runtime->import_images(archive.string());
       if (!names.ok()) {
         log::error("agent", "{}", names.error().message);
+        continue;
       }
+      imported.insert(names->begin(), names->end());
     }
   }
 }
@@ -413,6 +415,9 @@ Task<void> Agent::stop() {
 
 Task<Result<std::vector<std::string>>> Agent::load_image(std::string archive_path) {
   auto names = co_await impl_->runtime->import_images(std::move(archive_path));
+  if (names.ok()) {
+    impl_->imported.insert(names->begin(), names->end());
+  }
   co_return names;
 }
 

@@ -5,6 +5,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "agent/agent.h"
@@ -55,6 +56,7 @@ struct Agent::Impl {
   StatusWriter statuses;
   EventRecorder events;
   Images images;
+  std::set<std::string> imported;  ///< names from archives: what is removed of them is lost
   Tokens tokens;
   CgroupFiles cgroups;
   std::unique_ptr<Registrar> registrar;

@@ -147,7 +147,7 @@ Task<void> Agent::Impl::remove_unused_images() {
     bool is_used = is_pause || used.contains(image.id);
     for (const auto* names : {&image.tags, &image.digests}) {
       for (const auto& name : *names) {
-        is_used = is_used || used.contains(name);
+        is_used = is_used || used.contains(name) || imported.contains(name);
       }
     }
     if (is_used) {

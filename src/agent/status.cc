@@ -47,8 +47,10 @@ class Reporter {
     if (memory_.started) {
       writer_.field("startTime", format_time(*memory_.started));
     }
-    write_statuses("initContainerStatuses", pod_.spec().init_containers(), true);
-    write_statuses("containerStatuses", pod_.spec().containers(), false);
+    if (!is_refused()) {
+      write_statuses("initContainerStatuses", pod_.spec().init_containers(), true);
+      write_statuses("containerStatuses", pod_.spec().containers(), false);
+    }
     writer_.field("qosClass", to_string(qos_of(pod_)));
     if (const auto generation = pod_.metadata().generation(); generation > 0) {
       writer_.field("observedGeneration", generation);
@@ -128,6 +130,14 @@ class Reporter {
       has_failure = has_failure || ended->exit_code != 0;
     }
     return has_failure ? "Failed" : "Succeeded";
+  }
+
+  /// Failed before anything of it was made: kubelet then reports no containers, and kubectl shows
+  /// the pod's reason. Seen: kubectl get takes a container's waiting reason over the pod's.
+  bool is_refused() const {
+    const auto was_made = [](const auto& entry) { return entry.second.current.has_value(); };
+    return memory_.failed && !seen_.sandbox &&
+           std::none_of(seen_.containers.begin(), seen_.containers.end(), was_made);
   }
 
   void write_reason() {

@@ -130,6 +130,16 @@ TEST(Status, ADeadlineFailsThePodOnceNothingRuns) {
   EXPECT_EQ(bench.last->root()["reason"].string(), "DeadlineExceeded");
 }
 
+TEST(Status, OfARefusedPodNamesNoContainers) {
+  Bench bench(kPod);
+  bench.seen.sandbox.reset();
+  bench.memory.failed = Reason{"SysctlForbidden", "forbidden sysctl"};
+
+  EXPECT_EQ(bench.status()["phase"].string(), "Failed");
+  EXPECT_EQ(bench.last->root()["reason"].string(), "SysctlForbidden");
+  EXPECT_EQ(bench.last->root()["containerStatuses"].size(), 0U);
+}
+
 TEST(Status, KeepsTransitionTimesAndTheConditionsOfOthers) {
   Bench bench(kPod);
   const auto before = *Document::parse(R"({"conditions":[

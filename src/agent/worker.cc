@@ -2,10 +2,12 @@
 #include "agent/worker.h"
 
 #include <algorithm>
+#include <filesystem>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "agent/admission.h"
 #include "agent/status.h"
 #include "base/log.h"
 
@@ -41,7 +43,6 @@ PodWorker::PodWorker(Workshop& shop, Stored pod)
   const auto start = parse_time(view().status().start_time());
   memory_.started = start.ok() ? *start : shop_.clock.now();
   adopt_status();
-  check_sysctls();
 }
 
 /// What an earlier process has told, for what the runtime does not show.
@@ -57,30 +58,6 @@ void PodWorker::adopt_status() {
         memory_.containers[std::string(entry["name"].string())].restarts_told =
             static_cast<int>(entry["restartCount"].integer());
       }
-    }
-  }
-}
-
-/// Source: Kubernetes documentation, "Using sysctls in a Kubernetes Cluster", the safe set.
-void PodWorker::check_sysctls() {
-  constexpr std::string_view kSafe[] = {"kernel.shm_rmid_forced",
-                                        "net.ipv4.ip_local_port_range",
-                                        "net.ipv4.tcp_syncookies",
-                                        "net.ipv4.ping_group_range",
-                                        "net.ipv4.ip_unprivileged_port_start",
-                                        "net.ipv4.ip_local_reserved_ports",
-                                        "net.ipv4.tcp_keepalive_time",
-                                        "net.ipv4.tcp_fin_timeout",
-                                        "net.ipv4.tcp_keepalive_intvl",
-                                        "net.ipv4.tcp_keepalive_probes",
-                                        "net.ipv4.tcp_rmem",
-                                        "net.ipv4.tcp_wmem"};
-  for (const auto sysctl : view().spec().security_context().sysctls()) {
-    std::string name(sysctl.name());
-    std::replace(name.begin(), name.end(), '/', '.');
-    if (std::find(std::begin(kSafe), std::end(kSafe), name) == std::end(kSafe)) {
-      memory_.failed =
-          Reason{"SysctlForbidden", fmt::format("forbidden sysctl: \"{}\" not allowlisted", name)};
     }
   }
 }
@@ -217,6 +194,7 @@ Task<void> PodWorker::run(std::shared_ptr<PodWorker> self, std::function<void()>
       continue;
     }
     self->forget_seen_exits();
+    self->check_admission();
     self->check_deadline();
     self->note_ending();
     self->report();
@@ -312,6 +290,21 @@ void PodWorker::adopt_readiness(views::ContainerView container, const runtime::C
         memory.is_ready = memory.has_started && (memory.is_ready || entry["ready"].boolean());
       }
     }
+  }
+}
+
+/// Only before anything of it ran: what an earlier agent took stays.
+void PodWorker::check_admission() {
+  if (memory_.failed || seen_.sandbox) {
+    return;
+  }
+  std::error_code ignored;
+  // Source: Linux, AppArmor's module parameter is there when it is enabled.
+  const bool has_apparmor =
+      std::filesystem::exists("/sys/module/apparmor/parameters/enabled", ignored);
+  memory_.failed = refusal_of(view(), has_apparmor);
+  if (memory_.failed) {
+    shop_.events.warning(subject(), memory_.failed->reason, memory_.failed->message);
   }
 }
 

@@ -94,8 +94,8 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   std::chrono::nanoseconds time_to_wait(const Plan& plan) const;
   static Task<void> execute(std::shared_ptr<PodWorker> self, Action action);
   static Task<void> refresh_task(std::shared_ptr<PodWorker> self);
+  void check_admission();
   void check_deadline();
-  void check_sysctls();
   void note_ending();
   void tell_backoff(const Plan& plan);
   void adopt_status();

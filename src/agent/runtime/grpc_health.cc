@@ -23,9 +23,9 @@ Task<Status> check_grpc_health(std::string address,
     co_return reply.error();
   }
   if (reply->status() != health::HealthCheckResponse::SERVING) {
-    co_return Error{
-        Code::unavailable,
-        "service unhealthy (responded with \"" + std::to_string(reply->status()) + "\")"};
+    co_return Error{Code::unavailable,
+                    "service unhealthy (responded with \"" +
+                        health::HealthCheckResponse::ServingStatus_Name(reply->status()) + "\")"};
   }
   co_return ok();
 }
