@@ -15,6 +15,10 @@ add_e2e(bad_input 300)
 add_e2e(api 300)
 add_e2e(restarts 600)
 add_e2e(server_agent 300)
+add_e2e(security 300)
+add_e2e(probes 300)
+add_e2e(network 300)
+add_e2e(volumes 300)
 
 # Programs of other folders that need the release build or a real containerd.
 set(kill_rounds 20)

@@ -1,0 +1,137 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Volumes: what is in them, with which modes, what is refused, and what changes while a pod runs."""
+import base64
+import json
+import os
+import socket
+
+import harness
+from harness import ClusterTest, make_pod
+from machine import wait_until
+
+
+def config_map(name, data, **more):
+    return {"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name}, "data": data, **more}
+
+
+def mounted(name, *volumes, command=("sleep", "3600"), mounts=(), **spec):
+    """A pod with each volume at /<its name>, and mounts of its own."""
+    at = [{"name": v["name"], "mountPath": f"/{v['name']}"} for v in volumes]
+    return make_pod(name, *command, volumes=list(volumes), container={"volumeMounts": [*at, *mounts]}, **spec)
+
+
+class Volumes(ClusterTest):
+    name = "volumes"
+
+    def sh(self, pod, script, check=True):
+        return self.exec(pod, "sh", "-c", script, check=check).stdout
+
+    def test_items_modes_and_binary_data(self):
+        data = bytes(range(256))
+        self.apply(config_map("c", {"a": "one", "b": "two"}, binaryData={"raw": base64.b64encode(data).decode()}),
+                   {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"k": "v"}})
+        self.run_pod(mounted(
+            "p", {"name": "all", "configMap": {"name": "c"}},
+            {"name": "some", "configMap": {"name": "c", "defaultMode": 0o440, "items": [
+                {"key": "a", "path": "deep/er/a"}, {"key": "b", "path": "b", "mode": 0o755}]}},
+            {"name": "sec", "secret": {"secretName": "s", "defaultMode": 0o400}},
+            {"name": "maybe", "configMap": {"name": "nothing", "optional": True}},
+            {"name": "perhaps", "secret": {"secretName": "nothing", "optional": True}},
+            {"name": "mix", "projected": {"defaultMode": 0o600, "sources": [
+                {"configMap": {"name": "c", "items": [{"key": "a", "path": "config/a"}]}},
+                {"secret": {"name": "s", "items": [{"key": "k", "path": "secret/k", "mode": 0o644}]}},
+                {"downwardAPI": {"items": [{"path": "me", "fieldRef": {"fieldPath": "metadata.name"}},
+                                           {"path": "cpu", "resourceFieldRef": {"containerName": "main", "resource": "requests.cpu",
+                                                                                "divisor": "1m"}}]}},
+                {"serviceAccountToken": {"path": "token", "audience": "somebody", "expirationSeconds": 600}}]}}))
+        self.assertEqual(self.sh("p", "cd /all; ls; cat a b; wc -c < raw").split(), ["a", "b", "raw", "onetwo256"])
+        self.assertEqual(self.sh("p", "base64 /all/raw | tr -d '\\n'"), base64.b64encode(data).decode())
+        self.assertEqual(self.sh("p", "find -L /some /maybe /perhaps -type f | grep -v /\\\\.\\\\. | sort").split(), ["/some/b", "/some/deep/er/a"])
+        modes = self.sh("p", "stat -Lc %a /all/a /some/deep/er/a /some/b /sec/k /mix/config/a /mix/secret/k /mix/me")
+        self.assertEqual(modes.split(), ["644", "440", "755", "400", "600", "644", "600"])
+        self.assertEqual(self.sh("p", "cat /mix/me; echo; cat /mix/cpu").split(), ["p", "1"])
+        claims = self.sh("p", "cat /mix/token").split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(claims + "=" * (-len(claims) % 4)))
+        self.assertEqual((claims["aud"], claims["sub"]), (["somebody"], f"system:serviceaccount:{self.namespace}:default"))
+        self.assert_fails(self.exec("p", "touch", "/all/new", check=False), "Read-only file system")
+
+    def test_changes_arrive_whole_and_only_where_they_may(self):
+        self.apply(config_map("live", {"a": "1", "b": "1"}), config_map("frozen", {"a": "1"}, immutable=True))
+        self.run_pod(mounted("p", {"name": "live", "configMap": {"name": "live"}}, {"name": "opt", "configMap": {
+            "name": "later", "optional": True}}, mounts=[{"name": "live", "mountPath": "/one", "subPath": "a"}]))
+        self.apply(config_map("live", {"a": "2", "c": "2"}), config_map("later", {"k": "v"}))
+        torn = "cat /live/..data/a /live/..data/c 2>&1"
+        wait_until(lambda: self.sh("p", torn, check=False) == "22", 30, "the new content is there")
+        self.assertEqual(self.sh("p", "ls /live").split(), ["a", "c"], "a key that went is gone")
+        self.assertEqual(self.sh("p", "cat /one"), "1", "a subPath keeps what it had, as in Kubernetes")
+        wait_until(lambda: self.sh("p", "cat /opt/k 2>&1", check=False) == "v", 30, "an optional map that comes later")
+        for change in ({"data": {"a": "2"}}, {"immutable": False}):
+            done = self.kubectl("patch", "configmap", "frozen", "-p", json.dumps(change), check=False)
+            self.assert_fails(done, "field is immutable when `immutable` is set")
+
+    def test_sub_paths(self):
+        pod = mounted("p", {"name": "e", "emptyDir": {}}, mounts=[{"name": "e", "mountPath": "/sub", "subPath": "made/here"},
+                                                                  {"name": "e", "mountPath": "/named", "subPathExpr": "of-$(WHO)"}])
+        pod["spec"]["containers"][0]["env"] = [{"name": "WHO", "valueFrom": {"fieldRef": {"fieldPath": "metadata.name"}}}]
+        self.run_pod(pod)
+        self.sh("p", "echo x > /sub/f; echo y > /named/f")
+        self.assertEqual(self.sh("p", "cat /e/made/here/f /e/of-p/f"), "x\ny\n")
+        done = self.apply(mounted("bad", {"name": "e", "emptyDir": {}}, mounts=[
+            {"name": "e", "mountPath": "/sub", "subPath": "../../etc"}]), check=False)
+        self.assert_fails(done, "must not contain '..'")
+
+    def test_a_link_does_not_lead_a_sub_path_out(self):
+        """The classic escape: one container plants a link, another mounts it as a subPath."""
+        plant = {"name": "plant", "image": harness.BUSYBOX, "command": ["ln", "-s", "/", "/e/out"],
+                 "volumeMounts": [{"name": "e", "mountPath": "/e"}]}
+        self.apply(mounted("escape", {"name": "e", "emptyDir": {}}, mounts=[{"name": "e", "mountPath": "/host", "subPath": "out"}],
+                           initContainers=[plant]))
+        pod = self.wait_pod("escape", lambda p: "subPath" in json.dumps(p["status"].get("containerStatuses", [])), 40, "is refused")
+        self.assertFalse(harness.is_ready(pod))
+
+    def test_empty_dirs(self):
+        self.run_pod(mounted("p", {"name": "disk", "emptyDir": {}}, {"name": "ram", "emptyDir": {"medium": "Memory", "sizeLimit": "2Mi"}}))
+        self.assertEqual(self.sh("p", "stat -c %a /disk /ram").split(), ["777", "777"])
+        self.assertRegex(self.sh("p", "grep ' /ram ' /proc/mounts"), r"^tmpfs /ram tmpfs .*size=2048k")
+        self.assert_fails(self.exec("p", "dd", "if=/dev/zero", "of=/ram/x", "bs=1M", "count=3", check=False), "No space left")
+
+    def test_host_paths_of_every_type(self):
+        place = os.path.join(self.cluster.directory, "hp")
+        os.makedirs(f"{place}/dir", exist_ok=True)
+        with open(f"{place}/file", "w", encoding="ascii") as file:
+            file.write("text")
+        with socket.socket(socket.AF_UNIX) as listener:
+            here = os.getcwd()
+            os.chdir(place)  # a socket's path may have only 107 bytes
+            listener.bind("sock")
+            os.chdir(here)
+            good = {"any": ("dir", ""), "dir": ("dir", "Directory"), "file": ("file", "File"), "new-dir": ("fresh/deep", "DirectoryOrCreate"),
+                    "new-file": ("fresh-file", "FileOrCreate"), "sock": ("sock", "Socket")}
+            bad = {"no-dir": ("file", "Directory"), "no-file": ("dir", "File"), "none": ("nothing", "Directory"), "no-sock": ("file", "Socket"),
+                   "no-char": ("file", "CharDevice")}
+            volume = lambda path, kind: {"name": "h", "hostPath": {"path": f"{place}/{path}", "type": kind}}
+            self.apply(*(mounted(name, volume(*row)) for name, row in {**good, **bad}.items()),
+                       mounted("char", {"name": "h", "hostPath": {"path": "/dev/null", "type": "CharDevice"}}))
+            for name in (*good, "char"):
+                with self.subTest(pod=name):
+                    self.wait_ready(name)
+            for name in bad:
+                with self.subTest(pod=name):
+                    wait_until(lambda n=name: [e for e in self.get("events")["items"] if e["involvedObject"]["name"] == n and
+                                               e["reason"] == "FailedMount" and "hostPath type check failed" in e["message"]],
+                               30, f"{name} says why", pause=0.5)
+        self.assertTrue(os.path.isdir(f"{place}/fresh/deep"))
+        self.assertTrue(os.path.isfile(f"{place}/fresh-file"))
+
+    def test_what_is_missing_holds_the_pod_and_then_lets_it_go(self):
+        self.apply(mounted("wants-map", {"name": "m", "configMap": {"name": "late"}}),
+                   mounted("wants-secret", {"name": "s", "secret": {"secretName": "late"}}),
+                   config_map("short", {"a": "1"}),
+                   mounted("wants-key", {"name": "m", "configMap": {"name": "short", "items": [{"key": "z", "path": "z"}]}}))
+        for word in ('configmap "late" not found', 'secret "late" not found', "references non-existent config key: z"):
+            self.assertTrue(self.wait_events(word), word)
+        self.assertRegex(self.text("get", "pod", "wants-map"), r"0/1 +ContainerCreating")
+        self.apply(config_map("late", {"a": "1"}), config_map("short", {"z": "1"}),
+                   {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "late"}, "stringData": {"k": "v"}})
+        for name in ("wants-map", "wants-secret", "wants-key"):
+            self.wait_ready(name)
