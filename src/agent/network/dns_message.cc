@@ -111,6 +111,18 @@ Packet reply_to(const ldns_pkt* query, ldns_pkt_rcode code) {
   return reply;
 }
 
+/// Beyond the limit: without records, and flagged, so that the client asks again by TCP.
+std::string to_wire_within(const ldns_pkt* reply, std::size_t size_max) {
+  auto wire = to_wire(reply);
+  if (size_max > 0 && wire.size() > size_max) {
+    const Packet cut = reply_to(reply, ldns_pkt_get_rcode(reply));
+    ldns_pkt_set_aa(cut.get(), true);
+    ldns_pkt_set_tc(cut.get(), true);
+    wire = to_wire(cut.get());
+  }
+  return wire;
+}
+
 }  // namespace
 
 Result<Query> read_query(std::string_view wire) {
@@ -155,19 +167,40 @@ std::string write_answer(std::string_view query_wire,
     const auto soa = fmt::format("ns.dns.{0}. hostmaster.{0}. 1 7200 1800 86400 {1}", domain, kTtl);
     push(reply.get(), LDNS_SECTION_AUTHORITY, {domain, RecordType::soa, soa});
   }
-  auto wire = to_wire(reply.get());
-  if (size_max > 0 && wire.size() > size_max) {
-    Packet cut = reply_to(query.get(), code);
-    ldns_pkt_set_aa(cut.get(), true);
-    ldns_pkt_set_tc(cut.get(), true);
-    wire = to_wire(cut.get());
-  }
-  return wire;
+  return to_wire_within(reply.get(), size_max);
 }
 
 std::string write_failure(std::string_view query_wire) {
   const Packet query = parse(query_wire);
   return query ? to_wire(reply_to(query.get(), LDNS_RCODE_SERVFAIL).get()) : "";
+}
+
+std::string write_query_for(std::string_view query_wire, const std::string& name) {
+  const Packet query = parse(query_wire);
+  ldns_rdf* owner = query ? ldns_dname_new_frm_str(name.c_str()) : nullptr;
+  if (owner == nullptr) {
+    return "";
+  }
+  const ldns_rr* question = ldns_rr_list_rr(ldns_pkt_question(query.get()), 0);
+  const Packet out(ldns_pkt_query_new(
+      owner, ldns_rr_get_type(question), ldns_rr_get_class(question), LDNS_RD));  // takes the name
+  ldns_pkt_set_id(out.get(), ldns_pkt_id(query.get()));
+  return to_wire(out.get());
+}
+
+std::string join_answers(std::string_view answer_wire,
+                         std::string_view other_wire,
+                         std::size_t size_max) {
+  const Packet answer = parse(answer_wire);
+  const Packet other = parse(other_wire);
+  if (!answer || !other) {
+    return std::string(answer_wire);
+  }
+  const ldns_rr_list* records = ldns_pkt_answer(other.get());
+  for (std::size_t i = 0; i < ldns_rr_list_rr_count(records); ++i) {
+    ldns_pkt_push_rr(answer.get(), LDNS_SECTION_ANSWER, ldns_rr_clone(ldns_rr_list_rr(records, i)));
+  }
+  return to_wire_within(answer.get(), size_max);
 }
 
 }  // namespace tetrarch::agent::network

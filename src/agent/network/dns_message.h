@@ -32,4 +32,12 @@ std::string write_answer(std::string_view query_wire,
 /// the query is unreadable.
 std::string write_failure(std::string_view query_wire);
 
+/// The same question about another name.
+std::string write_query_for(std::string_view query_wire, const std::string& name);
+/// `answer_wire`, an answer of ours, with the records of another server's answer behind its own;
+/// unchanged where that one is unreadable.
+std::string join_answers(std::string_view answer_wire,
+                         std::string_view other_wire,
+                         std::size_t size_max);
+
 }  // namespace tetrarch::agent::network

@@ -149,6 +149,10 @@ struct DnsServer::Impl {
   Task<void> serve_connection(std::shared_ptr<tcp::socket> socket);
   Task<void> forward_udp(std::string query, udp::endpoint client);
   Task<std::string> forward(std::string query, bool is_tcp);
+  Task<std::string> ask(std::string query, bool is_tcp);
+  Task<std::string> follow_alias(std::string query, std::string target, bool is_tcp);
+  /// Where a name of ours is an alias of a name of others: that name; else empty.
+  std::string foreign_alias(std::string_view query) const;
   /// The answer, or empty: ask elsewhere.
   std::string answer(std::string_view query, std::size_t size_max_or_0) const;
 
@@ -170,10 +174,46 @@ std::string DnsServer::Impl::answer(std::string_view query, std::size_t size_max
   }
   const auto found = zone.answer(read->name, read->type);
   const auto size_max = size_max_or_0 == 0 ? 0 : read->size_max;
+  if (!foreign_alias(query).empty()) {
+    return "";
+  }
   return found ? write_answer(query, *found, zone.domain(), size_max) : "";
 }
 
+std::string DnsServer::Impl::foreign_alias(std::string_view query) const {
+  const auto read = read_query(query);
+  const auto found = read.ok() ? zone.answer(read->name, read->type) : std::nullopt;
+  auto target = found ? open_alias(*found, read->type) : "";
+  return target.empty() || zone.answer(target, read->type) ? "" : target;
+}
+
 Task<std::string> DnsServer::Impl::forward(std::string query, bool is_tcp) {
+  auto target = foreign_alias(query);
+  std::string reply;
+  if (target.empty()) {
+    reply = co_await ask(query, is_tcp);
+    if (reply.empty()) {
+      reply = write_failure(query);
+    }
+  } else {
+    reply = co_await follow_alias(std::move(query), std::move(target), is_tcp);
+  }
+  co_return reply;
+}
+
+/// Without an answer from there, the alias alone is still true.
+Task<std::string> DnsServer::Impl::follow_alias(std::string query,
+                                                std::string target,
+                                                bool is_tcp) {
+  const auto other = co_await ask(write_query_for(query, target), is_tcp);
+  const auto read = read_query(query);
+  const auto found = zone.answer(read->name, read->type);  // anew: it may have changed meanwhile
+  const auto own = write_answer(query, found ? *found : Answer{}, zone.domain(), 0);
+  co_return join_answers(own, other, is_tcp ? 0 : read->size_max);
+}
+
+/// Empty where nobody answers.
+Task<std::string> DnsServer::Impl::ask(std::string query, bool is_tcp) {
   std::string reply;
   for (std::size_t i = 0; i < upstreams.size() && reply.empty(); ++i) {
     // g++ 12 destroys temporaries twice where a co_await stands in a conditional expression.
@@ -183,9 +223,6 @@ Task<std::string> DnsServer::Impl::forward(std::string query, bool is_tcp) {
       const auto id = static_cast<std::uint16_t>(random.next());
       reply = co_await ask_udp(upstreams[i], query, id);
     }
-  }
-  if (reply.empty()) {
-    reply = write_failure(query);
   }
   co_return reply;
 }

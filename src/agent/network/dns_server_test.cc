@@ -102,6 +102,33 @@ TEST_F(DnsServerTest, AnswersClusterNamesAndForwardsTheRest) {
   stop(upstream);
 }
 
+TEST_F(DnsServerTest, FollowsAnAliasOfANameOfOthers) {
+  DnsServer upstream({"127.0.0.1", 0, {}}, zone_, system_random());
+  ASSERT_TRUE(upstream.start(pool_.strand()).ok());
+  ServiceTable aliases("n1");
+  aliases.apply({{{"services", "default", "near"}, *Document::parse(R"({"spec":{
+                  "type":"ExternalName","externalName":"web.default.svc.cluster.local"}})")},
+                 {{"services", "default", "lost"}, *Document::parse(R"({"spec":{
+                  "type":"ExternalName","externalName":"none.default.svc.cluster.local"}})")}},
+                true);
+  const DnsZone other({"elsewhere", {}, {}, ""}, aliases);
+  DnsServer server(
+      {"127.0.0.1", 0, {"127.0.0.1:" + std::to_string(upstream.port())}}, other, system_random());
+  ASSERT_TRUE(server.start(pool_.strand()).ok());
+
+  const auto found = ask(server.port(), query_for("near.default.svc.elsewhere"));
+  const auto alone = ask(server.port(), query_for("lost.default.svc.elsewhere"));
+
+  ASSERT_GT(found.size(), 12U);
+  EXPECT_EQ(found.substr(0, 2), "\x12\x34");
+  EXPECT_EQ(found[7], 2) << "the alias and the address";
+  EXPECT_EQ(found.substr(found.size() - 4), std::string("\x0a\x2b\x00\x14", 4));
+  EXPECT_EQ(code_of(alone), 0);
+  EXPECT_EQ(alone[7], 1) << "the alias";
+  stop(server);
+  stop(upstream);
+}
+
 TEST_F(DnsServerTest, FailsWhereNobodyElseCanBeAsked) {
   DnsServer server({"127.0.0.1", 0, {}}, zone_, system_random());
   ASSERT_TRUE(server.start(pool_.strand()).ok());

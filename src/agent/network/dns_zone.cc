@@ -11,6 +11,8 @@
 namespace tetrarch::agent::network {
 namespace {
 
+constexpr int kAliasesMax = 8;
+
 std::string normalized(std::string_view name) {
   std::string out(name.ends_with('.') ? name.substr(0, name.size() - 1) : name);
   std::transform(out.begin(), out.end(), out.begin(), [](unsigned char c) {
@@ -38,6 +40,12 @@ bool is_headless(const views::ServiceSpecView& spec) {
 }
 
 }  // namespace
+
+std::string open_alias(const Answer& answer, RecordType type) {
+  const bool is_open = (type == RecordType::a || type == RecordType::aaaa) &&
+                       !answer.records.empty() && answer.records.back().type == RecordType::cname;
+  return is_open ? normalized(answer.records.back().data) : "";
+}
 
 std::string DnsZone::service_domain(const std::string& service) const {
   const auto slash = service.find('/');
@@ -68,7 +76,7 @@ Answer DnsZone::answer_addresses(const std::string& service,
   if (spec.type() == "ExternalName") {
     out.exists = host.empty();
     if (host.empty()) {
-      out.records.push_back({name, RecordType::cname, std::string(spec.external_name()) + "."});
+      out.records.push_back({name, RecordType::cname, normalized(spec.external_name()) + "."});
     }
     return out;
   }
@@ -206,7 +214,21 @@ std::optional<Answer> DnsZone::answer_reverse(const std::string& name, RecordTyp
 }
 
 std::optional<Answer> DnsZone::answer(std::string_view asked, RecordType type) const {
-  const auto name = normalized(asked);
+  auto out = answer_name(normalized(asked), type);
+  // Resolvers of programs do not follow an alias themselves. Source: RFC 1034 section 4.3.2, step
+  // 3a.
+  for (int hops = 0; out && hops < kAliasesMax; ++hops) {
+    const auto target = open_alias(*out, type);
+    const auto more = target.empty() ? std::nullopt : answer_name(target, type);
+    if (!more || more->records.empty()) {
+      break;
+    }
+    out->records.insert(out->records.end(), more->records.begin(), more->records.end());
+  }
+  return out;
+}
+
+std::optional<Answer> DnsZone::answer_name(const std::string& name, RecordType type) const {
   if (name.ends_with(".in-addr.arpa")) {
     return answer_reverse(name, type);
   }

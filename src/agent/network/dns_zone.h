@@ -38,18 +38,22 @@ struct ZoneOptions {
   std::string dns_address;
 };
 
+/// The name that an answer to a question for addresses ends with where it is an alias; else empty.
+std::string open_alias(const Answer& answer, RecordType type);
+
 class DnsZone {
  public:
   DnsZone(ZoneOptions options, const ServiceTable& table)
       : options_(std::move(options)), table_(table) {}
 
   /// nullopt: not a name of the cluster; ask elsewhere. `name` in any case, with or without the
-  /// last dot.
+  /// last dot. An alias is followed as far as names of the cluster go.
   std::optional<Answer> answer(std::string_view name, RecordType type) const;
 
   const std::string& domain() const { return options_.domain; }
 
  private:
+  std::optional<Answer> answer_name(const std::string& name, RecordType type) const;
   Answer answer_service(const std::vector<std::string>& labels,
                         const std::string& name,
                         RecordType type) const;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/network/nft_rules.h"
 
+#include <algorithm>
 #include <set>
 #include <tuple>
 #include <utility>
@@ -32,6 +33,11 @@ std::string joined(const Target& target, std::string_view by) {
   return fmt::format("{}{}{}", target.address, by, target.port);
 }
 
+/// Whether a chain leads from its node port.
+bool has_outside(const ServicePort& port) {
+  return port.node_port != 0 && (!port.outside().empty() || port.is_local_outside);
+}
+
 class Renderer {
  public:
   explicit Renderer(const NftOptions& options) : options_(options) {}
@@ -39,7 +45,9 @@ class Renderer {
   void frame();
   void hooks();
   void add_port(const ServicePort& port);
-  void remove_port(const ServicePort& port);
+  /// `successor`: what takes its place in the same batch, or null. Who sticks to an endpoint that
+  /// stays, sticks to it.
+  void remove_port(const ServicePort& port, const ServicePort* successor);
 
   void add_host_port(const PodHostPort& port) { host_port("add", port); }
 
@@ -63,7 +71,8 @@ class Renderer {
                           const std::vector<Target>& targets);
   void empty_chain(const ServicePort& port,
                    const std::string& chain,
-                   const std::vector<Target>& targets);
+                   const std::vector<Target>& targets,
+                   const std::vector<Target>& kept);
   void host_port(std::string_view verb, const PodHostPort& port);
   void hairpins(const ServicePort& port);
   std::string jumps(const ServicePort& port, std::string_view verb, bool with_verdict);
@@ -169,7 +178,7 @@ std::string Renderer::jumps(const ServicePort& port, std::string_view verb, bool
       }
     }
   }
-  if (port.node_port != 0 && (!port.outside().empty() || port.is_local_outside)) {
+  if (has_outside(port)) {
     out += fmt::format("{} element ip {} node_ports {{ {} . {}{} }}\n",
                        verb,
                        table,
@@ -262,14 +271,18 @@ void Renderer::fill_chain(const ServicePort& port,
 
 void Renderer::empty_chain(const ServicePort& port,
                            const std::string& chain,
-                           const std::vector<Target>& targets) {
+                           const std::vector<Target>& targets,
+                           const std::vector<Target>& kept) {
   const auto& table = options_.table;
   line("flush chain ip {} {}", table, chain);
   line("delete chain ip {} {}", table, chain);
   if (port.affinity_s > 0) {
     for (const Target& target : targets) {
       const auto name = endpoint_name(chain, target);
-      line("flush chain ip {0} {1}\ndelete chain ip {0} {1}\ndelete set ip {0} {1}", table, name);
+      line("flush chain ip {0} {1}\ndelete chain ip {0} {1}", table, name);
+      if (std::find(kept.begin(), kept.end(), target) == kept.end()) {
+        line("delete set ip {} {}", table, name);
+      }
     }
   }
 }
@@ -278,20 +291,26 @@ void Renderer::add_port(const ServicePort& port) {
   if (!port.inside().empty()) {
     fill_chain(port, chain_name("svc", port), port.inside(), false);
   }
-  if (port.node_port != 0 && (!port.outside().empty() || port.is_local_outside)) {
+  if (has_outside(port)) {
     fill_chain(port, chain_name("ext", port), port.outside(), true);
   }
   out_ += jumps(port, "add", true);
   hairpins(port);
 }
 
-void Renderer::remove_port(const ServicePort& port) {
+void Renderer::remove_port(const ServicePort& port, const ServicePort* successor) {
+  const bool is_kept = successor != nullptr && successor->affinity_s == port.affinity_s;
+  const std::vector<Target> none;
   out_ += jumps(port, "delete", false);
   if (!port.inside().empty()) {
-    empty_chain(port, chain_name("svc", port), port.inside());
+    empty_chain(port, chain_name("svc", port), port.inside(), is_kept ? successor->inside() : none);
   }
-  if (port.node_port != 0 && (!port.outside().empty() || port.is_local_outside)) {
-    empty_chain(port, chain_name("ext", port), port.outside());
+  if (has_outside(port)) {
+    const bool is_outside_kept = is_kept && has_outside(*successor);
+    empty_chain(port,
+                chain_name("ext", port),
+                port.outside(),
+                is_outside_kept ? successor->outside() : none);
   }
 }
 
@@ -372,7 +391,7 @@ std::string render_change(const NftOptions& options,
   for (const auto& [id, port] : present.ports) {
     const auto found = wanted.ports.find(id);
     if (found == wanted.ports.end() || found->second != port) {
-      renderer.remove_port(port);
+      renderer.remove_port(port, found == wanted.ports.end() ? nullptr : &found->second);
     }
   }
   for (const auto& [id, port] : wanted.ports) {

@@ -10,6 +10,7 @@
 #include "agent/network/bridge.h"
 #include "agent/network/cni_config.h"
 #include "agent/network/dns_server.h"
+#include "agent/network/flows.h"
 #include "agent/network/network.h"
 #include "agent/network/nft.h"
 #include "agent/network/nft_rules.h"
@@ -101,6 +102,7 @@ class NodeNetwork final : public Network {
   Status write_cni();
   Status start_dns(asio::any_io_executor strand);
   Task<Status> render(bool is_whole);
+  Task<void> forget_flows(NftState before);
 
   const Options options_;
   async::BlockingPool& blocking_;
@@ -173,8 +175,24 @@ Task<Status> NodeNetwork::render(bool is_whole) {
     }
   }
   has_frame_ = true;
-  present_ = std::move(wanted);
+  std::swap(present_, wanted);
+  if (is_replacing) {
+    wanted = {};
+  }
+  co_await forget_flows(std::move(wanted));
   co_return ok();
+}
+
+/// The rules are in force already: what cannot be forgotten only expires later.
+Task<void> NodeNetwork::forget_flows(NftState before) {
+  if (!has_moved_datagrams(before, present_)) {
+    co_return;
+  }
+  auto run = [this] { return forget_stale_flows(rules_, present_); };
+  const auto done = co_await async::run_blocking(blocking_, std::move(run));
+  if (!done.ok()) {
+    log::warning(kRoom, "{}", done.error().message);
+  }
 }
 
 Task<Status> NodeNetwork::apply(std::vector<Change> changes, bool is_whole) {

@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/network/service_table.h"
 
+#include <sstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "agent/network/cni_config.h"
 #include "agent/network/dns_zone.h"
+#include "agent/network/flows.h"
 #include "agent/network/nft_rules.h"
 
 namespace tetrarch::agent::network {
@@ -251,6 +254,94 @@ TEST_F(DnsZoneTest, LeavesOtherNamesToOthers) {
   EXPECT_EQ(zone_.answer("example.org", RecordType::a), std::nullopt);
   EXPECT_EQ(zone_.answer("notcluster.local", RecordType::a), std::nullopt);
   EXPECT_EQ(zone_.answer("1.1.1.1.in-addr.arpa", RecordType::ptr), std::nullopt);
+}
+
+TEST(NftRules, WhoSticksToAnEndpointThatStaysIsNotMoved) {
+  const NftOptions options{"t", "b", {}, {}, {}, "10.43.0.10"};
+  ServicePort port;
+  port.service = "n/s";
+  port.protocol = "tcp";
+  port.port = 80;
+  port.addresses = {"10.43.0.20"};
+  port.affinity_s = 60;
+  port.targets = {{"10.42.0.5", 80, true}, {"10.42.0.6", 80, true}};
+  NftState before;
+  before.ports[port.id()] = port;
+  auto after = before;
+  after.ports[port.id()].targets = {{"10.42.0.5", 80, true}, {"10.42.0.7", 80, true}};
+  auto longer = after;
+  longer.ports[port.id()].affinity_s = 90;
+  const auto deletes_set_of = [](const std::string& text, const std::string& address) {
+    std::istringstream lines(text);
+    for (std::string line; std::getline(lines, line);) {
+      if (line.starts_with("delete set ip t ") && line.ends_with(address + "_80")) {
+        return true;
+      }
+    }
+    return false;
+  };
+
+  const auto change = render_change(options, before, after);
+
+  EXPECT_FALSE(deletes_set_of(change, "10.42.0.5"));
+  EXPECT_TRUE(deletes_set_of(change, "10.42.0.6"));
+  EXPECT_TRUE(deletes_set_of(render_change(options, after, longer), "10.42.0.5"))
+      << "the set has another timeout";
+  EXPECT_TRUE(deletes_set_of(render_change(options, after, {}), "10.42.0.5"));
+}
+
+TEST(Flows, AreStaleWhereTheyLeadToWhatIsNotBehindTheService) {
+  NftOptions options;
+  options.service_cidr = *parse_cidr("10.43.0.0/16");
+  options.dns_address = "10.43.0.10";
+  ServicePort port;
+  port.protocol = "udp";
+  port.port = 53;
+  port.node_port = 30053;
+  port.addresses = {"10.43.0.20"};
+  port.targets = {{"10.42.0.5", 8080, true}};
+  NftState state;
+  state.ports["n/s:53:udp"] = port;
+
+  struct Row {
+    const char* asked;
+    std::uint16_t asked_port;
+    const char* answering;
+    std::uint16_t answering_port;
+    bool is_stale;
+  };
+
+  const Row rows[] = {{"10.43.0.20", 53, "10.42.0.5", 8080, false},
+                      {"10.43.0.20", 53, "10.42.0.6", 8080, true},
+                      {"10.43.0.20", 53, "10.42.0.5", 8081, true},
+                      {"10.43.0.20", 53, "10.43.0.20", 53, true},   // sent before it had endpoints
+                      {"10.43.0.21", 53, "10.42.0.6", 8080, true},  // its service is gone
+                      {"10.43.0.10", 53, "10.43.0.10", 53, false},  // the node's own DNS
+                      {"192.0.2.1", 30053, "10.42.0.5", 8080, false},
+                      {"192.0.2.1", 30053, "10.42.0.6", 8080, true},
+                      {"192.0.2.1", 30053, "192.0.2.1", 30053, false},  // no service: another host
+                      {"192.0.2.1", 53, "192.0.2.1", 53, false}};
+  for (const Row& row : rows) {
+    const Flow flow{*parse_address(row.asked),
+                    row.asked_port,
+                    *parse_address(row.answering),
+                    row.answering_port};
+    EXPECT_EQ(is_stale(flow, options, state), row.is_stale)
+        << row.asked << ":" << row.asked_port << " by " << row.answering;
+  }
+}
+
+TEST(Flows, ArePerusedOnlyWhereServicesOfDatagramsChange) {
+  NftState before;
+  before.ports["n/s:53:udp"].protocol = "udp";
+  before.ports["n/s:80:tcp"].protocol = "tcp";
+  auto after = before;
+  EXPECT_FALSE(has_moved_datagrams(before, after));
+  after.ports["n/s:80:tcp"].targets = {{"10.42.0.5", 8080, true}};
+  EXPECT_FALSE(has_moved_datagrams(before, after));
+  after.ports["n/s:53:udp"].targets = {{"10.42.0.5", 8080, true}};
+  EXPECT_TRUE(has_moved_datagrams(before, after));
+  EXPECT_TRUE(has_moved_datagrams({}, before));
 }
 
 }  // namespace

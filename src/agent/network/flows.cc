@@ -1,0 +1,175 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/network/flows.h"
+
+#include <algorithm>
+#include <memory>
+
+#include <arpa/inet.h>
+#include <fmt/format.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
+#include <netlink/attr.h>
+#include <netlink/msg.h>
+#include <netlink/netlink.h>
+#include <netlink/socket.h>
+
+namespace tetrarch::agent::network {
+namespace {
+
+struct FreeSocket {
+  void operator()(nl_sock* socket) const { nl_socket_free(socket); }
+};
+
+using Socket = std::unique_ptr<nl_sock, FreeSocket>;
+
+struct TrackedFlow {
+  Flow flow;
+  std::string key;  ///< the bytes of its attribute CTA_TUPLE_ORIG, which name it
+};
+
+/// One direction of a flow.
+struct Tuple {
+  std::uint32_t from = 0;
+  std::uint32_t to = 0;
+  std::uint16_t from_port = 0;
+  std::uint16_t to_port = 0;
+  bool is_datagram = false;
+};
+
+Tuple read_tuple(nlattr* attribute) {
+  Tuple out;
+  nlattr* parts[CTA_TUPLE_MAX + 1] = {};
+  nlattr* ip[CTA_IP_MAX + 1] = {};
+  nlattr* proto[CTA_PROTO_MAX + 1] = {};
+  if (attribute == nullptr || nla_parse_nested(parts, CTA_TUPLE_MAX, attribute, nullptr) < 0 ||
+      parts[CTA_TUPLE_IP] == nullptr || parts[CTA_TUPLE_PROTO] == nullptr ||
+      nla_parse_nested(ip, CTA_IP_MAX, parts[CTA_TUPLE_IP], nullptr) < 0 ||
+      nla_parse_nested(proto, CTA_PROTO_MAX, parts[CTA_TUPLE_PROTO], nullptr) < 0) {
+    return out;
+  }
+  const bool is_whole = ip[CTA_IP_V4_SRC] != nullptr && ip[CTA_IP_V4_DST] != nullptr &&
+                        proto[CTA_PROTO_NUM] != nullptr && proto[CTA_PROTO_SRC_PORT] != nullptr &&
+                        proto[CTA_PROTO_DST_PORT] != nullptr;
+  if (is_whole) {
+    out.from = ntohl(nla_get_u32(ip[CTA_IP_V4_SRC]));
+    out.to = ntohl(nla_get_u32(ip[CTA_IP_V4_DST]));
+    out.from_port = ntohs(nla_get_u16(proto[CTA_PROTO_SRC_PORT]));
+    out.to_port = ntohs(nla_get_u16(proto[CTA_PROTO_DST_PORT]));
+    out.is_datagram = nla_get_u8(proto[CTA_PROTO_NUM]) == IPPROTO_UDP;
+  }
+  return out;
+}
+
+int take_flow(nl_msg* message, void* into) {
+  nlattr* attributes[CTA_MAX + 1] = {};
+  if (nlmsg_parse(nlmsg_hdr(message), sizeof(nfgenmsg), attributes, CTA_MAX, nullptr) < 0) {
+    return NL_SKIP;
+  }
+  const auto asked = read_tuple(attributes[CTA_TUPLE_ORIG]);
+  const auto answer = read_tuple(attributes[CTA_TUPLE_REPLY]);
+  if (asked.is_datagram && answer.is_datagram) {
+    const auto* bytes = static_cast<const char*>(nla_data(attributes[CTA_TUPLE_ORIG]));
+    const auto size = static_cast<std::size_t>(nla_len(attributes[CTA_TUPLE_ORIG]));
+    static_cast<std::vector<TrackedFlow>*>(into)->push_back(
+        {{asked.to, asked.to_port, answer.from, answer.from_port}, std::string(bytes, size)});
+  }
+  return NL_OK;
+}
+
+nl_msg* make_message(int kind, int flags) {
+  const nfgenmsg family = {.nfgen_family = AF_INET, .version = NFNETLINK_V0, .res_id = 0};
+  nl_msg* message = nlmsg_alloc_simple(NFNL_SUBSYS_CTNETLINK << 8 | kind, flags);
+  nlmsg_append(message, const_cast<nfgenmsg*>(&family), sizeof(family), NLMSG_ALIGNTO);
+  return message;
+}
+
+Error failed(std::string_view what, int code) {
+  return {Code::internal, fmt::format("connection tracking: {}: {}", what, nl_geterror(code))};
+}
+
+Result<std::vector<TrackedFlow>> list_flows(nl_sock* socket) {
+  std::vector<TrackedFlow> out;
+  nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, take_flow, &out);
+  nl_msg* question = make_message(IPCTNL_MSG_CT_GET, NLM_F_DUMP);
+  int code = nl_send_auto(socket, question);
+  nlmsg_free(question);
+  if (code >= 0) {
+    code = nl_recvmsgs_default(socket);
+  }
+  nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_DEFAULT, nullptr, nullptr);
+  if (code < 0) {
+    return failed("listing flows", code);
+  }
+  return out;
+}
+
+Status remove_flow(nl_sock* socket, const TrackedFlow& tracked) {
+  nl_msg* order = make_message(IPCTNL_MSG_CT_DELETE, 0);
+  nla_put(order,
+          CTA_TUPLE_ORIG | NLA_F_NESTED,
+          static_cast<int>(tracked.key.size()),
+          tracked.key.data());
+  const int code = nl_send_sync(socket, order);  // frees the message
+  const bool is_gone = code >= 0 || code == -NLE_OBJ_NOTFOUND;
+  return is_gone ? ok() : Status(failed("removing a flow", code));
+}
+
+bool leads_to(const std::vector<Target>& targets, const Flow& flow) {
+  return std::any_of(targets.begin(), targets.end(), [&](const Target& target) {
+    return target.port == flow.answering_port && target.address == address_text(flow.answering);
+  });
+}
+
+}  // namespace
+
+bool is_stale(const Flow& flow, const NftOptions& options, const NftState& state) {
+  const auto asked = address_text(flow.asked);
+  if (asked == options.dns_address) {
+    return false;
+  }
+  const bool is_translated = flow.asked != flow.answering || flow.asked_port != flow.answering_port;
+  for (const auto& [id, port] : state.ports) {
+    if (port.protocol != "udp") {
+      continue;
+    }
+    const auto& addresses = port.addresses;
+    if (port.port == flow.asked_port &&
+        std::find(addresses.begin(), addresses.end(), asked) != addresses.end()) {
+      return !leads_to(port.inside(), flow);
+    }
+    // Untranslated it may be a conversation with another host on that port.
+    if (port.node_port != 0 && port.node_port == flow.asked_port && is_translated) {
+      return !leads_to(port.outside(), flow);
+    }
+  }
+  return is_translated && options.service_cidr.contains(flow.asked);
+}
+
+bool has_moved_datagrams(const NftState& before, const NftState& after) {
+  const auto differs = [](const NftState& from, const NftState& to) {
+    return std::any_of(from.ports.begin(), from.ports.end(), [&](const auto& entry) {
+      const auto found = to.ports.find(entry.first);
+      return entry.second.protocol == "udp" &&
+             (found == to.ports.end() || !(found->second == entry.second));
+    });
+  };
+  return differs(before, after) || differs(after, before);
+}
+
+Status forget_stale_flows(const NftOptions& options, const NftState& state) {
+  const Socket socket(nl_socket_alloc());
+  if (const int code = nl_connect(socket.get(), NETLINK_NETFILTER); code < 0) {
+    return failed("connecting", code);
+  }
+  TRY(const auto flows, list_flows(socket.get()));
+  Status out = ok();
+  for (const auto& tracked : flows) {
+    if (is_stale(tracked.flow, options, state)) {
+      auto removed = remove_flow(socket.get(), tracked);
+      out = removed.ok() ? std::move(out) : std::move(removed);
+    }
+  }
+  return out;
+}
+
+}  // namespace tetrarch::agent::network
