@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/container_config.h"
 
+#include <algorithm>
 #include <map>
 #include <sstream>
 
@@ -32,6 +33,17 @@ runtime::Dns parse_resolv_conf(const std::string& text) {
   return out;
 }
 
+void remove_repeated(std::vector<std::string>& list) {
+  auto end = list.begin();
+  for (auto at = list.begin(); at != list.end(); ++at) {
+    if (std::find(list.begin(), end, *at) == end) {
+      std::swap(*end++, *at);
+    }
+  }
+  list.erase(end, list.end());
+}
+
+/// Adds; an option that is there already is replaced.
 void add_dns_config(runtime::Dns& dns, views::PodDNSConfigView config) {
   for (const auto server : config.nameservers()) {
     dns.servers.emplace_back(server);
@@ -40,10 +52,20 @@ void add_dns_config(runtime::Dns& dns, views::PodDNSConfigView config) {
     dns.searches.emplace_back(search);
   }
   for (const auto option : config.options()) {
-    dns.options.push_back(option.value().empty()
-                              ? std::string(option.name())
-                              : fmt::format("{}:{}", option.name(), option.value()));
+    auto text = option.value().empty() ? std::string(option.name())
+                                       : fmt::format("{}:{}", option.name(), option.value());
+    const auto same = std::find_if(dns.options.begin(), dns.options.end(), [&](const auto& known) {
+      return std::string_view(known).substr(0, known.find(':')) == option.name();
+    });
+    if (same == dns.options.end()) {
+      dns.options.push_back(std::move(text));
+    } else {
+      *same = std::move(text);
+    }
   }
+  // Source: Kubernetes documentation, "Pod's DNS Config": duplicates are removed.
+  remove_repeated(dns.servers);
+  remove_repeated(dns.searches);
 }
 
 runtime::Namespaces namespaces_of(views::PodView pod) {

@@ -237,6 +237,21 @@ TEST(Dns, FollowsThePolicy) {
               ElementsAre("192.0.2.1"));
 }
 
+TEST(Dns, SettingsOfThePodReplaceOptionsAndAreNotRepeated) {
+  const auto pod = parse(R"({"metadata":{"name":"p","namespace":"n"},"spec":{"dnsConfig":{
+    "nameservers":["10.43.0.10","192.0.2.1"],"searches":["svc.cluster.local","more.test"],
+    "options":[{"name":"ndots","value":"2"},{"name":"edns0"},{"name":"edns0"}]}}})");
+
+  const auto dns = dns_of(views::PodView(pod->root()), node());
+
+  EXPECT_THAT(dns.servers, ElementsAre("10.43.0.10", "192.0.2.1"));
+  EXPECT_THAT(
+      dns.searches,
+      ElementsAre(
+          "n.svc.cluster.local", "svc.cluster.local", "cluster.local", "example.org", "more.test"));
+  EXPECT_THAT(dns.options, ElementsAre("ndots:2", "edns0"));
+}
+
 TEST(EtcHosts, NamesThePodAndItsAliases) {
   const auto pod = parse(R"({"metadata":{"name":"web-0","namespace":"n"},"spec":{"subdomain":"web",
     "hostAliases":[{"ip":"192.0.2.9","hostnames":["db","db2"]}]}})");

@@ -245,15 +245,18 @@ Result<std::string> sub_path(const fs::path& volume, std::string_view inner) {
   }
   std::error_code error;
   const auto base = fs::canonical(volume, error);
-  auto wanted = base / inner;
-  if (!fs::exists(wanted, error)) {
-    TRY_STATUS(make_directory(wanted));
-    ::chmod(wanted.c_str(), 0777);
+  if (error) {
+    return failed("find", volume, error.value());
   }
-  const auto real = fs::canonical(wanted, error);
+  // Where links lead is known before anything is made: what is made outside would stay there.
+  const auto real = fs::weakly_canonical(base / inner, error);
   const auto text = real.string();
   if (error || (text != base.string() && !text.starts_with(base.string() + "/"))) {
     return Error{Code::invalid, fmt::format("subPath \"{}\" leads outside the volume", inner)};
+  }
+  if (!fs::exists(real, error)) {
+    TRY_STATUS(make_directory(real));
+    ::chmod(real.c_str(), 0777);
   }
   return text;
 }
