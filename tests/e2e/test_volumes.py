@@ -6,6 +6,8 @@ import os
 import socket
 
 import harness
+import machine
+from api import Api
 from harness import ClusterTest, make_pod
 from machine import wait_until
 
@@ -135,3 +137,72 @@ class Volumes(ClusterTest):
                    {"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "late"}, "stringData": {"k": "v"}})
         for name in ("wants-map", "wants-secret", "wants-key"):
             self.wait_ready(name)
+
+    def test_tokens_open_what_they_are_for_and_secrets_follow(self):
+        self.apply({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"k": "v"}})
+        self.make("role", "reader", "--verb=list", "--resource=pods")
+        self.make("rolebinding", "robot", "--role=reader", f"--serviceaccount={self.namespace}:default")
+        token = lambda path, **more: {"serviceAccountToken": {"path": path, **more}}
+        self.run_pod(mounted("p", {"name": "sec", "secret": {"secretName": "s"}},
+                             {"name": "mix", "projected": {"sources": [{"secret": {"name": "s"}}, token("api"), token("vault", audience="vault")]}}))
+        pods = f"/api/v1/namespaces/{self.namespace}/pods"
+        listed = Api(self.cluster, token=self.sh("p", "cat /mix/api")).ok("GET", pods)
+        self.assertEqual([p["metadata"]["name"] for p in listed["items"]], ["p"])
+        other = Api(self.cluster, token=self.sh("p", "cat /mix/vault"))
+        self.assertEqual(other.get(pods).status, 401, "a token for others opens nothing here")
+        self.kubectl("patch", "secret", "s", "-p", '{"stringData":{"k":"new"}}')
+        wait_until(lambda: self.sh("p", "cat /sec/k /mix/k") == "newnew", 30, "a changed secret arrives")
+        self.kubectl("patch", "secret", "s", "-p", '{"immutable":true}')
+        self.assert_fails(self.kubectl("patch", "secret", "s", "-p", '{"stringData":{"k":"newer"}}', check=False), "immutable")
+
+    def test_what_a_pod_is_told_about_itself(self):
+        ref = lambda path: {"fieldRef": {"fieldPath": path}}
+        amount = lambda name, divisor="0": {"resourceFieldRef": {"containerName": "main", "resource": name, "divisor": divisor}}
+        files = {"labels": ref("metadata.labels"), "annotations": ref("metadata.annotations"), "uid": ref("metadata.uid"),
+                 "one": ref("metadata.annotations['note']"), "cpu": amount("limits.cpu", "1m"), "mem": amount("requests.memory", "1Ki")}
+        env = {"NS": ref("metadata.namespace"), "HOST_IP": ref("status.hostIP"), "CPU": amount("limits.cpu"), "MEM": amount("limits.memory")}
+        pod = mounted("p", {"name": "about", "downwardAPI": {"defaultMode": 0o400, "items": [
+            {"path": name, **source} for name, source in files.items()]}})
+        pod["metadata"].update(labels={"tier": "front", "app": "x"}, annotations={"note": 'say "hi"'})
+        pod["spec"]["containers"][0].update(
+            env=[{"name": name, "valueFrom": source} for name, source in env.items()],
+            resources={"limits": {"cpu": "1500m", "memory": "64Mi"}, "requests": {"cpu": "1m", "memory": "8Mi"}})
+        uid = self.run_pod(pod)["metadata"]["uid"]
+
+        self.assertEqual(self.sh("p", "cat /about/labels").split(), ['app="x"', 'tier="front"'])
+        self.assertIn('note="say \\"hi\\""', self.sh("p", "cat /about/annotations"))
+        self.assertEqual([self.sh("p", f"cat /about/{f}") for f in ("one", "uid", "cpu", "mem")], ['say "hi"', uid, "1500", "8192"])
+        self.assertEqual(self.sh("p", "stat -Lc %a /about/uid").strip(), "400")
+        self.assertEqual(self.sh("p", "echo $NS $HOST_IP $CPU $MEM").split(), [self.namespace, "127.0.0.1", "2", str(64 << 20)])
+        self.kubectl("annotate", "pod", "p", "note=other", "--overwrite")
+        wait_until(lambda: self.sh("p", "cat /about/one") == "other", 30, "a changed annotation reaches the file")
+
+    def test_an_empty_dir_is_shared_and_goes_with_its_pod(self):
+        pod = mounted("p", {"name": "disk", "emptyDir": {}}, {"name": "ram", "emptyDir": {"medium": "Memory"}})
+        pod["spec"]["containers"].append({"name": "other", "image": harness.BUSYBOX, "command": ["sleep", "3600"], "volumeMounts": [
+            {"name": "disk", "mountPath": "/theirs", "readOnly": True}, {"name": "ram", "mountPath": "/ram"}]})
+        uid = self.run_pod(pod)["metadata"]["uid"]
+        self.exec("p", "sh", "-c", "echo seen | tee /disk/f > /ram/f", container="main")
+        self.assertEqual(self.exec("p", "cat", "/theirs/f", "/ram/f", container="other").stdout, "seen\nseen\n")
+        self.assert_fails(self.exec("p", "touch", "/theirs/x", container="other", check=False), "Read-only")
+        self.assertTrue([at for at in machine.mounts() if uid in at])
+
+        self.kubectl("delete", "pod", "p", "--wait=true")
+        places = (self.cluster.data, f"/run/tetrarch/{machine.instance_of(self.cluster.data)}")
+        wait_until(lambda: not [at for at in machine.mounts() if uid in at], 15, "no mount of the pod is left")
+        wait_until(lambda: not machine.run("find", *places, "-name", f"*{uid}*", check=False).stdout, 15, "nothing of it is left on disk")
+
+    def test_a_sub_path_makes_nothing_outside_its_volume(self):
+        place, elsewhere = (os.path.join(self.cluster.directory, name) for name in ("parts", "elsewhere"))
+        os.makedirs(f"{place}/logs")
+        os.makedirs(elsewhere)
+        os.symlink(elsewhere, f"{place}/link")
+        part = lambda name, path: mounted(name, mounts=[{"name": "h", "mountPath": "/x", "subPath": path}])
+        for name, path in (("within", "logs/made"), ("linked", "link/made")):
+            pod = part(name, path)
+            pod["spec"]["volumes"] = [{"name": "h", "hostPath": {"path": place}}]
+            self.apply(pod)
+        self.wait_ready("within")
+        self.assertTrue(os.path.isdir(f"{place}/logs/made"))
+        self.wait_pod("linked", lambda p: "outside the volume" in json.dumps(p["status"].get("containerStatuses", [])), 30, "is refused")
+        self.assertEqual(os.listdir(elsewhere), [])

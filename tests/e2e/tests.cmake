@@ -18,6 +18,7 @@ add_e2e(server_agent 300)
 add_e2e(security 300)
 add_e2e(probes 300)
 add_e2e(network 300)
+add_e2e(services 300)
 add_e2e(volumes 300)
 
 # Programs of other folders that need the release build or a real containerd.
