@@ -111,6 +111,7 @@ Task<Status> Agent::Impl::start() {
   tasks.spawn(follow_events());
   tasks.spawn(relist());
   tasks.spawn(keep_network());
+  tasks.spawn(keep_logs());
   tasks.spawn(keep_house());
   log::info("agent", "node {} runs, address {}", options.node_name, machine.address);
   co_return ok();

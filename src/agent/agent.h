@@ -4,6 +4,7 @@
 // one and calls run() and stop().
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <map>
@@ -41,6 +42,13 @@ struct Options {
   std::map<std::string, std::string> labels = {};
   std::vector<Taint> taints = {};
   int pods_max = 250;
+  // Source: Kubernetes documentation, kubelet: containerLogMaxSize 10Mi, containerLogMaxFiles 5;
+  // imageGCHighThresholdPercent 85, imageGCLowThresholdPercent 80, imageMinimumGCAge 2m.
+  std::int64_t log_size_max_bytes = 10 << 20;
+  int log_files_max = 5;  ///< with the one that is written
+  int image_gc_high_percent = 85;
+  int image_gc_low_percent = 80;
+  std::chrono::seconds image_age_min{120};
   std::int64_t reserved_cpu_millicores = 0;
   std::int64_t reserved_memory_bytes = 0;
   std::string pod_cidr = "10.42.0.0/16";  ///< of the whole cluster

@@ -36,11 +36,18 @@ struct Agent::Impl {
   Task<void> set_up_network();
   Task<void> keep_network();
 
-  // housekeeping.cc: old attempts, old images, large logs.
+  // housekeeping.cc: large logs, old attempts, what deleted pods left.
+  Task<void> keep_logs();
+  Task<void> rotate_logs();
   Task<void> keep_house();
   Task<void> remove_old_attempts();
+  Task<void> remove_attempt(runtime::Container container);
+  Task<void> remove_old_sandboxes();
+  Task<void> remove_leftover_files();
+
+  // housekeeping_images.cc
   Task<void> remove_unused_images();
-  Task<void> rotate_logs();
+  Task<Result<std::set<std::string>>> images_in_use();
 
   const Options options;
   Dependencies with;
@@ -62,6 +69,7 @@ struct Agent::Impl {
   std::unique_ptr<Registrar> registrar;
   std::unique_ptr<Workshop> shop;
   std::map<std::string, std::shared_ptr<PodWorker>> workers;  ///< by uid; shared with their tasks
+  std::map<std::string, TimePoint> images_used;  ///< by id: last seen in use, or first seen at all
   std::map<Key, DocumentPtr> network_changes;
   async::Event has_network_changes;
   std::string network_cidr;  ///< what the network was set up with

@@ -15,6 +15,7 @@
 #include "agent/cgroup_files.h"
 #include "agent/network/network.h"
 #include "agent/places.h"
+#include "agent/pod_networks.h"
 #include "agent/runtime/containerd.h"
 #include "agent/runtime/containers.h"
 #include "agent/runtime/process.h"
@@ -66,8 +67,11 @@ void end_daemon(const fs::path& directory) {
     ::waitpid(daemon.pid, nullptr, WNOHANG);
     ::usleep(50'000);
   }
-  if (runtime::process_start_time(daemon.pid) == daemon.start_time) {
+  for (int tries = 0; tries < 100 && runtime::process_start_time(daemon.pid) == daemon.start_time;
+       ++tries) {
     ::kill(daemon.pid, SIGKILL);
+    ::waitpid(daemon.pid, nullptr, WNOHANG);
+    ::usleep(20'000);
   }
 }
 
@@ -124,6 +128,50 @@ Status end_pods(const Places& places) {
   return *outcome;
 }
 
+void end_shims(const std::string& socket) {
+  for (int tries = 0; tries < 100; ++tries) {
+    const auto shims = shims_of(socket);
+    if (shims.empty()) {
+      return;
+    }
+    for (const pid_t shim : shims) {
+      ::kill(shim, SIGKILL);
+    }
+    ::usleep(20'000);
+  }
+}
+
+Status remove_tree(const fs::path& path) {
+  std::error_code error;
+  fs::remove_all(path, error);
+  return error ? Status(Error{Code::unavailable,
+                              fmt::format("cannot remove {}: {}", path.string(), error.message())})
+               : ok();
+}
+
+/// All steps are taken, whatever becomes of each.
+class Steps {
+ public:
+  /// A later step makes up for it.
+  static void add(std::string_view name, const Status& done) {
+    if (!done.ok()) {
+      log::warning("agent", "{}: {}", name, done.error().message);
+    }
+  }
+
+  void must(std::string_view name, const Status& done) {
+    add(name, done);
+    if (!done.ok() && first_.ok()) {
+      first_ = done;
+    }
+  }
+
+  Status outcome() const { return first_; }
+
+ private:
+  Status first_ = ok();  ///< the first failure
+};
+
 }  // namespace
 
 std::string instance_name(const fs::path& data_directory) {
@@ -149,37 +197,28 @@ Places places_of(const fs::path& data_directory) {
 
 Status take_down(const fs::path& data_directory, bool is_purge) {
   const auto places = places_of(data_directory);
-  if (const auto ended = end_pods(places); !ended.ok()) {
-    log::warning(
-        "agent", "pods not ended cleanly: {}; killing what is left", ended.error().message);
-  }
-  end_daemon(places.containerd);
-  const CgroupFiles cgroups;
-  cgroups.kill_all(places.cgroup, 100);
-  for (const pid_t shim : shims_of(places.socket)) {
-    ::kill(shim, SIGKILL);
-  }
-  for (int tries = 0; tries < 100 && !shims_of(places.socket).empty(); ++tries) {
-    ::usleep(20'000);
-  }
-  unmount_below(places.run);
-  unmount_below(places.agent);
   network::Options network;
   network.instance = instance_name(data_directory);
   network.directory = places.network;
-  Status torn = network::tear_down(network);
+  const CgroupFiles cgroups;
+  Steps steps;
+  // First, while the runtime still says which they are.
+  const auto pod_networks = find_pod_networks(places);
+  steps.add("ending pods by containerd; what is left is killed", end_pods(places));
+  end_daemon(places.containerd);
+  cgroups.kill_all(places.cgroup, 100);
+  end_shims(places.socket);
+  unmount_below(places.run);
+  unmount_below(places.agent);
+  steps.must("pods' networks", remove_pod_networks(pod_networks));
+  steps.must("network", network::tear_down(network));
   static_cast<void>(cgroups.remove(places.cgroup));
-  std::error_code error;
-  fs::remove_all(places.run, error);
-  fs::remove_all(places.pods, error);
+  steps.must("files", remove_tree(places.run));
+  steps.must("files", remove_tree(places.pods));
   if (is_purge) {
-    fs::remove_all(places.agent, error);
-    if (error) {
-      return Error{Code::unavailable,
-                   fmt::format("cannot remove {}: {}", places.agent.string(), error.message())};
-    }
+    steps.must("files", remove_tree(places.agent));
   }
-  return torn;
+  return steps.outcome();
 }
 
 }  // namespace tetrarch::agent

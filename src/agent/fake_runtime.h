@@ -61,7 +61,7 @@ class FakeRuntime final : public runtime::Runtime {
   Task<Status> start_container(std::string id) override;
   Task<Status> stop_container(std::string id, std::chrono::seconds grace) override;
   Task<Status> remove_container(std::string id) override;
-  Task<Status> start_again(std::string id) override;
+  Task<Status> move_root(std::string from, std::string to) override;
   Task<Status> pause_container(std::string id) override;
   Task<Status> resume_container(std::string id) override;
   Task<Result<runtime::Container>> container(std::string id) override;

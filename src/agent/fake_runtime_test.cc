@@ -227,13 +227,8 @@ Task<Status> FakeRuntime::remove_container(std::string id) {
   co_return ok();
 }
 
-Task<Status> FakeRuntime::start_again(std::string id) {
-  on_call("start_again " + id);
-  auto& container = containers_.at(id);
-  container.state = ContainerState::running;
-  container.started = clock_.now();
-  container.finished.reset();
-  on_event({runtime::EventKind::started, id});
+Task<Status> FakeRuntime::move_root(std::string from, std::string to) {
+  on_call("move_root " + from + " to " + to);
   co_return ok();
 }
 

@@ -125,16 +125,6 @@ TEST(LogFormatter, ObeysSinceTimestampsAndLimit) {
   EXPECT_TRUE(limited.is_full());
 }
 
-TEST_F(Files, TheTailBeginsAtTheLastLines) {
-  std::ofstream(place_ / "log") << "a\nbb\nccc\n";
-
-  EXPECT_EQ(tail_offset(place_ / "log", 1), 5);
-  EXPECT_EQ(tail_offset(place_ / "log", 2), 2);
-  EXPECT_EQ(tail_offset(place_ / "log", 9), 0);
-  EXPECT_EQ(tail_offset(place_ / "log", 0), 9);
-  EXPECT_EQ(tail_offset(place_ / "none", 3), 0);
-}
-
 Stored stored(const std::string& resource, const std::string& name, std::uint64_t revision) {
   return {Key{resource, "default", name},
           Revision{revision},

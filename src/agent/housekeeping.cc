@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an agent does now and then: removes attempts that nobody can ask for any more, images that
-// nothing uses when the disk is full, and rotates logs.
+// What an agent does now and then: rotates logs, removes attempts that nobody can ask for any more,
+// and files of pods that have gone.
 #include <algorithm>
 #include <set>
 
-#include <fmt/format.h>
-#include <sys/statvfs.h>
-
 #include "agent/agent_impl.h"
+#include "agent/runtime/log_file.h"
 #include "agent/runtime/on_pool.h"
 #include "base/log.h"
 
@@ -17,55 +15,66 @@ namespace {
 namespace fs = std::filesystem;
 using std::chrono::seconds;
 
-// Source: Kubernetes documentation, kubelet: containerLogMaxSize 10Mi, containerLogMaxFiles 5;
-// image garbage collection from 85 % of the disk down to 80 %.
-constexpr std::uintmax_t kLogMax = 10 << 20;
-constexpr int kLogFiles = 5;
-constexpr double kDiskHigh = 0.85;
-constexpr double kDiskLow = 0.80;
+constexpr seconds kLogInterval{1};  ///< a writer of 50 MB/s exceeds its limit by as much
 constexpr seconds kInterval{20};
 constexpr int kImageEvery = 15;  ///< of kInterval
+// Source: kubelet, --maximum-dead-containers-per-container: 1, beside the one that runs.
 constexpr std::size_t kAttemptsKept = 2;
 
-double disk_used(const fs::path& path) {
-  struct statvfs disk = {};
-  if (::statvfs(path.c_str(), &disk) != 0 || disk.f_blocks == 0) {
-    return 0;
-  }
-  return 1.0 - static_cast<double>(disk.f_bavail) / static_cast<double>(disk.f_blocks);
-}
+enum class Rotation : std::uint8_t { none, rotated, missing };
 
-/// x.log.4 goes, x.log.3 becomes x.log.4 …, x.log becomes x.log.1; false where the log is not large
-/// yet.
-bool rotate(const fs::path& log) {
+/// x.log.3 becomes x.log.4 …, x.log becomes x.log.1, and what is then too many goes.
+Rotation rotate(const fs::path& log, std::int64_t size_max, int files_max) {
   std::error_code error;
   const auto size = fs::file_size(log, error);
-  if (error || size < kLogMax) {
-    return false;
+  if (error) {
+    return Rotation::missing;
   }
-  const auto numbered = [&](int n) { return fs::path(fmt::format("{}.{}", log.string(), n)); };
-  fs::remove(numbered(kLogFiles - 1), error);
-  for (int n = kLogFiles - 2; n >= 1; --n) {
-    fs::rename(numbered(n), numbered(n + 1), error);
+  if (size < static_cast<std::uintmax_t>(size_max)) {
+    return Rotation::none;
+  }
+  const int last = std::max(files_max - 1, 1);
+  for (int n = static_cast<int>(runtime::log_files(log).size()) - 1; n >= 1; --n) {
+    const auto from = runtime::rotated_log(log, n);
+    if (n >= last) {
+      fs::remove(from, error);
+    } else {
+      fs::rename(from, runtime::rotated_log(log, n + 1), error);
+    }
   }
   error.clear();
-  fs::rename(log, numbered(1), error);
-  return !error;
+  fs::rename(log, runtime::rotated_log(log, 1), error);
+  return error ? Rotation::none : Rotation::rotated;
 }
 
-}  // namespace
+void remove_logs(const fs::path& log) {
+  std::error_code ignored;
+  for (const auto& file : runtime::log_files(log)) {
+    fs::remove(file, ignored);
+  }
+}
 
-Task<void> Agent::Impl::keep_house() {
-  for (int round = 0;; ++round) {
-    co_await async::sleep_for(kInterval);
-    co_await rotate_logs();
-    co_await remove_old_attempts();
-    if (round % kImageEvery == 0) {
-      co_await remove_unused_images();
+/// Removes the entries whose names end in no known uid: "<uid>" or "<namespace>_<name>_<uid>".
+void remove_unknown(const fs::path& folder, const std::set<std::string>& known) {
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(folder, error)) {
+    const auto name = entry.path().filename().string();
+    if (!known.contains(name.substr(name.rfind('_') + 1))) {
+      static_cast<void>(remove_volumes(entry.path()));
     }
   }
 }
 
+}  // namespace
+
+Task<void> Agent::Impl::keep_logs() {
+  while (true) {
+    co_await async::sleep_for(kLogInterval);
+    co_await rotate_logs();
+  }
+}
+
+/// Nothing is lost between the renaming and the reopening: the writer goes on in the renamed file.
 Task<void> Agent::Impl::rotate_logs() {
   std::vector<std::pair<std::string, fs::path>> logs;  // running container, its log
   for (const auto& [uid, worker] : workers) {
@@ -77,39 +86,90 @@ Task<void> Agent::Impl::rotate_logs() {
     }
   }
   for (const auto& [id, log] : logs) {
-    auto work = [log = log] { return rotate(log); };
-    if (co_await runtime::on_pool(with.blocking, std::move(work))) {
-      static_cast<void>(co_await runtime->reopen_log(id));
+    auto work = [log = log, size = options.log_size_max_bytes, files = options.log_files_max] {
+      return rotate(log, size, files);
+    };
+    // A missing file was renamed by an agent that ended before the next step.
+    if (co_await runtime::on_pool(with.blocking, std::move(work)) == Rotation::none) {
+      continue;
+    }
+    if (const auto reopened = co_await runtime->reopen_log(id); !reopened.ok()) {
+      log::debug("agent", "log {} not reopened: {}", log.string(), reopened.error().message);
     }
   }
 }
 
-/// Keeps the newest two attempts of every container and everything of the newest sandbox of a pod.
+Task<void> Agent::Impl::keep_house() {
+  for (int round = 0;; ++round) {
+    co_await async::sleep_for(kInterval);
+    co_await remove_old_attempts();
+    co_await remove_old_sandboxes();
+    co_await remove_leftover_files();
+    if (round % kImageEvery == 0) {
+      co_await remove_unused_images();
+    }
+  }
+}
+
+/// Keeps the newest attempt of every container and one dead one.
 Task<void> Agent::Impl::remove_old_attempts() {
   auto all = co_await runtime->containers("");
   if (!all.ok()) {
     co_return;
   }
-  std::sort(
-      all->begin(), all->end(), [](const auto& a, const auto& b) { return a.attempt > b.attempt; });
-  std::map<std::pair<std::string, std::string>, std::size_t> kept;
+  std::sort(all->begin(), all->end(), [](const auto& a, const auto& b) {
+    return std::pair(a.attempt, a.created) > std::pair(b.attempt, b.created);
+  });
+  std::map<std::pair<std::string, std::string>, std::size_t> seen;
   for (const auto& container : *all) {
     const auto uid = container.labels.find(runtime::kLabelPodUid);
-    if (uid == container.labels.end() || container.state == runtime::ContainerState::running ||
-        ++kept[std::pair(uid->second, container.name)] <= kAttemptsKept) {
+    if (uid == container.labels.end() ||
+        ++seen[std::pair(uid->second, container.name)] <= kAttemptsKept ||
+        container.state == runtime::ContainerState::running) {
       continue;
     }
-    static_cast<void>(co_await runtime->remove_container(container.id));
-    const auto at = workers.find(uid->second);
-    if (at != workers.end()) {
-      auto clean = [place = at->second->directory() / "containers" / container.name /
-                            std::to_string(container.attempt)] {
-        std::error_code ignored;
-        return fs::remove(place, ignored);
-      };
-      static_cast<void>(co_await runtime::on_pool(with.blocking, std::move(clean)));
+    co_await remove_attempt(container);
+  }
+}
+
+Task<void> Agent::Impl::remove_attempt(runtime::Container container) {
+  const auto uid = container.labels.at(runtime::kLabelPodUid);
+  const auto worker = workers.find(uid);
+  if (worker != workers.end() && worker->second->keeps_root_of(container.id)) {
+    co_return;
+  }
+  const auto details = co_await runtime->container(container.id);
+  if (!details.ok() || !(co_await runtime->remove_container(container.id)).ok()) {
+    co_return;
+  }
+  const auto again = workers.find(uid);
+  if (again == workers.end()) {
+    co_return;
+  }
+  // Attempts that went on after a hold share one log.
+  const auto log = details->log_path;
+  bool removes_log = !log.empty();
+  const auto& seen = again->second->seen().containers;
+  if (const auto at = seen.find(container.name); at != seen.end()) {
+    for (const auto& attempt : {at->second.current, at->second.previous}) {
+      removes_log = removes_log && !(attempt && attempt->log_path == log);
     }
   }
+  auto clean = [removes_log,
+                log,
+                message = again->second->directory() / "containers" / container.name /
+                          std::to_string(container.attempt)] {
+    if (removes_log) {
+      remove_logs(log);
+    }
+    std::error_code ignored;
+    return fs::remove(message, ignored);
+  };
+  static_cast<void>(co_await runtime::on_pool(with.blocking, std::move(clean)));
+}
+
+/// Everything of the newest sandbox of a pod stays, and the one before it.
+Task<void> Agent::Impl::remove_old_sandboxes() {
   const auto sandboxes = co_await runtime->sandboxes("");
   if (!sandboxes.ok()) {
     co_return;
@@ -126,43 +186,26 @@ Task<void> Agent::Impl::remove_old_attempts() {
   }
 }
 
-Task<void> Agent::Impl::remove_unused_images() {
-  auto measure = [place = places.containerd] { return disk_used(place); };
-  if (co_await runtime::on_pool(with.blocking, std::move(measure)) < kDiskHigh) {
+/// Of pods that were deleted while no agent ran. Those of orphans that still run stay until
+/// relist() has ended them.
+Task<void> Agent::Impl::remove_leftover_files() {
+  const auto sandboxes = co_await runtime->sandboxes("");
+  if (!objects.is_synced() || !sandboxes.ok()) {
     co_return;
   }
-  const auto all = co_await runtime->images();
-  const auto containers = co_await runtime->containers("");
-  if (!all.ok() || !containers.ok()) {
-    co_return;
+  std::set<std::string> known;
+  for (const auto& sandbox : *sandboxes) {
+    known.insert(sandbox.uid);
   }
-  std::set<std::string> used;
-  for (const auto& container : *containers) {
-    used.insert(container.image_ref);
-    used.insert(container.image);
+  for (const auto& [uid, worker] : workers) {
+    known.insert(uid);
   }
-  for (const auto& image : *all) {
-    const bool is_pause =
-        std::find(image.tags.begin(), image.tags.end(), options.pause_image) != image.tags.end();
-    bool is_used = is_pause || used.contains(image.id);
-    for (const auto* names : {&image.tags, &image.digests}) {
-      for (const auto& name : *names) {
-        is_used = is_used || used.contains(name) || imported.contains(name);
-      }
-    }
-    if (is_used) {
-      continue;
-    }
-    log::info("agent",
-              "disk is full to {} %: removing image {}",
-              static_cast<int>(kDiskHigh * 100),
-              image.id);
-    static_cast<void>(co_await runtime->remove_image(image.id));
-    auto again = [place = places.containerd] { return disk_used(place); };
-    if (co_await runtime::on_pool(with.blocking, std::move(again)) < kDiskLow) {
-      co_return;
-    }
-  }
+  auto clean = [known, pods = places.pods, logs = places.logs] {
+    remove_unknown(pods, known);
+    remove_unknown(logs, known);
+    return 0;
+  };
+  static_cast<void>(co_await runtime::on_pool(with.blocking, std::move(clean)));
 }
 
 }  // namespace tetrarch::agent

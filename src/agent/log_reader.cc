@@ -2,8 +2,6 @@
 #include "agent/log_reader.h"
 
 #include <algorithm>
-#include <fstream>
-#include <vector>
 
 #include "agent/runtime/on_pool.h"
 
@@ -27,25 +25,12 @@ LogWishes log_wishes(object::View request, TimePoint now) {
   return out;
 }
 
-std::int64_t tail_offset(const std::filesystem::path& path, std::int64_t lines) {
-  constexpr std::int64_t kChunk = 65536;
-  std::ifstream file(path, std::ios::binary | std::ios::ate);
-  const std::int64_t size = file ? static_cast<std::int64_t>(file.tellg()) : 0;
-  std::vector<char> chunk(kChunk);
-  std::int64_t found = 0;
-  for (std::int64_t end = size; end > 0;) {
-    const std::int64_t begin = std::max<std::int64_t>(end - kChunk, 0);
-    file.seekg(begin);
-    file.read(chunk.data(), end - begin);
-    for (std::int64_t i = end - begin - 1; i >= 0; --i) {
-      const bool is_last_byte = begin + i == size - 1;
-      if (chunk[static_cast<std::size_t>(i)] == '\n' && !is_last_byte && ++found == lines) {
-        return begin + i + 1;
-      }
-    }
-    end = begin;
+runtime::LogPlace first_place(const std::filesystem::path& log, const LogWishes& wishes) {
+  if (wishes.tail_lines) {
+    return runtime::tail_of(log, *wishes.tail_lines);
   }
-  return lines == 0 ? size : 0;
+  const auto files = runtime::log_files(log);
+  return {files.back(), 0};
 }
 
 void LogFormatter::add(std::string_view line, std::string& out) {
@@ -97,12 +82,12 @@ LogReader::LogReader(std::filesystem::path path, LogWishes wishes, async::Blocki
       formatter_(wishes) {}
 
 Task<Status> LogReader::begin() {
-  if (!wishes_.tail_lines) {
-    co_return ok();
+  if (!wishes_.is_following) {
+    follower_.stop_waiting();
   }
-  auto work = [path = path_, lines = *wishes_.tail_lines] { return tail_offset(path, lines); };
-  const auto offset = co_await runtime::on_pool(blocking_, std::move(work));
-  co_return co_await follower_.skip_to(offset);
+  auto work = [path = path_, wishes = wishes_] { return first_place(path, wishes); };
+  auto place = co_await runtime::on_pool(blocking_, std::move(work));
+  co_return co_await follower_.skip_to(std::move(place));
 }
 
 Task<Result<LogReader::Text>> LogReader::read() {

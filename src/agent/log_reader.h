@@ -27,8 +27,9 @@ struct LogWishes {
 /// Of a reach request: follow, timestamps, tailLines, limitBytes, sinceSeconds, sinceTime.
 LogWishes log_wishes(object::View request, TimePoint now);
 
-/// Where the last `lines` whole lines of a file begin. Blocking.
-std::int64_t tail_offset(const std::filesystem::path& path, std::int64_t lines);
+/// Where reading begins: with the oldest rotated file, or as many lines before the end as wished.
+/// Blocking.
+runtime::LogPlace first_place(const std::filesystem::path& log, const LogWishes& wishes);
 
 /// CRI lines in pieces of any size in, plain text out. Pure.
 class LogFormatter {
@@ -60,6 +61,9 @@ class LogReader {
   Task<Result<Text>> read();
 
   Task<void> wait() { return follower_.wait(); }
+
+  /// The container has ended: what is there is read to its end.
+  void stop_following() { follower_.stop_waiting(); }
 
   bool is_full() const { return formatter_.is_full(); }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/plan.h"
 
+#include <charconv>
+
 #include <fmt/format.h>
 
 #include "trust/sha256.h"
@@ -154,13 +156,40 @@ class Planner {
     }
   }
 
-  /// Placed, but nothing runs.
+  /// Placed, but nothing runs; what would run has its root noted first.
   void hold() {
-    for (const auto& [name, attempts] : seen_.containers) {
-      if (is_running(attempts)) {
-        stop(name, *attempts.current, "held");
+    for (const auto container : pod_.spec().init_containers()) {
+      hold(container, is_sidecar(container) ? "Always" : pod_.spec().restart_policy());
+    }
+    for (const auto container : pod_.spec().containers()) {
+      hold(container, pod_.spec().restart_policy());
+    }
+  }
+
+  void hold(views::ContainerView container, std::string_view policy) {
+    const auto& attempts = attempts_of(seen_, container.name());
+    const bool will_run_again =
+        is_running(attempts) ||
+        (has_exited(attempts) && may_restart(policy, attempts.current->exit_code) &&
+         !is_done_init(container, attempts));
+    if (will_run_again && !is_kept(attempts, memory_of(memory_, container.name()))) {
+      add({Verb::keep_root, std::string(container.name()), attempts.current->id});
+    } else if (is_running(attempts)) {
+      stop(container.name(), *attempts.current, "held");
+    }
+  }
+
+  bool is_done_init(views::ContainerView container, const Attempts& attempts) const {
+    return is_init(container.name()) && !is_sidecar(container) && attempts.current->exit_code == 0;
+  }
+
+  bool is_init(std::string_view name) const {
+    for (const auto container : pod_.spec().init_containers()) {
+      if (container.name() == name) {
+        return true;
       }
     }
+    return false;
   }
 
   void keep_running() {
@@ -232,7 +261,8 @@ class Planner {
       }
       const bool is_of_this_sandbox =
           attempts.current && attempts.current->sandbox_id == seen_.sandbox->id;
-      if (is_of_this_sandbox && has_exited(attempts) && attempts.current->exit_code == 0) {
+      if (is_of_this_sandbox && has_exited(attempts) && attempts.current->exit_code == 0 &&
+          !is_kept(attempts, memory_of(memory_, container.name()))) {
         continue;
       }
       if (!is_running(attempts)) {
@@ -250,7 +280,8 @@ class Planner {
       keep_as_it_should_run(container, attempts, memory);
       return;
     }
-    if (has_exited(attempts) && !may_restart(policy, attempts.current->exit_code)) {
+    if (has_exited(attempts) && !may_restart(policy, attempts.current->exit_code) &&
+        !is_kept(attempts, memory)) {
       return;
     }
     start_if_due(container, attempts, true);
@@ -281,7 +312,7 @@ class Planner {
       wake_at(*memory.retry_at);
       return;
     }
-    if (counts_backoff && has_exited(attempts)) {
+    if (counts_backoff && has_exited(attempts) && !is_kept(attempts, memory)) {
       const auto finished = attempts.current->finished.value_or(now_);
       const auto due = memory.backoff.next(finished, ran_for(*attempts.current));
       if (due > now_) {
@@ -315,6 +346,8 @@ std::string_view to_string(Verb verb) {
       return "sandbox";
     case Verb::start_container:
       return "start";
+    case Verb::keep_root:
+      return "keep";
     case Verb::stop_container:
       return "stop";
     case Verb::pause_container:
@@ -350,6 +383,27 @@ bool is_sidecar(views::ContainerView container) {
   return container.restart_policy() == "Always";
 }
 
+std::uint32_t restarts_of(const runtime::Container& container) {
+  const auto at = container.annotations.find(runtime::kAnnotationRestarts);
+  std::uint32_t out = 0;
+  if (at != container.annotations.end() &&
+      std::from_chars(at->second.data(), at->second.data() + at->second.size(), out).ec ==
+          std::errc()) {
+    return out;
+  }
+  return container.attempt;
+}
+
+bool is_kept(const Attempts& attempts, const ContainerMemory& memory) {
+  if (memory.kept_id.empty() || !attempts.current) {
+    return false;
+  }
+  // An attempt that was made and never started has taken the root over, or is about to.
+  return attempts.current->id == memory.kept_id ||
+         (attempts.current->state == ContainerState::created && attempts.previous &&
+          attempts.previous->id == memory.kept_id);
+}
+
 Outcome outcome_of(views::PodView pod, const Observation& seen, const PodMemory& memory) {
   const auto policy = pod.spec().restart_policy();
   if (memory.failed) {
@@ -358,14 +412,16 @@ Outcome outcome_of(views::PodView pod, const Observation& seen, const PodMemory&
   for (const auto container : pod.spec().init_containers()) {
     const auto& attempts = attempts_of(seen, container.name());
     if (!is_sidecar(container) && has_exited(attempts) && attempts.current->exit_code != 0 &&
-        !may_restart_init(policy, attempts.current->exit_code)) {
+        !may_restart_init(policy, attempts.current->exit_code) &&
+        !is_kept(attempts, memory_of(memory, container.name()))) {
       return Outcome::failed;
     }
   }
   bool has_failure = false;
   for (const auto container : pod.spec().containers()) {
     const auto& attempts = attempts_of(seen, container.name());
-    if (!has_exited(attempts) || may_restart(policy, attempts.current->exit_code)) {
+    if (!has_exited(attempts) || may_restart(policy, attempts.current->exit_code) ||
+        is_kept(attempts, memory_of(memory, container.name()))) {
       return Outcome::open;
     }
     has_failure = has_failure || attempts.current->exit_code != 0;
@@ -390,7 +446,8 @@ bool is_initialized(views::PodView pod, const Observation& seen, const PodMemory
         return false;
       }
     } else if (!has_exited(attempts) || attempts.current->sandbox_id != seen.sandbox->id ||
-               attempts.current->exit_code != 0) {
+               attempts.current->exit_code != 0 ||
+               is_kept(attempts, memory_of(memory, container.name()))) {
       return false;
     }
   }

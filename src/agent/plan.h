@@ -18,6 +18,7 @@ enum class Verb : std::uint8_t {
   prepare,  ///< volumes, cgroup, log folder
   run_sandbox,
   start_container,  ///< pull, create, start, postStart
+  keep_root,        ///< notes that the next attempt takes over the root of this one
   stop_container,   ///< preStop, stop
   pause_container,
   resume_container,
@@ -54,6 +55,10 @@ enum class Outcome : std::uint8_t { open, succeeded, failed };
 Outcome outcome_of(views::PodView pod, const Observation& seen, const PodMemory& memory);
 
 bool is_sidecar(views::ContainerView container);
+/// The restart count of an attempt: what it was made with, else its number.
+std::uint32_t restarts_of(const runtime::Container& container);
+/// Whether the next attempt goes on with the root of an earlier one: the pod was held meanwhile.
+bool is_kept(const Attempts& attempts, const ContainerMemory& memory);
 /// Whether regular init containers are done: app containers may run.
 bool is_initialized(views::PodView pod, const Observation& seen, const PodMemory& memory);
 /// What adoption compares; changes when the container must be made anew.

@@ -173,14 +173,75 @@ TEST(Plan, ADeadSandboxIsReplacedAfterItsContainersHaveEnded) {
   EXPECT_EQ(bench.last.actions[0].attempt, 1U);
 }
 
-TEST(Plan, AHeldPodStopsAndKeepsItsSandbox) {
-  Bench bench(R"({"metadata":{"name":"p","annotations":{"tetrarch.dev/run-state":"held"}},
-    "spec":{"containers":[{"name":"a","image":"i"}]}})");
+constexpr std::string_view kHeld =
+    R"({"metadata":{"name":"p","annotations":{"tetrarch.dev/run-state":"held"}},
+    "spec":{"restartPolicy":"Never","containers":[{"name":"a","image":"i"}]}})";
+constexpr std::string_view kHeldNoMore =
+    R"({"metadata":{"name":"p"},"spec":{"restartPolicy":"Never",
+    "containers":[{"name":"a","image":"i"}]}})";
+
+TEST(Plan, AHeldPodNotesItsRootsThenStopsAndKeepsItsSandbox) {
+  Bench bench(kHeld);
   bench.sandbox().has("a", ContainerState::running);
 
+  EXPECT_THAT(bench.words(), ElementsAre("keep/a"));
+  bench.memory.containers["a"].kept_id = "a-id";
   EXPECT_THAT(bench.words(), ElementsAre("stop/a/a-id/30"));
-  bench.has("a", ContainerState::exited);
+  bench.has("a", ContainerState::exited, 137);
   EXPECT_THAT(bench.words(), IsEmpty());
+}
+
+TEST(Plan, WhatHadEndedForGoodBeforeThePodWasHeldStaysEnded) {
+  Bench bench(R"({"metadata":{"name":"p","annotations":{"tetrarch.dev/run-state":"held"}},
+    "spec":{"restartPolicy":"OnFailure","containers":[{"name":"a","image":"i"},
+      {"name":"b","image":"i"},{"name":"c","image":"i"}]}})");
+  bench.sandbox()
+      .has("a", ContainerState::exited, 0)
+      .has("b", ContainerState::exited, 1)
+      .has("c", ContainerState::running);
+
+  EXPECT_THAT(bench.words(), ElementsAre("keep/b", "keep/c"));
+}
+
+TEST(Plan, WhatWasHeldGoesOnAtOnceWhateverItsRestartPolicySays) {
+  Bench bench(kHeldNoMore);
+  bench.sandbox().has("a", ContainerState::exited, 137, 4);
+  bench.memory.containers["a"].kept_id = "a-id";
+  bench.memory.containers["a"].backoff.adopt(9);
+
+  EXPECT_EQ(outcome_of(views::PodView(bench.document->root()), bench.seen, bench.memory),
+            Outcome::open);
+  EXPECT_THAT(bench.words(), ElementsAre("start/a"));
+  EXPECT_EQ(bench.last.actions[0].attempt, 5U);
+}
+
+TEST(Plan, AnAttemptThatWasMadeAndNotStartedIsStillTheHeldOne) {
+  Bench bench(kHeldNoMore);
+  bench.sandbox().has("a", ContainerState::created, 0, 1);
+  auto& attempts = bench.seen.containers["a"];
+  attempts.previous = attempts.current;
+  attempts.previous->id = "held";
+  bench.memory.containers["a"].kept_id = "held";
+
+  EXPECT_TRUE(is_kept(attempts, bench.memory.containers["a"]));
+  attempts.current->state = ContainerState::exited;
+  EXPECT_FALSE(is_kept(attempts, bench.memory.containers["a"]));
+}
+
+TEST(Plan, AContainerThatTheRuntimeLostIsCountedOn) {
+  Bench bench(kOne);
+  bench.sandbox().memory.containers["a"].restarts_told = 2;
+
+  EXPECT_THAT(bench.words(), ElementsAre("start/a"));
+  EXPECT_EQ(bench.last.actions[0].attempt, 3U);
+}
+
+TEST(Restarts, AreWhatTheAttemptWasMadeWithElseItsNumber) {
+  runtime::Container container;
+  container.attempt = 5;
+  EXPECT_EQ(restarts_of(container), 5U);
+  container.annotations[runtime::kAnnotationRestarts] = "2";
+  EXPECT_EQ(restarts_of(container), 2U);
 }
 
 TEST(Plan, PausesAndResumesOnce) {

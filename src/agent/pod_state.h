@@ -46,11 +46,12 @@ struct ContainerMemory {
       {};  ///< the current attempt must end: a probe failed, the spec changed
   std::optional<std::chrono::seconds> kill_grace = {};  ///< where the probe has a grace of its own
   bool is_paused = false;
-  std::string hook_id = {};              ///< the attempt whose postStart hook runs: it counts later
-  std::string stop_hooked_id = {};       ///< the attempt whose preStop hook has been begun
-  std::string backoff_id = {};           ///< the attempt of which a BackOff event has told
-  int restarts_told = -1;                ///< what the API last said, for when the runtime forgot
-  std::string probed_id = {};            ///< the attempt that the flags above are about
+  std::string hook_id = {};         ///< the attempt whose postStart hook runs: it counts later
+  std::string stop_hooked_id = {};  ///< the attempt whose preStop hook has been begun
+  std::string backoff_id = {};      ///< the attempt of which a BackOff event has told
+  int restarts_told = -1;           ///< what the API last said, for when the runtime forgot
+  std::string kept_id = {};         ///< the attempt whose root the next takes over: it was held
+  std::string probed_id = {};       ///< the attempt that the flags above are about
   std::string termination_message = {};  ///< of the newest attempt that ended
   std::string message_id = {};           ///< which one that is
   std::string last_message = {};         ///< of the attempt before

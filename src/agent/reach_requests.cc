@@ -57,6 +57,12 @@ Result<Target> choose(const PodWorker& worker, object::View request) {
           fmt::format("previous terminated container \"{}\" in pod \"{}\" not found", name, pod)};
     }
     out.container = *at->second.previous;
+    if (at->second.current->log_path == out.container.log_path) {
+      return Error{
+          Code::malformed,
+          fmt::format(
+              "container \"{}\" in pod \"{}\" was held and went on: its log is one", name, pod)};
+    }
     return out;
   }
   out.container = *at->second.current;
@@ -222,7 +228,9 @@ Task<void> serve_logs(runtime::Runtime& runtime,
     }
     const auto now = co_await runtime.container(target.container.id);
     is_over = !now.ok() || now->state != runtime::ContainerState::running;
-    if (!is_over) {
+    if (is_over) {
+      reader.stop_following();
+    } else {
       co_await reader.wait();
     }
   }

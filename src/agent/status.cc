@@ -366,6 +366,8 @@ class Reporter {
         writer_.field("startedAt", format_time(*now->started));
       }
       writer_.end_object();
+    } else if (memory != nullptr && is_kept(*found, *memory)) {
+      write_terminated(*now, message_of(memory, *now));
     } else if (will_restart(container, *now, is_init)) {
       write_restart_wait(container, *now, memory);
     } else {
@@ -457,7 +459,8 @@ class Reporter {
     const bool is_ready = !is_regular_init && runs && memory != nullptr && memory->is_ready;
     writer_.field("ready", init_done || is_ready);
     const int told_restarts = std::max(memory == nullptr ? 0 : memory->restarts_told, 0);
-    writer_.field("restartCount", now == nullptr ? told_restarts : static_cast<int>(now->attempt));
+    writer_.field("restartCount",
+                  now == nullptr ? told_restarts : static_cast<int>(restarts_of(*now)));
     writer_.field("image", container.image());
     writer_.field("imageID", now == nullptr ? std::string() : now->image_ref);
     if (now != nullptr) {

@@ -76,6 +76,17 @@ TEST(Status, IsPendingWhileContainersAreMade) {
   EXPECT_EQ(status["qosClass"].string(), "BestEffort");
 }
 
+TEST(Status, AHeldContainerShowsHowItEnded) {
+  Bench bench(kJob);
+  bench.has("a", ContainerState::exited, 143);
+  bench.memory.containers["a"].kept_id = "id";
+
+  const auto status = bench.status();
+
+  EXPECT_EQ(status["phase"].string(), "Running");
+  EXPECT_EQ(status["containerStatuses"].at(0).find("state.terminated.exitCode").integer(), 143);
+}
+
 TEST(Status, IsRunningAndReadyOnceEveryContainerIs) {
   Bench bench(kPod);
   bench.has("a", ContainerState::running);

@@ -54,7 +54,8 @@ void PodWorker::adopt_status() {
   memory_.facts.pod_ip = std::string(status.pod_ip());
   for (const char* list : {"initContainerStatuses", "containerStatuses"}) {
     for (const auto entry : status.view()[list].elements()) {
-      if (!entry["containerID"].string().empty()) {
+      // Without an id: an earlier process told the count of what the runtime had lost.
+      if (!entry["containerID"].string().empty() || entry["restartCount"].integer() > 0) {
         memory_.containers[std::string(entry["name"].string())].restarts_told =
             static_cast<int>(entry["restartCount"].integer());
       }
@@ -164,6 +165,15 @@ bool PodWorker::has_container(const std::string& id) const {
   return false;
 }
 
+bool PodWorker::keeps_root_of(const std::string& id) const {
+  for (const auto& [name, memory] : memory_.containers) {
+    if (memory.kept_id == id) {
+      return true;
+    }
+  }
+  return false;
+}
+
 bool PodWorker::is_idle() const {
   return memory_.busy.empty() && (!seen_.sandbox || !seen_.sandbox->is_ready) &&
          outcome_of(view(), seen_, memory_) != Outcome::open;
@@ -223,6 +233,9 @@ Task<bool> PodWorker::observe() {
     co_return false;
   }
   co_await read_termination_messages();
+  if (!is_adopted_) {
+    co_await read_kept_roots();
+  }
   adopt_containers();
   co_return true;
 }
@@ -244,9 +257,9 @@ void PodWorker::note_state(views::ContainerView container, const Attempts& attem
     return;
   }
   const auto& current = *attempts.current;
-  memory.restarts_told = std::max(memory.restarts_told, static_cast<int>(current.attempt));
+  memory.restarts_told = std::max(memory.restarts_told, static_cast<int>(restarts_of(current)));
   if (!is_adopted_) {
-    memory.backoff.adopt(static_cast<int>(current.attempt));
+    memory.backoff.adopt(static_cast<int>(restarts_of(current)));
   }
   const bool is_running = current.state == ContainerState::running;
   if (memory.probed_id != current.id) {
@@ -402,6 +415,9 @@ Task<void> PodWorker::execute(std::shared_ptr<PodWorker> self, Action action) {
       break;
     case Verb::start_container:
       co_await self->start_container(action);
+      break;
+    case Verb::keep_root:
+      co_await self->keep_root(action);
       break;
     case Verb::stop_container:
       co_await self->stop_container(action);

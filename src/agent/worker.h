@@ -77,6 +77,8 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   std::filesystem::path directory() const { return shop_.pods_directory / uid_; }
 
   bool has_container(const std::string& id) const;
+  /// Its root is still needed, though newer attempts may exist.
+  bool keeps_root_of(const std::string& id) const;
   /// Everything about the pod has ended, though the API still has it.
   bool is_idle() const;
 
@@ -111,18 +113,28 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   Task<Status> observe_containers();
   Task<Result<runtime::Container>> full(runtime::Container listed);
   Task<void> read_termination_messages();
+  Task<void> read_kept_roots();
 
   // worker_actions.cc
+  std::filesystem::path kept_note(std::string_view container) const;
   Task<void> prepare();
   Task<Status> write_volumes(bool is_refresh);
   Task<void> run_sandbox(Action action);
   Task<std::optional<ReadyImage>> ready_image(std::string name, std::string image);
   Task<void> run_pre_stop(Action action);
   Task<void> start_container(Action action);
+  Task<ImageAnswer> image_for(std::string name, std::string image);
   Task<Status> create_and_start(Action action, ReadyImage image);
+  Result<runtime::ContainerConfig> config_of(DocumentPtr document,
+                                             const Action& action,
+                                             const ReadyImage& image);
+  Task<Status> undo_unstarted(std::string container);
+  Task<Status> take_over_root(std::string container, std::string id);
+  Task<void> note_kept_root(std::string container, std::string id);
   Result<std::vector<runtime::Mount>> mounts_of(DocumentPtr document,
                                                 views::ContainerView container,
                                                 std::uint32_t attempt);
+  Task<void> keep_root(Action action);
   Task<void> stop_container(Action action);
   Task<void> pause_container(Action action, bool is_pause);
   Task<void> stop_sandbox(Action action);

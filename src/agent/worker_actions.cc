@@ -181,12 +181,30 @@ Task<void> PodWorker::run_sandbox(Action action) {
   }
 }
 
+/// The image of an attempt; one that goes on with a root needs the very image of that root.
+Task<ImageAnswer> PodWorker::image_for(std::string name, std::string image) {
+  const DocumentPtr document = pod_.document;
+  const auto& attempts = seen_.containers[name];
+  if (!is_kept(attempts, memory_.containers[name])) {
+    const std::string policy(
+        container_named(views::PodView(document->root()), name).image_pull_policy());
+    co_return co_await shop_.images.ensure(document, image, policy);
+  }
+  const auto reference = attempts.current->image_ref;
+  ImageAnswer answer;
+  const auto known = co_await shop_.runtime.image(reference);
+  if (known.ok() && known->has_value()) {
+    answer.image = ReadyImage{(**known).id, {(**known).user_id, (**known).user_name}, false};
+  } else {
+    answer.failure = {"ImageInspectError",
+                      fmt::format("the image of the held container, {}, is not there", reference)};
+  }
+  co_return answer;
+}
+
 /// Empty where there is none; then the container waits with the reason.
 Task<std::optional<ReadyImage>> PodWorker::ready_image(std::string name, std::string image) {
-  const DocumentPtr document = pod_.document;
-  const std::string policy(
-      container_named(views::PodView(document->root()), name).image_pull_policy());
-  auto answer = co_await shop_.images.ensure(document, image, policy);
+  auto answer = co_await image_for(name, image);
   auto& memory = memory_.containers[name];
   if (!answer.image) {
     const auto& failure = answer.failure;
@@ -224,14 +242,65 @@ Task<void> PodWorker::start_container(Action action) {
     co_return;
   }
   const auto previous = seen_.containers[action.container].current;
+  const bool is_restart = previous && !is_kept(seen_.containers[action.container], memory);
   if (const auto started = co_await create_and_start(action, *image); !started.ok()) {
     shop_.events.warning(subject(action.container), "Failed", "Error: " + started.error().message);
   }
-  if (previous) {
+  if (is_restart) {
     const bool has_times = previous->started && previous->finished;
     memory.backoff.restarted(has_times ? *previous->finished - *previous->started
                                        : std::chrono::microseconds(0));
   }
+}
+
+/// What the runtime is told; the error's message says what the container waits for.
+Result<runtime::ContainerConfig> PodWorker::config_of(DocumentPtr document,
+                                                      const Action& action,
+                                                      const ReadyImage& image) {
+  const views::PodView pod(document->root());
+  const auto container = container_named(pod, action.container);
+  TRY(const auto environment, environment_of(pod, container, sources(), memory_.facts));
+  TRY(auto security, security_of(pod, container, image.user));
+  TRY(auto mounts, mounts_of(document, container, action.attempt));
+  auto config = container_config(pod, container, shop_.node, action.attempt, environment);
+  config.image = image.id;
+  config.security = std::move(security);
+  config.mounts = std::move(mounts);
+  const auto& memory = memory_.containers[action.container];
+  const auto& attempts = seen_.containers[action.container];
+  auto restarts = static_cast<std::uint32_t>(memory.restarts_told + 1);
+  if (is_kept(attempts, memory)) {
+    restarts = restarts_of(*attempts.current);  // going on is no restart, and its log goes on too
+    const auto log = fs::path(attempts.current->log_path)
+                         .lexically_relative(log_directory(shop_.node, pod))
+                         .string();
+    config.log_path = log.empty() || log.starts_with("..") ? config.log_path : log;
+  }
+  config.annotations[runtime::kAnnotationRestarts] = std::to_string(restarts);
+  return config;
+}
+
+/// A process that ended between making a container and starting it has left one that may have the
+/// root already: it gives it back.
+Task<Status> PodWorker::undo_unstarted(std::string container) {
+  const auto current = seen_.containers[container].current;
+  const auto held = memory_.containers[container].kept_id;
+  if (!current || current->id == held) {
+    co_return ok();
+  }
+  CO_TRY_STATUS(co_await shop_.runtime.move_root(current->id, held));
+  co_return co_await shop_.runtime.remove_container(current->id);
+}
+
+/// Gives a container that was just made the root of the attempt that was held.
+Task<Status> PodWorker::take_over_root(std::string container, std::string id) {
+  const auto moved = co_await shop_.runtime.move_root(memory_.containers[container].kept_id, id);
+  if (!moved.ok()) {
+    static_cast<void>(co_await shop_.runtime.remove_container(id));
+    co_return moved;
+  }
+  co_await note_kept_root(std::move(container), std::move(id));
+  co_return ok();
 }
 
 Task<Status> PodWorker::create_and_start(Action action, ReadyImage image) {
@@ -242,38 +311,41 @@ Task<Status> PodWorker::create_and_start(Action action, ReadyImage image) {
     wait_with(action.container, Reason{std::move(reason), error.message}, kConfigRetry);
     return error;
   };
-  const auto environment = environment_of(pod, container, sources(), memory_.facts);
-  if (!environment.ok()) {
-    co_return refuse("CreateContainerConfigError", environment.error());
+  auto config = config_of(document, action, image);
+  if (!config.ok()) {
+    co_return refuse("CreateContainerConfigError", config.error());
   }
-  const auto security = security_of(pod, container, image.user);
-  if (!security.ok()) {
-    co_return refuse("CreateContainerConfigError", security.error());
-  }
-  auto mounts = mounts_of(document, container, action.attempt);
-  if (!mounts.ok()) {
-    co_return refuse("CreateContainerConfigError", mounts.error());
+  const bool goes_on =
+      is_kept(seen_.containers[action.container], memory_.containers[action.container]);
+  if (goes_on) {
+    if (const auto undone = co_await undo_unstarted(action.container); !undone.ok()) {
+      co_return refuse("CreateContainerError", undone.error());
+    }
   }
   if (!seen_.sandbox) {
     co_return Error{Code::cancelled, "the sandbox has gone"};
   }
-  auto config = container_config(pod, container, shop_.node, action.attempt, *environment);
-  config.image = image.id;
-  config.security = *security;
-  config.mounts = std::move(*mounts);
   const auto sandbox = sandbox_config(pod, shop_.node, seen_.sandbox->attempt);
-  const auto id =
-      co_await shop_.runtime.create_container(seen_.sandbox->id, std::move(config), sandbox);
+  const auto sandbox_id = seen_.sandbox->id;
+  const auto id = co_await shop_.runtime.create_container(sandbox_id, std::move(*config), sandbox);
   if (!id.ok()) {
     co_return refuse("CreateContainerError", id.error());
   }
   shop_.events.normal(
       subject(action.container), "Created", fmt::format("Created container: {}", action.container));
   auto& memory = memory_.containers[action.container];
+  if (goes_on) {
+    if (const auto moved = co_await take_over_root(action.container, *id); !moved.ok()) {
+      co_return refuse("CreateContainerError", moved.error());
+    }
+  }
   const auto hook = container.lifecycle().view()["postStart"];
   memory.hook_id = hook ? *id : std::string();
   if (const auto started = co_await shop_.runtime.start_container(*id); !started.ok()) {
     co_return refuse("RunContainerError", started.error());
+  }
+  if (goes_on) {
+    co_await note_kept_root(action.container, "");
   }
   memory.waiting.reset();
   shop_.events.normal(
@@ -289,6 +361,33 @@ Task<Status> PodWorker::create_and_start(Action action, ReadyImage image) {
     }
   }
   co_return ok();
+}
+
+fs::path PodWorker::kept_note(std::string_view container) const {
+  return directory() / "containers" / std::string(container) / "kept";
+}
+
+/// On disk first: what is not noted there would be lost with this process. Empty: no root is kept.
+Task<void> PodWorker::note_kept_root(std::string container, std::string id) {
+  auto work = [path = kept_note(container), id]() -> Status {
+    std::error_code ignored;
+    if (id.empty()) {
+      fs::remove(path, ignored);
+      return ok();
+    }
+    return write_file(path, id, 0600);
+  };
+  const auto noted = co_await on_pool(shop_.blocking, std::move(work));
+  if (noted.ok()) {
+    memory_.containers[container].kept_id = std::move(id);
+  } else {
+    log::warning("agent", "pod {}/{}: {}", key_.ns, key_.name, noted.error().message);
+    co_await async::sleep_for(seconds(1));
+  }
+}
+
+Task<void> PodWorker::keep_root(Action action) {
+  co_await note_kept_root(action.container, action.id);
 }
 
 Result<std::vector<runtime::Mount>> PodWorker::mounts_of(DocumentPtr document,

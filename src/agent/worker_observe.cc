@@ -110,6 +110,24 @@ Task<Status> PodWorker::observe_containers() {
   co_return ok();
 }
 
+/// What an earlier process has noted of containers that were held.
+Task<void> PodWorker::read_kept_roots() {
+  std::vector<std::pair<std::string, std::filesystem::path>> notes;
+  for (const auto& [name, attempts] : seen_.containers) {
+    notes.emplace_back(name, kept_note(name));
+  }
+  auto work = [notes] {
+    std::vector<std::pair<std::string, std::string>> out;
+    for (const auto& [name, path] : notes) {
+      out.emplace_back(name, read_tail(path, kMessageMax));
+    }
+    return out;
+  };
+  for (auto& [name, id] : co_await runtime::on_pool(shop_.blocking, std::move(work))) {
+    memory_.containers[name].kept_id = std::move(id);
+  }
+}
+
 Task<void> PodWorker::read_termination_messages() {
   for (const auto& [name, attempts] : seen_.containers) {
     auto& memory = memory_.containers[name];

@@ -26,6 +26,10 @@ struct Config {
   std::string token;   ///< agent: join token
   int io_threads = 2;
   int max_pods = 110;
+  std::string container_log_max_size = "10Mi";
+  int container_log_max_files = 5;
+  int image_gc_high_threshold = 85;
+  int image_gc_low_threshold = 80;
 };
 
 /// One key of the configuration, for help, completion and the two readers.

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "object/names.h"
+#include "object/quantity.h"
 
 namespace tetrarch::app {
 namespace {
@@ -152,7 +153,37 @@ Result<std::vector<agent::Taint>> parse_taints(std::string_view text) {
   return out;
 }
 
+namespace {
+
+/// Logs and images of the node.
+Status check_housekeeping(const Config& config) {
+  const auto size = object::Quantity::parse(config.container_log_max_size);
+  if (!size.ok() || size->value() < 4096) {
+    return Error{
+        Code::invalid,
+        fmt::format("container-log-max-size: \"{}\" is no size of at least 4Ki, such as 10Mi",
+                    config.container_log_max_size)};
+  }
+  if (config.container_log_max_files < 2) {
+    return Error{Code::invalid, "container-log-max-files: at least 2"};
+  }
+  const int high = config.image_gc_high_threshold;
+  const int low = config.image_gc_low_threshold;
+  if (low < 0 || high > 100 || low > high) {
+    return Error{
+        Code::invalid,
+        fmt::format("image-gc-low-threshold: {} and image-gc-high-threshold: {} are not two "
+                    "percentages in that order",
+                    low,
+                    high)};
+  }
+  return ok();
+}
+
+}  // namespace
+
 Status check_config(const Config& config) {
+  TRY_STATUS(check_housekeeping(config));
   TRY_STATUS(check_ranges(config));
   TRY_STATUS(check_names(config));
   if (const auto listen = parse_listen(config.api_listen); !listen.ok()) {

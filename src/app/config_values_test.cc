@@ -50,6 +50,8 @@ TEST(ConfigValues, TakesWhatIsWellFormed) {
 
 TEST(ConfigValues, RefusesNonsenseAndNamesTheKey) {
   for (const BadRow& row : {
+           BadRow{"no size", &Config::container_log_max_size, "much", "container-log-max-size"},
+           BadRow{"size too small", &Config::container_log_max_size, "1", "at least 4Ki"},
            BadRow{"no port", &Config::api_listen, "127.0.0.1", "api-listen: '127.0.0.1' is not"},
            BadRow{"port too large", &Config::api_listen, ":65536", "api-listen"},
            BadRow{"no range", &Config::pod_cidr, "banana", "pod-cidr: \"banana\" is not"},

@@ -13,6 +13,7 @@
 #include "net/client.h"
 #include "net/server.h"
 #include "object/document.h"
+#include "object/quantity.h"
 #include "object/writer.h"
 #include "reach/dialer.h"
 #include "schema/catalog.h"
@@ -37,6 +38,11 @@ Result<agent::Options> agent_options(const Config& config) {
   options.image_directories = image_directories();
   options.node_address = config.advertise_address;
   options.pods_max = config.max_pods;
+  TRY(const auto log_size, object::Quantity::parse(config.container_log_max_size));
+  options.log_size_max_bytes = log_size.value();
+  options.log_files_max = config.container_log_max_files;
+  options.image_gc_high_percent = config.image_gc_high_threshold;
+  options.image_gc_low_percent = config.image_gc_low_threshold;
   options.pod_cidr = config.pod_cidr;
   options.service_cidr = config.service_cidr;
   options.cluster_domain = config.cluster_domain;

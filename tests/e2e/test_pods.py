@@ -318,8 +318,9 @@ class Pods(ClusterTest):
         wait_until(lambda: not machine.is_alive(pid), 30, "a held pod runs nothing")
         self.assertIn("state", self.text("get", "pods"))
         set_state("running")
-        self.wait_ready("state")
-        # The container is a new one: that a held pod keeps its root filesystem is not built yet (see the README).
+        pod = self.wait_ready("state")
+        self.assertEqual(self.read("state", "/kept"), "x\nx\n", "the root filesystem is the one that was held")
+        self.assertEqual(container_of(pod)["restartCount"], 0, "going on is no restart")
 
     def frozen(self, pid):
         with open(f"/proc/{pid}/cgroup", encoding="ascii") as file:

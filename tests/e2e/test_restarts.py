@@ -203,6 +203,8 @@ class Restarts(ClusterTest):
             return {pod["metadata"]["name"] for pod in self.pods("app=web")
                     if is_ready(pod) and container_of(pod).get("containerID")}
         wait_until(lambda: made_anew() == set(self.before), 60, "the same pods, their containers made anew")
+        counts = lambda: [container_of(pod)["restartCount"] for pod in self.pods("app=web") if is_ready(pod)]
+        wait_until(lambda: counts() == [1, 1, 1], 60, "and their restarts are counted on")
         self.wait_text(self.url, "Hello from web-")
 
     def test_a_second_process_is_refused(self):
@@ -246,6 +248,26 @@ class AgentAway(ClusterTest):
         self.assertEqual(machine.container_pids(container_of(pod)["containerID"]), kept)
         self.assertEqual(container_of(pod)["restartCount"], 0)
         wait_until(lambda: not self.cluster.get("node", "away-node")["spec"].get("taints"), 20, "the taints are gone")
+
+    def test_an_agent_that_starts_without_a_server_runs_its_pods_from_disk(self):
+        self.run_pod(make_pod("keeps", "sleep", "3600"))
+        self.run_pod(make_pod("falls", "sleep", "3601"))
+        kept = machine.container_pids(container_of(self.get("pod", "keeps"))["containerID"])
+        victim = machine.container_pids(container_of(self.get("pod", "falls"))["containerID"])[0][0]
+        self.cluster.process.kill(signal.SIGKILL)
+        self.agent.kill(signal.SIGKILL)
+        subprocess.run(["kill", "-9", str(victim)], check=True)
+        self.agent.start()
+        place = f"tetrarch-{machine.instance_of(next(iter(self.cluster.agents)))}"
+        wait_until(lambda: [p for p in machine.pids_with(place, of=("cgroup",)) if p != victim and
+                            "sleep 3601" in machine.read_proc(p, "cmdline")], 60, "the dead container is restarted")
+        self.assertTrue(all(machine.is_alive(pid) and machine.start_time(pid) == began for pid, began in kept))
+
+        self.cluster.start(node="away-node")
+        self.wait_pod("falls", lambda p: is_ready(p) and container_of(p)["restartCount"] == 1, 60, "says that it restarted")
+        pod = self.wait_ready("keeps")
+        self.assertEqual(machine.container_pids(container_of(pod)["containerID"]), kept)
+        self.assertEqual(container_of(pod)["restartCount"], 0)
 
     def test_the_agent_goes_on_without_a_server(self):
         self.run_pod(make_pod("crash", "sh", "-c", "sleep 3600"))

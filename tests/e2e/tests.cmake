@@ -20,6 +20,8 @@ add_e2e(probes 300)
 add_e2e(network 300)
 add_e2e(services 300)
 add_e2e(volumes 300)
+add_e2e(logs 300)
+add_e2e(down 300)
 
 # Programs of other folders that need the release build or a real containerd.
 set(kill_rounds 20)
@@ -30,5 +32,7 @@ add_test(NAME e2e.store_kill COMMAND ${RELEASE}/kill_store --rounds ${kill_round
 set_tests_properties(e2e.store_kill PROPERTIES LABELS e2e TIMEOUT 900)
 add_test(NAME e2e.runtime_containers COMMAND ${RELEASE}/runtime_containers_test)
 set_tests_properties(e2e.runtime_containers PROPERTIES LABELS e2e TIMEOUT 300 RUN_SERIAL TRUE)
+add_test(NAME e2e.runtime_grpc_call COMMAND ${RELEASE}/runtime_grpc_call_test)
+set_tests_properties(e2e.runtime_grpc_call PROPERTIES LABELS e2e TIMEOUT 120)
 add_test(NAME e2e.runtime_agent COMMAND ${RELEASE}/runtime_agent_test)
 set_tests_properties(e2e.runtime_agent PROPERTIES LABELS e2e TIMEOUT 300 RUN_SERIAL TRUE)

@@ -262,6 +262,31 @@ TEST_F(ContainersTest, StopsWithTheGivenGrace) {
   remove(pod);
 }
 
+TEST_F(ContainersTest, ARootMovesToAContainerThatIsMadeAndNotStarted) {
+  const auto first = start("roots", shell("echo one > /file; rm /bin/vi; mkdir /d; ls / /bin"));
+  wait_for(first.container, ContainerState::exited);
+  auto config = shell("cat /file; ls -d /d; ls /bin/vi; exec sleep 1000");
+  config.attempt = 1;
+  config.labels[kLabelPodUid] = first.config.uid;
+  const auto second = run(runtime_->create_container(first.sandbox, config, first.config));
+  ASSERT_TRUE(second.ok()) << second.error().message;
+
+  const auto moved = run(runtime_->move_root(first.container, *second));
+  const auto again = run(runtime_->move_root(first.container, *second));
+  ASSERT_TRUE(run(runtime_->start_container(*second)).ok());
+
+  EXPECT_TRUE(moved.ok()) << moved.error().message;
+  EXPECT_TRUE(again.ok()) << again.error().message;
+  const auto seen = run(
+      runtime_->exec(*second, {"/bin/sh", "-c", "cat /file; ls -d /d; ls /bin/vi"}, seconds(9)));
+  ASSERT_TRUE(seen.ok()) << seen.error().message;
+  EXPECT_EQ(seen->out, "one\n/d\n");
+  EXPECT_THAT(seen->err, testing::HasSubstr("No such file")) << "what was deleted stays deleted";
+  const auto running = run(runtime_->move_root(*second, first.container));
+  EXPECT_EQ(running.error().code, Code::precondition) << "the root of a running container stays";
+  remove(first);
+}
+
 Task<Result<Event>> next_exit(EventStream& events, std::string id) {
   while (true) {
     CO_TRY(auto event, co_await events.next());

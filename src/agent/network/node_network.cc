@@ -225,11 +225,17 @@ std::unique_ptr<Network> make_network(Options options,
 
 Status tear_down(const Options& options) {
   Nft nft;
+  Status table = ok();
   if (nft.has_table(table_name(options))) {
-    TRY_STATUS(nft.run("delete table ip " + table_name(options)));
+    table = nft.run("delete table ip " + table_name(options));
   }
-  TRY_STATUS(remove_bridge(bridge_name(options)));
-  return restore_switches(switches_note(options));
+  // Each step is taken, whatever becomes of the others.
+  const Status bridge = remove_bridge(bridge_name(options));
+  const Status switches = restore_switches(switches_note(options));
+  if (!table.ok()) {
+    return table;
+  }
+  return bridge.ok() ? switches : bridge;
 }
 
 }  // namespace tetrarch::agent::network

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/runtime/containerd.h"
 
+#include <algorithm>
 #include <csignal>
 #include <cstring>
 #include <fstream>
@@ -17,6 +18,7 @@
 #include "agent/runtime/on_pool.h"
 #include "agent/runtime/process.h"
 #include "async/timer.h"
+#include "base/clock.h"
 #include "base/log.h"
 
 namespace tetrarch::agent::runtime {
@@ -202,21 +204,24 @@ Task<void> Containerd::wait_for_end(int pid) {
 }
 
 Task<void> Containerd::supervise() {
-  seconds pause(1);
+  constexpr seconds kPauseMax(30);
+  seconds pause(0);  // none before the first attempt: pods wait for it
+  auto begun = system_clock().now();
   while (true) {
     if (daemon_.pid != 0) {
       co_await wait_for_end(daemon_.pid);
+      log::warning("agent", "containerd (pid {}) has ended; starting it again", daemon_.pid);
     }
-    log::warning("agent", "containerd (pid {}) has ended; starting it again", daemon_.pid);
     daemon_ = {};
+    const auto ran = system_clock().now() - begun;
+    pause = ran > 2 * kPauseMax ? seconds(0) : pause;
+    co_await async::sleep_for(pause);
+    pause = std::clamp(pause * 2, seconds(1), kPauseMax);
+    begun = system_clock().now();
     if (const auto launched = co_await launch(); !launched.ok()) {
       log::error("agent", "cannot start containerd: {}", launched.error().message);
       daemon_ = {};
-      co_await async::sleep_for(pause);
-      pause = std::min(pause * 2, seconds(30));
-      continue;
     }
-    pause = seconds(1);
   }
 }
 

@@ -40,8 +40,8 @@ class Containerd {
   /// Writes the configuration and starts or adopts the daemon; a changed configuration restarts it.
   /// Returns when its socket accepts connections.
   Task<Status> start();
-  /// Restarts it whenever it ends, waiting 1 s, 2 s … 30 s between attempts. Never returns; owned
-  /// by a TaskGroup.
+  /// Restarts it whenever it ends: at once if it ran for a minute, else after 1 s, 2 s … 30 s.
+  /// Never returns; owned by a TaskGroup.
   Task<void> supervise();
 
  private:

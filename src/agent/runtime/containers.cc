@@ -41,7 +41,8 @@ Services::Services(std::shared_ptr<grpc::Channel> connection)
       images(cri::ImageService::NewStub(channel)),
       tasks(native_tasks::Tasks::NewStub(channel)),
       events(native_events::Events::NewStub(channel)),
-      containers(native_containers::Containers::NewStub(channel)) {}
+      containers(native_containers::Containers::NewStub(channel)),
+      snapshots(native_snapshots::Snapshots::NewStub(channel)) {}
 
 Containers::Containers(ContainersOptions options, async::BlockingPool& blocking)
     : options_(std::move(options)),
@@ -153,13 +154,6 @@ Task<Status> Containers::remove_container(std::string id) {
   request.set_container_id(std::move(id));
   co_return nothing(co_await call<cri::EmptyResponse>(
       TETRARCH_RPC(pods, RemoveContainer), std::move(request), kSlow));
-}
-
-Task<Status> Containers::start_again(std::string id) {
-  // containerd's CRI keeps an exited container for good; a second start on its snapshot has to be
-  // made of native tasks, whose log and state CRI would not follow.
-  co_return Error{Code::unimplemented,
-                  "the containers runtime cannot start container " + id + " a second time"};
 }
 
 Task<Status> Containers::pause_container(std::string id) {

@@ -46,11 +46,11 @@ std::optional<Event> translate(const native_events::Envelope& envelope) {
   return std::nullopt;
 }
 
-/// Lives until gRPC has called OnDone: `self` is its own reference.
-struct Reactor final : grpc::ClientReadReactor<native_events::Envelope> {
-  std::shared_ptr<Services> services;
-  std::shared_ptr<Reactor> self;
-  grpc::ClientContext context;
+/// Kept by `calls` until gRPC has called OnDone.
+struct Reactor final : Calls::Pending, grpc::ClientReadReactor<native_events::Envelope> {
+  explicit Reactor(Calls& owner) : calls(owner) {}
+
+  Calls& calls;
   native_events::SubscribeRequest request;
   native_events::Envelope envelope;
   async::BoundedQueue<Event> queue{kQueueMax};
@@ -68,13 +68,14 @@ struct Reactor final : grpc::ClientReadReactor<native_events::Envelope> {
 
   void OnDone(const grpc::Status& /*status*/) override {
     queue.close();
-    const auto last = std::move(self);
+    calls.finish(this);
   }
 };
 
 class Subscription final : public EventStream {
  public:
-  explicit Subscription(std::shared_ptr<Reactor> reactor) : reactor_(std::move(reactor)) {}
+  Subscription(std::shared_ptr<Services> services, std::shared_ptr<Reactor> reactor)
+      : services_(std::move(services)), reactor_(std::move(reactor)) {}
 
   ~Subscription() override { reactor_->context.TryCancel(); }
 
@@ -90,22 +91,25 @@ class Subscription final : public EventStream {
   }
 
  private:
-  std::shared_ptr<Reactor> reactor_;  // shared with gRPC until OnDone
+  std::shared_ptr<Services> services_;  // the channel that the stream is read from
+  std::shared_ptr<Reactor> reactor_;    // shared with the services' calls until OnDone
 };
 
 }  // namespace
 
 Task<Result<std::unique_ptr<EventStream>>> Containers::events() {
-  auto reactor = std::make_shared<Reactor>();
-  reactor->services = services_;
-  reactor->self = reactor;
+  auto reactor = std::make_shared<Reactor>(services_->calls);
   reactor->context.AddMetadata("containerd-namespace", kContainerdNamespace);
   reactor->request.add_filters(std::string("namespace==") + kContainerdNamespace +
                                ",topic~=\"^/tasks/\"");
+  if (!services_->calls.add(reactor)) {
+    co_return Error{Code::cancelled, "the connection is being closed"};
+  }
   services_->events->async()->Subscribe(&reactor->context, &reactor->request, reactor.get());
   reactor->StartRead(&reactor->envelope);
   reactor->StartCall();
-  co_return std::unique_ptr<EventStream>(std::make_unique<Subscription>(std::move(reactor)));
+  co_return std::unique_ptr<EventStream>(
+      std::make_unique<Subscription>(services_, std::move(reactor)));
 }
 
 }  // namespace tetrarch::agent::runtime

@@ -9,6 +9,7 @@
 #include <containers.grpc.pb.h>
 #include <cri.grpc.pb.h>
 #include <events.grpc.pb.h>
+#include <snapshots.grpc.pb.h>
 #include <tasks.grpc.pb.h>
 
 #include "agent/runtime/containers.h"
@@ -20,6 +21,7 @@ namespace cri = ::runtime::v1;
 namespace native_tasks = ::containerd::services::tasks::v1;
 namespace native_events = ::containerd::services::events::v1;
 namespace native_containers = ::containerd::services::containers::v1;
+namespace native_snapshots = ::containerd::services::snapshots::v1;
 
 /// The first arguments of call(): `co_await call<Reply>(TETRARCH_RPC(tasks, Pause), request,
 /// deadline)` where a member `services_` is in scope.
@@ -27,8 +29,8 @@ namespace native_containers = ::containerd::services::containers::v1;
   services_, services_->stub->async(), \
       &std::remove_pointer_t<decltype(services_->stub->async())>::Method
 
-/// The stubs of one channel. Sessions and event streams share it, because they may outlive a verb's
-/// call.
+/// The stubs of one channel and the calls on it. Sessions and event streams share it, because they
+/// may outlive a verb's call; gRPC itself never does (see Calls).
 struct Services {
   explicit Services(std::shared_ptr<grpc::Channel> channel);
   std::shared_ptr<grpc::Channel> channel;
@@ -37,6 +39,8 @@ struct Services {
   std::unique_ptr<native_tasks::Tasks::Stub> tasks;
   std::unique_ptr<native_events::Events::Stub> events;
   std::unique_ptr<native_containers::Containers::Stub> containers;
+  std::unique_ptr<native_snapshots::Snapshots::Stub> snapshots;
+  Calls calls;  ///< last: ends before the channel does
 };
 
 class Containers final : public Runtime {
@@ -56,7 +60,7 @@ class Containers final : public Runtime {
   Task<Status> start_container(std::string id) override;
   Task<Status> stop_container(std::string id, std::chrono::seconds grace) override;
   Task<Status> remove_container(std::string id) override;
-  Task<Status> start_again(std::string id) override;
+  Task<Status> move_root(std::string from, std::string to) override;
   Task<Status> pause_container(std::string id) override;
   Task<Status> resume_container(std::string id) override;
   Task<Result<Container>> container(std::string id) override;

@@ -21,49 +21,40 @@ constexpr milliseconds kQuick = seconds(20);
 /// An interactive shell may stay open; cancelling ends the wait earlier.
 constexpr milliseconds kLong = hours(24 * 30);
 
-/// Kill, wait, delete, for an exec whose session is gone: gRPC callbacks, each holding the state,
-/// one after the other.
-struct Reaper : std::enable_shared_from_this<Reaper> {
-  std::shared_ptr<Services> services;
-  grpc::ClientContext kill_context;
-  grpc::ClientContext wait_context;
-  grpc::ClientContext delete_context;
-  native_tasks::KillRequest kill_request;
-  native_tasks::WaitRequest wait_request;
-  native_tasks::DeleteProcessRequest delete_request;
-  native_tasks::Nothing nothing;
-  native_tasks::WaitResponse waited;
-  native_tasks::DeleteResponse deleted;
+template <class Request>
+Request about(const std::string& container_id, const std::string& exec_id) {
+  Request out;
+  out.set_container_id(container_id);
+  out.set_exec_id(exec_id);
+  return out;
+}
 
-  void prepare(grpc::ClientContext& context) {
-    set_deadline(context, kQuick);
-    context.AddMetadata("containerd-namespace", kContainerdNamespace);
-  }
-
-  void kill() {
-    prepare(kill_context);
-    services->tasks->async()->Kill(
-        &kill_context, &kill_request, &nothing, [self = shared_from_this()](const grpc::Status&) {
-          self->wait();
-        });
-  }
-
-  void wait() {
-    prepare(wait_context);
-    services->tasks->async()->Wait(
-        &wait_context, &wait_request, &waited, [self = shared_from_this()](const grpc::Status&) {
-          self->remove();
-        });
-  }
-
-  void remove() {
-    prepare(delete_context);
-    services->tasks->async()->DeleteProcess(&delete_context,
-                                            &delete_request,
-                                            &deleted,
-                                            [self = shared_from_this()](const grpc::Status&) {});
-  }
-};
+/// Kill, wait, delete, for an exec whose session is gone: one call after the other, on gRPC's
+/// threads. `services` outlives them: it waits for its calls.
+void reap(Services& services, const std::string& container_id, const std::string& exec_id) {
+  using Tasks = std::remove_pointer_t<decltype(services.tasks->async())>;
+  const auto remove = [&services, container_id, exec_id] {
+    post_call<native_tasks::DeleteResponse>(
+        services.calls,
+        services.tasks->async(),
+        &Tasks::DeleteProcess,
+        about<native_tasks::DeleteProcessRequest>(container_id, exec_id),
+        kQuick,
+        {});
+  };
+  const auto wait = [&services, container_id, exec_id, remove] {
+    post_call<native_tasks::WaitResponse>(services.calls,
+                                          services.tasks->async(),
+                                          &Tasks::Wait,
+                                          about<native_tasks::WaitRequest>(container_id, exec_id),
+                                          kQuick,
+                                          remove);
+  };
+  auto kill = about<native_tasks::KillRequest>(container_id, exec_id);
+  kill.set_signal(9);
+  post_call<native_tasks::Nothing>(
+      services.calls, services.tasks->async(), &Tasks::Kill, std::move(kill), kQuick, wait);
+}
 
 struct ExecPlace {
   std::string container_id;
@@ -81,16 +72,7 @@ class ExecSession final : public Session {
   ~ExecSession() override {
     reader_->close();
     if (is_started_ && !is_deleted_) {
-      auto reaper = std::make_shared<Reaper>();
-      reaper->services = services_;
-      reaper->kill_request.set_container_id(place_.container_id);
-      reaper->kill_request.set_exec_id(place_.exec_id);
-      reaper->kill_request.set_signal(9);
-      reaper->wait_request.set_container_id(place_.container_id);
-      reaper->wait_request.set_exec_id(place_.exec_id);
-      reaper->delete_request.set_container_id(place_.container_id);
-      reaper->delete_request.set_exec_id(place_.exec_id);
-      reaper->kill();
+      reap(*services_, place_.container_id, place_.exec_id);
     }
     std::error_code ignored;
     std::filesystem::remove_all(place_.directory, ignored);
@@ -158,7 +140,7 @@ class ExecSession final : public Session {
   }
 
  private:
-  std::shared_ptr<Services> services_;  // shared with the reaper
+  std::shared_ptr<Services> services_;
   ExecPlace place_;
   std::shared_ptr<PipeReader> reader_;  // shared with the reads under way
   std::unique_ptr<asio::posix::stream_descriptor> stdin_;

@@ -1,10 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/runtime/log_file.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 #include <fcntl.h>
+#include <fstream>
+#include <functional>
 #include <unistd.h>
+#include <utility>
 
 #include <boost/asio/posix/stream_descriptor.hpp>
 #include <boost/asio/steady_timer.hpp>
@@ -14,8 +18,11 @@
 
 #include "agent/runtime/on_pool.h"
 #include "async/timer.h"
+#include "base/clock.h"
 
 namespace tetrarch::agent::runtime {
+
+namespace fs = std::filesystem;
 
 std::optional<LogLine> parse_log_line(std::string_view line) {
   LogLine out;
@@ -40,49 +47,170 @@ std::optional<LogLine> parse_log_line(std::string_view line) {
   return out;
 }
 
+fs::path rotated_log(const fs::path& log, int number) {
+  return fmt::format("{}.{}", log.string(), number);
+}
+
+std::vector<fs::path> log_files(const fs::path& log) {
+  std::vector<fs::path> out = {log};
+  std::error_code error;
+  for (int n = 1; fs::exists(rotated_log(log, n), error); ++n) {
+    out.push_back(rotated_log(log, n));
+  }
+  return out;
+}
+
+namespace {
+
+/// Lines of a file from the last to the first. `see(line, end)` answers whether to go on.
+bool each_line_backwards(const fs::path& path,
+                         const std::function<bool(std::string_view, std::int64_t)>& see) {
+  constexpr std::int64_t kChunk = 65536;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  std::int64_t begin = file ? static_cast<std::int64_t>(file.tellg()) : 0;
+  std::string text;  // from `begin` on: what has not been seen yet
+  while (begin > 0) {
+    const std::int64_t size = std::min(begin, kChunk);
+    begin -= size;
+    std::string chunk(static_cast<std::size_t>(size), '\0');
+    file.seekg(begin);
+    file.read(chunk.data(), size);
+    text.insert(0, chunk);
+    while (!text.empty()) {
+      const auto before = text.rfind('\n', text.size() - 2);
+      const bool is_whole = text.size() > 1 && before != std::string::npos;
+      if (!is_whole && begin > 0) {
+        break;  // its beginning is in the chunk before
+      }
+      const std::size_t start = is_whole ? before + 1 : 0;
+      const auto end = begin + static_cast<std::int64_t>(text.size());
+      if (!see(std::string_view(text).substr(start), end)) {
+        return false;
+      }
+      text.resize(start);
+    }
+  }
+  return true;
+}
+
+}  // namespace
+
+LogPlace tail_of(const fs::path& log, std::int64_t lines) {
+  const auto files = log_files(log);
+  if (lines <= 0) {
+    std::error_code error;
+    const auto size = fs::file_size(log, error);
+    return {log, error ? 0 : static_cast<std::int64_t>(size)};
+  }
+  std::int64_t found = 0;
+  bool is_first = true;
+  LogPlace place{files.back(), 0};
+  for (const auto& file : files) {
+    const auto see = [&](std::string_view line, std::int64_t end) {
+      const auto parsed = parse_log_line(line);
+      const bool ends_here = !parsed || !parsed->is_partial;
+      if (ends_here && found >= lines) {
+        place = {file, end};
+        return false;
+      }
+      found += ends_here || is_first ? 1 : 0;  // a last line that has not ended counts too
+      is_first = false;
+      return true;
+    };
+    if (!each_line_backwards(file, see)) {
+      break;
+    }
+  }
+  return place;
+}
+
 struct LogFollower::State {
-  std::filesystem::path path;
+  fs::path path;
   int fd = -1;
   int notify = -1;
+  bool waits_for_writer = true;
+  std::optional<TimePoint> replaced;  ///< since when the path names a newer file
 
   ~State() {
-    if (fd >= 0) {
-      ::close(fd);
-    }
+    close();
     if (notify >= 0) {
       ::close(notify);
     }
   }
 
-  void open() {
-    if (fd < 0) {
-      fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  void close() {
+    if (fd >= 0) {
+      ::close(std::exchange(fd, -1));
     }
   }
 
-  /// Whether the path names another file than the one that is open: it was rotated.
-  bool is_replaced() const {
+  bool is_same(const fs::path& other, int& opened) const {
     struct stat mine = {};
     struct stat there = {};
-    return ::fstat(fd, &mine) == 0 && ::stat(path.c_str(), &there) == 0 &&
-           (mine.st_ino != there.st_ino || mine.st_dev != there.st_dev);
+    opened = ::open(other.c_str(), O_RDONLY | O_CLOEXEC);
+    return ::fstat(fd, &mine) == 0 && opened >= 0 && ::fstat(opened, &there) == 0 &&
+           mine.st_ino == there.st_ino && mine.st_dev == there.st_dev;
   }
 
+  /// The file that followed the open one; -1 where there is none yet. From the newest to the
+  /// oldest, as rotation moves them: a file may be met twice, none is passed over.
+  int open_next() const {
+    int next = -1;
+    for (const auto& file : log_files(path)) {
+      int opened = -1;
+      if (is_same(file, opened)) {
+        ::close(opened);
+        return next;
+      }
+      if (opened >= 0) {
+        ::close(next);
+        next = opened;
+      }
+    }
+    struct stat mine = {};
+    if (::fstat(fd, &mine) == 0 && mine.st_nlink == 0) {
+      return next;  // rotated out of existence: the oldest that is left follows
+    }
+    ::close(next);
+    return -1;  // it is just being renamed
+  }
+
+  /// The container's writer may still have lines for the old file when the new one is there
+  /// already.
+  bool is_writer_done() {
+    constexpr std::chrono::milliseconds kGrace(500);
+    const auto now = system_clock().now();
+    if (!replaced) {
+      replaced = now;
+    }
+    return !waits_for_writer || now - *replaced >= kGrace;
+  }
+
+  ssize_t read_some(std::string& out) const { return ::read(fd, out.data(), out.size()); }
+
   Result<std::string> read() {
-    open();
+    if (fd < 0) {
+      fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+    }
     if (fd < 0) {
       return std::string();  // not written yet
     }
     std::string out(65536, '\0');
-    ssize_t n = ::read(fd, out.data(), out.size());
-    if (n == 0 && is_replaced()) {
-      n = ::read(fd, out.data(), out.size());  // what came between the read and the rotation
-      if (n == 0) {
-        ::close(fd);
-        fd = -1;
-        open();
-        n = fd < 0 ? 0 : ::read(fd, out.data(), out.size());
+    ssize_t n = read_some(out);
+    while (n == 0) {
+      const int next = open_next();
+      if (next < 0) {
+        break;
       }
+      n = is_writer_done() ? read_some(out) : 0;  // what came between the read and the rotation
+      if (n != 0 || !is_writer_done()) {
+        ::close(next);
+        break;
+      }
+      close();
+      fd = next;
+      replaced.reset();
+      n = read_some(out);
     }
     if (n < 0) {
       return Error{Code::internal,
@@ -92,11 +220,12 @@ struct LogFollower::State {
     return out;
   }
 
-  Status skip(std::int64_t offset, int from) {
-    open();
+  Status skip(const fs::path& file, std::int64_t offset, int from) {
+    close();
+    fd = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
     if (fd >= 0 && ::lseek(fd, offset, from) < 0) {
       return Error{Code::internal,
-                   fmt::format("cannot seek {}: {}", path.string(), std::strerror(errno))};
+                   fmt::format("cannot seek {}: {}", file.string(), std::strerror(errno))};
     }
     return ok();
   }
@@ -115,13 +244,17 @@ LogFollower::LogFollower(std::filesystem::path path, async::BlockingPool& blocki
 LogFollower::~LogFollower() = default;
 
 Task<Status> LogFollower::skip_to_end() {
-  auto work = [state = state_] { return state->skip(0, SEEK_END); };
+  auto work = [state = state_] { return state->skip(state->path, 0, SEEK_END); };
   co_return co_await on_pool(blocking_, std::move(work));
 }
 
-Task<Status> LogFollower::skip_to(std::int64_t offset) {
-  auto work = [state = state_, offset] { return state->skip(offset, SEEK_SET); };
+Task<Status> LogFollower::skip_to(LogPlace place) {
+  auto work = [state = state_, place] { return state->skip(place.file, place.offset, SEEK_SET); };
   co_return co_await on_pool(blocking_, std::move(work));
+}
+
+void LogFollower::stop_waiting() {
+  state_->waits_for_writer = false;
 }
 
 Task<Result<std::string>> LogFollower::read() {

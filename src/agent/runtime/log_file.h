@@ -9,6 +9,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "async/io_pool.h"
 #include "async/task.h"
@@ -26,8 +27,22 @@ struct LogLine {
 /// Empty where the line is not in the format (a torn write).
 std::optional<LogLine> parse_log_line(std::string_view line);
 
-/// Reads a growing file from a place on, through rotations (the path gets a new file). Used by one
-/// coroutine.
+/// A log and what was rotated away from it, newest first: x.log, x.log.1, x.log.2 … Blocking.
+std::vector<std::filesystem::path> log_files(const std::filesystem::path& log);
+/// x.log.3 of x.log.
+std::filesystem::path rotated_log(const std::filesystem::path& log, int number);
+
+/// Where reading begins.
+struct LogPlace {
+  std::filesystem::path file;
+  std::int64_t offset = 0;
+};
+
+/// The first of the last `lines` lines of the log, which may lie in a rotated file. A line that was
+/// cut into pieces counts once. Blocking.
+LogPlace tail_of(const std::filesystem::path& log, std::int64_t lines);
+
+/// Reads a growing log from a place on, file after file, through rotations. Used by one coroutine.
 class LogFollower {
  public:
   LogFollower(std::filesystem::path path, async::BlockingPool& blocking);
@@ -37,7 +52,9 @@ class LogFollower {
 
   /// To the end: only what is written from now on.
   Task<Status> skip_to_end();
-  Task<Status> skip_to(std::int64_t offset);
+  Task<Status> skip_to(LogPlace place);
+  /// Nothing is written any more: the next file is gone on with at once.
+  void stop_waiting();
   /// The next bytes (up to 64 KiB), empty when there are none now.
   Task<Result<std::string>> read();
   /// Returns when the file may have grown, at the latest after a second.

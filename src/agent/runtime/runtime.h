@@ -30,6 +30,7 @@ inline constexpr const char* kLabelContainerName = "io.kubernetes.container.name
 // Ours: what adoption compares; annotations of the container.
 inline constexpr const char* kAnnotationSpecHash = "tetrarch.dev/spec-hash";
 inline constexpr const char* kAnnotationTerminationPath = "tetrarch.dev/termination-message-path";
+inline constexpr const char* kAnnotationRestarts = "tetrarch.dev/restart-count";
 inline constexpr const char* kAnnotationGrace = "tetrarch.dev/termination-grace-seconds";
 
 struct PortMapping {
@@ -266,8 +267,10 @@ class Runtime {
   /// The stop signal of the image, then SIGKILL after `grace`. Returns when it has ended.
   virtual Task<Status> stop_container(std::string id, std::chrono::seconds grace) = 0;
   virtual Task<Status> remove_container(std::string id) = 0;
-  /// An exited container once more, on the root that it left.
-  virtual Task<Status> start_again(std::string id) = 0;
+  /// What `from`, which has ended, left in its root file system becomes the root of `to`, which is
+  /// of the same image, made and not started. After it `from` has an untouched root. Repeating it
+  /// changes nothing. Code::precondition: the two are not such a pair.
+  virtual Task<Status> move_root(std::string from, std::string to) = 0;
   virtual Task<Status> pause_container(std::string id) = 0;
   virtual Task<Status> resume_container(std::string id) = 0;
   virtual Task<Result<Container>> container(std::string id) = 0;

@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+// Images that nothing uses go when the disk is full: the longest unused first, until enough is
+// free.
+#include <algorithm>
+
+#include <sys/statvfs.h>
+
+#include "agent/agent_impl.h"
+#include "agent/runtime/on_pool.h"
+#include "base/log.h"
+
+namespace tetrarch::agent {
+namespace {
+
+/// How many bytes must go; 0 while the disk is not that full.
+std::uint64_t bytes_to_free(const std::filesystem::path& place, int high_percent, int low_percent) {
+  struct statvfs disk = {};
+  if (::statvfs(place.c_str(), &disk) != 0 || disk.f_blocks == 0) {
+    return 0;
+  }
+  const auto size = static_cast<double>(disk.f_blocks) * static_cast<double>(disk.f_frsize);
+  const auto used = size - static_cast<double>(disk.f_bavail) * static_cast<double>(disk.f_frsize);
+  if (used * 100 < size * high_percent) {
+    return 0;
+  }
+  return static_cast<std::uint64_t>(std::max(1.0, used - size * low_percent / 100));
+}
+
+bool is_any_of(const runtime::Image& image, const std::set<std::string>& names) {
+  const auto is_named = [&](const std::string& name) { return names.contains(name); };
+  return names.contains(image.id) || std::any_of(image.tags.begin(), image.tags.end(), is_named) ||
+         std::any_of(image.digests.begin(), image.digests.end(), is_named);
+}
+
+}  // namespace
+
+/// Names and ids of what containers, pods of this node and sandboxes need.
+Task<Result<std::set<std::string>>> Agent::Impl::images_in_use() {
+  CO_TRY(const auto containers, co_await runtime->containers(""));
+  std::set<std::string> out(imported.begin(), imported.end());  // nobody could bring them again
+  for (const auto& container : containers) {
+    out.insert(container.image_ref);
+    out.insert(container.image);
+  }
+  std::vector<std::string> wanted = {options.pause_image};
+  for (const auto& [uid, worker] : workers) {
+    const views::PodView pod(worker->document()->root());
+    for (const auto container : pod.spec().init_containers()) {
+      wanted.emplace_back(container.image());
+    }
+    for (const auto container : pod.spec().containers()) {
+      wanted.emplace_back(container.image());
+    }
+  }
+  for (const auto& name : wanted) {
+    const auto known = co_await runtime->image(name);
+    if (known.ok() && known->has_value()) {
+      out.insert((**known).id);
+    }
+  }
+  co_return out;
+}
+
+Task<void> Agent::Impl::remove_unused_images() {
+  const auto used = co_await images_in_use();
+  auto all = co_await runtime->images();
+  if (!all.ok() || !used.ok()) {
+    co_return;
+  }
+  const auto now = with.clock.now();
+  std::map<std::string, TimePoint> times;
+  std::vector<runtime::Image> unused;
+  for (auto& image : *all) {
+    const bool is_used = is_any_of(image, *used);
+    const auto before = images_used.find(image.id);
+    const auto time = is_used || before == images_used.end() ? now : before->second;
+    times[image.id] = time;
+    if (!is_used && now - time >= options.image_age_min) {
+      unused.push_back(std::move(image));
+    }
+  }
+  images_used = std::move(times);
+  auto measure = [place = places.containerd,
+                  high = options.image_gc_high_percent,
+                  low = options.image_gc_low_percent] { return bytes_to_free(place, high, low); };
+  const auto wanted = co_await runtime::on_pool(with.blocking, std::move(measure));
+  std::sort(unused.begin(), unused.end(), [this](const auto& a, const auto& b) {
+    return images_used[a.id] < images_used[b.id];
+  });
+  // Counted by the images' sizes: containerd gives the space back only a while later.
+  std::uint64_t freed = 0;
+  for (const auto& image : unused) {
+    if (freed >= wanted) {
+      break;
+    }
+    log::info("agent",
+              "the disk is over {} % full: removing image {}",
+              options.image_gc_high_percent,
+              image.tags.empty() ? image.id : image.tags.front());
+    if (const auto removed = co_await runtime->remove_image(image.id); removed.ok()) {
+      freed += image.size_bytes;
+    }
+  }
+}
+
+}  // namespace tetrarch::agent
