@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/runtime/process.h"
 
+#include <algorithm>
 #include <array>
 #include <charconv>
 #include <csignal>
@@ -9,6 +10,7 @@
 #include <fstream>
 #include <spawn.h>
 #include <sstream>
+#include <string_view>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -20,6 +22,34 @@ namespace tetrarch::agent::runtime {
 namespace {
 
 constexpr std::size_t kOutputMax = 1 << 20;
+
+// What systemd tells one process of a unit, and no child of it: containerd would answer
+// NOTIFY_SOCKET too. Source: sd_notify(3), sd_watchdog_enabled(3), sd_listen_fds(3);
+// systemd.exec(5), Environment.
+constexpr std::string_view kServiceVariables[] = {"NOTIFY_SOCKET",
+                                                  "WATCHDOG_PID",
+                                                  "WATCHDOG_USEC",
+                                                  "LISTEN_PID",
+                                                  "LISTEN_FDS",
+                                                  "LISTEN_FDNAMES",
+                                                  "INVOCATION_ID",
+                                                  "JOURNAL_STREAM"};
+
+bool is_for_service_alone(std::string_view variable) {
+  return std::ranges::find(kServiceVariables, variable.substr(0, variable.find('='))) !=
+         std::end(kServiceVariables);
+}
+
+std::vector<char*> environment_of_children() {
+  std::vector<char*> out;
+  for (char** at = environ; *at != nullptr; ++at) {
+    if (!is_for_service_alone(*at)) {
+      out.push_back(*at);
+    }
+  }
+  out.push_back(nullptr);
+  return out;
+}
 
 /// posix_spawn's two records, freed together.
 class SpawnPlan {
@@ -59,7 +89,9 @@ class SpawnPlan {
     }
     words.push_back(nullptr);
     pid_t pid = 0;
-    const int error = posix_spawnp(&pid, words[0], &actions, &attributes, words.data(), environ);
+    const auto environment = environment_of_children();
+    const int error =
+        posix_spawnp(&pid, words[0], &actions, &attributes, words.data(), environment.data());
     if (error != 0) {
       return Error{Code::unavailable,
                    fmt::format("cannot start {}: {}", command[0], std::strerror(error))};
