@@ -7,6 +7,7 @@
 #include <filesystem>
 #include <functional>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "agent/cgroup_files.h"
@@ -138,6 +139,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   Task<void> stop_container(Action action);
   Task<void> pause_container(Action action, bool is_pause);
   Task<void> stop_sandbox(Action action);
+  Task<Status> stop_sandboxes();
   Task<void> remove();
   Task<void> refresh();
   void wait_with(std::string_view container, Reason reason, std::chrono::seconds retry);
@@ -159,6 +161,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   std::string uid_;
   Stored pod_;
   Observation seen_;
+  std::set<std::string> stopped_sandboxes_;  ///< by this process: these hold nothing any more
   PodMemory memory_;
   std::string last_status_;  ///< canonical JSON, as last submitted
   DocumentPtr last_status_document_;

@@ -153,11 +153,29 @@ Task<void> PodWorker::refresh() {
   }
 }
 
+/// All that are left of this pod, whatever their state: what they hold is given back.
+Task<Status> PodWorker::stop_sandboxes() {
+  CO_TRY(const auto all, co_await shop_.runtime.sandboxes(uid_));
+  for (const auto& sandbox : all) {
+    if (!stopped_sandboxes_.contains(sandbox.id)) {
+      CO_TRY_STATUS(co_await shop_.runtime.stop_sandbox(sandbox.id));
+      stopped_sandboxes_.insert(sandbox.id);
+    }
+  }
+  co_return ok();
+}
+
 Task<void> PodWorker::run_sandbox(Action action) {
   const DocumentPtr document = pod_.document;
   const views::PodView pod(document->root());
   auto config = sandbox_config(pod, shop_.node, action.attempt);
-  const auto made = co_await shop_.runtime.run_sandbox(std::move(config));
+  Result<std::string> made = std::string();
+  // One that ended by itself (a reboot, a killed pause process) still holds its address.
+  if (const auto freed = co_await stop_sandboxes(); !freed.ok()) {
+    made = freed.error();
+  } else {
+    made = co_await shop_.runtime.run_sandbox(std::move(config));
+  }
   if (!made.ok()) {
     memory_.sandbox_failure = Reason{"FailedCreatePodSandBox", made.error().message};
     memory_.retry_at =
@@ -527,7 +545,9 @@ Task<void> PodWorker::stop_sandbox(Action action) {
                  key_.name,
                  stopped.error().message);
     co_await async::sleep_for(seconds(1));
+    co_return;
   }
+  stopped_sandboxes_.insert(action.id);
 }
 
 Task<void> PodWorker::remove() {
@@ -538,6 +558,10 @@ Task<void> PodWorker::remove() {
   // How it ended is told before the object may go. A server that is away refuses the rest as well.
   if (!memory_.is_gone && shop_.statuses.is_waiting(uid_)) {
     memory_.retry_at = shop_.clock.now() + std::chrono::milliseconds(100);
+    co_return;
+  }
+  if (const auto freed = co_await stop_sandboxes(); !freed.ok()) {
+    again(freed.error());
     co_return;
   }
   const auto sandboxes = co_await shop_.runtime.sandboxes(uid_);

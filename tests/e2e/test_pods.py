@@ -1,8 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """What a pod's spec promises, seen from inside the container and from the machine."""
+import glob
 import json
 import os
 import re
+import signal
 
 import harness
 import machine
@@ -292,6 +294,22 @@ class Pods(ClusterTest):
         self.assertTrue(self.wait_events("absent:1"))
         self.make("configmap", "later", "--from-literal=k=v")
         self.wait_ready("no-config")
+
+    def test_a_sandbox_that_dies_gives_its_address_back(self):
+        pod = self.run_pod(make_pod("widow", *FOREVER, restartPolicy="Always"))
+        address = pod["status"]["podIP"]
+        in_pod = lambda: machine.pids_with(pod["metadata"]["uid"], of=("cgroup",))
+        pause = next(pid for pid in in_pod() if machine.read_proc(pid, "cmdline").startswith("/pause"))
+        lease = glob.glob(f"{self.cluster.data}/agent/network/leases/*/{address}")[0]
+        with open(lease, encoding="ascii") as file:
+            holder = file.read()
+
+        os.kill(pause, signal.SIGKILL)
+
+        self.wait_pod("widow", lambda p: is_ready(p) and container_of(p)["restartCount"] == 1, 60, "is ready again")
+        if os.path.exists(lease):  # given away anew, perhaps to the same pod
+            with open(lease, encoding="ascii") as file:
+                self.assertNotEqual(file.read(), holder)
 
     def test_run_states_held_and_paused(self):
         note = {"tetrarch.dev/run-state": "held"}
