@@ -189,7 +189,7 @@ Task<Status> Objects::save_now() {
       if (is_secret(key) && keys != nullptr) {
         bytes = keys->seal(place_of(key).string(), bytes);
       }
-      TRY_STATUS(write_file(path, bytes, 0600));
+      TRY_STATUS(write_lasting_file(path, bytes, 0600));
     }
     return ok();
   };

@@ -32,7 +32,10 @@ Status make_directory(const fs::path& path) {
   return error ? Status(failed("make", path, error.value())) : ok();
 }
 
-Status write_new_file(const fs::path& path, std::string_view bytes, int mode) {
+Status write_new_file(const fs::path& path,
+                      std::string_view bytes,
+                      int mode,
+                      bool is_lasting = false) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) {
     return failed("write", path, errno);
@@ -47,6 +50,9 @@ Status write_new_file(const fs::path& path, std::string_view bytes, int mode) {
     bytes.remove_prefix(static_cast<std::size_t>(n));
   }
   ::fchmod(fd, static_cast<mode_t>(mode & 07777));
+  if (is_lasting && ::fdatasync(fd) != 0) {
+    out = failed("flush", path, errno);
+  }
   ::close(fd);
   return out;
 }
@@ -229,14 +235,26 @@ Status check_host_path(const fs::path& path, std::string_view type) {
   return ok();
 }
 
-Status write_file(const fs::path& path, std::string_view bytes, int mode) {
+namespace {
+
+Status write_and_rename(const fs::path& path, std::string_view bytes, int mode, bool is_lasting) {
   TRY_STATUS(make_directory(path.parent_path()));
   const fs::path fresh = path.string() + ".new";
-  TRY_STATUS(write_new_file(fresh, bytes, mode));
+  TRY_STATUS(write_new_file(fresh, bytes, mode, is_lasting));
   if (::rename(fresh.c_str(), path.c_str()) != 0) {
     return failed("rename", path, errno);
   }
   return ok();
+}
+
+}  // namespace
+
+Status write_file(const fs::path& path, std::string_view bytes, int mode) {
+  return write_and_rename(path, bytes, mode, false);
+}
+
+Status write_lasting_file(const fs::path& path, std::string_view bytes, int mode) {
+  return write_and_rename(path, bytes, mode, true);
 }
 
 Result<std::string> sub_path(const fs::path& volume, std::string_view inner) {

@@ -31,6 +31,8 @@ Status check_host_path(const std::filesystem::path& path, std::string_view type)
 
 /// Writes a small file through a rename.
 Status write_file(const std::filesystem::path& path, std::string_view bytes, int mode);
+/// The same, and a power cut leaves the old content or the new, never an empty file.
+Status write_lasting_file(const std::filesystem::path& path, std::string_view bytes, int mode);
 
 /// The place of a subPath inside a volume, made where it is not there; refused where links lead
 /// outside.

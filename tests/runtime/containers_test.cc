@@ -49,7 +49,8 @@ class ContainersTest : public testing::Test {
     containerd_ = std::make_unique<Containerd>(options(), *blocking_);
     const auto started = run(containerd_->start());
     ASSERT_TRUE(started.ok()) << started.error().message;
-    runtime_ = make_containers({(place_ / "c.sock").string(), place_ / "pipes", "ctr"}, *blocking_);
+    runtime_ = make_containers({(place_ / "c.sock").string(), place_ / "pipes", "ctr", place_},
+                               *blocking_);
     for (const char* name : {"pause.tar", "demo.tar", "busybox.tar"}) {
       const auto names = run(runtime_->import_images((images_directory() / name).string()));
       ASSERT_TRUE(names.ok()) << names.error().message;

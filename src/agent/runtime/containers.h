@@ -17,6 +17,8 @@ struct ContainersOptions {
   std::string socket;                    ///< containerd's
   std::filesystem::path pipe_directory;  ///< for the streams of exec; ours alone
   std::string ctr_binary = "ctr";        ///< unpacks archives into containerd
+  /// containerd's, whose file system is flushed after each new image; empty: not flushed.
+  std::filesystem::path root = {};
 };
 
 /// `blocking` outlives it.
