@@ -30,7 +30,7 @@ def wait_until(question, timeout, what, pause=0.1):
             last = question()
             if last:
                 return last
-        except (AssertionError, OSError, LookupError) as error:
+        except (AssertionError, OSError, LookupError, ValueError) as error:
             last = error
         if time.monotonic() >= deadline:
             raise AssertionError(f"not within {timeout} s: {what}; last seen: {str(last)[-1500:]}")
