@@ -14,6 +14,7 @@
 #include "agent/network/network.h"
 #include "agent/network/nft.h"
 #include "agent/network/nft_rules.h"
+#include "agent/network/torn_files.h"
 #include "async/blocking.h"
 #include "base/log.h"
 
@@ -99,6 +100,7 @@ class NodeNetwork final : public Network {
 
  private:
   Status set_up_links();
+  void remove_torn_records() const;
   Status write_cni();
   Status start_dns(asio::any_io_executor strand);
   Task<Status> render(bool is_whole);
@@ -120,11 +122,24 @@ class NodeNetwork final : public Network {
 Status NodeNetwork::set_up_links() {
   std::error_code error;
   std::filesystem::create_directories(cni_conf_directory(), error);
+  remove_torn_records();
   const auto gateway =
       fmt::format("{}/{}", address_text(rules_.pod_cidr.address(1)), rules_.pod_cidr.bits);
   TRY_STATUS(ensure_bridge({rules_.bridge, {gateway, options_.dns_address + "/32"}}));
   TRY_STATUS(ensure_switches(rules_.bridge, switches_note(options_)));
   return write_cni();
+}
+
+void NodeNetwork::remove_torn_records() const {
+  // Source: libcni, CacheDir; host-local, "Files": <dataDir>/<network>/<address>.
+  const auto boot = boot_time(read_file("/proc/stat"));
+  const auto leases = options_.directory / "leases" / rules_.bridge;
+  const auto first = rules_.pod_cidr.text();
+  const auto count = remove_torn_files("/var/lib/cni/results", rules_.bridge + "-", boot) +
+                     remove_torn_files(leases, first.substr(0, first.find('.') + 1), boot);
+  if (count > 0) {
+    log::warning(kRoom, "removed {} records that a power cut had left empty", count);
+  }
 }
 
 Status NodeNetwork::write_cni() {
