@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: Apache-2.0
 # The end-to-end tests, for tests/suite/CMakeLists.txt: ROOT, RELEASE and TIER are set there.
 # Each module makes a cluster with directories, addresses and ports of its own. They run one at a time all the same:
 # they measure times, and two clusters on two cores would make each other late.
@@ -22,6 +23,8 @@ add_e2e(services 300)
 add_e2e(volumes 300)
 add_e2e(logs 300)
 add_e2e(down 300)
+add_e2e(cli 300)
+add_e2e(two_clusters 300)
 
 # Programs of other folders that need the release build or a real containerd.
 set(kill_rounds 20)
