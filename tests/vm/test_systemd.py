@@ -66,15 +66,15 @@ class FreshMachine(unittest.TestCase):
     @classmethod
     def remains(cls):
         """Processes, links, tables, mounts, groups, files. Debian's own containerd runs on: it is not ours."""
-        text = cls.vm.shell(f"""
-            ps -eo args | grep -E '[c]ontainerd|[t]etrarch up|/[p]ause' | grep -vx /usr/bin/containerd || true
+        running = [line for line in cls.vm.text("ps", "-eo", "args").splitlines()
+                   if re.search("containerd|tetrarch|/pause|/demo", line) and line != "/usr/bin/containerd"]
+        return running + cls.vm.shell(f"""
             ip -o link | grep -vE ': (lo|ens3):' || true
             nft list tables
             grep -E '{DATA}|/run/tetrarch|/run/netns' /proc/mounts || true
             find {GROUPS} -type d -name '*tetrarch*' -not -name tetrarch.service || true
             find {GROUPS} -type d -name 'pod*'
-            ls -d {DATA} /run/tetrarch/* /run/netns/* 2>/dev/null || true""")
-        return text.splitlines()
+            ls -d {DATA} /run/tetrarch/* /run/netns/* 2>/dev/null || true""").splitlines()
 
     # ---- shorthands -------------------------------------------------------------------------------------------
 
