@@ -178,9 +178,14 @@ Task<void> Agent::Impl::import_archives() {
         log::error("agent", "{}", names.error().message);
         continue;
       }
-      imported.insert(names->begin(), names->end());
+      co_await note_imported(*names);
     }
   }
+}
+
+Task<void> Agent::Impl::note_imported(std::vector<std::string> names) {
+  imported.insert(names.begin(), names.end());
+  co_return;
 }
 
 /// Pods and what they refer to; services and endpoints go to the network as well.
@@ -417,7 +422,8 @@ Task<void> Agent::stop() {
 Task<Result<std::vector<std::string>>> Agent::load_image(std::string archive_path) {
   auto names = co_await impl_->runtime->import_images(std::move(archive_path));
   if (names.ok()) {
-    impl_->imported.insert(names->begin(), names->end());
+    auto noted = impl_->note_imported(*names);
+    co_await asio::co_spawn(impl_->strand, std::move(noted), asio::use_awaitable);
   }
   co_return names;
 }

@@ -25,6 +25,8 @@ struct Agent::Impl {
   void make_workshop(const Machine& machine);
   Task<Status> wait_for_runtime();
   Task<void> import_archives();
+  /// On the strand.
+  Task<void> note_imported(std::vector<std::string> names);
   void take(const Key& key, DocumentPtr document);
   void take_pod(const Key& key, DocumentPtr document);
   Task<void> follow_feed();
