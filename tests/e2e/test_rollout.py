@@ -117,15 +117,20 @@ class Rollout(ClusterTest):
         wait_until(lambda: len(self.pods("app=many")) == 1, 60, "49 pods are gone", pause=0.5)
         self.assertEqual(self.ready_count("many"), 1)
 
+    def running(self, selector):
+        """A pod that has ended may still be listed for a moment; it runs nothing."""
+        return {pod["metadata"]["uid"] for pod in self.pods(selector)
+                if pod["status"].get("phase") not in ("Succeeded", "Failed")}
+
     def test_recreate_never_runs_old_and_new_together(self):
         self.apply(make_deployment("solo", 2, strategy={"type": "Recreate"}))
         self.wait_rollout("solo")
-        old = {pod["metadata"]["uid"] for pod in self.pods("app=solo")}
+        old = self.running("app=solo")
 
         self.kubectl("set", "env", "deployment/solo", "GREETING=New")
 
         def is_over():
-            now = {pod["metadata"]["uid"] for pod in self.pods("app=solo")}
+            now = self.running("app=solo")
             if now & old and now - old:
                 raise RuntimeError(f"old and new pods at once: {now & old} and {now - old}")
             return now and not now & old and self.ready_count("solo") == 2
