@@ -355,6 +355,25 @@ class ClusterTest(unittest.TestCase):
             self.assertIn(word, done.stdout + done.stderr)
 
 
+class OutsideTest(ClusterTest):
+    """With `outside`, another host that the module's tests share."""
+
+    @classmethod
+    def setUpClass(cls):
+        super().setUpClass()
+        try:
+            cls.outside = machine.Outside(cls.cluster.slot)
+        except BaseException:
+            cls.tearDownClass()
+            raise
+
+    @classmethod
+    def tearDownClass(cls):
+        if getattr(cls, "outside", None):
+            cls.outside.close()
+        super().tearDownClass()
+
+
 def is_ready(pod):
     return any(c["type"] == "Ready" and c["status"] == "True" for c in pod.get("status", {}).get("conditions", []))
 

@@ -8,27 +8,12 @@ import shutil
 
 import harness
 import machine
-from harness import BINARY, BUSYBOX, ROOT, ClusterTest, make_deployment, make_pod, make_service
+from harness import BINARY, BUSYBOX, ROOT, OutsideTest, make_deployment, make_pod, make_service
 from machine import run, wait_until
 
 
-class FirstPath(ClusterTest):
+class FirstPath(OutsideTest):
     name = "first"
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        try:
-            cls.outside = machine.Outside(cls.cluster.slot)
-        except BaseException:
-            cls.tearDownClass()
-            raise
-
-    @classmethod
-    def tearDownClass(cls):
-        if getattr(cls, "outside", None):
-            cls.outside.close()
-        super().tearDownClass()
 
     def setUp(self):
         super().setUp()

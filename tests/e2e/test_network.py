@@ -10,7 +10,7 @@ import sys
 import dns
 import harness
 import machine
-from harness import ClusterTest, container_of, make_pod, make_service
+from harness import OutsideTest, container_of, make_pod, make_service
 from machine import run, wait_until
 
 # Answers each datagram; the images have no such server, so Python runs in the pod's network namespace.
@@ -21,23 +21,8 @@ WHO_ASKS = ("sh", "-c", "mkdir -p /w/cgi-bin; printf '#!/bin/sh\\necho; echo $RE
             "chmod 755 /w/cgi-bin/who; exec httpd -f -p 0.0.0.0:8080 -h /w")
 
 
-class Network(ClusterTest):
+class Network(OutsideTest):
     name = "network"
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        try:
-            cls.outside = machine.Outside(cls.cluster.slot)
-        except BaseException:
-            cls.tearDownClass()
-            raise
-
-    @classmethod
-    def tearDownClass(cls):
-        if getattr(cls, "outside", None):
-            cls.outside.close()
-        super().tearDownClass()
 
     def setUp(self):
         super().setUp()

@@ -8,7 +8,7 @@ import time
 
 import harness
 import machine
-from harness import DEMO, ClusterTest, container_of, make_deployment, make_pod, make_service
+from harness import DEMO, OutsideTest, container_of, make_deployment, make_pod, make_service
 from machine import run, wait_until
 
 SLEEP = ("sleep", "3600")
@@ -28,23 +28,8 @@ print(own.recv(500).decode())
 """
 
 
-class Services(ClusterTest):
+class Services(OutsideTest):
     name = "services"
-
-    @classmethod
-    def setUpClass(cls):
-        super().setUpClass()
-        try:
-            cls.outside = machine.Outside(cls.cluster.slot)
-        except BaseException:
-            cls.tearDownClass()
-            raise
-
-    @classmethod
-    def tearDownClass(cls):
-        if getattr(cls, "outside", None):
-            cls.outside.close()
-        super().tearDownClass()
 
     # ---- clients ----------------------------------------------------------------------------------------------
 
