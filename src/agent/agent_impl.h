@@ -44,8 +44,8 @@ struct Agent::Impl {
   Task<void> keep_house();
   Task<void> remove_old_attempts();
   Task<void> remove_attempt(runtime::Container container);
-  Task<void> remove_old_sandboxes();
-  Task<void> remove_leftover_files();
+  Task<void> remove_old_sandboxes(std::vector<runtime::Sandbox> sandboxes);
+  Task<void> remove_leftover_files(std::vector<runtime::Sandbox> sandboxes);
 
   // housekeeping_images.cc
   Task<void> remove_unused_images();

@@ -47,6 +47,25 @@ Rotation rotate(const fs::path& log, std::int64_t size_max, int files_max) {
   return error ? Rotation::none : Rotation::rotated;
 }
 
+struct RunningLog {
+  std::string container;  ///< id
+  fs::path path;
+};
+
+/// The containers whose logs have to be opened anew.
+std::vector<std::string> rotate_all(const std::vector<RunningLog>& logs,
+                                    std::int64_t size_max,
+                                    int files_max) {
+  std::vector<std::string> out;
+  for (const auto& log : logs) {
+    // A missing file was renamed by an agent that ended before the next step.
+    if (rotate(log.path, size_max, files_max) != Rotation::none) {
+      out.push_back(log.container);
+    }
+  }
+  return out;
+}
+
 void remove_logs(const fs::path& log) {
   std::error_code ignored;
   for (const auto& file : runtime::log_files(log)) {
@@ -76,25 +95,22 @@ Task<void> Agent::Impl::keep_logs() {
 
 /// Nothing is lost between the renaming and the reopening: the writer goes on in the renamed file.
 Task<void> Agent::Impl::rotate_logs() {
-  std::vector<std::pair<std::string, fs::path>> logs;  // running container, its log
+  std::vector<RunningLog> logs;
   for (const auto& [uid, worker] : workers) {
     for (const auto& [name, attempts] : worker->seen().containers) {
       if (attempts.current && attempts.current->state == runtime::ContainerState::running &&
           !attempts.current->log_path.empty()) {
-        logs.emplace_back(attempts.current->id, attempts.current->log_path);
+        logs.push_back({attempts.current->id, attempts.current->log_path});
       }
     }
   }
-  for (const auto& [id, log] : logs) {
-    auto work = [log = log, size = options.log_size_max_bytes, files = options.log_files_max] {
-      return rotate(log, size, files);
-    };
-    // A missing file was renamed by an agent that ended before the next step.
-    if (co_await runtime::on_pool(with.blocking, std::move(work)) == Rotation::none) {
-      continue;
-    }
+  auto work = [logs, size = options.log_size_max_bytes, files = options.log_files_max] {
+    return rotate_all(logs, size, files);
+  };
+  const auto rotated = co_await runtime::on_pool(with.blocking, std::move(work));
+  for (const auto& id : rotated) {
     if (const auto reopened = co_await runtime->reopen_log(id); !reopened.ok()) {
-      log::debug("agent", "log {} not reopened: {}", log.string(), reopened.error().message);
+      log::debug("agent", "log of container {} not reopened: {}", id, reopened.error().message);
     }
   }
 }
@@ -103,8 +119,11 @@ Task<void> Agent::Impl::keep_house() {
   for (int round = 0;; ++round) {
     co_await async::sleep_for(kInterval);
     co_await remove_old_attempts();
-    co_await remove_old_sandboxes();
-    co_await remove_leftover_files();
+    auto sandboxes = co_await runtime->sandboxes("");
+    if (sandboxes.ok()) {
+      co_await remove_old_sandboxes(*sandboxes);
+      co_await remove_leftover_files(std::move(*sandboxes));
+    }
     if (round % kImageEvery == 0) {
       co_await remove_unused_images();
     }
@@ -169,12 +188,8 @@ Task<void> Agent::Impl::remove_attempt(runtime::Container container) {
 }
 
 /// Everything of the newest sandbox of a pod stays, and the one before it.
-Task<void> Agent::Impl::remove_old_sandboxes() {
-  const auto sandboxes = co_await runtime->sandboxes("");
-  if (!sandboxes.ok()) {
-    co_return;
-  }
-  for (const auto& sandbox : *sandboxes) {
+Task<void> Agent::Impl::remove_old_sandboxes(std::vector<runtime::Sandbox> sandboxes) {
+  for (const auto& sandbox : sandboxes) {
     const auto at = workers.find(sandbox.uid);
     if (at == workers.end() || sandbox.is_ready) {
       continue;
@@ -188,13 +203,12 @@ Task<void> Agent::Impl::remove_old_sandboxes() {
 
 /// Of pods that were deleted while no agent ran. Those of orphans that still run stay until
 /// relist() has ended them.
-Task<void> Agent::Impl::remove_leftover_files() {
-  const auto sandboxes = co_await runtime->sandboxes("");
-  if (!objects.is_synced() || !sandboxes.ok()) {
+Task<void> Agent::Impl::remove_leftover_files(std::vector<runtime::Sandbox> sandboxes) {
+  if (!objects.is_synced()) {
     co_return;
   }
   std::set<std::string> known;
-  for (const auto& sandbox : *sandboxes) {
+  for (const auto& sandbox : sandboxes) {
     known.insert(sandbox.uid);
   }
   for (const auto& [uid, worker] : workers) {
