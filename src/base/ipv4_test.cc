@@ -76,7 +76,8 @@ TEST(Ipv4Range, OverlapsWhenOneHoldsTheOther) {
 TEST(Ipv4Range, SaysWhatIsWrong) {
   EXPECT_EQ(Ipv4Range::parse("10.42.0.1/16").error().message,
             "\"10.42.0.1/16\" is an address, not a range; its range is 10.42.0.0/16");
-  for (const auto* text : {"", "10.42.0.0", "10.42.0.0/33", "10.42.0.0/x", "10.42/16", "/16"}) {
+  for (const auto* text :
+       {"", "10.42.0.0", "10.42.0.0/33", "10.42.0.0/x", "10.42/16", "/16", "x/8", "10.0.0.0/8x"}) {
     EXPECT_FALSE(Ipv4Range::parse(text).ok()) << text;
   }
 }

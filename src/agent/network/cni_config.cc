@@ -17,7 +17,7 @@ std::string render_conflist(const CniOptions& options) {
   writer.field("dataDir", options.leases.string());
   writer.key("ranges").begin_array().begin_array().begin_object();
   writer.field("subnet", options.pod_cidr.text());
-  writer.field("gateway", address_text(options.pod_cidr.address(1)));
+  writer.field("gateway", ipv4_text(options.pod_cidr.at(1)));
   writer.end_object().end_array().end_array();
   writer.key("routes")
       .begin_array()

@@ -6,13 +6,13 @@
 #include <filesystem>
 #include <string>
 
-#include "agent/network/address.h"
+#include "base/ipv4.h"
 
 namespace tetrarch::agent::network {
 
 struct CniOptions {
   std::string bridge;
-  Cidr pod_cidr;
+  Ipv4Range pod_cidr;
   std::filesystem::path leases;  ///< where host-local keeps who has which address
 };
 

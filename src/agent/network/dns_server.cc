@@ -363,7 +363,7 @@ std::vector<std::string> read_upstreams(const std::string& resolv_conf, const st
     std::string word;
     std::string address;
     if (words >> word >> address && word == "nameserver" && address != except &&
-        parse_address(address).ok()) {
+        parse_ipv4(address)) {
       out.push_back(address);
     }
   }

@@ -75,9 +75,11 @@ class DnsServerTest : public testing::Test {
 
   async::IoPool pool_{1};
   ServiceTable table_{"n1"};
-  DnsZone zone_{
-      {"cluster.local", *parse_cidr("10.42.0.0/16"), *parse_cidr("10.43.0.0/16"), "127.0.0.1"},
-      table_};
+  DnsZone zone_{{"cluster.local",
+                 *Ipv4Range::parse("10.42.0.0/16"),
+                 *Ipv4Range::parse("10.43.0.0/16"),
+                 "127.0.0.1"},
+                table_};
 };
 
 TEST_F(DnsServerTest, AnswersClusterNamesAndForwardsTheRest) {

@@ -169,8 +169,8 @@ Answer DnsZone::answer_pod(const std::vector<std::string>& labels,
   }
   std::string text = labels[0];
   std::replace(text.begin(), text.end(), '-', '.');
-  const auto address = parse_address(text);
-  if (!address.ok() || !options_.pod_cidr.contains(*address)) {
+  const auto address = parse_ipv4(text);
+  if (!address || !options_.pod_cidr.contains(*address)) {
     return {};
   }
   Answer out{true, {}, {}};
@@ -183,12 +183,12 @@ Answer DnsZone::answer_pod(const std::vector<std::string>& labels,
 std::optional<Answer> DnsZone::answer_reverse(const std::string& name, RecordType type) const {
   auto labels = split(name.substr(0, name.size() - std::string_view(".in-addr.arpa").size()));
   std::reverse(labels.begin(), labels.end());
-  const auto address = parse_address(fmt::format("{}", fmt::join(labels, ".")));
-  if (!address.ok() ||
+  const auto address = parse_ipv4(fmt::format("{}", fmt::join(labels, ".")));
+  if (!address ||
       !(options_.service_cidr.contains(*address) || options_.pod_cidr.contains(*address))) {
     return std::nullopt;
   }
-  const auto text = address_text(*address);
+  const auto text = ipv4_text(*address);
   Answer out;
   const auto add = [&](const std::string& target) {
     out.exists = true;

@@ -8,8 +8,8 @@
 #include <string_view>
 #include <vector>
 
-#include "agent/network/address.h"
 #include "agent/network/service_table.h"
+#include "base/ipv4.h"
 
 namespace tetrarch::agent::network {
 
@@ -33,8 +33,8 @@ struct Answer {
 
 struct ZoneOptions {
   std::string domain = "cluster.local";
-  Cidr pod_cidr;  ///< of the cluster
-  Cidr service_cidr;
+  Ipv4Range pod_cidr;  ///< of the cluster
+  Ipv4Range service_cidr;
   std::string dns_address;
 };
 

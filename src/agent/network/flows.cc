@@ -116,14 +116,14 @@ Status remove_flow(nl_sock* socket, const TrackedFlow& tracked) {
 
 bool leads_to(const std::vector<Target>& targets, const Flow& flow) {
   return std::any_of(targets.begin(), targets.end(), [&](const Target& target) {
-    return target.port == flow.answering_port && target.address == address_text(flow.answering);
+    return target.port == flow.answering_port && target.address == ipv4_text(flow.answering);
   });
 }
 
 }  // namespace
 
 bool is_stale(const Flow& flow, const NftOptions& options, const NftState& state) {
-  const auto asked = address_text(flow.asked);
+  const auto asked = ipv4_text(flow.asked);
   if (asked == options.dns_address) {
     return false;
   }

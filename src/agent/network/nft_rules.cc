@@ -340,14 +340,14 @@ NftState state_of(const ServiceTable& table) {
   NftState out{table.ports(), {}};
   std::set<std::tuple<std::string, std::string, int>> taken;
   const auto claim = [&](const std::string& address, const std::string& protocol, int port) {
-    return parse_address(address).ok() && taken.emplace(address, protocol, port).second;
+    return parse_ipv4(address) && taken.emplace(address, protocol, port).second;
   };
   for (auto& [id, port] : out.ports) {
     const auto wanted = std::exchange(port.addresses, {});
     if (!wanted.empty() && claim(wanted.front(), port.protocol, port.port)) {
       port.addresses.push_back(wanted.front());
     }
-    std::erase_if(port.targets, [](const Target& at) { return !parse_address(at.address).ok(); });
+    std::erase_if(port.targets, [](const Target& at) { return !parse_ipv4(at.address); });
   }
   for (auto& [id, port] : out.ports) {
     const auto& wanted = table.ports().at(id).addresses;
@@ -361,8 +361,8 @@ NftState state_of(const ServiceTable& table) {
     }
   }
   for (const auto& port : table.host_ports()) {
-    const bool is_good = parse_address(port.pod_address).ok() &&
-                         (port.host_address.empty() || parse_address(port.host_address).ok());
+    const bool is_good = parse_ipv4(port.pod_address) &&
+                         (port.host_address.empty() || parse_ipv4(port.host_address));
     if (is_good &&
         taken.emplace("host " + port.host_address, port.protocol, port.host_port).second) {
       out.host_ports.insert(port);

@@ -7,17 +7,17 @@
 #include <set>
 #include <string>
 
-#include "agent/network/address.h"
 #include "agent/network/service_table.h"
+#include "base/ipv4.h"
 
 namespace tetrarch::agent::network {
 
 struct NftOptions {
   std::string table;  ///< tetrarch_ab12cd
   std::string bridge;
-  Cidr pod_cidr;          ///< of this node
-  Cidr cluster_pod_cidr;  ///< of all nodes
-  Cidr service_cidr;
+  Ipv4Range pod_cidr;          ///< of this node
+  Ipv4Range cluster_pod_cidr;  ///< of all nodes
+  Ipv4Range service_cidr;
   std::string dns_address;
 };
 

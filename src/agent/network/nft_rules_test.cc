@@ -129,9 +129,9 @@ class Model {
 NftOptions an_nft() {
   return {"t",
           "b",
-          *parse_cidr("10.42.0.0/24"),
-          *parse_cidr("10.42.0.0/16"),
-          *parse_cidr("10.43.0.0/16"),
+          *Ipv4Range::parse("10.42.0.0/24"),
+          *Ipv4Range::parse("10.42.0.0/16"),
+          *Ipv4Range::parse("10.43.0.0/16"),
           "10.43.0.10"};
 }
 

@@ -65,9 +65,9 @@ Status write_file(const std::filesystem::path& path, const std::string& content)
 
 Result<NftOptions> nft_options(const Options& options, const std::string& node_pod_cidr) {
   NftOptions out;
-  TRY(out.pod_cidr, parse_cidr(node_pod_cidr));
-  TRY(out.cluster_pod_cidr, parse_cidr(options.cluster_pod_cidr));
-  TRY(out.service_cidr, parse_cidr(options.service_cidr));
+  TRY(out.pod_cidr, Ipv4Range::parse(node_pod_cidr));
+  TRY(out.cluster_pod_cidr, Ipv4Range::parse(options.cluster_pod_cidr));
+  TRY(out.service_cidr, Ipv4Range::parse(options.service_cidr));
   out.table = table_name(options);
   out.bridge = bridge_name(options);
   out.dns_address = options.dns_address;
@@ -75,8 +75,8 @@ Result<NftOptions> nft_options(const Options& options, const std::string& node_p
 }
 
 ZoneOptions zone_options(const Options& options) {
-  const auto pods = parse_cidr(options.cluster_pod_cidr);
-  const auto services = parse_cidr(options.service_cidr);
+  const auto pods = Ipv4Range::parse(options.cluster_pod_cidr);
+  const auto services = Ipv4Range::parse(options.service_cidr);
   return {options.cluster_domain, pods.value_or({}), services.value_or({}), options.dns_address};
 }
 
@@ -123,8 +123,7 @@ Status NodeNetwork::set_up_links() {
   std::error_code error;
   std::filesystem::create_directories(cni_conf_directory(), error);
   remove_torn_records();
-  const auto gateway =
-      fmt::format("{}/{}", address_text(rules_.pod_cidr.address(1)), rules_.pod_cidr.bits);
+  const auto gateway = fmt::format("{}/{}", ipv4_text(rules_.pod_cidr.at(1)), rules_.pod_cidr.bits);
   TRY_STATUS(ensure_bridge({rules_.bridge, {gateway, options_.dns_address + "/32"}}));
   TRY_STATUS(ensure_switches(rules_.bridge, switches_note(options_)));
   return write_cni();

@@ -19,8 +19,8 @@ constexpr std::time_t kBoot = 1'000'000;
 class TornFiles : public testing::Test {
  protected:
   TornFiles() {
-    char pattern[] = "/tmp/tetrarch-torn-XXXXXX";
-    place_ = ::mkdtemp(pattern);
+    std::string pattern = testing::TempDir() + "tetrarch-torn-XXXXXX";
+    place_ = ::mkdtemp(pattern.data());
   }
 
   ~TornFiles() override { fs::remove_all(place_); }
