@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "object/tree.h"
 #include "registry/authorizer.h"
 #include "registry/strategy.h"
 
@@ -91,13 +92,48 @@ Status restrict_node(const Write& write, View fresh, View old) {
   return ok();
 }
 
+std::string_view time_of(View taints, View wanted) {
+  for (const auto taint : taints.elements()) {
+    const auto is_part_same = [&](const char* part) {
+      return taint[part].string() == wanted[part].string();
+    };
+    if (is_part_same("key") && is_part_same("value") && is_part_same("effect")) {
+      return taint["timeAdded"].string();
+    }
+  }
+  return {};
+}
+
+/// A NoExecute taint says since when it holds: some Pods may stay for a while from then.
+/// Ours: for whoever sets it. kube-controller-manager counts from when it first sees one that says
+/// nothing, and from anew after its own restart.
+void date_taints(const Write& write, View old, Draft& draft) {
+  object::TreeArray dated;
+  bool is_changed = false;
+  for (const auto taint : draft.find("spec.taints").elements()) {
+    dated.push_back(object::to_tree(taint));
+    if (taint["effect"].string() != "NoExecute" || !taint["timeAdded"].string().empty()) {
+      continue;
+    }
+    const auto before = time_of(old.find("spec.taints"), taint);
+    const auto time = before.empty() ? std::string_view(write.now) : before;
+    dated.back().get_object()["timeAdded"] = boost::json::string_view(time.data(), time.size());
+    is_changed = true;
+  }
+  if (is_changed) {
+    draft.set("spec.taints", object::to_json(object::Tree(std::move(dated))));
+  }
+}
+
 Status on_create(Write& write, Draft& draft) {
   // A node registers with its status (capacity, addresses) in the same call.
   draft.take("status", draft.base());
+  date_taints(write, {}, draft);
   return restrict_node(write, draft.base(), {});
 }
 
 Status on_update(Write& write, View old, Draft& draft) {
+  date_taints(write, old, draft);
   return restrict_node(write, draft.base(), old);
 }
 

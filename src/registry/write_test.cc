@@ -440,5 +440,33 @@ TEST_F(WriteTest, EventsAreOneKindInTwoGroups) {
   EXPECT_EQ(seen->root().find("regarding.name").string(), "p");
 }
 
+/// The taints of node "n", each as "<key>:<timeAdded>".
+std::vector<std::string> dates_of(const Result<Stored>& node) {
+  std::vector<std::string> out;
+  for (const auto taint : node->root().find("spec.taints").elements()) {
+    out.push_back(std::string(taint["key"].string()) + ":" +
+                  std::string(taint["timeAdded"].string()));
+  }
+  return out;
+}
+
+TEST_F(WriteTest, ATaintThatEndsPodsSaysSinceWhen) {
+  const auto made = create("nodes", "", R"({"metadata":{"name":"n"},"spec":{"taints":[
+      {"key":"a","effect":"NoExecute"},{"key":"b","effect":"NoSchedule"},
+      {"key":"c","effect":"NoExecute","timeAdded":"2020-01-01T00:00:00Z"}]}})");
+  ASSERT_TRUE(made.ok()) << text_of(made);
+  clock_.advance(std::chrono::seconds(60));
+
+  const auto more = merge("nodes", "", "n", R"({"spec":{"taints":[
+      {"key":"a","effect":"NoExecute"},{"key":"a","value":"other","effect":"NoExecute"}]}})");
+
+  EXPECT_THAT(dates_of(made),
+              testing::ElementsAre("a:2026-11-23T00:00:00Z", "b:", "c:2020-01-01T00:00:00Z"));
+  ASSERT_TRUE(more.ok()) << text_of(more);
+  EXPECT_THAT(dates_of(more),
+              testing::ElementsAre("a:2026-11-23T00:00:00Z", "a:2026-11-23T00:01:00Z"))
+      << "one that was there keeps its time, also where a client leaves it out";
+}
+
 }  // namespace
 }  // namespace tetrarch::registry
