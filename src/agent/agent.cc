@@ -3,6 +3,7 @@
 
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include <boost/asio/co_spawn.hpp>
 
@@ -199,12 +200,23 @@ void Agent::Impl::take(const Key& key, DocumentPtr document) {
     take_pod(key, std::move(document));
     return;
   }
+  if (key.resource == "nodes" && key.name == options.node_name && document != nullptr) {
+    take_node(document->root());
+  }
   if (key.resource == "configmaps" || key.resource == "secrets") {
     for (const auto& [uid, worker] : workers) {
       if (worker->key().ns == key.ns) {
         worker->refresh_content();
       }
     }
+  }
+}
+
+/// Somebody else may say what more the node has: that can be allocated at once.
+void Agent::Impl::take_node(object::View node) {
+  const std::string capacity(node["status"]["capacity"].raw());
+  if (std::exchange(node_capacity, capacity) != capacity && registrar) {
+    registrar->wake();
   }
 }
 

@@ -29,6 +29,7 @@ struct Agent::Impl {
   Task<void> note_imported(std::vector<std::string> names);
   void take(const Key& key, DocumentPtr document);
   void take_pod(const Key& key, DocumentPtr document);
+  void take_node(object::View node);
   Task<void> follow_feed();
   Task<void> follow_events();
   void wake_all();
@@ -74,7 +75,8 @@ struct Agent::Impl {
   std::map<std::string, TimePoint> images_used;  ///< by id: last seen in use, or first seen at all
   std::map<Key, DocumentPtr> network_changes;
   async::Event has_network_changes;
-  std::string network_cidr;  ///< what the network was set up with
+  std::string node_capacity;  ///< of our Node, as last seen
+  std::string network_cidr;   ///< what the network was set up with
   Status started = Error{Code::unavailable, "the agent has not been started"};
 };
 

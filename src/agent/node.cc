@@ -82,17 +82,27 @@ std::string architecture_of(std::string_view machine) {
   return machine == "aarch64" ? "arm64" : std::string(machine);
 }
 
+/// `known`: the node's capacity so far. What others have put there (example.com/device) stays, and
+/// all of it can be allocated.
+/// Source: Kubernetes documentation, "Advertise Extended Resources for a Node"; kubelet,
+/// nodestatus/setters.go.
 void write_amounts(Writer& writer,
                    std::int64_t cpu_milli,
                    std::int64_t memory,
-                   const Options& options,
-                   const Machine& machine) {
+                   std::pair<const Options&, const Machine&> of,
+                   object::View known) {
+  const auto& [options, machine] = of;
   writer.begin_object();
   writer.field("cpu", Quantity::of_milli(cpu_milli).text());
   writer.field("memory", fmt::format("{}Ki", memory / 1024));
   writer.field("ephemeral-storage", fmt::format("{}Ki", machine.disk_bytes / 1024));
   writer.field("hugepages-1Gi", "0").field("hugepages-2Mi", "0");
   writer.field("pods", std::to_string(options.pods_max));
+  for (const auto [name, amount] : known.members()) {
+    if (name.find('/') != std::string_view::npos) {
+      writer.field(name, amount.string());
+    }
+  }
   writer.end_object();
 }
 
@@ -213,13 +223,14 @@ std::string node_status(const Options& options,
   Writer writer(out);
   writer.begin_object();
   writer.key("capacity");
-  write_amounts(writer, machine.cpus * 1000, machine.memory_bytes, options, machine);
+  write_amounts(
+      writer, machine.cpus * 1000, machine.memory_bytes, {options, machine}, before["capacity"]);
   writer.key("allocatable");
   write_amounts(writer,
                 std::max<std::int64_t>(machine.cpus * 1000 - options.reserved_cpu_millicores, 0),
                 std::max<std::int64_t>(machine.memory_bytes - options.reserved_memory_bytes, 0),
-                options,
-                machine);
+                {options, machine},
+                before["capacity"]);
   const Condition conditions[] = {
       {"MemoryPressure",
        false,

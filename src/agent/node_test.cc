@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "agent/node.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "agent/agent.h"
+#include "object/document.h"
+
+namespace tetrarch::agent {
+namespace {
+
+const TimePoint kNow{std::chrono::sys_days{std::chrono::year{2026} / 1 / 1}};
+
+Machine a_machine() {
+  Machine out;
+  out.cpus = 2;
+  out.memory_bytes = std::int64_t{4} << 30;
+  out.disk_bytes = std::int64_t{8} << 30;
+  out.address = "192.0.2.7";
+  return out;
+}
+
+DocumentPtr status_after(std::string_view before) {
+  const auto document = *Document::parse(before);
+  Options options;
+  options.node_name = "n1";
+  options.reserved_cpu_millicores = 500;
+  return Document::from_canonical(
+      node_status(options, a_machine(), NodeState{}, document->root(), kNow));
+}
+
+TEST(NodeStatus, SaysWhatTheMachineHasLessWhatIsReserved) {
+  const auto status = status_after("{}");
+
+  EXPECT_EQ(status->root()["capacity"]["cpu"].string(), "2");
+  EXPECT_EQ(status->root()["allocatable"]["cpu"].string(), "1500m");
+  EXPECT_EQ(status->root()["capacity"].size(), 6U);
+}
+
+TEST(NodeStatus, KeepsExtendedResourcesOfOthersAndOffersThem) {
+  const auto status = status_after(
+      R"({"capacity":{"cpu":"64","example.com/device":"3"},"allocatable":{"gone.example/x":"1"}})");
+
+  EXPECT_EQ(status->root()["capacity"]["example.com/device"].string(), "3");
+  EXPECT_EQ(status->root()["allocatable"]["example.com/device"].string(), "3");
+  EXPECT_EQ(status->root()["capacity"]["cpu"].string(), "2") << "the machine's own are ours to say";
+  EXPECT_FALSE(status->root()["allocatable"]["gone.example/x"].exists());
+}
+
+TEST(NodeStatus, AFurtherResourceIsAChange) {
+  const auto plain = status_after("{}");
+  const auto more = status_after(R"({"capacity":{"example.com/device":"3"}})");
+
+  EXPECT_TRUE(is_same_status(plain->root(), status_after("{}")->root()));
+  EXPECT_FALSE(is_same_status(plain->root(), more->root()));
+}
+
+}  // namespace
+}  // namespace tetrarch::agent
