@@ -9,15 +9,19 @@ from machine import wait_until
 
 TELL = "id -u; id -g; grep -E '^(Groups|Cap|NoNew|Seccomp:)' /proc/self/status | tr '\\t' ' '; "
 WAIT = "exec sleep 3600"
+# Harmless: a setting of the pod's own interface, and a control group that goes at once.
+WRITE_SYS = "echo 1000 > /sys/class/net/eth0/tx_queue_len && echo wrote-sys; "
+WRITE_CGROUP = "at=$(awk '$3 ~ /^cgroup/ {print $2; exit}' /proc/mounts); mkdir $at/made && rmdir $at/made && echo wrote-cgroup; "
 
 # name -> (pod's security context, container's, more of the pod's spec, script, lines that its log must match)
 EVERY = re.search(r"CapBnd:\s+(\w+)", machine.read_proc(os.getpid(), "status"))[1]  # this machine may lack some itself
 DEFAULT_CAPS = "CapBnd: 00000000a80425fb"  # Source: containerd's default set, which is Docker's
 RULES = {
-    "defaults": ({}, {}, {}, "touch /made; ls /dev; cat /proc/sys/kernel/hostname; echo x > /proc/sys/kernel/shmmni; "
-                 "wc -c < /proc/kcore",
+    "defaults": ({}, {}, {}, WRITE_SYS + WRITE_CGROUP + "touch /made; ls /dev; cat /proc/sys/kernel/hostname; "
+                 "echo x > /proc/sys/kernel/shmmni; wc -c < /proc/kcore",
                  [r"\A0\n0\n", DEFAULT_CAPS, r"CapEff: 00000000a80425fb", r"NoNewPrivs: 0", r"Seccomp: 0", r"(?m)^null$",
-                  r"shmmni: Read-only file system", r"(?m)^0$"]),
+                  r"shmmni: Read-only file system", r"(?m)^0$", r"tx_queue_len: Read-only file system",
+                  r"made.*: Read-only file system"]),
     "user-of-pod": ({"runAsUser": 2000, "runAsGroup": 2001}, {}, {}, "",
                     [r"\A2000\n2001\n", r"CapEff: 0{16}", DEFAULT_CAPS]),
     "user-of-container": ({"runAsUser": 2000, "runAsGroup": 2001}, {"runAsUser": 1000, "runAsGroup": 1001}, {}, "",
@@ -35,9 +39,10 @@ RULES = {
     "one-dropped": ({}, {"capabilities": {"drop": ["CHOWN"]}}, {}, "chown 1 /tmp || echo may not",
                     [r"CapEff: 00000000a80425fa", r"may not"]),
     "all-capabilities": ({}, {"capabilities": {"add": ["ALL"]}}, {}, "", [f"CapEff: {EVERY}"]),
-    "privileged": ({}, {"privileged": True}, {}, "ls /dev; mount -t tmpfs none /mnt2 2>&1 || "
+    "privileged": ({}, {"privileged": True}, {}, WRITE_SYS + WRITE_CGROUP + "ls /dev; mount -t tmpfs none /mnt2 2>&1 || "
                    "mkdir /mnt2 && mount -t tmpfs none /mnt2 && echo mounted",
-                   [f"CapEff: {EVERY}", r"Seccomp: 0", r"(?m)^kmsg$", r"(?m)^mounted$"]),
+                   [f"CapEff: {EVERY}", r"Seccomp: 0", r"(?m)^kmsg$", r"(?m)^mounted$", r"(?m)^wrote-sys$",
+                    r"(?m)^wrote-cgroup$"]),
     "no-escalation": ({}, {"allowPrivilegeEscalation": False}, {}, "", [r"NoNewPrivs: 1"]),
     "read-only-root": ({}, {"readOnlyRootFilesystem": True}, {}, "touch /x; touch /dev/shm/x && echo shm; touch /v/x && echo vol",
                        [r"/x: Read-only file system", r"(?m)^shm$", r"(?m)^vol$"]),
@@ -77,6 +82,15 @@ class Security(ClusterTest):
             text = self.text("logs", name)
             return text if text.endswith("\nend\n") else None
         return wait_until(ended, 20, f"{name} has told everything")
+
+    def test_only_the_privileged_container_of_a_pod_may_write_to_sys(self):
+        pod = make_pod("mixed", "sleep", "3600", container={"securityContext": {"privileged": True}})
+        pod["spec"]["containers"].append({"name": "other", "image": BUSYBOX, "command": ["sleep", "3600"]})
+        self.run_pod(pod)
+        run = lambda name: self.exec("mixed", "sh", "-c", f"{WRITE_SYS}{WRITE_CGROUP}true", container=name)
+        self.assertEqual(run("main").stdout, "wrote-sys\nwrote-cgroup\n")
+        self.assertEqual(run("other").stdout, "")
+        self.assertEqual(run("other").stderr.count("Read-only file system"), 2)
 
     def test_a_command_run_later_has_the_same_limits(self):
         self.run_pod(make_pod("later", "sleep", "3600", securityContext={"runAsUser": 1000, "seccompProfile": {

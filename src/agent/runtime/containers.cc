@@ -79,6 +79,10 @@ Task<Result<std::string>> Containers::run_sandbox(SandboxConfig config) {
   CO_TRY(const auto reply,
          co_await call<cri::RunPodSandboxResponse>(
              TETRARCH_RPC(pods, RunPodSandbox), std::move(request), kSlow));
+  // In the host's network namespace sysfs is the host's own.
+  if (config.security.is_privileged && !config.namespaces.is_host_network) {
+    CO_TRY_STATUS(co_await allow_sysfs_writes(reply.pod_sandbox_id()));
+  }
   co_return reply.pod_sandbox_id();
 }
 

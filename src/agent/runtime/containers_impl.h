@@ -81,6 +81,8 @@ class Containers final : public Runtime {
   Task<Result<std::unique_ptr<EventStream>>> events() override;
 
  private:
+  Task<Status> allow_sysfs_writes(std::string sandbox_id);  // containers_sysfs.cc
+
   ContainersOptions options_;
   async::BlockingPool& blocking_;
   std::shared_ptr<Services> services_;
