@@ -361,7 +361,10 @@ Task<void> Agent::Impl::remove_orphan(runtime::Sandbox sandbox) {
   static_cast<void>(co_await runtime->stop_sandbox(sandbox.id));
   static_cast<void>(co_await runtime->remove_sandbox(sandbox.id));
   auto clean = [place = places.pods / sandbox.uid] { return remove_volumes(place); };
-  static_cast<void>(co_await runtime::on_pool(with.blocking, std::move(clean)));
+  const auto removed = co_await runtime::on_pool(with.blocking, std::move(clean));
+  if (!removed.ok()) {
+    log::warning("agent", "{}", removed.error().message);
+  }
 }
 
 Task<void> Agent::Impl::set_up_network() {

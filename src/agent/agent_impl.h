@@ -12,7 +12,7 @@
 #include "agent/places.h"
 #include "agent/registrar.h"
 #include "agent/runtime/containerd.h"
-#include "agent/volume_files.h"
+#include "agent/volume_mounts.h"
 #include "agent/worker.h"
 
 namespace tetrarch::agent {

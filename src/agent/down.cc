@@ -20,6 +20,7 @@
 #include "agent/runtime/containers.h"
 #include "agent/runtime/process.h"
 #include "agent/volume_files.h"
+#include "agent/volume_mounts.h"
 #include "async/timer.h"
 #include "base/log.h"
 #include "trust/sha256.h"
@@ -141,14 +142,6 @@ void end_shims(const std::string& socket) {
   }
 }
 
-Status remove_tree(const fs::path& path) {
-  std::error_code error;
-  fs::remove_all(path, error);
-  return error ? Status(Error{Code::unavailable,
-                              fmt::format("cannot remove {}: {}", path.string(), error.message())})
-               : ok();
-}
-
 /// All steps are taken, whatever becomes of each.
 class Steps {
  public:
@@ -208,15 +201,16 @@ Status take_down(const fs::path& data_directory, bool is_purge) {
   end_daemon(places.containerd);
   cgroups.kill_all(places.cgroup, 100);
   end_shims(places.socket);
-  unmount_below(places.run);
-  unmount_below(places.agent);
+  // What cannot be unmounted makes the removal below fail, which says so.
+  steps.add("mounts", unmount_below(places.run));
+  steps.add("mounts", unmount_below(places.agent));
   steps.must("pods' networks", remove_pod_networks(pod_networks));
   steps.must("network", network::tear_down(network));
   static_cast<void>(cgroups.remove(places.cgroup));
-  steps.must("files", remove_tree(places.run));
-  steps.must("files", remove_tree(places.pods));
+  steps.must("files", remove_volumes(places.run));
+  steps.must("files", remove_volumes(places.pods));
   if (is_purge) {
-    steps.must("files", remove_tree(places.agent));
+    steps.must("files", remove_volumes(places.agent));
   }
   return steps.outcome();
 }

@@ -79,7 +79,9 @@ void remove_unknown(const fs::path& folder, const std::set<std::string>& known) 
   for (const auto& entry : fs::directory_iterator(folder, error)) {
     const auto name = entry.path().filename().string();
     if (!known.contains(name.substr(name.rfind('_') + 1))) {
-      static_cast<void>(remove_volumes(entry.path()));
+      if (const auto removed = remove_volumes(entry.path()); !removed.ok()) {
+        log::warning("agent", "{}", removed.error().message);
+      }
     }
   }
 }

@@ -1,14 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/volume_files.h"
 
-#include <algorithm>
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
 #include <set>
 #include <sstream>
 #include <unistd.h>
-#include <vector>
 
 #include <fmt/format.h>
 #include <sys/mount.h>
@@ -255,53 +253,6 @@ Status write_file(const fs::path& path, std::string_view bytes, int mode) {
 
 Status write_lasting_file(const fs::path& path, std::string_view bytes, int mode) {
   return write_and_rename(path, bytes, mode, true);
-}
-
-Result<std::string> sub_path(const fs::path& volume, std::string_view inner) {
-  if (!is_inner_path(inner)) {
-    return Error{Code::invalid, fmt::format("subPath \"{}\" leaves the volume", inner)};
-  }
-  std::error_code error;
-  const auto base = fs::canonical(volume, error);
-  if (error) {
-    return failed("find", volume, error.value());
-  }
-  // Where links lead is known before anything is made: what is made outside would stay there.
-  const auto real = fs::weakly_canonical(base / inner, error);
-  const auto text = real.string();
-  if (error || (text != base.string() && !text.starts_with(base.string() + "/"))) {
-    return Error{Code::invalid, fmt::format("subPath \"{}\" leads outside the volume", inner)};
-  }
-  if (!fs::exists(real, error)) {
-    TRY_STATUS(make_directory(real));
-    ::chmod(real.c_str(), 0777);
-  }
-  return text;
-}
-
-void unmount_below(const fs::path& path) {
-  std::vector<std::string> found;
-  std::ifstream mounts("/proc/self/mountinfo");
-  for (std::string line; std::getline(mounts, line);) {
-    std::istringstream fields(line);
-    std::string skip;
-    std::string at;
-    fields >> skip >> skip >> skip >> skip >> at;
-    if (at == path.string() || at.starts_with(path.string() + "/")) {
-      found.push_back(at);
-    }
-  }
-  std::sort(found.rbegin(), found.rend());
-  for (const auto& at : found) {
-    ::umount2(at.c_str(), MNT_DETACH);
-  }
-}
-
-Status remove_volumes(const fs::path& directory) {
-  unmount_below(directory);
-  std::error_code error;
-  fs::remove_all(directory, error);
-  return error ? Status(failed("remove", directory, error.value())) : ok();
 }
 
 }  // namespace tetrarch::agent

@@ -34,13 +34,4 @@ Status write_file(const std::filesystem::path& path, std::string_view bytes, int
 /// The same, and a power cut leaves the old content or the new, never an empty file.
 Status write_lasting_file(const std::filesystem::path& path, std::string_view bytes, int mode);
 
-/// The place of a subPath inside a volume, made where it is not there; refused where links lead
-/// outside.
-Result<std::string> sub_path(const std::filesystem::path& volume, std::string_view inner);
-
-/// Unmounts everything below and removes the folder.
-Status remove_volumes(const std::filesystem::path& directory);
-/// Unmounts everything mounted at or below a path.
-void unmount_below(const std::filesystem::path& path);
-
 }  // namespace tetrarch::agent

@@ -9,6 +9,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "agent/cgroup_files.h"
 #include "agent/container_config.h"
@@ -21,6 +22,7 @@
 #include "agent/runtime/runtime.h"
 #include "agent/status_writer.h"
 #include "agent/tokens.h"
+#include "agent/volume_mounts.h"
 #include "agent/volumes.h"
 #include "async/io_pool.h"
 #include "async/task_group.h"
@@ -84,6 +86,20 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   bool is_idle() const;
 
  private:
+  /// What a container gets from the machine, to be made before it is. Blocking.
+  struct ContainerFiles {
+    std::filesystem::path hosts;  ///< written where it is not there
+    std::string hosts_text = {};
+    std::filesystem::path message = {};  ///< where the container says why it ended; may be empty
+    std::vector<SubPath> sub_paths = {};
+    Status make() const;
+  };
+
+  struct Making {
+    runtime::ContainerConfig config;
+    ContainerFiles files;
+  };
+
   views::PodView view() const { return views::PodView(pod_.document->root()); }
 
   EventSubject subject(std::string_view container = "") const;
@@ -126,15 +142,10 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   Task<void> start_container(Action action);
   Task<ImageAnswer> image_for(std::string name, std::string image);
   Task<Status> create_and_start(Action action, ReadyImage image);
-  Result<runtime::ContainerConfig> config_of(DocumentPtr document,
-                                             const Action& action,
-                                             const ReadyImage& image);
+  Result<Making> making_of(DocumentPtr document, const Action& action, const ReadyImage& image);
   Task<Status> undo_unstarted(std::string container);
   Task<Status> take_over_root(std::string container, std::string id);
   Task<void> note_kept_root(std::string container, std::string id);
-  Result<std::vector<runtime::Mount>> mounts_of(DocumentPtr document,
-                                                views::ContainerView container,
-                                                std::uint32_t attempt);
   Task<void> keep_root(Action action);
   Task<void> stop_container(Action action);
   Task<void> pause_container(Action action, bool is_pause);
@@ -143,6 +154,16 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   Task<void> remove();
   Task<void> refresh();
   void wait_with(std::string_view container, Reason reason, std::chrono::seconds retry);
+
+  // worker_mounts.cc
+  void add_mounts(Making& out,
+                  views::PodView pod,
+                  views::ContainerView container,
+                  std::uint32_t attempt) const;
+  void add_volume_mount(Making& out,
+                        views::PodView pod,
+                        views::VolumeMountView mount,
+                        const std::filesystem::path& target) const;
 
   // worker_probes.cc
   void begin_probes(views::ContainerView container, const runtime::Container& running);

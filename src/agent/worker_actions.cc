@@ -56,15 +56,6 @@ std::optional<int> group_of(views::PodView pod) {
                                 : std::nullopt;
 }
 
-views::VolumeView volume_named(views::PodView pod, std::string_view name) {
-  for (const auto volume : pod.spec().volumes()) {
-    if (volume.name() == name) {
-      return volume;
-    }
-  }
-  return {};
-}
-
 seconds doubled(int failures) {
   return std::min(seconds(10) * (1 << std::min(failures, 6)), seconds(300));
 }
@@ -272,18 +263,19 @@ Task<void> PodWorker::start_container(Action action) {
 }
 
 /// What the runtime is told; the error's message says what the container waits for.
-Result<runtime::ContainerConfig> PodWorker::config_of(DocumentPtr document,
-                                                      const Action& action,
-                                                      const ReadyImage& image) {
+Result<PodWorker::Making> PodWorker::making_of(DocumentPtr document,
+                                               const Action& action,
+                                               const ReadyImage& image) {
   const views::PodView pod(document->root());
   const auto container = container_named(pod, action.container);
   TRY(const auto environment, environment_of(pod, container, sources(), memory_.facts));
   TRY(auto security, security_of(pod, container, image.user));
-  TRY(auto mounts, mounts_of(document, container, action.attempt));
-  auto config = container_config(pod, container, shop_.node, action.attempt, environment);
+  Making out;
+  out.config = container_config(pod, container, shop_.node, action.attempt, environment);
+  add_mounts(out, pod, container, action.attempt);
+  auto& config = out.config;
   config.image = image.id;
   config.security = std::move(security);
-  config.mounts = std::move(mounts);
   const auto& memory = memory_.containers[action.container];
   const auto& attempts = seen_.containers[action.container];
   auto restarts = static_cast<std::uint32_t>(memory.restarts_told + 1);
@@ -295,7 +287,7 @@ Result<runtime::ContainerConfig> PodWorker::config_of(DocumentPtr document,
     config.log_path = log.empty() || log.starts_with("..") ? config.log_path : log;
   }
   config.annotations[runtime::kAnnotationRestarts] = std::to_string(restarts);
-  return config;
+  return out;
 }
 
 /// A process that ended between making a container and starting it has left one that may have the
@@ -329,9 +321,13 @@ Task<Status> PodWorker::create_and_start(Action action, ReadyImage image) {
     wait_with(action.container, Reason{std::move(reason), error.message}, kConfigRetry);
     return error;
   };
-  auto config = config_of(document, action, image);
-  if (!config.ok()) {
-    co_return refuse("CreateContainerConfigError", config.error());
+  auto making = making_of(document, action, image);
+  if (!making.ok()) {
+    co_return refuse("CreateContainerConfigError", making.error());
+  }
+  auto files = [files = std::move(making->files)] { return files.make(); };
+  if (const auto made = co_await on_pool(shop_.blocking, std::move(files)); !made.ok()) {
+    co_return refuse("CreateContainerConfigError", made.error());
   }
   const bool goes_on =
       is_kept(seen_.containers[action.container], memory_.containers[action.container]);
@@ -345,7 +341,8 @@ Task<Status> PodWorker::create_and_start(Action action, ReadyImage image) {
   }
   const auto sandbox = sandbox_config(pod, shop_.node, seen_.sandbox->attempt);
   const auto sandbox_id = seen_.sandbox->id;
-  const auto id = co_await shop_.runtime.create_container(sandbox_id, std::move(*config), sandbox);
+  const auto id =
+      co_await shop_.runtime.create_container(sandbox_id, std::move(making->config), sandbox);
   if (!id.ok()) {
     co_return refuse("CreateContainerError", id.error());
   }
@@ -406,58 +403,6 @@ Task<void> PodWorker::note_kept_root(std::string container, std::string id) {
 
 Task<void> PodWorker::keep_root(Action action) {
   co_await note_kept_root(action.container, action.id);
-}
-
-Result<std::vector<runtime::Mount>> PodWorker::mounts_of(DocumentPtr document,
-                                                         views::ContainerView container,
-                                                         std::uint32_t attempt) {
-  const views::PodView pod(document->root());
-  std::vector<runtime::Mount> out;
-  bool has_hosts = pod.spec().host_network() && pod.spec().host_aliases().empty();
-  const auto environment = environment_of(pod, container, sources(), memory_.facts);
-  for (const auto mount : container.volume_mounts()) {
-    const auto volume = volume_named(pod, mount.name());
-    const bool is_host = kind_of(volume) == VolumeKind::host_path;
-    fs::path path = is_host ? fs::path(std::string(volume.host_path().path()))
-                            : directory() / "volumes" / std::string(mount.name());
-    std::string inner(mount.sub_path());
-    if (const auto pattern = mount.sub_path_expr(); !pattern.empty() && environment.ok()) {
-      inner = expand(pattern, [&](std::string_view name) -> std::optional<std::string> {
-        for (const auto& [key, value] : *environment) {
-          if (key == name) {
-            return value;
-          }
-        }
-        return std::nullopt;
-      });
-    }
-    if (!inner.empty()) {
-      TRY(path, sub_path(path, inner));
-    }
-    runtime::Mount entry{path.string(), std::string(mount.mount_path())};
-    entry.is_read_only = mount.read_only() || kind_of(volume) == VolumeKind::payload;
-    if (mount.mount_propagation() == "HostToContainer") {
-      entry.propagation = runtime::Propagation::host_to_container;
-    } else if (mount.mount_propagation() == "Bidirectional") {
-      entry.propagation = runtime::Propagation::bidirectional;
-    }
-    has_hosts = has_hosts || mount.mount_path() == "/etc/hosts";
-    out.push_back(std::move(entry));
-  }
-  if (!has_hosts) {
-    out.push_back({(directory() / "etc-hosts").string(), "/etc/hosts"});
-    if (!fs::exists(directory() / "etc-hosts")) {
-      TRY_STATUS(
-          write_file(directory() / "etc-hosts", etc_hosts(pod, memory_.facts, shop_.node), 0644));
-    }
-  }
-  if (const auto path = container.termination_message_path(); !path.empty()) {
-    const auto file =
-        directory() / "containers" / std::string(container.name()) / std::to_string(attempt);
-    TRY_STATUS(write_file(file, "", 0666));
-    out.push_back({file.string(), std::string(path)});
-  }
-  return out;
 }
 
 }  // namespace tetrarch::agent

@@ -73,6 +73,7 @@ class WorkerBench {
   void put_pod(const std::string& json);
   void merge_into_pod(const std::string& patch);
   void advance(std::chrono::nanoseconds time);
+  std::size_t take_turns();
   void settle();
   void start_agent();
   void stop_agent();

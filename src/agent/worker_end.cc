@@ -8,7 +8,7 @@
 
 #include "agent/checks.h"
 #include "agent/runtime/on_pool.h"
-#include "agent/volume_files.h"
+#include "agent/volume_mounts.h"
 #include "agent/worker.h"
 #include "base/log.h"
 

@@ -204,5 +204,32 @@ class Volumes(ClusterTest):
             self.apply(pod)
         self.wait_ready("within")
         self.assertTrue(os.path.isdir(f"{place}/logs/made"))
+        self.sh("within", "echo kept > /x/file")
         self.wait_pod("linked", lambda p: "outside the volume" in json.dumps(p["status"].get("containerStatuses", [])), 30, "is refused")
         self.assertEqual(os.listdir(elsewhere), [])
+        uid = self.get("pod", "within")["metadata"]["uid"]
+        self.kubectl("delete", "pod", "within", "--wait=true")
+        wait_until(lambda: not [at for at in machine.mounts() if uid in at], 15, "nothing of the pod is mounted")
+        wait_until(lambda: not os.path.exists(f"{self.cluster.data}/agent/pods/{uid}"), 15, "its folder has gone")
+        with open(f"{place}/logs/made/file", encoding="ascii") as file:
+            self.assertEqual(file.read(), "kept\n", "what was bound from the host stays there")
+
+    def test_a_part_is_what_its_name_was_when_the_container_was_made(self):
+        """And a restarted container gets what it is by then: never what a link leads to outside."""
+        pod = mounted("p", {"name": "e", "emptyDir": {}})
+        pod["spec"]["containers"].append({"name": "part", "image": harness.BUSYBOX, "command": [
+            "sh", "-c", "cat /part/mark; until [ -e /e/go ]; do sleep 0.1; done; rm /e/go"], "volumeMounts": [
+            {"name": "e", "mountPath": "/part", "subPath": "part"}, {"name": "e", "mountPath": "/e"}]})
+        pod["spec"]["initContainers"] = [{"name": "fill", "image": harness.BUSYBOX, "volumeMounts": [{"name": "e", "mountPath": "/e"}],
+                                          "command": ["sh", "-c", "mkdir /e/part /e/other; echo one > /e/part/mark; echo two > /e/other/mark"]}]
+        self.run_pod(pod)
+        swap = lambda command: self.exec("p", "sh", "-c", f"cd /e; {command}", container="main")
+        swap("mv part former; ln -s other part")
+        self.assertEqual(self.exec("p", "cat", "/part/mark", container="part").stdout, "one\n", "what runs keeps what it had")
+        swap("touch go")
+        restarted = lambda p: harness.container_of(p, "part").get("restartCount") == 1 and harness.is_ready(p)
+        self.wait_pod("p", restarted, 30, "has restarted")
+        self.assertEqual(self.exec("p", "cat", "/part/mark", container="part").stdout, "two\n", "a link inside is followed")
+        swap("rm part; ln -s /etc part; touch go")
+        refused = lambda p: "leads outside the volume" in json.dumps(harness.container_of(p, "part").get("state", {}))
+        self.wait_pod("p", refused, 40, "is refused")
