@@ -140,14 +140,17 @@ class Planner {
         stop_if_running(container);
       }
     }
-    if (has_running || is_busy("stop/") || is_busy("sandbox") || is_busy("prepare")) {
+    if (has_running || is_busy("stop/") || is_busy("sandbox") || is_busy("prepare") ||
+        is_busy("refresh")) {
       return;
     }
     if (seen_.sandbox && seen_.sandbox->is_ready) {
       add({Verb::stop_sandbox, "", seen_.sandbox->id});
       return;
     }
-    if (is_deleting && !memory_.is_finished) {
+    if (!is_deleting && !memory_.is_released) {
+      add({Verb::release});
+    } else if (is_deleting && !memory_.is_finished) {
       if (memory_.retry_at && *memory_.retry_at > now_) {
         wake_at(*memory_.retry_at);
         return;
@@ -356,6 +359,8 @@ std::string_view to_string(Verb verb) {
       return "resume";
     case Verb::stop_sandbox:
       return "sandbox-stop";
+    case Verb::release:
+      return "release";
     case Verb::remove:
       return "remove";
   }

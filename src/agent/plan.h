@@ -23,7 +23,8 @@ enum class Verb : std::uint8_t {
   pause_container,
   resume_container,
   stop_sandbox,
-  remove,  ///< containers, sandboxes, volumes, cgroup, then the API object
+  release,  ///< what an ended pod that stays in the API had mounted: memory is given back
+  remove,   ///< containers, sandboxes, volumes, cgroup, then the API object
 };
 
 std::string_view to_string(Verb verb);

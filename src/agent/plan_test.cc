@@ -124,7 +124,7 @@ TEST(Plan, StopsSidecarsOnceTheJobIsDone) {
   EXPECT_THAT(bench.words(), ElementsAre("stop/s/s-id/30"));
   bench.has("s", ContainerState::exited, 0);
   EXPECT_THAT(bench.words(), ElementsAre("sandbox-stop"));
-  bench.sandbox(false);
+  bench.sandbox(false).memory.is_released = true;
   EXPECT_THAT(bench.words(), IsEmpty());
 }
 
@@ -271,6 +271,19 @@ TEST(SpecHash, ChangesWithTheImageOnly) {
 
   EXPECT_EQ(hash(R"({"name":"a","image":"x"})"), hash(R"({"name":"a","image":"x","tty":false})"));
   EXPECT_NE(hash(R"({"name":"a","image":"x"})"), hash(R"({"name":"a","image":"y"})"));
+}
+
+TEST(Plan, AnEndedPodThatStaysGivesItsMemoryBackOnce) {
+  Bench bench(kJob);
+  bench.sandbox().has("i", ContainerState::exited).has("a", ContainerState::exited);
+
+  EXPECT_THAT(bench.words(), ElementsAre("sandbox-stop"));
+  bench.sandbox(false).memory.busy.insert("refresh");
+  EXPECT_THAT(bench.words(), IsEmpty()) << "what writes volumes would mount them again";
+  bench.memory.busy.clear();
+  EXPECT_THAT(bench.words(), ElementsAre("release"));
+  bench.memory.is_released = true;
+  EXPECT_THAT(bench.words(), IsEmpty());
 }
 
 }  // namespace

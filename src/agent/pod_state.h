@@ -61,6 +61,7 @@ struct PodMemory {
   std::map<std::string, ContainerMemory, std::less<>> containers = {};
   std::set<std::string, std::less<>> busy = {};  ///< actions under way, by their key
   bool is_prepared = false;                      ///< volumes and cgroup are there
+  bool is_released = false;                      ///< it has ended, and nothing is mounted for it
   std::optional<Reason> prepare_failure = {};
   std::optional<Reason> sandbox_failure = {};
   std::optional<TimePoint> retry_at = {};  ///< of prepare and sandbox

@@ -203,6 +203,19 @@ TEST(Payload, TakesKeysItemsModesAndBinaryData) {
   EXPECT_TRUE(payload(4)->empty());
 }
 
+TEST(VolumeKind, HidesAllPayloadsInMemoryButPlainConfigMaps) {
+  const auto pod = parse(R"({"spec":{"volumes":[{"name":"s","secret":{"secretName":"x"}},
+    {"name":"p","projected":{"sources":[]}},{"name":"d","downwardAPI":{"items":[]}},
+    {"name":"r","emptyDir":{"medium":"Memory"}},{"name":"c","configMap":{"name":"x"}},
+    {"name":"e","emptyDir":{}},{"name":"h","hostPath":{"path":"/x"}},{"name":"n"}]}})");
+  std::string in_memory;
+  for (const auto volume : views::PodView(pod->root()).spec().volumes()) {
+    in_memory += is_kept_in_memory(volume) ? volume.name() : "-";
+  }
+
+  EXPECT_EQ(in_memory, "spdr----");
+}
+
 TEST(InnerPath, RefusesWhatLeavesTheVolume) {
   EXPECT_TRUE(is_inner_path("a/..b/c"));
   EXPECT_FALSE(is_inner_path("a/../b"));

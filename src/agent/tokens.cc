@@ -6,6 +6,8 @@
 namespace tetrarch::agent {
 namespace {
 
+constexpr std::chrono::seconds kRenewAgain{10};
+
 /// Source: Kubernetes API, TokenRequest (authentication.k8s.io/v1), bound to the pod.
 std::string request_body(views::PodView pod, std::string_view account, const TokenWish& wish) {
   std::string out;
@@ -56,8 +58,15 @@ Task<Status> Tokens::ensure(DocumentPtr pod) {
     if (at != tokens_.end() && at->second.renew_at > clock_.now()) {
       continue;
     }
-    CO_TRY(Token token, co_await request(pod, wish));
-    tokens_[std::pair(uid, wish)] = std::move(token);
+    auto token = co_await request(pod, wish);
+    if (!token.ok()) {
+      // One that still holds is asked for again a little later, not at once and for ever.
+      if (const auto old = tokens_.find(std::pair(uid, wish)); old != tokens_.end()) {
+        old->second.renew_at = clock_.now() + kRenewAgain;
+      }
+      co_return token.error();
+    }
+    tokens_[std::pair(uid, wish)] = std::move(*token);
   }
   co_return ok();
 }

@@ -9,9 +9,9 @@
 #include <unistd.h>
 
 #include <fmt/format.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 
+#include "agent/volume_mounts.h"
 #include "base/random.h"
 
 namespace tetrarch::agent {
@@ -140,20 +140,6 @@ Status link_names(const fs::path& directory, const Payload& payload) {
   return ok();
 }
 
-bool is_mount_point(const fs::path& path) {
-  std::ifstream mounts("/proc/self/mountinfo");
-  for (std::string line; std::getline(mounts, line);) {
-    std::istringstream fields(line);
-    std::string skip;
-    std::string at;
-    fields >> skip >> skip >> skip >> skip >> at;
-    if (at == path.string()) {
-      return true;
-    }
-  }
-  return false;
-}
-
 }  // namespace
 
 Status write_payload(const fs::path& directory, const Payload& payload, std::optional<int> group) {
@@ -179,18 +165,26 @@ Status write_payload(const fs::path& directory, const Payload& payload, std::opt
   return ok();
 }
 
+Status write_payload_in_memory(const fs::path& directory,
+                               const Payload& payload,
+                               std::optional<int> group) {
+  std::error_code error;
+  if (!fs::exists(directory, error) || fs::is_empty(directory, error)) {
+    TRY([[maybe_unused]] const bool is_new, mount_memory(directory, "mode=0755"));
+  }
+  return write_payload(directory, payload, group);
+}
+
 Status make_empty_dir(const fs::path& directory,
                       bool is_memory,
                       std::int64_t size_bytes,
                       std::optional<int> group) {
-  const bool is_new = !fs::exists(directory);
+  bool is_new = !fs::exists(directory);
   TRY_STATUS(make_directory(directory));
-  if (is_memory && !is_mount_point(directory)) {
-    const auto options =
-        size_bytes > 0 ? fmt::format("mode=0777,size={}", size_bytes) : std::string("mode=0777");
-    if (::mount("tmpfs", directory.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0) {
-      return failed("mount a tmpfs on", directory, errno);
-    }
+  if (is_memory) {
+    TRY(is_new,
+        mount_memory(directory,
+                     size_bytes > 0 ? fmt::format("mode=0777,size={}", size_bytes) : "mode=0777"));
   }
   if (is_new) {
     ::chmod(directory.c_str(), 0777);

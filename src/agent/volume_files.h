@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Volumes on disk. Blocking; used on the pool. All is idempotent: a new agent process prepares
+// Volumes as files. Blocking; used on the pool. All is idempotent: a new agent process prepares
 // again what is there.
 #pragma once
 
@@ -19,6 +19,13 @@ namespace tetrarch::agent {
 Status write_payload(const std::filesystem::path& directory,
                      const Payload& payload,
                      std::optional<int> group);
+
+/// The same in a tmpfs, so that nothing of it is on the disk. A folder that holds files already was
+/// written by a version that did otherwise: what runs sees that one, so it stays until the pod
+/// ends.
+Status write_payload_in_memory(const std::filesystem::path& directory,
+                               const Payload& payload,
+                               std::optional<int> group);
 
 /// `size_bytes` 0: no limit. `is_memory`: a tmpfs is mounted there, once.
 Status make_empty_dir(const std::filesystem::path& directory,

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
 #include <fcntl.h>
 #include <fstream>
@@ -15,6 +16,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/utsname.h>
 
 #include "agent/volumes.h"
 
@@ -26,6 +28,24 @@ namespace fs = std::filesystem;
 Error failed(std::string_view what, const fs::path& path, int error) {
   return {Code::unavailable,
           fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(error))};
+}
+
+/// Of a file system of its own, which a tmpfs is: its device differs from that of its parent.
+bool is_own_file_system(const fs::path& directory) {
+  struct stat here = {};
+  struct stat above = {};
+  return ::lstat(directory.c_str(), &here) == 0 &&
+         ::lstat(directory.parent_path().c_str(), &above) == 0 && here.st_dev != above.st_dev;
+}
+
+/// Source: Linux 6.4, tmpfs(5), noswap. Older ones complain in their log of a word that they do not
+/// know.
+bool has_noswap() {
+  utsname kernel = {};
+  int major = 0;
+  int minor = 0;
+  return ::uname(&kernel) == 0 && std::sscanf(kernel.release, "%d.%d", &major, &minor) == 2 &&
+         std::pair(major, minor) >= std::pair(6, 4);
 }
 
 /// As open(2) with O_PATH, and never above `root`, not even for a moment, whoever renames
@@ -132,6 +152,22 @@ OwnedFd::~OwnedFd() {
     ::close(fd_);
     errno = before;
   }
+}
+
+Result<bool> mount_memory(const fs::path& directory, std::string options) {
+  std::error_code error;
+  fs::create_directories(directory, error);
+  if (error) {
+    return failed("make", directory, error.value());
+  }
+  if (is_own_file_system(directory)) {
+    return false;
+  }
+  options += has_noswap() ? ",noswap" : "";
+  if (::mount("tmpfs", directory.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0) {
+    return failed("mount a tmpfs on", directory, errno);
+  }
+  return true;
 }
 
 Result<OwnedFd> open_sub_path(const fs::path& volume, std::string_view inner) {

@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is mounted for a pod's volumes: parts of them (subPath). Blocking; used on the pool.
+// What is mounted for a pod's volumes: memory (secrets, tokens, emptyDir of medium Memory) and
+// parts of volumes (subPath). Blocking; used on the pool. All is idempotent: a new agent process
+// finds the mounts of the one before and takes them as its own.
 #pragma once
 
 #include <filesystem>
@@ -30,6 +32,10 @@ class OwnedFd {
  private:
   int fd_;
 };
+
+/// A tmpfs at `directory`, which is made where it is not there; kept out of swap where the kernel
+/// can. `options` as of mount(8). False: one was there, and stays as it is.
+Result<bool> mount_memory(const std::filesystem::path& directory, std::string options);
 
 /// A part of a volume and the place from which a container gets it.
 struct SubPath {

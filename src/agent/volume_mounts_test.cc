@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Parts of volumes, also while a container changes what their names lead to.
+// Parts of volumes, also while a container changes what their names lead to. What needs mounts is
+// in tests/runtime/volumes_test.cc.
 #include "agent/volume_mounts.h"
 
 #include <atomic>

@@ -163,6 +163,11 @@ VolumeKind kind_of(views::VolumeView volume) {
                                                              : VolumeKind::unsupported;
 }
 
+bool is_kept_in_memory(views::VolumeView volume) {
+  return kind_of(volume) == VolumeKind::payload ? !volume.has_config_map()
+                                                : volume.empty_dir().medium() == "Memory";
+}
+
 std::vector<TokenWish> token_wishes(views::PodView pod) {
   std::vector<TokenWish> out;
   for (const auto volume : pod.spec().volumes()) {

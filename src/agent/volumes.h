@@ -37,6 +37,10 @@ struct PayloadSources {
 
 enum class VolumeKind : std::uint8_t { payload, empty_dir, host_path, unsupported };
 VolumeKind kind_of(views::VolumeView volume);
+/// Whether its files are in memory only: an emptyDir that asks for it, and all payloads but a plain
+/// configMap, which hides nothing. Source: kubelet, whose secret, projected and downwardAPI volumes
+/// wrap an emptyDir of medium Memory.
+bool is_kept_in_memory(views::VolumeView volume);
 
 /// The tokens that the pod's volumes need.
 std::vector<TokenWish> token_wishes(views::PodView pod);

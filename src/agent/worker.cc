@@ -368,7 +368,8 @@ void PodWorker::begin_actions(const Plan& next) {
     memory_.busy.insert(action.key());
     shop_.tasks.spawn(execute(shared_from_this(), action));
   }
-  const bool can_refresh = memory_.is_prepared && !memory_.busy.contains("refresh") &&
+  const bool can_refresh = memory_.is_prepared && !memory_.is_released &&
+                           !memory_.busy.contains("release") && !memory_.busy.contains("refresh") &&
                            view().metadata().deletion_timestamp().empty() && !memory_.is_gone;
   const auto due = shop_.tokens.due(uid_);
   const bool has_due_token = due && *due <= shop_.clock.now();
@@ -431,6 +432,9 @@ Task<void> PodWorker::execute(std::shared_ptr<PodWorker> self, Action action) {
     case Verb::stop_sandbox:
       co_await self->stop_sandbox(action);
       break;
+    case Verb::release:
+      co_await self->release();
+      break;
     case Verb::remove:
       co_await self->remove();
       break;
@@ -442,6 +446,7 @@ Task<void> PodWorker::execute(std::shared_ptr<PodWorker> self, Action action) {
 Task<void> PodWorker::refresh_task(std::shared_ptr<PodWorker> self) {
   co_await self->refresh();
   self->memory_.busy.erase("refresh");
+  self->wake();  // an end waits for it
 }
 
 Sources PodWorker::sources() const {

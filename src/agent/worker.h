@@ -151,6 +151,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   Task<void> pause_container(Action action, bool is_pause);
   Task<void> stop_sandbox(Action action);
   Task<Status> stop_sandboxes();
+  Task<void> release();
   Task<void> remove();
   Task<void> refresh();
   void wait_with(std::string_view container, Reason reason, std::chrono::seconds retry);

@@ -38,7 +38,8 @@ struct VolumeWork {
 Status carry_out(const VolumeWork& work, std::optional<int> group) {
   switch (work.kind) {
     case VolumeKind::payload:
-      return write_payload(work.directory, work.payload, group);
+      return work.is_memory ? write_payload_in_memory(work.directory, work.payload, group)
+                            : write_payload(work.directory, work.payload, group);
     case VolumeKind::empty_dir:
       return make_empty_dir(work.directory, work.is_memory, work.size_bytes, group);
     case VolumeKind::host_path:
@@ -117,7 +118,7 @@ Task<Status> PodWorker::write_volumes(bool is_refresh) {
     } else if (is_refresh) {
       continue;
     }
-    work.is_memory = volume.empty_dir().medium() == "Memory";
+    work.is_memory = is_kept_in_memory(volume);
     work.size_bytes = object::value_of(volume.empty_dir().view()["sizeLimit"]);
     work.host_path = std::string(volume.host_path().path());
     work.host_type = std::string(volume.host_path().type());

@@ -112,6 +112,17 @@ Task<void> PodWorker::stop_sandbox(Action action) {
   stopped_sandboxes_.insert(action.id);
 }
 
+/// An ended pod may stay in the API for days; its secrets do not stay in memory.
+Task<void> PodWorker::release() {
+  auto work = [place = directory()] { return unmount_below(place); };
+  const auto released = co_await on_pool(shop_.blocking, std::move(work));
+  memory_.is_released = released.ok();
+  if (!released.ok()) {
+    log::warning("agent", "pod {}/{}: {}", key_.ns, key_.name, released.error().message);
+    co_await async::sleep_for(seconds(1));
+  }
+}
+
 Task<void> PodWorker::remove() {
   const auto again = [this](const Error& error) {
     log::warning("agent", "pod {}/{} not removed yet: {}", key_.ns, key_.name, error.message);

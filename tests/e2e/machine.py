@@ -126,9 +126,14 @@ def nft_tables():
     return run("nft", "list", "tables").stdout.split("\n")
 
 
-def mounts():
+def mount_table():
+    """Device, place and type of everything that is mounted."""
     with open("/proc/self/mounts", encoding="utf-8", errors="replace") as file:
-        return [line.split()[1] for line in file]
+        return [tuple(line.split()[:3]) for line in file]
+
+
+def mounts():
+    return [at for _, at, _ in mount_table()]
 
 
 def named_network_namespaces():

@@ -155,6 +155,59 @@ class Volumes(ClusterTest):
         self.kubectl("patch", "secret", "s", "-p", '{"immutable":true}')
         self.assert_fails(self.kubectl("patch", "secret", "s", "-p", '{"stringData":{"k":"newer"}}', check=False), "immutable")
 
+    def mounts_of(self, uid):
+        """What of the pod is mounted on the host: (name of the volume, type of file system), in order."""
+        return sorted((os.path.basename(at), kind) for _, at, kind in machine.mount_table() if uid in at and "/volumes/" in at)
+
+    def test_secrets_are_in_memory_and_nowhere_on_disk(self):
+        word = "sesame-" + os.urandom(12).hex()
+        self.kubectl("create", "-f", "-", input=json.dumps({  # apply would write it into an annotation of kubectl's own
+            "apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}, "stringData": {"k": word}}))
+        self.apply(config_map("plain", {"a": "1"}))
+        volumes = [{"name": "sec", "secret": {"secretName": "s"}}, {"name": "cm", "configMap": {"name": "plain"}},
+                   {"name": "about", "downwardAPI": {"items": [{"path": "name", "fieldRef": {"fieldPath": "metadata.name"}}]}},
+                   {"name": "mix", "projected": {"sources": [{"secret": {"name": "s"}}, {"serviceAccountToken": {"path": "token"}}]}}]
+        pod = self.run_pod(mounted("p", *volumes))
+        uid, container = pod["metadata"]["uid"], harness.container_of(pod)["containerID"]
+        self.assertEqual(self.sh("p", "cat /sec/k /mix/k"), word * 2)
+        before = self.mounts_of(uid)
+        account = next(v["name"] for v in pod["spec"]["volumes"] if v["name"].startswith("kube-api-access-"))
+        self.assertEqual(before, [(name, "tmpfs") for name in sorted(["about", account, "mix", "sec"])])
+        token = self.sh("p", "cat /mix/token")
+        self.assert_not_on_disk(word, token)
+
+        self.cluster.process.kill()  # -9; what it mounted is adopted, and not mounted once more
+        self.cluster.start()
+        newer = "open-" + word
+        self.kubectl("patch", "secret", "s", "-p", json.dumps({"stringData": {"k": newer}}))
+        wait_until(lambda: self.sh("p", "cat /sec/k /mix/k") == newer * 2, 30, "the change arrives in both")
+        self.assertEqual(harness.container_of(self.get("pod", "p"))["containerID"], container)
+        self.assertEqual(self.mounts_of(uid), before)
+        self.assert_not_on_disk(word, token)
+
+        self.kubectl("delete", "pod", "p", "--wait=true")
+        wait_until(lambda: not self.mounts_of(uid), 15, "all is unmounted")
+
+    def assert_not_on_disk(self, *words):
+        forms = [form for word in words for form in (word.encode(), base64.b64encode(word.encode()))]
+        for path in machine.run("find", self.cluster.data, "-xdev", "-type", "f", "-size", "-65536k").stdout.splitlines():
+            with open(path, "rb") as file:
+                text = file.read()
+            self.assertFalse([form for form in forms if form in text], f"in {path}")
+
+    def test_a_pod_that_has_ended_holds_no_memory(self):
+        self.make("secret", "generic", "s", "--from-literal=k=v")
+        self.apply(mounted("done", {"name": "sec", "secret": {"secretName": "s"}}, {"name": "ram", "emptyDir": {"medium": "Memory"}},
+                           command=("cat", "/sec/k"), restartPolicy="Never"))
+        uid = self.wait_phase("done", "Succeeded")["metadata"]["uid"]
+        wait_until(lambda: not self.mounts_of(uid), 15, "all is unmounted")
+        self.kubectl("annotate", "pod", "done", "seen=yes")
+        self.kubectl("patch", "secret", "s", "-p", '{"stringData":{"k":"new"}}')
+        self.assertEqual(self.text("logs", "done"), "v")
+        self.run_pod(mounted("next", {"name": "sec", "secret": {"secretName": "s"}}))
+        self.assertEqual(self.sh("next", "cat /sec/k"), "new")
+        self.assertEqual(self.mounts_of(uid), [], "a change mounts nothing for what has ended")
+
     def test_what_a_pod_is_told_about_itself(self):
         ref = lambda path: {"fieldRef": {"fieldPath": path}}
         amount = lambda name, divisor="0": {"resourceFieldRef": {"containerName": "main", "resource": name, "divisor": divisor}}
