@@ -48,7 +48,12 @@ struct Options {
   int log_files_max = 5;  ///< with the one that is written
   int image_gc_high_percent = 85;
   int image_gc_low_percent = 80;
-  std::chrono::seconds image_age_min{120};
+  std::chrono::seconds image_age_min{120};  ///< one unused for less is not removed
+  std::chrono::seconds image_age_max{
+      0};  ///< one unused for longer is, however full the disk; 0: no
+  // Source: kubelet looks for unused images every 5 minutes. Ours: for old containers every 20 s.
+  std::chrono::seconds image_gc_interval{300};
+  std::chrono::seconds housekeeping_interval{20};
   std::int64_t reserved_cpu_millicores = 0;
   std::int64_t reserved_memory_bytes = 0;
   std::string pod_cidr = "10.42.0.0/16";  ///< of the whole cluster

@@ -7,6 +7,7 @@
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "agent/agent.h"
 #include "agent/places.h"
@@ -44,13 +45,14 @@ struct Agent::Impl {
   Task<void> rotate_logs();
   Task<void> keep_house();
   Task<void> remove_old_attempts();
-  Task<void> remove_attempt(runtime::Container container);
+  Task<void> remove_attempt(runtime::Container container, std::vector<std::string> kept);
   Task<void> remove_old_sandboxes(std::vector<runtime::Sandbox> sandboxes);
   Task<void> remove_leftover_files(std::vector<runtime::Sandbox> sandboxes);
 
   // housekeeping_images.cc
   Task<void> remove_unused_images();
   Task<Result<std::set<std::string>>> images_in_use();
+  Task<Result<std::vector<runtime::Image>>> unused_images();
 
   const Options options;
   Dependencies with;

@@ -16,8 +16,6 @@ namespace fs = std::filesystem;
 using std::chrono::seconds;
 
 constexpr seconds kLogInterval{1};  ///< a writer of 50 MB/s exceeds its limit by as much
-constexpr seconds kInterval{20};
-constexpr int kImageEvery = 15;  ///< of kInterval
 // Source: kubelet, --maximum-dead-containers-per-container: 1, beside the one that runs.
 constexpr std::size_t kAttemptsKept = 2;
 
@@ -118,15 +116,18 @@ Task<void> Agent::Impl::rotate_logs() {
 }
 
 Task<void> Agent::Impl::keep_house() {
-  for (int round = 0;; ++round) {
-    co_await async::sleep_for(kInterval);
+  std::optional<TimePoint> images_looked;
+  while (true) {
+    co_await async::sleep_for(options.housekeeping_interval);
     co_await remove_old_attempts();
     auto sandboxes = co_await runtime->sandboxes("");
     if (sandboxes.ok()) {
       co_await remove_old_sandboxes(*sandboxes);
       co_await remove_leftover_files(std::move(*sandboxes));
     }
-    if (round % kImageEvery == 0) {
+    const auto now = with.clock.now();
+    if (!images_looked || now - *images_looked >= options.image_gc_interval) {
+      images_looked = now;
       co_await remove_unused_images();
     }
   }
@@ -141,19 +142,24 @@ Task<void> Agent::Impl::remove_old_attempts() {
   std::sort(all->begin(), all->end(), [](const auto& a, const auto& b) {
     return std::pair(a.attempt, a.created) > std::pair(b.attempt, b.created);
   });
-  std::map<std::pair<std::string, std::string>, std::size_t> seen;
+  std::map<std::pair<std::string, std::string>, std::vector<std::string>> kept;  // ids
   for (const auto& container : *all) {
     const auto uid = container.labels.find(runtime::kLabelPodUid);
-    if (uid == container.labels.end() ||
-        ++seen[std::pair(uid->second, container.name)] <= kAttemptsKept ||
-        container.state == runtime::ContainerState::running) {
+    if (uid == container.labels.end()) {
       continue;
     }
-    co_await remove_attempt(container);
+    auto& ids = kept[std::pair(uid->second, container.name)];
+    if (ids.size() < kAttemptsKept || container.state == runtime::ContainerState::running) {
+      ids.push_back(container.id);
+    } else {
+      co_await remove_attempt(container, ids);
+    }
   }
 }
 
-Task<void> Agent::Impl::remove_attempt(runtime::Container container) {
+/// `kept`: the attempts that stay. One that went on after a hold has the log of the one before it.
+Task<void> Agent::Impl::remove_attempt(runtime::Container container,
+                                       std::vector<std::string> kept) {
   const auto uid = container.labels.at(runtime::kLabelPodUid);
   const auto worker = workers.find(uid);
   if (worker != workers.end() && worker->second->keeps_root_of(container.id)) {
@@ -163,18 +169,15 @@ Task<void> Agent::Impl::remove_attempt(runtime::Container container) {
   if (!details.ok() || !(co_await runtime->remove_container(container.id)).ok()) {
     co_return;
   }
+  const auto log = details->log_path;
+  bool removes_log = !log.empty();
+  for (const auto& id : kept) {
+    const auto other = co_await runtime->container(id);
+    removes_log = removes_log && other.ok() && other->log_path != log;
+  }
   const auto again = workers.find(uid);
   if (again == workers.end()) {
     co_return;
-  }
-  // Attempts that went on after a hold share one log.
-  const auto log = details->log_path;
-  bool removes_log = !log.empty();
-  const auto& seen = again->second->seen().containers;
-  if (const auto at = seen.find(container.name); at != seen.end()) {
-    for (const auto& attempt : {at->second.current, at->second.previous}) {
-      removes_log = removes_log && !(attempt && attempt->log_path == log);
-    }
   }
   auto clean = [removes_log,
                 log,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Images that nothing uses go when the disk is full: the longest unused first, until enough is
-// free.
+// Images that nothing uses go when the disk is full, the longest unused first, until enough is
+// free; and when they have been unused for too long.
 #include <algorithm>
 
 #include <sys/statvfs.h>
@@ -61,44 +61,55 @@ Task<Result<std::set<std::string>>> Agent::Impl::images_in_use() {
   co_return out;
 }
 
-Task<void> Agent::Impl::remove_unused_images() {
-  const auto used = co_await images_in_use();
-  auto all = co_await runtime->images();
-  if (!all.ok() || !used.ok()) {
-    co_return;
-  }
+/// Not used for long enough to be removed if need be, the longest unused first.
+Task<Result<std::vector<runtime::Image>>> Agent::Impl::unused_images() {
+  CO_TRY(const auto used, co_await images_in_use());
+  CO_TRY(auto all, co_await runtime->images());
   const auto now = with.clock.now();
   std::map<std::string, TimePoint> times;
-  std::vector<runtime::Image> unused;
-  for (auto& image : *all) {
-    const bool is_used = is_any_of(image, *used);
+  std::vector<runtime::Image> out;
+  for (auto& image : all) {
+    const bool is_used = is_any_of(image, used);
     const auto before = images_used.find(image.id);
     const auto time = is_used || before == images_used.end() ? now : before->second;
     times[image.id] = time;
     if (!is_used && now - time >= options.image_age_min) {
-      unused.push_back(std::move(image));
+      out.push_back(std::move(image));
     }
   }
   images_used = std::move(times);
+  std::sort(out.begin(), out.end(), [this](const auto& a, const auto& b) {
+    return images_used[a.id] < images_used[b.id];
+  });
+  co_return out;
+}
+
+Task<void> Agent::Impl::remove_unused_images() {
+  const auto unused = co_await unused_images();
+  if (!unused.ok()) {
+    co_return;  // containerd is away; the next round looks again
+  }
   auto measure = [place = places.containerd,
                   high = options.image_gc_high_percent,
                   low = options.image_gc_low_percent] { return bytes_to_free(place, high, low); };
   const auto wanted = co_await runtime::on_pool(with.blocking, std::move(measure));
-  std::sort(unused.begin(), unused.end(), [this](const auto& a, const auto& b) {
-    return images_used[a.id] < images_used[b.id];
-  });
+  const auto now = with.clock.now();
   // Counted by the images' sizes: containerd gives the space back only a while later.
   std::uint64_t freed = 0;
-  for (const auto& image : unused) {
-    if (freed >= wanted) {
-      break;
+  for (const auto& image : *unused) {
+    const bool is_too_old =
+        options.image_age_max.count() > 0 && now - images_used[image.id] >= options.image_age_max;
+    if (freed >= wanted && !is_too_old) {
+      break;  // those that follow were used later
     }
     log::info("agent",
-              "the disk is over {} % full: removing image {}",
-              options.image_gc_high_percent,
-              image.tags.empty() ? image.id : image.tags.front());
+              "removing image {}, {}",
+              image.tags.empty() ? image.id : image.tags.front(),
+              is_too_old ? "unused for too long" : "for the disk is too full");
     if (const auto removed = co_await runtime->remove_image(image.id); removed.ok()) {
       freed += image.size_bytes;
+    } else {
+      log::warning("agent", "image {} not removed: {}", image.id, removed.error().message);
     }
   }
 }

@@ -108,6 +108,16 @@ const std::vector<ConfigKey>& config_keys() {
        "disk usage down to which unused images are removed",
        nullptr,
        &Config::image_gc_low_threshold},
+      {"image-gc-minimum-age",
+       "SECONDS",
+       "an image unused for less is not removed",
+       nullptr,
+       &Config::image_gc_minimum_age},
+      {"image-gc-maximum-age",
+       "SECONDS",
+       "an image unused for longer is removed, however full the disk is; 0: never",
+       nullptr,
+       &Config::image_gc_maximum_age},
   };
   return keys;
 }

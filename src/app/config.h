@@ -30,6 +30,8 @@ struct Config {
   int container_log_max_files = 5;
   int image_gc_high_threshold = 85;
   int image_gc_low_threshold = 80;
+  int image_gc_minimum_age = 120;  ///< seconds
+  int image_gc_maximum_age = 0;    ///< seconds; 0: none
 };
 
 /// One key of the configuration, for help, completion and the two readers.

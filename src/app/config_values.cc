@@ -177,6 +177,16 @@ Status check_housekeeping(const Config& config) {
                     low,
                     high)};
   }
+  const int age_min = config.image_gc_minimum_age;
+  const int age_max = config.image_gc_maximum_age;
+  // Source: kubelet, imageMaximumGCAge must be greater than imageMinimumGCAge, or 0.
+  if (age_min < 0 || age_max < 0 || (age_max > 0 && age_max <= age_min)) {
+    return Error{Code::invalid,
+                 fmt::format("image-gc-maximum-age: {} is not more than image-gc-minimum-age: {}, "
+                             "nor 0",
+                             age_max,
+                             age_min)};
+  }
   return ok();
 }
 

@@ -81,6 +81,30 @@ TEST(ConfigValues, RefusesNonsenseAndNamesTheKey) {
   }
 }
 
+TEST(ConfigValues, TheAgesOfUnusedImagesAreInOrder) {
+  struct Row {
+    int min;
+    int max;
+    bool is_good;
+  };
+
+  for (const Row row : {Row{120, 0, true},
+                        Row{0, 1, true},
+                        Row{60, 60, false},
+                        Row{-1, 0, false},
+                        Row{0, -1, false}}) {
+    auto config = a_config();
+    config.image_gc_minimum_age = row.min;
+    config.image_gc_maximum_age = row.max;
+
+    const auto checked = check_config(config);
+
+    EXPECT_EQ(checked.ok(), row.is_good) << row.min << " and " << row.max;
+    EXPECT_TRUE(row.is_good ||
+                checked.error().message.find("image-gc-maximum-age") != std::string::npos);
+  }
+}
+
 TEST(ConfigValues, ReadsTaintsAsKubectlWritesThem) {
   const auto taints = parse_taints("dedicated=team-a:NoSchedule,broken:NoExecute");
 

@@ -43,6 +43,8 @@ Result<agent::Options> agent_options(const Config& config) {
   options.log_files_max = config.container_log_max_files;
   options.image_gc_high_percent = config.image_gc_high_threshold;
   options.image_gc_low_percent = config.image_gc_low_threshold;
+  options.image_age_min = std::chrono::seconds(config.image_gc_minimum_age);
+  options.image_age_max = std::chrono::seconds(config.image_gc_maximum_age);
   options.pod_cidr = config.pod_cidr;
   options.service_cidr = config.service_cidr;
   options.cluster_domain = config.cluster_domain;
