@@ -118,10 +118,10 @@ class Cluster:
         self.seen_links, self.seen_netns = set(), set()
         LIVE.add(self)
 
-    def flags(self, data):
+    def flags(self, data, service_cidr=None):
         first, last = self.slot.node_ports
         return ["--data-dir", data, "--advertise-address", "127.0.0.1", "--pod-cidr", self.slot.pod_cidr,
-                "--service-cidr", self.slot.service_cidr, "--service-node-ports", f"{first}-{last}"]
+                "--service-cidr", service_cidr or self.slot.service_cidr, "--service-node-ports", f"{first}-{last}"]
 
     @staticmethod
     def put_images(data):
@@ -152,11 +152,12 @@ class Cluster:
             return any(c["type"] == "Ready" and c["status"] == status for c in node["status"]["conditions"])
         wait_until(is_so, timeout, f"node {name} is Ready={status}", pause=0.2)
 
-    def add_agent(self, name, token, data=None):
-        """A `tetrarch agent` of its own; not yet started."""
+    def add_agent(self, name, token, data=None, service_cidr=None):
+        """A `tetrarch agent` of its own; not yet started. A further one beside it needs service addresses of its own:
+        the name service listens on one of them."""
         data = data or os.path.join(self.directory, name)
         self.put_images(data)
-        agent = Process(["agent", *self.flags(data), "--server", f"https://127.0.0.1:{self.port}",
+        agent = Process(["agent", *self.flags(data, service_cidr), "--server", f"https://127.0.0.1:{self.port}",
                          "--token", token, "--node-name", name], os.path.join(self.directory, f"{name}.log"))
         self.agents[data] = agent
         return agent
