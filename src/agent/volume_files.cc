@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/volume_files.h"
 
-#include <cstring>
+#include <cerrno>
 #include <fcntl.h>
 #include <fstream>
 #include <set>
@@ -19,15 +19,10 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Error failed(std::string_view what, const fs::path& path, int error) {
-  return {Code::unavailable,
-          fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(error))};
-}
-
 Status make_directory(const fs::path& path) {
   std::error_code error;
   fs::create_directories(path, error);
-  return error ? Status(failed("make", path, error.value())) : ok();
+  return error ? Status(file_error("make", path, error.value())) : ok();
 }
 
 Status write_new_file(const fs::path& path,
@@ -36,20 +31,20 @@ Status write_new_file(const fs::path& path,
                       bool is_lasting = false) {
   const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
   if (fd < 0) {
-    return failed("write", path, errno);
+    return file_error("write", path, errno);
   }
   Status out = ok();
   while (!bytes.empty()) {
     const ssize_t n = ::write(fd, bytes.data(), bytes.size());
     if (n < 0) {
-      out = failed("write", path, errno);
+      out = file_error("write", path, errno);
       break;
     }
     bytes.remove_prefix(static_cast<std::size_t>(n));
   }
   ::fchmod(fd, static_cast<mode_t>(mode & 07777));
   if (is_lasting && ::fdatasync(fd) != 0) {
-    out = failed("flush", path, errno);
+    out = file_error("flush", path, errno);
   }
   ::close(fd);
   return out;
@@ -111,10 +106,10 @@ Status link_over(const fs::path& target, const fs::path& link) {
   const fs::path fresh = link.string() + "_tmp";
   ::unlink(fresh.c_str());
   if (::symlink(target.c_str(), fresh.c_str()) != 0) {
-    return failed("link", fresh, errno);
+    return file_error("link", fresh, errno);
   }
   if (::rename(fresh.c_str(), link.c_str()) != 0) {
-    return failed("rename", link, errno);
+    return file_error("rename", link, errno);
   }
   return ok();
 }
@@ -234,7 +229,7 @@ Status write_and_rename(const fs::path& path, std::string_view bytes, int mode, 
   const fs::path fresh = path.string() + ".new";
   TRY_STATUS(write_new_file(fresh, bytes, mode, is_lasting));
   if (::rename(fresh.c_str(), path.c_str()) != 0) {
-    return failed("rename", path, errno);
+    return file_error("rename", path, errno);
   }
   return ok();
 }

@@ -25,11 +25,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-Error failed(std::string_view what, const fs::path& path, int error) {
-  return {Code::unavailable,
-          fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(error))};
-}
-
 /// Of a file system of its own, which a tmpfs is: its device differs from that of its parent.
 bool is_own_file_system(const fs::path& directory) {
   struct stat here = {};
@@ -100,12 +95,12 @@ Status make_target(const fs::path& target, bool is_directory) {
   }
   fs::create_directories(is_directory ? target : target.parent_path(), error);
   if (error) {
-    return failed("make", target, error.value());
+    return file_error("make", target, error.value());
   }
   if (!is_directory) {
     const OwnedFd file(::open(target.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
     if (file.get() < 0) {
-      return failed("make", target, errno);
+      return file_error("make", target, errno);
     }
   }
   return ok();
@@ -146,6 +141,11 @@ std::vector<std::string> mounts_below(const std::string& path) {
 
 }  // namespace
 
+Error file_error(std::string_view what, const fs::path& path, int error) {
+  return {Code::unavailable,
+          fmt::format("cannot {} {}: {}", what, path.string(), std::strerror(error))};
+}
+
 OwnedFd::~OwnedFd() {
   if (fd_ >= 0) {
     const int before = errno;  // often of the call that failed while we were open
@@ -158,14 +158,14 @@ Result<bool> mount_memory(const fs::path& directory, std::string options) {
   std::error_code error;
   fs::create_directories(directory, error);
   if (error) {
-    return failed("make", directory, error.value());
+    return file_error("make", directory, error.value());
   }
   if (is_own_file_system(directory)) {
     return false;
   }
   options += has_noswap() ? ",noswap" : "";
   if (::mount("tmpfs", directory.c_str(), "tmpfs", MS_NOSUID | MS_NODEV, options.c_str()) != 0) {
-    return failed("mount a tmpfs on", directory, errno);
+    return file_error("mount a tmpfs on", directory, errno);
   }
   return true;
 }
@@ -177,7 +177,7 @@ Result<OwnedFd> open_sub_path(const fs::path& volume, std::string_view inner) {
   const OwnedFd root(::open(volume.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   struct stat at = {};
   if (root.get() < 0 || ::fstat(root.get(), &at) != 0) {
-    return failed("open", volume, errno);
+    return file_error("open", volume, errno);
   }
   // Without empty and single-dot components, so that each has a name that can be made.
   const auto path = (fs::path(inner).lexically_normal() / "").parent_path();
@@ -188,14 +188,14 @@ Result<OwnedFd> open_sub_path(const fs::path& volume, std::string_view inner) {
   if (errno == EXDEV || errno == ELOOP) {
     return Error{Code::invalid, fmt::format("subPath \"{}\" leads outside the volume", inner)};
   }
-  return failed("open the subPath", volume / inner, errno);
+  return file_error("open the subPath", volume / inner, errno);
 }
 
 Status bind_sub_path(const SubPath& part) {
   TRY(const OwnedFd source, open_sub_path(part.volume, part.inner));
   struct stat at = {};
   if (::fstat(source.get(), &at) != 0) {
-    return failed("open", part.volume / part.inner, errno);
+    return file_error("open", part.volume / part.inner, errno);
   }
   TRY_STATUS(unmount_below(part.target));
   TRY_STATUS(make_target(part.target, S_ISDIR(at.st_mode)));
@@ -203,7 +203,7 @@ Status bind_sub_path(const SubPath& part) {
   // mounted below the part is not shown.
   const auto name = fmt::format("/proc/self/fd/{}", source.get());
   if (::mount(name.c_str(), part.target.c_str(), nullptr, MS_BIND, nullptr) != 0) {
-    return failed("bind the subPath to", part.target, errno);
+    return file_error("bind the subPath to", part.target, errno);
   }
   return ok();
 }
@@ -223,14 +223,14 @@ Status unmount_below(const fs::path& path) {
     }
   }
   const auto left = mounts_below(text);
-  return left.empty() ? ok() : Status(failed("unmount", left.front(), last));
+  return left.empty() ? ok() : Status(file_error("unmount", left.front(), last));
 }
 
 Status remove_volumes(const fs::path& directory) {
   TRY_STATUS(unmount_below(directory));
   std::error_code error;
   fs::remove_all(directory, error);
-  return error ? Status(failed("remove", directory, error.value())) : ok();
+  return error ? Status(file_error("remove", directory, error.value())) : ok();
 }
 
 }  // namespace tetrarch::agent

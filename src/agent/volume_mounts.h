@@ -13,6 +13,9 @@
 
 namespace tetrarch::agent {
 
+/// "cannot open /x: Permission denied", for the volumes' files and mounts.
+Error file_error(std::string_view what, const std::filesystem::path& path, int error);
+
 /// A file descriptor that is closed with its owner.
 class OwnedFd {
  public:
