@@ -26,6 +26,23 @@ own.connect((sys.argv[1], int(sys.argv[2])))
 own.send(b"ping")
 print(own.recv(500).decode())
 """
+# Asks again and again from one port, says when it has begun, and ends with the first answer.
+ASK_UDP_UNTIL_ANSWERED = """
+import socket, sys, time
+own = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+own.settimeout(0.2)
+own.bind(("", int(sys.argv[3])))
+own.connect((sys.argv[1], int(sys.argv[2])))
+for number in range(1000):
+    try:
+        own.send(b"ping")
+        print(own.recv(500).decode(), flush=True)
+        break
+    except OSError:
+        time.sleep(0.1)  # it may have been refused at once
+    if number == 5:
+        print("asks", flush=True)
+"""
 
 
 class Services(OutsideTest):
@@ -177,6 +194,29 @@ class Services(OutsideTest):
             done = run(*inside, "python3", "-c", ASK_UDP, address, 53, 4001, check=False)
             return "ConnectionRefusedError" in done.stderr or self.fail(done.stderr[-200:] + done.stdout)
         wait_until(is_refused, 10, "without endpoints a datagram is refused, not swallowed")
+
+    def test_datagrams_sent_before_there_was_an_endpoint(self):
+        port = self.cluster.slot.node_ports[1] - 3
+        outside = ["ip", "netns", "exec", self.outside.name]
+        askers = [subprocess.Popen([*where, "python3", "-c", ASK_UDP_UNTIL_ANSWERED, to, str(port), str(own)],
+                                   stdout=subprocess.PIPE, text=True)
+                  for where, to, own in ((outside, self.outside.host_address, 4011), ([], self.outside.host_address, 4012),
+                                         ([], "127.0.0.1", 4013))]
+        for asker in askers:
+            self.addCleanup(asker.wait)
+            self.addCleanup(asker.stdout.close)
+            self.addCleanup(asker.kill)
+            self.assertEqual(asker.stdout.readline(), "asks\n", "nobody answers yet")
+        service = make_service("udp", type="NodePort")
+        service["spec"]["ports"] = [{"name": "u", "port": 53, "targetPort": 8080, "protocol": "UDP", "nodePort": port}]
+        self.apply(service)
+        time.sleep(1)  # the port is known, without an endpoint
+        self.apply(make_pod("late", image=DEMO, labels={"app": "udp"}))
+        self.wait_ready("late")
+        began = time.monotonic()
+        for asker in askers:
+            self.assertEqual(asker.stdout.readline().split()[0], "late")
+        self.assertLess(time.monotonic() - began, 5, "no client waits until the kernel forgets what it tried before")
 
     def test_without_endpoints_all_ways_refuse_at_once(self):
         self.apply(make_service("nobody", type="NodePort"), make_pod("client", *SLEEP),

@@ -2,7 +2,11 @@
 #include "agent/network/flows.h"
 
 #include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ifaddrs.h>
 #include <memory>
+#include <set>
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
@@ -71,7 +75,8 @@ int take_flow(nl_msg* message, void* into) {
     const auto* bytes = static_cast<const char*>(nla_data(attributes[CTA_TUPLE_ORIG]));
     const auto size = static_cast<std::size_t>(nla_len(attributes[CTA_TUPLE_ORIG]));
     static_cast<std::vector<TrackedFlow>*>(into)->push_back(
-        {{asked.to, asked.to_port, answer.from, answer.from_port}, std::string(bytes, size)});
+        {{asked.to, asked.to_port, answer.from, answer.from_port, false},
+         std::string(bytes, size)});
   }
   return NL_OK;
 }
@@ -114,6 +119,30 @@ Status remove_flow(nl_sock* socket, const TrackedFlow& tracked) {
   return is_gone ? ok() : Status(failed("removing a flow", code));
 }
 
+/// The IPv4 addresses of this machine's interfaces.
+Result<std::set<std::uint32_t>> own_addresses() {
+  ifaddrs* first = nullptr;
+  if (::getifaddrs(&first) != 0) {
+    return Error{Code::internal,
+                 fmt::format("cannot list this machine's addresses: {}", std::strerror(errno))};
+  }
+  const std::unique_ptr<ifaddrs, decltype(&::freeifaddrs)> list(first, &::freeifaddrs);
+  std::set<std::uint32_t> out;
+  for (const auto* at = list.get(); at != nullptr; at = at->ifa_next) {
+    if (at->ifa_addr != nullptr && at->ifa_addr->sa_family == AF_INET) {
+      sockaddr_in address = {};
+      std::memcpy(&address, at->ifa_addr, sizeof(address));
+      out.insert(ntohl(address.sin_addr.s_addr));
+    }
+  }
+  return out;
+}
+
+bool is_own(const std::set<std::uint32_t>& own, std::uint32_t address) {
+  constexpr std::uint32_t kLoopback = 127;  // Source: RFC 1122, 3.2.1.3: 127/8 never leaves a host
+  return address >> 24U == kLoopback || own.contains(address);
+}
+
 bool leads_to(const std::vector<Target>& targets, const Flow& flow) {
   return std::any_of(targets.begin(), targets.end(), [&](const Target& target) {
     return target.port == flow.answering_port && target.address == ipv4_text(flow.answering);
@@ -137,8 +166,10 @@ bool is_stale(const Flow& flow, const NftOptions& options, const NftState& state
         std::find(addresses.begin(), addresses.end(), asked) != addresses.end()) {
       return !leads_to(port.inside(), flow);
     }
-    // Untranslated it may be a conversation with another host on that port.
-    if (port.node_port != 0 && port.node_port == flow.asked_port && is_translated) {
+    // Untranslated it is one that began before there was an endpoint, unless it is a conversation
+    // with another host on that port.
+    if (port.node_port != 0 && port.node_port == flow.asked_port &&
+        (is_translated || flow.is_to_this_machine)) {
       return !leads_to(port.outside(), flow);
     }
   }
@@ -161,9 +192,11 @@ Status forget_stale_flows(const NftOptions& options, const NftState& state) {
   if (const int code = nl_connect(socket.get(), NETLINK_NETFILTER); code < 0) {
     return failed("connecting", code);
   }
-  TRY(const auto flows, list_flows(socket.get()));
+  TRY(auto flows, list_flows(socket.get()));
   Status out = ok();
-  for (const auto& tracked : flows) {
+  TRY(const auto own, own_addresses());
+  for (auto& tracked : flows) {
+    tracked.flow.is_to_this_machine = is_own(own, tracked.flow.asked);
     if (is_stale(tracked.flow, options, state)) {
       auto removed = remove_flow(socket.get(), tracked);
       out = removed.ok() ? std::move(out) : std::move(removed);

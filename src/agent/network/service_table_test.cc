@@ -294,6 +294,7 @@ TEST(Flows, AreStaleWhereTheyLeadToWhatIsNotBehindTheService) {
     const char* answering;
     std::uint16_t answering_port;
     bool is_stale;
+    bool is_to_this_machine = false;
   };
 
   const Row rows[] = {{"10.43.0.20", 53, "10.42.0.5", 8080, false},
@@ -305,10 +306,15 @@ TEST(Flows, AreStaleWhereTheyLeadToWhatIsNotBehindTheService) {
                       {"192.0.2.1", 30053, "10.42.0.5", 8080, false},
                       {"192.0.2.1", 30053, "10.42.0.6", 8080, true},
                       {"192.0.2.1", 30053, "192.0.2.1", 30053, false},  // no service: another host
+                      {"192.0.2.9", 30053, "192.0.2.9", 30053, true, true},  // before an endpoint
+                      {"192.0.2.9", 53, "192.0.2.9", 53, false, true},
                       {"192.0.2.1", 53, "192.0.2.1", 53, false}};
   for (const Row& row : rows) {
-    const Flow flow{
-        *parse_ipv4(row.asked), row.asked_port, *parse_ipv4(row.answering), row.answering_port};
+    const Flow flow{*parse_ipv4(row.asked),
+                    row.asked_port,
+                    *parse_ipv4(row.answering),
+                    row.answering_port,
+                    row.is_to_this_machine};
     EXPECT_EQ(is_stale(flow, options, state), row.is_stale)
         << row.asked << ":" << row.asked_port << " by " << row.answering;
   }
