@@ -53,6 +53,7 @@ class FakeRuntime final : public runtime::Runtime {
   Task<Result<std::string>> run_sandbox(runtime::SandboxConfig config) override;
   Task<Status> stop_sandbox(std::string id) override;
   Task<Status> remove_sandbox(std::string id) override;
+  Task<Result<std::filesystem::path>> network_namespace(std::string sandbox_id) override;
   Task<Result<runtime::Sandbox>> sandbox(std::string id) override;
   Task<Result<std::vector<runtime::Sandbox>>> sandboxes(std::string pod_uid) override;
   Task<Result<std::string>> create_container(std::string sandbox_id,
@@ -72,7 +73,7 @@ class FakeRuntime final : public runtime::Runtime {
                                          std::chrono::milliseconds deadline) override;
   Task<Result<std::unique_ptr<runtime::Session>>> start_exec(std::string id,
                                                              runtime::ExecOptions options) override;
-  Task<Result<std::unique_ptr<runtime::Session>>> attach(std::string id) override;
+  Task<Result<std::unique_ptr<runtime::Session>>> attach(std::string id, bool has_stdin) override;
   Task<Result<std::vector<runtime::Stats>>> stats(std::string pod_uid) override;
   Task<Result<std::optional<runtime::Image>>> image(std::string reference) override;
   Task<Result<std::vector<runtime::Image>>> images() override;

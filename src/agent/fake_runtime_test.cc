@@ -287,12 +287,16 @@ Task<Result<runtime::ExecResult>> FakeRuntime::exec(std::string id,
   co_return result;
 }
 
+Task<Result<std::filesystem::path>> FakeRuntime::network_namespace(std::string) {
+  co_return unimplemented();
+}
+
 Task<Result<std::unique_ptr<runtime::Session>>> FakeRuntime::start_exec(std::string,
                                                                         runtime::ExecOptions) {
   co_return unimplemented();
 }
 
-Task<Result<std::unique_ptr<runtime::Session>>> FakeRuntime::attach(std::string) {
+Task<Result<std::unique_ptr<runtime::Session>>> FakeRuntime::attach(std::string, bool) {
   co_return unimplemented();
 }
 

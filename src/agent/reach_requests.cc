@@ -3,13 +3,11 @@
 // is one stream: the answer line first, then raw bytes (logs, port-forward, stats) or channel
 // frames (exec, attach).
 #include <boost/asio/co_spawn.hpp>
-#include <boost/asio/connect.hpp>
-#include <boost/asio/ip/tcp.hpp>
-#include <boost/asio/write.hpp>
 #include <fmt/format.h>
 
 #include "agent/agent_impl.h"
 #include "agent/log_reader.h"
+#include "agent/port_forward.h"
 #include "async/together.h"
 #include "object/writer.h"
 #include "reach/answer.h"
@@ -18,13 +16,12 @@
 namespace tetrarch::agent {
 namespace {
 
-using asio::ip::tcp;
 using reach::Channel;
 
 /// What a request is about, as a worker knows it.
 struct Target {
   runtime::Container container;  ///< the attempt asked for
-  std::string pod_ip;
+  std::string sandbox_id;        ///< empty: the pod has none yet
   std::string pod_uid;
 };
 
@@ -37,10 +34,8 @@ Result<Target> choose(const PodWorker& worker, object::View request) {
   const auto name = request["container"].string();
   const auto pod = request["pod"].string();
   out.pod_uid = worker.uid();
-  if (worker.seen().sandbox && !worker.seen().sandbox->addresses.empty()) {
-    out.pod_ip = worker.seen().sandbox->addresses.front();
-  } else if (views::PodView(worker.document()->root()).spec().host_network()) {
-    out.pod_ip = "127.0.0.1";
+  if (worker.seen().sandbox && worker.seen().sandbox->is_ready) {
+    out.sandbox_id = worker.seen().sandbox->id;
   }
   const auto kind = request["kind"].string();
   if (kind == "portforward" || kind == "stats") {
@@ -180,7 +175,7 @@ Task<void> serve_session(runtime::Runtime& runtime,
   const auto root = request->root();
   Result<std::unique_ptr<runtime::Session>> session = Error{Code::internal, "not begun"};
   if (root["kind"].string() == "attach") {
-    session = co_await runtime.attach(target.container.id);
+    session = co_await runtime.attach(target.container.id, root["stdin"].boolean());
   } else {
     runtime::ExecOptions options;
     for (const auto word : root["command"].elements()) {
@@ -235,64 +230,6 @@ Task<void> serve_logs(runtime::Runtime& runtime,
     }
   }
   static_cast<void>(co_await stream.shut_write());
-}
-
-Task<void> copy_in(net::Stream& stream, tcp::socket& socket) {
-  std::string buffer(32768, '\0');
-  while (true) {
-    const auto count = co_await stream.read(buffer.data(), buffer.size());
-    if (!count.ok()) {
-      co_return;
-    }
-    if (*count == 0) {
-      boost::system::error_code ignored;
-      socket.shutdown(tcp::socket::shutdown_send, ignored);
-      co_await async::sleep_for(std::chrono::hours(1));  // the other direction ends the pair
-      co_return;
-    }
-    const auto [error, n] =
-        co_await asio::async_write(socket, asio::buffer(buffer.data(), *count), kAwait);
-    if (error) {
-      co_return;
-    }
-  }
-}
-
-Task<void> copy_out(tcp::socket& socket, net::Stream& stream) {
-  std::string buffer(32768, '\0');
-  while (true) {
-    const auto [error, n] = co_await socket.async_read_some(asio::buffer(buffer), kAwait);
-    if (error || n == 0) {
-      break;
-    }
-    const auto written = co_await stream.write(std::string_view(buffer).substr(0, n));
-    if (!written.ok()) {
-      co_return;
-    }
-  }
-  static_cast<void>(co_await stream.shut_write());
-}
-
-Task<void> serve_forward(Target target, int port, net::Stream& stream) {
-  tcp::socket socket(co_await asio::this_coro::executor);
-  boost::system::error_code error;
-  const auto address = asio::ip::make_address(target.pod_ip, error);
-  if (error || port <= 0 || port > 65535) {
-    const Error refused{Code::malformed, "the pod has no address yet, or that is no port"};
-    static_cast<void>(co_await answer(stream, refused));
-    co_return;
-  }
-  const tcp::endpoint endpoint(address, static_cast<std::uint16_t>(port));
-  const auto [failure] = co_await socket.async_connect(endpoint, kAwait);
-  if (failure) {
-    const Error refused{Code::unavailable,
-                        fmt::format("cannot connect to port {}: {}", port, failure.message())};
-    static_cast<void>(co_await answer(stream, refused));
-    co_return;
-  }
-  if ((co_await answer(stream, ok())).ok()) {
-    co_await async::first_of(copy_out(socket, stream), copy_in(stream, socket));
-  }
 }
 
 Task<void> serve_stats(runtime::Runtime& runtime, Target target, net::Stream& stream) {
@@ -354,7 +291,8 @@ Task<void> Agent::serve_reach(std::string request_json, std::unique_ptr<net::Str
   } else if (kind == "exec" || kind == "attach") {
     co_await serve_session(runtime, **target, *request, *stream);
   } else if (kind == "portforward") {
-    co_await serve_forward(**target, static_cast<int>(root["port"].integer()), *stream);
+    const int port = static_cast<int>(root["port"].integer());
+    co_await serve_forward(runtime, impl_->with.blocking, (*target)->sandbox_id, port, *stream);
   } else if (kind == "stats") {
     co_await serve_stats(runtime, **target, *stream);
   } else {

@@ -210,11 +210,7 @@ TEST_F(ContainersTest, ExecGivesOutputAndExitCode) {
   remove(pod);
 }
 
-Task<Result<std::string>> converse(Runtime& runtime,
-                                   std::string id,
-                                   ExecOptions options,
-                                   std::string input) {
-  CO_TRY(auto session, co_await runtime.start_exec(std::move(id), std::move(options)));
+Task<Result<std::string>> converse(std::unique_ptr<Session> session, std::string input) {
   CO_TRY_STATUS(co_await session->write(input));
   CO_TRY_STATUS(co_await session->close_stdin());
   std::string all;
@@ -229,18 +225,60 @@ Task<Result<std::string>> converse(Runtime& runtime,
   co_return all + "=" + std::to_string(code);
 }
 
+Task<Result<std::string>> exec_and_converse(Runtime& runtime,
+                                            std::string id,
+                                            ExecOptions options,
+                                            std::string input) {
+  CO_TRY(auto session, co_await runtime.start_exec(std::move(id), std::move(options)));
+  co_return co_await converse(std::move(session), std::move(input));
+}
+
+Task<Result<std::string>> attach_and_converse(Runtime& runtime, std::string id, std::string input) {
+  CO_TRY(auto session, co_await runtime.attach(std::move(id), true));
+  co_return co_await converse(std::move(session), std::move(input));
+}
+
 TEST_F(ContainersTest, ExecWithStreamsCarriesStdinAndBothOutputs) {
   const auto pod = start("streams", shell("sleep 1000"));
 
   ExecOptions options;
   options.command = {"/bin/sh", "-c", "cat; echo problem >&2; exit 5"};
   options.has_stdin = true;
-  const auto talk = run(converse(*runtime_, pod.container, options, "hello\n"));
+  const auto talk = run(exec_and_converse(*runtime_, pod.container, options, "hello\n"));
 
   ASSERT_TRUE(talk.ok()) << talk.error().message;
   EXPECT_THAT(*talk, testing::HasSubstr("O:hello\n"));
   EXPECT_THAT(*talk, testing::HasSubstr("E:problem\n"));
   EXPECT_THAT(*talk, testing::EndsWith("=5"));
+  remove(pod);
+}
+
+TEST_F(ContainersTest, AttachEndsAStdinThatIsForOneOnly) {
+  auto config = shell("cat; echo problem >&2; printf unfinished; exit 5");
+  config.has_stdin = true;
+  config.is_stdin_once = true;
+  const auto pod = start("attached", config);
+
+  const auto talk = run(attach_and_converse(*runtime_, pod.container, "hello\n"));
+
+  ASSERT_TRUE(talk.ok()) << talk.error().message;
+  EXPECT_THAT(*talk, testing::HasSubstr("O:hello\n"));
+  EXPECT_THAT(*talk, testing::HasSubstr("E:problem\n"));
+  EXPECT_THAT(*talk, testing::HasSubstr("unfinished"));
+  EXPECT_THAT(*talk, testing::EndsWith("=0")) << "how the container ends is its own matter";
+  EXPECT_EQ(wait_for(pod.container, ContainerState::exited).exit_code, 5);
+  EXPECT_FALSE(run(runtime_->attach(pod.container, true)).ok());
+  remove(pod);
+}
+
+TEST_F(ContainersTest, KnowsTheNetworkOfASandbox) {
+  const auto pod = start("network", shell("sleep 1000"));
+
+  const auto network = run(runtime_->network_namespace(pod.sandbox));
+
+  ASSERT_TRUE(network.ok()) << network.error().message;
+  EXPECT_TRUE(fs::equivalent(*network, "/proc/self/ns/net")) << *network << ": it has the host's";
+  EXPECT_FALSE(run(runtime_->network_namespace("none")).ok());
   remove(pod);
 }
 

@@ -1,18 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// attach: what the container prints from now on, as its log records it, and its stdin through the
-// shim's own pipe.
-#include <optional>
-
-#include <boost/asio/write.hpp>
-
+// attach with stdin: a container's own streams, as the streaming server inside containerd gives
+// them: it holds the container's pipes, so only it can end stdin (stdinOnce) and pass on what no
+// newline follows yet, such as a prompt. Two connections, because this form of the protocol ends
+// stdin by ending the connection, and the container may still have something to say then.
 #include "agent/runtime/containers_impl.h"
-#include "agent/runtime/log_file.h"
-#include "agent/runtime/pipes.h"
+#include "agent/runtime/cri_stream.h"
 
 namespace tetrarch::agent::runtime {
 namespace {
 
-using std::chrono::hours;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 
@@ -20,53 +16,63 @@ constexpr milliseconds kQuick = seconds(20);
 
 class AttachSession final : public Session {
  public:
-  AttachSession(std::shared_ptr<Services> services,
-                std::string id,
-                std::unique_ptr<LogFollower> log,
-                bool has_tty)
-      : services_(std::move(services)),
-        id_(std::move(id)),
-        log_(std::move(log)),
-        has_tty_(has_tty) {}
+  AttachSession(std::shared_ptr<Services> services, std::string id)
+      : services_(std::move(services)), id_(std::move(id)) {}
 
-  void set_stdin(std::unique_ptr<asio::posix::stream_descriptor> pipe) { stdin_ = std::move(pipe); }
+  Task<Status> open(bool has_tty) {
+    cri::AttachRequest outputs;
+    outputs.set_container_id(id_);
+    outputs.set_tty(has_tty);
+    outputs.set_stdin(true);  // Seen: containerd 1.6 takes a stdin not asked for as one that ended
+    outputs.set_stdout(true);
+    outputs.set_stderr(!has_tty);
+    CO_TRY(outputs_, co_await connect(std::move(outputs)));
+    cri::AttachRequest input;
+    input.set_container_id(id_);
+    input.set_tty(has_tty);
+    input.set_stdin(true);
+    CO_TRY(input_, co_await connect(std::move(input)));
+    co_return ok();
+  }
 
   Task<Result<Chunk>> read() override {
     while (true) {
-      if (auto chunk = take_line()) {
-        co_return std::move(*chunk);
+      auto next = co_await outputs_->read();
+      if (!next.ok()) {
+        outcome_ = next.error();
+        co_return next.error();
       }
-      CO_TRY(const std::string more, co_await log_->read());
-      if (!more.empty()) {
-        buffer_ += more;
-        continue;
-      }
-      if (is_over_) {
+      if (!next->has_value()) {
         co_return Chunk{};
       }
-      CO_TRY(const bool is_running, co_await is_still_running());
-      if (!is_running) {
-        is_over_ = true;  // one more read picks up what came before the end
-        continue;
+      auto& message = **next;
+      const bool is_error = message.channel == CriChannel::err;
+      if ((is_error || message.channel == CriChannel::out) && !message.bytes.empty()) {
+        Chunk chunk;
+        chunk.is_error_stream = is_error;
+        chunk.bytes = std::move(message.bytes);
+        co_return chunk;
       }
-      co_await log_->wait();
     }
   }
 
   Task<Status> write(std::string bytes) override {
-    if (!stdin_) {
-      co_return ok();
+    if (!input_) {
+      co_return ok();  // what a client still sends after stdin was closed is dropped
     }
-    const auto [error, n] = co_await asio::async_write(*stdin_, asio::buffer(bytes), kAwait);
-    if (error) {
-      stdin_.reset();
+    const auto written = co_await input_->write(CriChannel::in, std::move(bytes));
+    if (!written.ok()) {
+      input_.reset();  // the container has ended: the end of its output says so
     }
     co_return ok();
   }
 
   Task<Status> close_stdin() override {
-    stdin_.reset();
-    co_return ok();  // the container keeps its stdin: others may attach later
+    if (ended_input_ || !input_) {
+      co_return ok();
+    }
+    ended_input_ = std::move(input_);
+    co_return co_await ended_input_->end();
   }
 
   Task<Status> resize(TerminalSize size) override {
@@ -81,55 +87,32 @@ class AttachSession final : public Session {
     co_return ok();
   }
 
+  /// Who attached has not started the container: how that ends is no failure of theirs.
+  /// Source: Kubernetes, CRI's Attach has no exit code; clients read the pod's status.
   Task<Result<int>> wait() override {
-    cri::ContainerIdRequest request;
-    request.set_container_id(id_);
-    CO_TRY(const auto reply,
-           co_await call<cri::ContainerStatusResponse>(
-               TETRARCH_RPC(pods, ContainerStatus), std::move(request), kQuick));
-    co_return reply.status().exit_code();
+    CO_TRY_STATUS(outcome_);
+    co_return 0;
   }
 
  private:
-  std::optional<Chunk> take_line() {
-    const auto end = buffer_.find('\n');
-    if (end == std::string::npos) {
-      return std::nullopt;
-    }
-    const auto line = parse_log_line(std::string_view(buffer_).substr(0, end));
-    Chunk chunk;
-    if (line) {
-      chunk.is_error_stream = line->is_error_stream && !has_tty_;
-      chunk.bytes = std::string(line->text) + (line->is_partial ? "" : "\n");
-    }
-    buffer_.erase(0, end + 1);
-    if (chunk.bytes.empty()) {
-      return take_line();
-    }
-    return chunk;
-  }
-
-  Task<Result<bool>> is_still_running() {
-    cri::ContainerIdRequest request;
-    request.set_container_id(id_);
-    CO_TRY(const auto reply,
-           co_await call<cri::ContainerStatusResponse>(
-               TETRARCH_RPC(pods, ContainerStatus), std::move(request), kQuick));
-    co_return reply.status().state() == cri::CONTAINER_RUNNING;
+  Task<Result<std::unique_ptr<CriStream>>> connect(cri::AttachRequest request) {
+    CO_TRY(
+        auto reply,
+        co_await call<cri::AttachResponse>(TETRARCH_RPC(pods, Attach), std::move(request), kQuick));
+    co_return co_await CriStream::open(std::move(*reply.mutable_url()));
   }
 
   std::shared_ptr<Services> services_;
   std::string id_;
-  std::unique_ptr<LogFollower> log_;
-  bool has_tty_;
-  bool is_over_ = false;
-  std::string buffer_;
-  std::unique_ptr<asio::posix::stream_descriptor> stdin_;
+  Status outcome_ = ok();
+  std::unique_ptr<CriStream> outputs_;
+  std::unique_ptr<CriStream> input_;        ///< null: there is none, or it has ended
+  std::unique_ptr<CriStream> ended_input_;  ///< what it still holds is on its way
 };
 
 }  // namespace
 
-Task<Result<std::unique_ptr<Session>>> Containers::attach(std::string id) {
+Task<Result<std::unique_ptr<Session>>> Containers::attach(std::string id, bool has_stdin) {
   CO_TRY(const Container found, co_await container(id));
   if (found.state != ContainerState::running) {
     co_return Error{Code::precondition, "container " + found.name + " is not running"};
@@ -139,16 +122,12 @@ Task<Result<std::unique_ptr<Session>>> Containers::attach(std::string id) {
   CO_TRY(
       const auto task,
       co_await call<native_tasks::GetResponse>(TETRARCH_RPC(tasks, Get), std::move(get), kQuick));
-  auto log = std::make_unique<LogFollower>(found.log_path, blocking_);
-  CO_TRY_STATUS(co_await log->skip_to_end());
-  auto session = std::make_unique<AttachSession>(
-      services_, std::move(id), std::move(log), task.process().terminal());
-  if (!task.process().stdin().empty()) {
-    if (const auto fd = open_pipe_to_write(task.process().stdin()); fd.ok()) {
-      const auto executor = co_await asio::this_coro::executor;
-      session->set_stdin(std::make_unique<asio::posix::stream_descriptor>(executor, *fd));
-    }
+  const bool has_tty = task.process().terminal();
+  if (!has_stdin) {
+    co_return co_await observe(found, has_tty);
   }
+  auto session = std::make_unique<AttachSession>(services_, std::move(id));
+  CO_TRY_STATUS(co_await session->open(has_tty));
   co_return std::unique_ptr<Session>(std::move(session));
 }
 

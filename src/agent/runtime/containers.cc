@@ -2,6 +2,8 @@
 // Sandboxes and containers over CRI, pause and resume over the native tasks service.
 #include "agent/runtime/containers.h"
 
+#include <fmt/format.h>
+
 #include "agent/runtime/containers_impl.h"
 #include "agent/runtime/cri_convert.h"
 
@@ -98,6 +100,15 @@ Task<Status> Containers::remove_sandbox(std::string id) {
   request.set_pod_sandbox_id(std::move(id));
   co_return nothing(co_await call<cri::EmptyResponse>(
       TETRARCH_RPC(pods, RemovePodSandbox), std::move(request), kSlow));
+}
+
+Task<Result<std::filesystem::path>> Containers::network_namespace(std::string sandbox_id) {
+  native_tasks::GetRequest request;
+  request.set_container_id(std::move(sandbox_id));
+  CO_TRY(const auto reply,
+         co_await call<native_tasks::GetResponse>(
+             TETRARCH_RPC(tasks, Get), std::move(request), kQuick));
+  co_return std::filesystem::path(fmt::format("/proc/{}/ns/net", reply.process().pid()));
 }
 
 Task<Result<Sandbox>> Containers::sandbox(std::string id) {

@@ -52,6 +52,7 @@ class Containers final : public Runtime {
   Task<Result<std::string>> run_sandbox(SandboxConfig config) override;
   Task<Status> stop_sandbox(std::string id) override;
   Task<Status> remove_sandbox(std::string id) override;
+  Task<Result<std::filesystem::path>> network_namespace(std::string sandbox_id) override;
   Task<Result<Sandbox>> sandbox(std::string id) override;
   Task<Result<std::vector<Sandbox>>> sandboxes(std::string pod_uid) override;
   Task<Result<std::string>> create_container(std::string sandbox_id,
@@ -70,7 +71,7 @@ class Containers final : public Runtime {
                                 std::vector<std::string> command,
                                 std::chrono::milliseconds deadline) override;
   Task<Result<std::unique_ptr<Session>>> start_exec(std::string id, ExecOptions options) override;
-  Task<Result<std::unique_ptr<Session>>> attach(std::string id) override;
+  Task<Result<std::unique_ptr<Session>>> attach(std::string id, bool has_stdin) override;
   Task<Result<std::vector<Stats>>> stats(std::string pod_uid) override;
   Task<Result<std::optional<Image>>> image(std::string reference) override;
   Task<Result<std::vector<Image>>> images() override;
@@ -82,6 +83,7 @@ class Containers final : public Runtime {
 
  private:
   Task<Status> allow_sysfs_writes(std::string sandbox_id);  // containers_sysfs.cc
+  Task<Result<std::unique_ptr<Session>>> observe(Container found, bool has_tty);
 
   ContainersOptions options_;
   async::BlockingPool& blocking_;

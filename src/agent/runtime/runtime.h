@@ -6,6 +6,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <filesystem>
 #include <map>
 #include <memory>
 #include <optional>
@@ -256,6 +257,8 @@ class Runtime {
   /// Idempotent; ends all processes of the pod and frees its network.
   virtual Task<Status> stop_sandbox(std::string id) = 0;
   virtual Task<Status> remove_sandbox(std::string id) = 0;
+  /// A file that names the network that the sandbox's containers see, for setns(2).
+  virtual Task<Result<std::filesystem::path>> network_namespace(std::string sandbox_id) = 0;
   virtual Task<Result<Sandbox>> sandbox(std::string id) = 0;
   /// All, or those of one pod.
   virtual Task<Result<std::vector<Sandbox>>> sandboxes(std::string pod_uid) = 0;
@@ -283,8 +286,10 @@ class Runtime {
                                         std::chrono::milliseconds deadline) = 0;
   virtual Task<Result<std::unique_ptr<Session>>> start_exec(std::string id,
                                                             ExecOptions options) = 0;
-  /// The container's own streams from now on (output as the log records it).
-  virtual Task<Result<std::unique_ptr<Session>>> attach(std::string id) = 0;
+  /// The container's own streams from now on; without `has_stdin` its output alone, line by line.
+  /// The end of the session, or of its stdin, ends the stdin of a container made with
+  /// is_stdin_once.
+  virtual Task<Result<std::unique_ptr<Session>>> attach(std::string id, bool has_stdin) = 0;
   virtual Task<Result<std::vector<Stats>>> stats(std::string pod_uid) = 0;
 
   virtual Task<Result<std::optional<Image>>> image(std::string reference) = 0;

@@ -5,12 +5,16 @@
 // and 1.32.
 #include <charconv>
 #include <map>
+#include <optional>
+#include <utility>
+#include <vector>
 
 #include <fmt/core.h>
 
 #include "api/kubernetes/pod_target.h"
 #include "api/kubernetes/serve.h"
 #include "api/kubernetes/websocket_bytes.h"
+#include "async/timer.h"
 #include "async/together.h"
 #include "net/spdy.h"
 
@@ -21,7 +25,6 @@ constexpr std::string_view kProtocol = "portforward.k8s.io";
 constexpr std::string_view kTunnel = "SPDY/3.1+portforward.k8s.io";
 constexpr std::chrono::hours kIdleMax{
     4};  // Source: Kubernetes kubelet, streaming connection idle timeout
-constexpr std::size_t kConnectionsMax = 4096;
 constexpr std::size_t kChunk = 32768;
 
 struct Pair {
@@ -29,12 +32,20 @@ struct Pair {
   std::unique_ptr<net::SpdyStream> error;
 };
 
+/// What serves one connection after the other. There are as many as there ever were connections at
+/// once, which the session's bound on streams limits.
+struct Lane {
+  std::optional<Pair> next = {};
+  async::Event handed = {};  ///< `next` is there, or the session is over
+};
+
 struct Session {
   const NodeAccess& nodes;
   const PodTarget& target;
   net::SpdySession& spdy;
   std::map<std::string, Pair> waiting = {};  ///< by request id: one stream of two is there
-  std::size_t count = 0;
+  std::vector<Lane*> idle = {};              ///< in the frames of serve_lane
+  bool is_over = false;
 };
 
 std::string reach_request(const PodTarget& target, int port) {
@@ -53,20 +64,33 @@ int port_of(const net::SpdyStream& stream) {
   return port > 0 && port < 65536 ? port : 0;
 }
 
+/// Where one side fails, neither direction goes on.
 Task<void> copy(net::Stream& from, net::Stream& to) {
   std::string buffer(kChunk, '\0');
   while (true) {
     const auto count = co_await from.read(buffer.data(), buffer.size());
-    if (!count.ok() || *count == 0) {
-      (void)co_await to.shut_write();
+    if (count.ok() && *count == 0) {
+      (void)co_await to.shut_write();  // where that fails, the other direction finds out too
       co_return;
     }
-    const std::string_view bytes(buffer.data(), *count);
-    const auto written = co_await to.write(bytes);
-    if (!written.ok()) {
+    Status passed = count.ok() ? ok() : Status(count.error());
+    if (passed.ok()) {
+      const std::string_view bytes(buffer.data(), *count);
+      passed = co_await to.write(bytes);
+    }
+    if (!passed.ok()) {
+      from.close();
+      to.close();
       co_return;
     }
   }
+}
+
+/// Seen: kubectl 1.20 closes its local connection only once the error stream has ended, so that
+/// must not wait for what the local program may still send.
+Task<void> copy_down(net::Stream& agent, Pair& pair) {
+  co_await copy(agent, *pair.data);
+  (void)co_await pair.error->shut_write();  // the client may have gone
 }
 
 Task<void> serve_pair(Session& session, Pair pair) {
@@ -84,8 +108,21 @@ Task<void> serve_pair(Session& session, Pair pair) {
     (void)co_await pair.data->shut_write();
     co_return;
   }
-  co_await async::both(copy(*pair.data, **agent), copy(**agent, *pair.data));
-  (void)co_await pair.error->shut_write();
+  co_await async::both(copy(*pair.data, **agent), copy_down(**agent, pair));
+}
+
+Task<void> serve_lane(Session& session, Pair first) {
+  Lane lane;
+  lane.next = std::move(first);
+  while (!session.is_over) {
+    if (!lane.next) {
+      session.idle.push_back(&lane);
+      co_await lane.handed.wait();
+      continue;
+    }
+    auto pair = *std::exchange(lane.next, std::nullopt);
+    co_await serve_pair(session, std::move(pair));
+  }
 }
 
 /// The pair that this stream makes whole, if it does.
@@ -102,21 +139,31 @@ std::optional<Pair> take(Session& session, std::unique_ptr<net::SpdyStream> stre
   return out;
 }
 
-/// Accepts until there is a pair, then serves it beside whatever comes next. The frames of a
-/// session's connections stay until it ends: hence the bound.
+void end(Session& session) {
+  session.is_over = true;
+  for (auto* lane : session.idle) {
+    lane->handed.raise();
+  }
+}
+
+/// Accepts until a connection finds no idle lane; then goes on beside a new one.
 Task<void> accept_pairs(Session& session) {
   std::optional<Pair> pair;
   while (!pair) {
     auto stream = co_await session.spdy.accept(kIdleMax);
     if (!stream.ok()) {
+      end(session);
       co_return;
     }
     pair = take(session, std::move(*stream));
+    if (pair && !session.idle.empty()) {
+      auto* lane = session.idle.back();
+      session.idle.pop_back();
+      lane->next = *std::exchange(pair, std::nullopt);
+      lane->handed.raise();
+    }
   }
-  if (++session.count >= kConnectionsMax) {
-    co_return;
-  }
-  co_await async::both(serve_pair(session, std::move(*pair)), accept_pairs(session));
+  co_await async::both(serve_lane(session, std::move(*pair)), accept_pairs(session));
 }
 
 Task<Result<std::unique_ptr<net::Stream>>> upgrade(Context& context) {
