@@ -10,17 +10,19 @@ namespace {
 
 constexpr std::size_t kChunk = 32768;
 
+/// Ends when the client has gone. Where the agent takes no more, the command has ended: what is
+/// still sent is dropped, because the output and the exit code are yet to come down.
 Task<void> copy_up(RemoteClient& client, net::Stream& agent) {
+  bool is_heard = true;
   while (true) {
     auto frame = co_await client.read();
     if (!frame.ok()) {
       co_return;
     }
-    const auto bytes = encode_frame(*frame);
-    const auto written = co_await agent.write(bytes);
-    if (!written.ok()) {
-      // The agent's end has the last word: it may still have output and the exit code for us.
-      co_return;
+    if (is_heard) {
+      const auto bytes = encode_frame(*frame);
+      const auto written = co_await agent.write(bytes);
+      is_heard = written.ok();
     }
   }
 }

@@ -223,6 +223,50 @@ TEST_F(StreamsTest, ExecSaysSoWhenTheNodeIsLost) {
   EXPECT_THAT(client_heard_.at(2), HasSubstr("the connection to the node ended"));
 }
 
+/// The agent's end of a command that has ended: takes nothing; what it said is still on its way.
+class DeafStream final : public net::Stream {
+ public:
+  explicit DeafStream(std::string input) : input_(std::move(input)) {}
+
+  Task<Result<std::size_t>> read(char* into, std::size_t size) override {
+    if (!is_refused_) {
+      co_await refused_.wait();
+    }
+    const auto count = input_.copy(into, size);
+    input_.erase(0, count);
+    co_return count;
+  }
+
+  Task<Status> write(std::string_view /*bytes*/) override {
+    is_refused_ = true;
+    refused_.raise();
+    co_return Error{Code::cancelled, "closed"};
+  }
+
+  Task<Status> shut_write() override { co_return ok(); }
+
+  void close() override {}
+
+ private:
+  std::string input_;
+  bool is_refused_ = false;
+  async::Event refused_;
+};
+
+TEST_F(StreamsTest, ExecTellsTheExitCodeOfACommandThatDidNotReadAllItsInput) {
+  reach_stream_ = std::unique_ptr<net::Stream>(std::make_unique<DeafStream>(
+      frame(Channel::out, "five") + frame(Channel::status, R"({"status":"Success"})")));
+
+  exec("command=head&stdin=1&stdout=1", "v5.channel.k8s.io", {std::string("\0more", 5)});
+
+  EXPECT_EQ(client_heard_,
+            (std::vector<std::string>{"\x01",
+                                      "\x01"
+                                      "five",
+                                      "\x03{\"status\":\"Success\"}",
+                                      "closed 1000"}));
+}
+
 TEST_F(StreamsTest, OldWebSocketClientsGetPlainErrors) {
   agent_says(frame(Channel::status,
                    R"({"status":"Failure","message":"command terminated with exit code 3"})"));
