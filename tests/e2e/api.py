@@ -35,7 +35,7 @@ class Api:
 
     def __init__(self, cluster, token=None, certificate=None):
         self.port = cluster.port
-        config = json.loads(cluster.kubectl("config", "view", "--raw", "-o", "json").stdout)
+        config = cluster.get_config()
         place = os.path.join(cluster.directory, "api")
         os.makedirs(place, mode=0o700, exist_ok=True)
         ca = base64.b64decode(config["clusters"][0]["cluster"]["certificate-authority-data"]).decode()

@@ -226,6 +226,10 @@ class Cluster:
     def get(self, *words):
         return json.loads(self.kubectl("get", *words, "-o", "json").stdout)
 
+    def get_config(self):
+        """The administrator's kubeconfig, as a dict."""
+        return json.loads(self.kubectl("config", "view", "--raw", "-o", "json").stdout)
+
     def tetrarch(self, command, *words, check=True):
         return run(BINARY, command, "--data-dir", self.data, *words, check=check)
 
@@ -373,6 +377,39 @@ class OutsideTest(ClusterTest):
         if getattr(cls, "outside", None):
             cls.outside.close()
         super().tearDownClass()
+
+
+class SharedCluster(ClusterTest):
+    """Several classes, one for each kubectl, speak to one cluster: the first class makes it; a module of such tests
+    says `tearDownModule = harness.stop_shared_cluster`."""
+
+    shared = None
+    version = NEWEST
+
+    @classmethod
+    def setUpClass(cls):
+        if SharedCluster.shared is None:
+            ClusterTest.setUpClass.__func__(cls)
+            SharedCluster.shared = cls.cluster
+        cls.cluster = SharedCluster.shared
+
+    @classmethod
+    def tearDownClass(cls):
+        pass
+
+    def kubectl(self, *words, **options):
+        return super().kubectl(*words, **{"version": self.version, **options})
+
+    def words(self, *words):
+        """The command of a kubectl that a test runs beside itself."""
+        return [KUBECTLS[self.version], "-n", self.namespace, *words]
+
+
+def stop_shared_cluster():
+    if SharedCluster.shared is not None:
+        remains = SharedCluster.shared.stop()
+        if remains:
+            raise AssertionError("down --purge left:\n  " + "\n  ".join(remains))
 
 
 def is_ready(pod):

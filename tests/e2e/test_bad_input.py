@@ -36,8 +36,12 @@ class BadInput(ClusterTest):
     def test_broken_files_by_kubectl(self):
         self.assert_fails(self.apply("a: b: c: [", check=False), "error")
         for version in ("1.20", "1.35"):
-            self.assert_fails(self.apply("apiVersion: v1\nkind: Nonsense\nmetadata: {name: a}\n", version=version, check=False),
-                              'no matches for kind "Nonsense" in version "v1"')
+            for verb in ("apply", "create", "delete", "diff"):
+                for kind, group in (("Nonsense", "v1"), ("StatefulSet", "apps/v9"), ("Foo", "example.com/v1")):
+                    body = f"apiVersion: {group}\nkind: {kind}\nmetadata: {{name: a}}\n"
+                    done = self.kubectl(verb, "-f", "-", input=body, version=version, check=False)
+                    self.assert_fails(done, f'no matches for kind "{kind}" in version "{group}"')
+            self.assert_fails(self.kubectl("get", "nonsense", version=version, check=False), 'resource type "nonsense"')
         pod = json.dumps(make_pod("typed")).replace('"containers"', '"containrs"')
         self.assert_fails(self.apply(pod, check=False), "containrs")
         self.assert_fails(self.apply(pod, version="1.20", check=False), "containrs")

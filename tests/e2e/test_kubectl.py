@@ -8,7 +8,8 @@ import subprocess
 import threading
 
 import harness
-from harness import KUBECTLS, ClusterTest, make_deployment, make_pod, make_service
+import machine
+from harness import SharedCluster, container_of, make_deployment, make_pod, make_service
 from machine import wait_until
 
 SERVED = ("namespaces", "nodes", "pods", "services", "endpoints", "configmaps", "secrets", "serviceaccounts", "events",
@@ -18,11 +19,6 @@ SERVED = ("namespaces", "nodes", "pods", "services", "endpoints", "configmaps", 
 
 class Kubectl:
     """The tests of one version; not a TestCase itself, so that it runs only in its two forms below."""
-
-    version = ""
-
-    def kubectl(self, *words, **options):
-        return super().kubectl(*words, version=self.version, **options)
 
     def test_apply_get_edit_patch_diff_delete(self):
         made = self.apply(make_deployment("web", 2), make_service("web")).stdout
@@ -114,11 +110,8 @@ class Kubectl:
         self.assertNotIn("tier", self.get("deploy", "web")["metadata"]["labels"])
 
     def check_edit(self):
-        editor = os.path.join(self.cluster.directory, "editor")
-        with open(editor, "w", encoding="ascii") as file:
-            file.write("#!/bin/sh\nexec sed -i 's/replicas: 1$/replicas: 2/' \"$1\"\n")
-        os.chmod(editor, 0o755)
-        done = self.kubectl("edit", "deployment", "web", env={"EDITOR": editor, "KUBE_EDITOR": editor})
+        done = self.kubectl("edit", "deployment", "web",
+                            env=self.editor("two", "exec sed -i 's/replicas: 1$/replicas: 2/' $1"))
         self.assertIn("deployment.apps/web edited", done.stdout)
         self.assertEqual(self.get("deploy", "web")["spec"]["replicas"], 2)
 
@@ -142,7 +135,7 @@ class Kubectl:
             "exec": {"command": ["test", "-e", "/tmp/go"]}, "periodSeconds": 1}}))
         self.wait_phase("slow", "Running")
         self.assert_fails(self.kubectl("wait", "--for=condition=Ready", "pod/slow", "--timeout=1s", check=False), "timed out")
-        watcher = subprocess.Popen([KUBECTLS[self.version], "-n", self.namespace, "get", "pods", "--watch"],
+        watcher = subprocess.Popen(self.words("get", "pods", "--watch"),
                                    stdout=subprocess.PIPE, text=True, env=self.cluster.environment())
         lines = []
         reader = threading.Thread(target=lambda: lines.extend(watcher.stdout), daemon=True)
@@ -170,7 +163,7 @@ class Kubectl:
         self.assertRegex(self.text("logs", "talk", "--timestamps").splitlines()[0], r"^\d{4}-\d\d-\d\dT[\d:.]+Z first$")
         self.assertEqual(self.text("logs", "talk", "--limit-bytes=5"), "first")
         self.assertIn("first", self.text("logs", "-l", "app=talk", "--tail=-1"))
-        follower = subprocess.Popen([KUBECTLS[self.version], "-n", self.namespace, "logs", "-f", "talk"],
+        follower = subprocess.Popen(self.words("logs", "-f", "talk"),
                                     stdout=subprocess.PIPE, text=True, env=self.cluster.environment())
         seen = [follower.stdout.readline() for _ in range(6)]
         self.assertEqual(seen[:4], ["first\n", "second\n", "tick 1\n", "tick 2\n"])
@@ -316,21 +309,116 @@ class Kubectl:
         self.wait_ready("kept-out")
 
 
-class SharedCluster(ClusterTest):
-    """Both versions speak to one cluster: the first class makes it, the module's end takes it down."""
+    def test_ways_to_delete_and_replace(self):
+        self.apply(make_deployment("web", 1), make_pod("one", "sleep", "3600"))
+        self.wait_rollout("web")
+        first = self.wait_ready("one")["metadata"]["uid"]
+        self.assert_fails(self.kubectl("scale", "deployment/web", "--current-replicas=5", "--replicas=2", check=False),
+                          "Expected replicas to be 5")
+        self.kubectl("scale", "deployment/web", "--current-replicas=1", "--replicas=2")
+        self.wait_rollout("web")
+        kept = {pod["metadata"]["uid"] for pod in self.pods("app=web")}
+        self.kubectl("delete", "deployment", "web", "--cascade=orphan")
+        self.assertEqual(len(self.get("replicasets")["items"]), 1)
+        self.kubectl("delete", "replicaset", "--all", "--cascade=orphan")
+        self.assertEqual({p["metadata"]["uid"] for p in self.pods("app=web") if harness.is_ready(p)}, kept, "orphans run on")
+        self.kubectl("delete", "pods", "-l", "app=web", "--now")
 
-    shared = None
+        self.kubectl("replace", "--force", "-f", "-", input=json.dumps(make_pod("one", "sleep", "3601")))
+        self.assertNotEqual(self.wait_ready("one")["metadata"]["uid"], first)
+        self.assertIn("sleep 3601", self.exec("one", "ps", "-o", "args").stdout)
+        process = machine.container_pids(container_of(self.get("pod", "one"))["containerID"])[0]
+        self.kubectl("delete", "pod", "one", "--force", "--grace-period=0")
+        self.assertEqual(self.pods(), [])
+        wait_until(lambda: not machine.is_alive(process[0]), 15, "what was removed by force ends too")
 
-    @classmethod
-    def setUpClass(cls):
-        if SharedCluster.shared is None:
-            ClusterTest.setUpClass.__func__(cls)
-            SharedCluster.shared = cls.cluster
-        cls.cluster = SharedCluster.shared
+        maps = [{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": n, "labels": {"set": "p"}}} for n in "ab"]
+        self.apply(*maps)
+        listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": maps[:1]})
+        self.kubectl("apply", "--prune", "-l", "set=p", "--prune-whitelist=core/v1/ConfigMap" if self.version == "1.20"
+                     else "--prune-allowlist=core/v1/ConfigMap", "-f", "-", input=listed)
+        self.assertEqual(self.text("get", "cm", "-l", "set=p", "-o", "name").split(), ["configmap/a"])
 
-    @classmethod
-    def tearDownClass(cls):
-        pass
+    def test_drain_and_uncordon(self):
+        node = self.cluster.node
+        self.addCleanup(self.cluster.kubectl, "uncordon", node)
+        self.apply(make_deployment("web", 2), make_pod("lone", "sleep", "3600"),
+                   make_pod("scratch", "sleep", "3600", volumes=[{"name": "d", "emptyDir": {}}]))
+        self.wait_rollout("web")
+        pods = [self.wait_ready(pod["metadata"]["name"]) for pod in self.pods()]
+        processes = [process for pod in pods for process in machine.container_pids(container_of(pod)["containerID"])]
+        alive = lambda: [pid for pid, began in processes if machine.is_alive(pid) and machine.start_time(pid) == began]
+
+        refused = self.kubectl("drain", node, check=False)
+        self.assert_fails(refused, "cannot delete", f"{self.namespace}/lone", "--force")
+        self.assertIn("SchedulingDisabled", self.text("get", "node", node))
+        self.assert_fails(self.kubectl("drain", node, "--force", check=False), f"{self.namespace}/scratch", "emptydir")
+        self.assertEqual(len(alive()), 4, "a drain that is refused ends nothing")
+
+        self.kubectl("drain", node, "--force", "--delete-emptydir-data", "--timeout=60s")
+        self.assertEqual(alive(), [])
+        left = self.pods()
+        self.assertEqual({pod["metadata"].get("ownerReferences", [{}])[0].get("kind") for pod in left}, {"ReplicaSet"})
+        self.assertEqual([pod["status"]["phase"] for pod in left], ["Pending"] * 2, "replaced, but by pods without a node")
+        self.wait_events("unschedulable")
+        self.kubectl("uncordon", node)
+        self.wait_rollout("web")
+        self.assertNotIn("SchedulingDisabled", self.text("get", "node", node))
+
+    def editor(self, name, script):
+        """An editor that is no person: a shell script whose $1 is the file."""
+        path = os.path.join(self.cluster.directory, f"{name}{self.suffix}")
+        with open(path, "w", encoding="ascii") as file:
+            file.write(f"#!/bin/sh\n{script}\n")
+        os.chmod(path, 0o755)
+        return {"EDITOR": path, "KUBE_EDITOR": path}
+
+    def test_what_is_edited_happens(self):
+        env = [{"name": "GREETING", "value": "Before"}]
+        self.apply(make_deployment("web", 2, container={"env": env, "readinessProbe": harness.READY_HTTP}), make_service("web"))
+        self.wait_rollout("web")
+        address = self.get("service", "web")["spec"]["clusterIP"]
+        self.wait_text(f"http://{address}/", "Before from web-")
+
+        self.kubectl("edit", "deployment", "web", env=self.editor("after", "exec sed -i 's/value: Before/value: After/' $1"))
+        self.wait_rollout("web")
+        wait_until(lambda: all("After from web-" in self.cluster.curl(f"http://{address}/") for _ in range(8)), 15,
+                   "all that answers is of the edited template")
+        generation = self.get("deploy", "web")["metadata"]["generation"]
+        same = self.kubectl("edit", "deployment", "web", env=self.editor("same", "exit 0"))
+        self.assertIn("Edit cancelled, no changes made", same.stdout + same.stderr)
+        # Wrong at first; kubectl opens it again with the reason in it, and this time it is left as it is.
+        note = os.path.join(self.cluster.directory, f"shown{self.suffix}")
+        wrong = self.editor("wrong", f"cat $1 >> {note}; exec sed -i 's/replicas: 2$/replicas: -2/' $1")
+        self.assert_fails(self.kubectl("edit", "deployment", "web", env=wrong, check=False), "no valid changes")
+        with open(note, encoding="utf-8") as file:
+            self.assertRegex(file.read(), r'# deployments.apps "web" was not valid:\n# \* spec.replicas: Invalid value')
+        self.assertEqual(self.get("deploy", "web")["metadata"]["generation"], generation)
+
+    def test_what_is_labelled_and_annotated_happens(self):
+        self.apply(make_deployment("web", 2, container={"readinessProbe": harness.READY_HTTP}), make_service("web"),
+                   make_pod("told", "sleep", "3600", container={"volumeMounts": [{"name": "me", "mountPath": "/me"}]},
+                            volumes=[{"name": "me", "downwardAPI": {"items": [
+                                {"path": "notes", "fieldRef": {"fieldPath": "metadata.annotations"}}]}}]))
+        self.wait_rollout("web")
+        stray = self.pods("app=web")[0]["metadata"]["name"]
+        self.kubectl("label", "pod", stray, "app=stray", "--overwrite")
+        self.wait_rollout("web")
+        wait_until(lambda: len([p for p in self.pods("app=web") if harness.is_ready(p)]) == 2, 30, "another takes its place")
+        pod = self.get("pod", stray)
+        self.assertNotIn("ownerReferences", pod["metadata"], "it belongs to nobody now")
+        address = self.get("service", "web")["spec"]["clusterIP"]
+        answering = lambda: {self.cluster.curl(f"http://{address}/").split()[-1] for _ in range(20)}
+        wait_until(lambda: answering() == {p["metadata"]["name"] for p in self.pods("app=web")}, 15, "and gets no requests")
+        self.assertIn(stray, self.cluster.curl(f"http://{pod['status']['podIP']}:8080/"), "but runs on")
+
+        self.wait_ready("told")
+        self.kubectl("annotate", "pods", "--all", "note=first")
+        notes = lambda: self.exec("told", "cat", "/me/notes").stdout
+        wait_until(lambda: 'note="first"' in notes(), 90, "a running pod reads its annotation", pause=0.5)
+        self.assert_fails(self.kubectl("annotate", "pod", "told", "note=second", check=False), "--overwrite")
+        self.kubectl("annotate", "pod", "told", "note-")
+        wait_until(lambda: "note=" not in notes(), 90, "and sees it go", pause=0.5)
 
 
 class Kubectl120(Kubectl, SharedCluster):
@@ -344,9 +432,32 @@ class Kubectl135(Kubectl, SharedCluster):
     version = "1.35"
     suffix = "-135"
 
+    def test_words_that_only_newer_clients_have(self):
+        self.apply(make_deployment("web", 1))
+        self.kubectl("wait", "deployment/web", "--for=jsonpath={.status.readyReplicas}=1", "--timeout=60s")
+        self.assertEqual(self.text("get", "deployment", "web", "--subresource=scale", "-o", "jsonpath={.spec.replicas}"), "1")
+        self.kubectl("scale", "deployment/web", "--replicas=2")
+        self.kubectl("wait", "pods", "-l", "app=web", "--for=create", "--timeout=20s")
+        self.wait_rollout("web")
+        self.assertRegex(self.text("events", "--for", "deployment/web"), r"ScalingReplicaSet +Deployment/web +Scaled up")
+        self.assertIn("system:masters", self.text("auth", "whoami"))
+        self.kubectl("create", "serviceaccount", "robot")
+        token = self.text("create", "token", "robot", "--duration=20m").strip()
+        who = self.text("auth", "whoami", "-o", "jsonpath={.status.userInfo.username}", env={"KUBECONFIG": self.bare(token)})
+        self.assertEqual(who, f"system:serviceaccount:{self.namespace}:robot", "the token opens the API")
+        pod = self.pods("app=web")[0]["metadata"]["name"]
+        condition = {"status": {"conditions": [{"type": "tests/seen", "status": "True"}]}}
+        self.kubectl("patch", "pod", pod, "--subresource=status", "-p", json.dumps(condition))
+        self.assertIn("tests/seen", [c["type"] for c in self.get("pod", pod)["status"]["conditions"]])
 
-def tearDownModule():
-    if SharedCluster.shared is not None:
-        remains = SharedCluster.shared.stop()
-        if remains:
-            raise AssertionError("down --purge left:\n  " + "\n  ".join(remains))
+    def bare(self, token):
+        """A kubeconfig of nothing but the place of the API and a token."""
+        config = self.cluster.get_config()
+        config["users"] = [{"name": config["users"][0]["name"], "user": {"token": token}}]
+        path = os.path.join(self.cluster.directory, "bare.kubeconfig")
+        with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="ascii") as file:
+            json.dump(config, file)
+        return path
+
+
+tearDownModule = harness.stop_shared_cluster

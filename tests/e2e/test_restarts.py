@@ -8,7 +8,7 @@ import time
 
 import machine
 from api import Api, config_map
-from harness import BINARY, READY_HTTP, Cluster, ClusterTest, container_of, is_ready, make_deployment, make_pod, make_service
+from harness import BINARY, BUSYBOX, READY_HTTP, Cluster, ClusterTest, container_of, is_ready, make_deployment, make_pod, make_service
 from machine import run, wait_until
 
 
@@ -190,6 +190,10 @@ class Restarts(ClusterTest):
                 self.assertEqual(events.status, 410)
 
     def test_down_keeps_the_data_and_up_brings_the_work_back(self):
+        self.apply(make_pod("many", "sleep", "3600", initContainers=[{"name": "first", "image": BUSYBOX, "command": ["true"]}]),
+                   make_pod("done", "true", restartPolicy="Never"))
+        self.wait_ready("many")
+        self.wait_phase("done", "Succeeded")
         self.cluster.tetrarch("down")
         self.assertFalse(self.cluster.process.is_running())
         self.assertEqual(self.cluster.own_pids(), [])
@@ -205,6 +209,9 @@ class Restarts(ClusterTest):
         wait_until(lambda: made_anew() == set(self.before), 60, "the same pods, their containers made anew")
         counts = lambda: [container_of(pod)["restartCount"] for pod in self.pods("app=web") if is_ready(pod)]
         wait_until(lambda: counts() == [1, 1, 1], 60, "and their restarts are counted on")
+        self.wait_pod("many", lambda p: is_ready(p) and container_of(p)["restartCount"] == 1 and
+                      container_of(p, kind="initContainerStatuses")["restartCount"] == 1, 60, "ran its init container again")
+        self.assertRegex(self.text("get", "pods", "many", "done"), r"many +1/1 +Running +1 .*\n(?s:.*)done +0/1 +Completed +0 ")
         self.wait_text(self.url, "Hello from web-")
 
     def test_a_second_process_is_refused(self):

@@ -10,6 +10,7 @@ endfunction()
 
 add_e2e(first_path 300)
 add_e2e(kubectl 600)
+add_e2e(streams 300)
 add_e2e(rollout 600)
 add_e2e(pods 600)
 add_e2e(bad_input 300)
