@@ -86,6 +86,7 @@ const std::map<std::string, Setter>& setters() {
       {"--node", text_into(&Arguments::node)},
       {"--connections", number_into(&Arguments::connections)},
       {"--requests", number_into(&Arguments::requests)},
+      {"--objects", number_into(&Arguments::objects)},
       {"--rate", number_into(&Arguments::rate)},
       {"--pid", number_into(&Arguments::server_pid)},
       {"--threads", number_into(&Arguments::threads)},
@@ -102,10 +103,12 @@ const std::map<std::string, Setter>& setters() {
 std::string usage() {
   return "tetrarch_load create|get|list|watch --kubeconfig FILE | --server URL --ca FILE [--cert "
          "FILE --key FILE]\n"
-         "              [--token T] [--connections 32] [--requests 10000] [--rate 200] [--pid "
-         "SERVER]\n"
-         "              [--namespace default] [--node load-node] [--threads 1] [--keep]\n"
-         "create, get, list: every connection sends one request after the other.\n"
+         "              [--token T] [--connections 32] [--requests 10000] [--objects 10000] "
+         "[--rate 200]\n"
+         "              [--pid SERVER]"
+         " [--namespace default] [--node load-node] [--threads 1] [--keep]\n"
+         "create, get, list: every connection sends one request after the other. A list finds\n"
+         "--objects pods. The pods' node is made for them, and has no agent.\n"
          "watch: --connections watchers, --requests updates of one object, --rate of them a "
          "second.\n";
 }

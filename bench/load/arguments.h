@@ -16,14 +16,15 @@ struct Arguments {
   net::TlsMaterial tls;
   std::string token;
   std::string ns = "default";
-  std::string node =
-      "load-node";  ///< spec.nodeName of the pods: no scheduler is part of the figure
+  /// spec.nodeName of the pods: no scheduler is part of the figure. Made, and kept alive, for them.
+  std::string node = "load-node";
   int connections = 32;
   int requests = 10'000;  ///< of all connections together; for watch the number of updates
+  int objects = 10'000;   ///< that a list finds
   int rate = 200;         ///< updates a second, for watch
   int server_pid = 0;     ///< whose CPU time is printed; 0: none
   int threads = 1;
-  bool keeps = false;  ///< leaves the objects that were made
+  bool keeps = false;  ///< leaves the pods that were made, and their node
 };
 
 std::string usage();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // tetrarch_echo CERTIFICATE KEY [THREADS]: a server whose handler does nothing, so that
-// tetrarch_load measures the room net alone. POST sends its body back; GET sends ?lines=N pieces of
-// 2 KB. Prints its port and runs until its input ends.
+// tetrarch_load measures the room net alone. What has a body gets it back; GET sends ?lines=N
+// pieces of 2 KB. Prints its port and runs until its input ends.
 #include <cstdio>
 #include <fstream>
 #include <sstream>
@@ -23,7 +23,7 @@ std::string read_file(const char* path) {
 class EchoHandler final : public tetrarch::net::Handler {
  public:
   Task<void> handle(tetrarch::net::Request request, tetrarch::net::Exchange& exchange) override {
-    if (request.method == "POST") {
+    if (request.method != "GET") {
       (void)co_await exchange.respond(201, {}, std::move(request.body));
       co_return;
     }

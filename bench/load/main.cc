@@ -20,8 +20,11 @@ Result<Report> run(tetrarch::async::IoPool& pool, const Arguments& arguments) {
   if (arguments.mode == "create") {
     return tetrarch::load::run_create(pool, arguments, name);
   }
-  if (arguments.mode == "get" || arguments.mode == "list") {
-    return tetrarch::load::run_read(pool, arguments, name, arguments.mode == "list");
+  if (arguments.mode == "get") {
+    return tetrarch::load::run_get(pool, arguments, name);
+  }
+  if (arguments.mode == "list") {
+    return tetrarch::load::run_list(pool, arguments, name);
   }
   if (arguments.mode == "watch") {
     return tetrarch::load::run_watch(pool, arguments, name);

@@ -19,6 +19,19 @@ double seconds(std::chrono::nanoseconds time) {
   return static_cast<double>(time.count()) / 1e9;
 }
 
+std::string spread(std::vector<std::chrono::nanoseconds>& times) {
+  std::sort(times.begin(), times.end());
+  const auto at = [&times](double share) {
+    const auto place = share * static_cast<double>(times.size() - 1);
+    return times.empty() ? 0.0 : milliseconds(times[static_cast<std::size_t>(place)]);
+  };
+  return fmt::format("p50 {:.2f} ms, p90 {:.2f} ms, p99 {:.2f} ms, max {:.2f} ms",
+                     at(0.5),
+                     at(0.9),
+                     at(0.99),
+                     at(1));
+}
+
 }  // namespace
 
 void Report::add(const Report& other) {
@@ -59,34 +72,27 @@ std::chrono::nanoseconds cpu_time(int pid) {
 }
 
 std::string format_report(Report report, const std::string& what) {
-  auto& all = report.latencies;
-  std::sort(all.begin(), all.end());
-  const auto at = [&all](double share) {
-    return all.empty()
-               ? 0.0
-               : milliseconds(
-                     all[static_cast<std::size_t>(share * static_cast<double>(all.size() - 1))]);
-  };
+  const auto count = static_cast<double>(report.latencies.size());
   const double took = std::max(seconds(report.duration), 1e-9);
-  auto out = fmt::format(
-      "{} {} in {:.2f} s: {:.0f}/s, p50 {:.2f} ms, p90 {:.2f} ms, p99 {:.2f} ms, max {:.2f} ms\n",
-      all.size(),
-      what,
-      took,
-      static_cast<double>(all.size()) / took,
-      at(0.5),
-      at(0.9),
-      at(0.99),
-      at(1));
+  auto out = fmt::format("{} {} in {:.2f} s: {:.0f}/s, {}\n",
+                         count,
+                         what,
+                         took,
+                         count / took,
+                         spread(report.latencies));
+  if (!report.last_after_acknowledgement.empty()) {
+    out += fmt::format("last watcher after the acknowledgement: {}\n",
+                       spread(report.last_after_acknowledgement));
+  }
   if (report.bytes > 0) {
     out += fmt::format("{:.1f} MB received: {:.1f} MB/s\n",
                        static_cast<double>(report.bytes) / 1e6,
                        static_cast<double>(report.bytes) / 1e6 / took);
   }
-  if (report.server_cpu.count() > 0 && !all.empty()) {
+  if (report.server_cpu.count() > 0 && count > 0) {
     out += fmt::format("server CPU {:.2f} s: {:.1f} us each, {:.2f} cores\n",
                        seconds(report.server_cpu),
-                       seconds(report.server_cpu) * 1e6 / static_cast<double>(all.size()),
+                       seconds(report.server_cpu) * 1e6 / count,
                        seconds(report.server_cpu) / took);
   }
   if (report.failures > 0) {

@@ -11,6 +11,8 @@ namespace tetrarch::load {
 
 struct Report {
   std::vector<std::chrono::nanoseconds> latencies = {};
+  /// Of a watch: per update, from its acknowledgement to the last watcher's event.
+  std::vector<std::chrono::nanoseconds> last_after_acknowledgement = {};
   std::uint64_t bytes = 0;  ///< of response bodies
   int failures = 0;
   std::string first_failure = {};

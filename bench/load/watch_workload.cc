@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <unistd.h>
@@ -11,29 +12,24 @@
 namespace tetrarch::load {
 namespace {
 
+using Latency = std::chrono::nanoseconds;
+
 constexpr std::string_view kMark = "\"sent\":\"";
 
-std::string config_map(const std::string& name) {
-  const auto now = system_clock().steady().time_since_epoch().count();
-  return R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":")" + name +
-         R"("},"data":{"filler":")" + std::string(2000, 'x') + "\"," + std::string(kMark) +
-         std::to_string(now) + "\"}}";
+std::string configmaps_path(const Arguments& arguments) {
+  return "/api/v1/namespaces/" + arguments.ns + "/configmaps";
 }
 
-net::ClientRequest request_of(std::string method, std::string target, std::string body) {
-  net::ClientRequest request;
-  request.method = std::move(method);
-  request.target = std::move(target);
-  request.body = std::move(body);
-  request.headers.add("Content-Type", "application/json");
-  request.headers.add("Accept", "application/json");
-  return request;
+std::string config_map(const std::string& name, SteadyPoint now) {
+  return R"({"kind":"ConfigMap","apiVersion":"v1","metadata":{"name":")" + name +
+         R"("},"data":{"filler":")" + std::string(2000, 'x') + "\"," + std::string(kMark) +
+         std::to_string(now.time_since_epoch().count()) + "\"}}";
 }
 
 /// Notes how old each event's stamp is, until `count` have come.
 Task<void> watch(
     net::Client& client, std::string target, int count, std::atomic<int>& ready, Report& report) {
-  auto stream = co_await client.stream(request_of("GET", std::move(target), ""));
+  auto stream = co_await client.stream(json_request("GET", std::move(target), ""));
   ++ready;
   if (!stream.ok() || (*stream)->status() != 200) {
     report.fail(stream.ok() ? "watch refused: " + std::to_string((*stream)->status())
@@ -66,10 +62,11 @@ Task<void> watch(
 }
 
 Task<void> update(net::Client& client,
-                  std::string target,
                   std::string name,
                   const Arguments& arguments,
+                  std::vector<Latency>& acknowledged,
                   Report& report) {
+  const auto target = configmaps_path(arguments) + "/" + name;
   const auto step = std::chrono::nanoseconds(1'000'000'000 / arguments.rate);
   const auto begun = system_clock().steady();
   for (int i = 0; i < arguments.requests; ++i) {
@@ -77,7 +74,10 @@ Task<void> update(net::Client& client,
     if (early.count() > 0) {
       co_await async::sleep_for(early);
     }
-    const auto answer = co_await client.request(request_of("PUT", target, config_map(name)));
+    const auto sent = system_clock().steady();
+    const auto answer =
+        co_await client.request(json_request("PUT", target, config_map(name, sent)));
+    acknowledged.push_back(system_clock().steady() - sent);
     if (!answer.ok() || answer->status != 200) {
       report.fail(answer.ok() ? answer->body : answer.error().message);
     }
@@ -91,10 +91,18 @@ Task<void> send_one(net::Client& client, net::ClientRequest request, Report& rep
   }
 }
 
-void wait_until_empty(async::TaskGroup& group) {
-  while (group.size() > 0) {
-    ::usleep(1000);
+/// Events come in order: the place of a latency is the number of its update.
+std::vector<Latency> last_after(const std::vector<Latency>& acknowledged,
+                                const std::vector<Report>& reports) {
+  std::vector<Latency> out;
+  for (std::size_t i = 0; i < acknowledged.size(); ++i) {
+    Latency last{};
+    for (const auto& report : reports) {
+      last = std::max(last, i < report.latencies.size() ? report.latencies[i] : Latency{});
+    }
+    out.push_back(std::max(last - acknowledged[i], Latency{}));
   }
+  return out;
 }
 
 }  // namespace
@@ -103,16 +111,18 @@ Result<Report> run_watch(async::IoPool& pool, const Arguments& arguments, const 
   const auto watchers = static_cast<std::size_t>(arguments.connections);
   TRY(const auto clients, make_clients(arguments, arguments.connections + 1));
   net::Client& writer = *clients.back();
-  const std::string path = "/api/v1/namespaces/" + arguments.ns + "/configmaps";
+  const auto path = configmaps_path(arguments);
   const std::string name = run + "-watched";
   async::TaskGroup group(pool.strand(), "load");
   Report all;
-  group.spawn(send_one(writer, request_of("POST", path, config_map(name)), all));
+  group.spawn(
+      send_one(writer, json_request("POST", path, config_map(name, system_clock().steady())), all));
   wait_until_empty(group);
   if (all.failures > 0) {
     return all;
   }
   std::vector<Report> reports(watchers);
+  std::vector<Latency> acknowledged;
   std::atomic<int> ready = 0;
   // The state at the beginning is one event more.
   const auto target = path + "?watch=true&fieldSelector=metadata.name%3D" + name;
@@ -125,7 +135,7 @@ Result<Report> run_watch(async::IoPool& pool, const Arguments& arguments, const 
   }
   const auto cpu = cpu_time(arguments.server_pid);
   const auto begun = system_clock().steady();
-  group.spawn_on(pool.strand(), update(writer, path + "/" + name, name, arguments, all));
+  group.spawn_on(pool.strand(), update(writer, name, arguments, acknowledged, all));
   wait_until_empty(group);
   all.duration = system_clock().steady() - begun;
   all.server_cpu = cpu_time(arguments.server_pid) - cpu;
@@ -135,7 +145,8 @@ Result<Report> run_watch(async::IoPool& pool, const Arguments& arguments, const 
     }
     all.add(report);
   }
-  group.spawn(send_one(writer, request_of("DELETE", path + "/" + name, ""), all));
+  all.last_after_acknowledgement = last_after(acknowledged, reports);
+  group.spawn(send_one(writer, json_request("DELETE", path + "/" + name, ""), all));
   wait_until_empty(group);
   return all;
 }

@@ -7,66 +7,126 @@
 
 #include "async/task_group.h"
 #include "base/clock.h"
+#include "load/hollow_node.h"
 #include "object/writer.h"
 
 namespace tetrarch::load {
 namespace {
 
+constexpr std::size_t kFiller = 600;
+constexpr int kFillingConnections = 32;
+
 using RequestOf = std::function<net::ClientRequest(int)>;
+/// One request and what came of it: the bytes of its body.
+using Send = Task<Result<std::uint64_t>> (*)(net::Client& client, net::ClientRequest request);
+
+Error refusal(int status, const std::string& body) {
+  return {Code::unavailable, std::to_string(status) + " " + body};
+}
+
+Task<Result<std::uint64_t>> send_whole(net::Client& client, net::ClientRequest request) {
+  CO_TRY(const auto response, co_await client.request(std::move(request)));
+  if (response.status >= 300) {
+    co_return refusal(response.status, response.body);
+  }
+  co_return std::uint64_t{response.body.size()};
+}
+
+/// For answers that are too large to be worth keeping.
+Task<Result<std::uint64_t>> send_and_drop(net::Client& client, net::ClientRequest request) {
+  CO_TRY(const auto stream, co_await client.stream(std::move(request)));
+  if (stream->status() >= 300) {
+    CO_TRY(const auto body, co_await stream->read_all(1 << 16));
+    co_return refusal(stream->status(), body);
+  }
+  std::uint64_t bytes = 0;
+  while (true) {
+    CO_TRY(const auto piece, co_await stream->read());
+    if (piece.empty()) {
+      co_return bytes;
+    }
+    bytes += piece.size();
+  }
+}
+
+struct Work {
+  Send send;
+  const RequestOf& request_of;
+  int end;
+  std::atomic<int> next = 0;
+};
 
 /// Takes numbers until there are none left, and sends the request of each.
-Task<void> work(net::Client& client,
-                const RequestOf& request_of,
-                std::atomic<int>& next,
-                int end,
-                Report& report) {
+Task<void> work(net::Client& client, Work& all, Report& report) {
   const auto& clock = system_clock();
   while (true) {
-    const int number = next.fetch_add(1);
-    if (number >= end) {
+    const int number = all.next.fetch_add(1);
+    if (number >= all.end) {
       co_return;
     }
-    auto request = request_of(number);
+    auto request = all.request_of(number);
     const auto begun = clock.steady();
-    const auto response = co_await client.request(std::move(request));
-    if (!response.ok()) {
-      report.fail(response.error().message);
-    } else if (response->status >= 300) {
-      report.fail(std::to_string(response->status) + " " + response->body);
-    } else {
+    const auto bytes = co_await all.send(client, std::move(request));
+    if (bytes.ok()) {
       report.latencies.push_back(clock.steady() - begun);
-      report.bytes += response->body.size();
+      report.bytes += *bytes;
+    } else {
+      report.fail(bytes.error().message);
     }
   }
 }
 
 Result<Report> run_workers(async::IoPool& pool,
                            const Arguments& arguments,
-                           const RequestOf& request_of) {
+                           const RequestOf& request_of,
+                           Send send = send_whole) {
   TRY(const auto clients, make_clients(arguments, arguments.connections));
   std::vector<Report> reports(clients.size());
-  std::atomic<int> next = 0;
+  Work all{send, request_of, arguments.requests};
   async::TaskGroup group(pool.strand(), "load");
   const auto cpu = cpu_time(arguments.server_pid);
   const auto begun = system_clock().steady();
   for (std::size_t i = 0; i < clients.size(); ++i) {
-    group.spawn_on(pool.strand(),
-                   work(*clients[i], request_of, next, arguments.requests, reports[i]));
+    group.spawn_on(pool.strand(), work(*clients[i], all, reports[i]));
   }
-  while (group.size() > 0) {
-    ::usleep(1000);
-  }
-  Report all;
+  wait_until_empty(group);
+  Report total;
   for (const auto& report : reports) {
-    all.add(report);
+    total.add(report);
   }
-  all.duration = system_clock().steady() - begun;
-  all.server_cpu = cpu_time(arguments.server_pid) - cpu;
-  return all;
+  total.duration = system_clock().steady() - begun;
+  total.server_cpu = cpu_time(arguments.server_pid) - cpu;
+  return total;
 }
 
 std::string pods_path(const Arguments& arguments) {
   return "/api/v1/namespaces/" + arguments.ns + "/pods";
+}
+
+Result<Report> create_pods(async::IoPool& pool,
+                           const Arguments& arguments,
+                           const std::string& run) {
+  const auto path = pods_path(arguments);
+  return run_workers(pool, arguments, [&](int number) {
+    return json_request("POST", path, pod_body(arguments, run + "-" + std::to_string(number)));
+  });
+}
+
+Result<Report> remove_all(async::IoPool& pool, Arguments arguments, const std::string& run) {
+  const auto path = pods_path(arguments);
+  const std::string options =
+      R"({"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":0})";
+  return run_workers(pool, arguments, [&](int number) {
+    return json_request("DELETE", path + "/" + run + "-" + std::to_string(number), options);
+  });
+}
+
+}  // namespace
+
+void wait_until_empty(const async::TaskGroup& group) {
+  while (group.size() > 0) {
+    ::usleep(1000);
+  }
 }
 
 net::ClientRequest json_request(std::string method, std::string target, std::string body) {
@@ -81,17 +141,6 @@ net::ClientRequest json_request(std::string method, std::string target, std::str
   }
   return request;
 }
-
-Result<Report> remove_all(async::IoPool& pool, Arguments arguments, const std::string& run) {
-  const auto path = pods_path(arguments);
-  const std::string options =
-      R"({"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":0})";
-  return run_workers(pool, arguments, [&](int number) {
-    return json_request("DELETE", path + "/" + run + "-" + std::to_string(number), options);
-  });
-}
-
-}  // namespace
 
 Result<std::vector<std::unique_ptr<net::Client>>> make_clients(const Arguments& arguments,
                                                                int count) {
@@ -122,6 +171,10 @@ std::string pod_body(const Arguments& arguments, const std::string& name) {
       .field("app", "load")
       .field("run", name)
       .end_object();
+  writer.key("annotations")
+      .begin_object()
+      .field("tetrarch.test/filler", std::string(kFiller, 'x'))
+      .end_object();
   writer.end_object()
       .key("spec")
       .begin_object()
@@ -143,10 +196,8 @@ std::string pod_body(const Arguments& arguments, const std::string& name) {
 }
 
 Result<Report> run_create(async::IoPool& pool, const Arguments& arguments, const std::string& run) {
-  const auto path = pods_path(arguments);
-  TRY(auto report, run_workers(pool, arguments, [&](int number) {
-        return json_request("POST", path, pod_body(arguments, run + "-" + std::to_string(number)));
-      }));
+  TRY(const auto node, HollowNode::make(pool, arguments));
+  TRY(auto report, create_pods(pool, arguments, run));
   if (!arguments.keeps) {
     TRY(const auto removed, remove_all(pool, arguments, run));
     (void)removed;
@@ -154,27 +205,39 @@ Result<Report> run_create(async::IoPool& pool, const Arguments& arguments, const
   return report;
 }
 
-Result<Report> run_read(async::IoPool& pool,
-                        const Arguments& arguments,
-                        const std::string& run,
-                        bool is_list) {
-  const auto path = pods_path(arguments);
-  if (is_list) {
-    return run_workers(pool, arguments, [&](int) { return json_request("GET", path, ""); });
-  }
+Result<Report> run_get(async::IoPool& pool, const Arguments& arguments, const std::string& run) {
+  const auto path = pods_path(arguments) + "/" + run + "-0";
   Arguments one = arguments;
   one.requests = 1;
-  TRY(const auto made, run_workers(pool, one, [&](int) {
-        return json_request("POST", path, pod_body(arguments, run + "-0"));
-      }));
+  TRY(const auto node, HollowNode::make(pool, arguments));
+  TRY(const auto made, create_pods(pool, one, run));
   if (made.failures > 0) {
     return made;
   }
-  TRY(auto report, run_workers(pool, arguments, [&](int) {
-        return json_request("GET", path + "/" + run + "-0", "");
-      }));
+  TRY(auto report,
+      run_workers(pool, arguments, [&](int) { return json_request("GET", path, ""); }));
   TRY(const auto removed, remove_all(pool, one, run));
   (void)removed;
+  return report;
+}
+
+Result<Report> run_list(async::IoPool& pool, const Arguments& arguments, const std::string& run) {
+  Arguments filling = arguments;
+  filling.requests = arguments.objects;
+  filling.connections = kFillingConnections;
+  TRY(const auto node, HollowNode::make(pool, arguments));
+  TRY(const auto made, create_pods(pool, filling, run));
+  if (made.failures > 0) {
+    return made;
+  }
+  const auto path = pods_path(arguments);
+  TRY(auto report,
+      run_workers(
+          pool, arguments, [&](int) { return json_request("GET", path, ""); }, send_and_drop));
+  if (!arguments.keeps) {
+    TRY(const auto removed, remove_all(pool, filling, run));
+    (void)removed;
+  }
   return report;
 }
 

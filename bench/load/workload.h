@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "async/io_pool.h"
+#include "async/task_group.h"
 #include "base/result.h"
 #include "load/arguments.h"
 #include "load/report.h"
@@ -18,15 +19,18 @@ namespace tetrarch::load {
 Result<std::vector<std::unique_ptr<net::Client>>> make_clients(const Arguments& arguments,
                                                                int count);
 
-/// A JSON body of a pod that is placed already.
+net::ClientRequest json_request(std::string method, std::string target, std::string body);
+void wait_until_empty(const async::TaskGroup& group);
+
+/// A JSON body of a pod that is placed already; stored it has about 2.2 KB.
 std::string pod_body(const Arguments& arguments, const std::string& name);
 
 Result<Report> run_create(async::IoPool& pool, const Arguments& arguments, const std::string& run);
-/// Gets one pod, or lists all of the namespace.
-Result<Report> run_read(async::IoPool& pool,
-                        const Arguments& arguments,
-                        const std::string& run,
-                        bool is_list);
+/// Gets one pod.
+Result<Report> run_get(async::IoPool& pool, const Arguments& arguments, const std::string& run);
+/// Lists all pods of the namespace, of which there are `arguments.objects`; what comes is counted
+/// and dropped.
+Result<Report> run_list(async::IoPool& pool, const Arguments& arguments, const std::string& run);
 /// Watchers of one ConfigMap that is updated at a steady rate; latencies are from before the update
 /// is sent to the event's arrival at each watcher.
 Result<Report> run_watch(async::IoPool& pool, const Arguments& arguments, const std::string& run);
