@@ -72,6 +72,15 @@ Change telling(const Stored& pod, TimePoint now) {
   return update_of(pod, with_status(pod, std::move(status)), "status");
 }
 
+bool evicts(const Stored& node) {
+  for (const auto taint : views::NodeView(node.root()).spec().taints()) {
+    if (taint.effect() == kNoExecute) {
+      return true;
+    }
+  }
+  return false;
+}
+
 class TaintEviction final : public Controller {
  public:
   explicit TaintEviction(seconds grace) : grace_(grace) {}
@@ -91,8 +100,8 @@ class TaintEviction final : public Controller {
   Plan reconcile(const Question& asked) const override {
     Plan plan;
     const auto* stored = asked.seen.get(asked.key);
-    if (stored == nullptr) {
-      return plan;
+    if (stored == nullptr || !evicts(*stored)) {
+      return plan;  // asked at each change of a pod: a node that keeps its pods must cost nothing
     }
     for (const auto* pod : asked.seen.pods_on(stored->key.name)) {
       const auto end = is_active(*pod) ? end_of(asked, *pod, *stored) : std::nullopt;
