@@ -16,19 +16,6 @@ bool is_adoptable(std::string_view resource) {
   return resource == "pods" || resource == "replicasets.apps";
 }
 
-void erase_key(std::map<std::string, std::set<Key>, std::less<>>& index,
-               std::string_view at,
-               const Key& key) {
-  const auto found = index.find(at);
-  if (found == index.end()) {
-    return;
-  }
-  found->second.erase(key);
-  if (found->second.empty()) {
-    index.erase(found);
-  }
-}
-
 }  // namespace
 
 void Mirror::listen(Listener listener) {
@@ -43,36 +30,34 @@ void Mirror::tell(const Observed& change) const {
 
 void Mirror::put(const Stored& object, TimePoint now) {
   auto& table = tables_[object.key.resource];
-  const auto place = Place{object.key.ns, object.key.name};
-  const auto found = table.entries.find(place);
+  const auto found = table.entries.find(Place{object.key.ns, object.key.name});
   table.revision = std::max(table.revision, object.revision);
   if (found == table.entries.end()) {
-    const auto& entry = table.entries.emplace(place, Entry{object, now}).first->second;
-    index(entry.object);
+    const auto& entry = *table.entries.emplace(object, now).first;
+    index(table, entry);
     tell({nullptr, &entry.object});
     return;
   }
-  if (found->second.object.revision >= object.revision) {
+  if (found->object.revision >= object.revision) {
     return;
   }
-  const Stored before = std::exchange(found->second.object, object);
-  found->second.seen = now;
-  unindex(before);
-  index(found->second.object);
-  tell({&before, &found->second.object});
+  unindex(table, *found);
+  const Stored before = std::exchange(found->object, object);
+  found->seen = now;
+  index(table, *found);
+  tell({&before, &found->object});
 }
 
 void Mirror::erase(const Stored& last) {
   auto& table = tables_[last.key.resource];
   table.revision = std::max(table.revision, last.revision);
   const auto found = table.entries.find(Place{last.key.ns, last.key.name});
-  if (found == table.entries.end() || found->second.object.revision > last.revision) {
+  if (found == table.entries.end() || found->object.revision > last.revision) {
     return;
   }
-  const Stored before = std::move(found->second.object);
-  table.entries.erase(found);
-  unindex(before);
-  tell({&before, nullptr});
+  unindex(table, *found);
+  const auto gone = table.entries.extract(found);
+  tell({&gone.value().object, nullptr});
 }
 
 void Mirror::replace(std::string_view resource,
@@ -81,11 +66,11 @@ void Mirror::replace(std::string_view resource,
                      TimePoint now) {
   std::set<Place> kept;
   for (const auto& item : items) {
-    kept.emplace(item.key.ns, item.key.name);
+    kept.insert({item.key.ns, item.key.name});
   }
   std::vector<Stored> gone;
-  for (const auto& [place, entry] : tables_[std::string(resource)].entries) {
-    if (!kept.contains(place)) {
+  for (const auto& entry : tables_[std::string(resource)].entries) {
+    if (!kept.contains(ByPlace::of(entry))) {
       gone.push_back(entry.object);
     }
   }
@@ -116,7 +101,7 @@ const Stored* Mirror::get(std::string_view resource,
     return nullptr;
   }
   const auto found = table->second.entries.find(Place{ns, name});
-  return found == table->second.entries.end() ? nullptr : &found->second.object;
+  return found == table->second.entries.end() ? nullptr : &found->object;
 }
 
 std::vector<const Stored*> Mirror::list(std::string_view resource, std::string_view ns) const {
@@ -129,28 +114,32 @@ std::vector<const Stored*> Mirror::list(std::string_view resource, std::string_v
   for (auto at = ns.empty() ? entries.begin() : entries.lower_bound(Place{ns, ""});
        at != entries.end();
        ++at) {
-    if (!ns.empty() && at->first.first != ns) {
+    if (!ns.empty() && at->object.key.ns != ns) {
       break;
     }
-    out.push_back(&at->second.object);
+    out.push_back(&at->object);
   }
   return out;
 }
 
 const Stored* Mirror::by_uid(std::string_view uid) const {
   const auto found = uids_.find(uid);
-  return found == uids_.end() ? nullptr : get(found->second);
+  return found == uids_.end() ? nullptr : &found->second->object;
 }
 
-std::vector<const Stored*> Mirror::owned_by(std::string_view uid) const {
+std::vector<const Stored*> Mirror::entries_at(const EntriesBy& index, std::string_view at) {
   std::vector<const Stored*> out;
-  const auto found = dependents_.find(uid);
-  if (found != dependents_.end()) {
-    for (const auto& key : found->second) {
-      out.push_back(get(key));
+  const auto found = index.find(at);
+  if (found != index.end()) {
+    for (const Entry* entry : found->second) {
+      out.push_back(&entry->object);
     }
   }
   return out;
+}
+
+std::vector<const Stored*> Mirror::owned_by(std::string_view uid) const {
+  return entries_at(dependents_, uid);
 }
 
 std::vector<const Stored*> Mirror::controlled_by(std::string_view resource,
@@ -178,21 +167,16 @@ std::vector<const Stored*> Mirror::uncontrolled(std::string_view resource,
     return out;
   }
   const auto& places = table->second.uncontrolled;
-  for (auto at = places.lower_bound(Place{ns, ""}); at != places.end() && at->first == ns; ++at) {
-    out.push_back(get(resource, at->first, at->second));
+  for (auto at = places.lower_bound(Place{ns, ""});
+       at != places.end() && (*at)->object.key.ns == ns;
+       ++at) {
+    out.push_back(&(*at)->object);
   }
   return out;
 }
 
 std::vector<const Stored*> Mirror::pods_on(std::string_view node) const {
-  std::vector<const Stored*> out;
-  const auto found = pods_.find(node);
-  if (found != pods_.end()) {
-    for (const auto& key : found->second) {
-      out.push_back(get(key));
-    }
-  }
-  return out;
+  return entries_at(pods_, node);
 }
 
 std::vector<std::string> Mirror::resources() const {
@@ -220,37 +204,52 @@ TimePoint Mirror::seen_at(const Key& key) const {
   }
   const auto found = table->second.entries.find(Place{key.ns, key.name});
   return found == table->second.entries.end() ? observing_since_
-                                              : std::max(observing_since_, found->second.seen);
+                                              : std::max(observing_since_, found->seen);
 }
 
-void Mirror::index(const Stored& object) {
-  if (!object.uid().empty()) {
-    uids_.insert_or_assign(std::string(object.uid()), object.key);
+void Mirror::index(Table& table, const Entry& entry) {
+  const Stored& object = entry.object;
+  if (const auto uid = object.uid(); !uid.empty()) {
+    // The text of the key belongs to the entry too, so neither outlives the other.
+    uids_.erase(uid);
+    uids_.emplace(uid, &entry);
   }
   bool is_controlled = false;
   for (const auto reference : object.metadata()["ownerReferences"].elements()) {
-    dependents_[std::string(reference["uid"].string())].insert(object.key);
+    dependents_[std::string(reference["uid"].string())].insert(&entry);
     is_controlled = is_controlled || reference["controller"].boolean();
   }
   if (!is_controlled && is_adoptable(object.key.resource)) {
-    tables_[object.key.resource].uncontrolled.emplace(object.key.ns, object.key.name);
+    table.uncontrolled.insert(&entry);
   }
   if (const auto node = node_of(object); !node.empty()) {
-    pods_[std::string(node)].insert(object.key);
+    pods_[std::string(node)].insert(&entry);
   }
 }
 
-void Mirror::unindex(const Stored& object) {
+void Mirror::unindex(Table& table, const Entry& entry) {
+  const Stored& object = entry.object;
   const auto uid = uids_.find(object.uid());
-  if (uid != uids_.end() && uid->second == object.key) {
+  if (uid != uids_.end() && uid->second == &entry) {
     uids_.erase(uid);
   }
   for (const auto reference : object.metadata()["ownerReferences"].elements()) {
-    erase_key(dependents_, reference["uid"].string(), object.key);
+    erase_from(dependents_, reference["uid"].string(), entry);
   }
-  tables_[object.key.resource].uncontrolled.erase(Place{object.key.ns, object.key.name});
+  table.uncontrolled.erase(&entry);
   if (const auto node = node_of(object); !node.empty()) {
-    erase_key(pods_, node, object.key);
+    erase_from(pods_, node, entry);
+  }
+}
+
+void Mirror::erase_from(EntriesBy& index, std::string_view at, const Entry& entry) {
+  const auto found = index.find(at);
+  if (found == index.end()) {
+    return;
+  }
+  found->second.erase(&entry);
+  if (found->second.empty()) {
+    index.erase(found);
   }
 }
 

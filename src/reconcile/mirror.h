@@ -76,27 +76,55 @@ class Mirror {
   TimePoint observing_since() const { return observing_since_; }
 
  private:
+  /// Found by its key, which never changes; every index points here.
   struct Entry {
-    Stored object;
-    TimePoint seen;
+    mutable Stored object;
+    mutable TimePoint seen;
   };
 
-  using Place = std::pair<std::string, std::string>;  // namespace, name
+  struct Place {
+    std::string_view ns;
+    std::string_view name;
+    auto operator<=>(const Place&) const = default;
+  };
+
+  /// By namespace and name.
+  struct ByPlace {
+    using is_transparent = void;
+
+    static Place of(const Place& place) { return place; }
+
+    static Place of(const Entry& entry) { return {entry.object.key.ns, entry.object.key.name}; }
+
+    static Place of(const Entry* entry) { return of(*entry); }
+
+    bool operator()(const auto& a, const auto& b) const { return of(a) < of(b); }
+  };
+
+  struct ByKey {
+    bool operator()(const Entry* a, const Entry* b) const { return a->object.key < b->object.key; }
+  };
 
   struct Table {
-    std::map<Place, Entry> entries;
-    std::set<Place> uncontrolled;
+    std::set<Entry, ByPlace> entries;
+    std::set<const Entry*, ByPlace> uncontrolled;
     Revision revision;
   };
 
-  void index(const Stored& object);
-  void unindex(const Stored& object);
+  using Entries = std::set<const Entry*, ByKey>;
+  using EntriesBy = std::map<std::string, Entries, std::less<>>;
+
+  void index(Table& table, const Entry& entry);
+  void unindex(Table& table, const Entry& entry);
   void tell(const Observed& change) const;
+  static void erase_from(EntriesBy& index, std::string_view at, const Entry& entry);
+  static std::vector<const Stored*> entries_at(const EntriesBy& index, std::string_view at);
 
   std::map<std::string, Table, std::less<>> tables_;
-  std::map<std::string, Key, std::less<>> uids_;
-  std::map<std::string, std::set<Key>, std::less<>> dependents_;  // by owner uid
-  std::map<std::string, std::set<Key>, std::less<>> pods_;        // by node name
+  /// The key lies in the entry's document.
+  std::unordered_map<std::string_view, const Entry*> uids_;
+  EntriesBy dependents_;  // by owner uid
+  EntriesBy pods_;        // by node name
   std::vector<Listener> listeners_;
   TimePoint observing_since_{};
 };

@@ -112,6 +112,16 @@ TEST(Mirror, KeepsTheUidOfASuccessorWithTheSameName) {
   EXPECT_EQ(mirror.by_uid("u-a"), nullptr);
 }
 
+TEST(Mirror, FindsByUidWhatHasChanged) {
+  Mirror mirror;
+
+  mirror.put(object("pods", "a", 1), kStart);
+  mirror.put(object("pods", "a", 2), kStart);
+
+  ASSERT_NE(mirror.by_uid("u-a"), nullptr);
+  EXPECT_EQ(mirror.by_uid("u-a")->revision, Revision{2});
+}
+
 TEST(Mirror, ReplaceTellsOnlyWhatChanged) {
   Mirror mirror;
   mirror.put(object("pods", "gone", 1), kStart);
