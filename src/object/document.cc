@@ -2,7 +2,6 @@
 #include "object/document.h"
 
 #include <algorithm>
-#include <charconv>
 #include <simdjson.h>
 #include <unordered_map>
 #include <unordered_set>
@@ -153,140 +152,20 @@ Document::~Document() {
 }  // NOLINT: the atomic owns it
 
 View Document::root() const {
-  return index().nodes.empty() ? View() : View(this, 0);
+  return bytes_.empty() ? View() : View(this, 0, 0);
 }
 
 std::uint32_t Document::metadata_offset() const {
   return index().metadata_offset;
 }
 
-const DocumentIndex& Document::index() const {
-  const DocumentIndex* found = index_.load(std::memory_order_acquire);
-  if (found == nullptr) {
-    auto built = build_index(bytes_);
-    if (index_.compare_exchange_strong(found, built.get(), std::memory_order_acq_rel)) {
-      found = built.release();
-    }
+const DocumentIndex& Document::make_index() const {
+  const DocumentIndex* found = nullptr;
+  auto built = build_index(bytes_);
+  if (index_.compare_exchange_strong(found, built.get(), std::memory_order_acq_rel)) {
+    found = built.release();
   }
   return *found;
-}
-
-Kind View::kind() const {
-  return document_ == nullptr ? Kind::absent : static_cast<Kind>(node().kind);
-}
-
-View View::operator[](std::string_view key) const {
-  if (!is_object()) {
-    return {};
-  }
-  const auto& nodes = document_->index().nodes;
-  const std::string_view bytes = document_->bytes();
-  const std::uint32_t end = nodes[node_].next;
-  for (std::uint32_t at = node_ + 1; at < end; at = nodes[at + 1].next) {
-    const Node& name = nodes[at];
-    const bool is_found = name.escaped != 0
-                              ? document_->index().decoded[name.escaped - 1] == key
-                              : bytes.substr(name.begin + 1, name.end - name.begin - 2) == key;
-    if (is_found) {
-      return {document_, at + 1};
-    }
-  }
-  return {};
-}
-
-View View::at(std::size_t place) const {
-  for (const View element : elements()) {
-    if (place-- == 0) {
-      return element;
-    }
-  }
-  return {};
-}
-
-View View::find(std::string_view dotted_path) const {
-  View at = *this;
-  while (!dotted_path.empty() && at.exists()) {
-    const auto dot = dotted_path.find('.');
-    at = at[dotted_path.substr(0, dot)];
-    dotted_path = dot == std::string_view::npos ? "" : dotted_path.substr(dot + 1);
-  }
-  return at;
-}
-
-std::size_t View::size() const {
-  std::size_t count = 0;
-  for (auto it = elements().begin(); it != elements().end(); ++it) {
-    ++count;
-  }
-  for (auto it = members().begin(); it != members().end(); ++it) {
-    ++count;
-  }
-  return count;
-}
-
-std::string_view View::string(std::string_view fallback) const {
-  if (kind() != Kind::string) {
-    return fallback;
-  }
-  const Node& at = node();
-  if (at.escaped != 0) {
-    return document_->index().decoded[at.escaped - 1];
-  }
-  return std::string_view(document_->bytes()).substr(at.begin + 1, at.end - at.begin - 2);
-}
-
-std::int64_t View::integer(std::int64_t fallback) const {
-  if (kind() != Kind::number) {
-    return fallback;
-  }
-  const auto text = raw();
-  std::int64_t value = 0;
-  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (error != std::errc{}) {
-    return fallback;
-  }
-  return rest == text.data() + text.size() ? value : static_cast<std::int64_t>(number());
-}
-
-double View::number(double fallback) const {
-  if (kind() != Kind::number) {
-    return fallback;
-  }
-  const auto text = raw();
-  double value = 0;
-  std::from_chars(text.data(), text.data() + text.size(), value);
-  return value;
-}
-
-bool View::boolean(bool fallback) const {
-  return kind() == Kind::boolean ? raw() == "true" : fallback;
-}
-
-std::string_view View::raw() const {
-  if (document_ == nullptr) {
-    return "null";
-  }
-  return std::string_view(document_->bytes()).substr(node().begin, node().end - node().begin);
-}
-
-View::ElementRange View::elements() const {
-  return is_array() ? ElementRange(document_, node_ + 1, node().next)
-                    : ElementRange(document_, 0, 0);
-}
-
-View::MemberRange View::members() const {
-  return is_object() ? MemberRange(document_, node_ + 1, node().next)
-                     : MemberRange(document_, 0, 0);
-}
-
-View::ElementRange::Iterator& View::ElementRange::Iterator::operator++() {
-  node = document->index().nodes[node].next;
-  return *this;
-}
-
-View::MemberRange::Iterator& View::MemberRange::Iterator::operator++() {
-  node = document->index().nodes[node + 1].next;
-  return *this;
 }
 
 }  // namespace tetrarch::object

@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -17,19 +18,26 @@ namespace tetrarch::object {
 
 class View;
 
-/// One value in the buffer. Members of an object follow it as key, value, key, value …
-struct Node {
-  std::uint32_t begin;         ///< first byte
-  std::uint32_t end;           ///< one past the last byte
-  std::uint32_t next;          ///< index of the node after this whole subtree
-  std::uint32_t kind : 3;      ///< Kind
-  std::uint32_t escaped : 29;  ///< 0, or 1 + the place of its decoded text
+/// One object or array of the buffer.
+struct Container {
+  std::uint32_t begin;  ///< its opening bracket
+  std::uint32_t end;    ///< one past its closing bracket
+  std::uint32_t first;  ///< of its children, among the places
+  std::uint32_t count;  ///< of its children
 };
 
-/// Where everything in a Document is. Built once, then immutable.
+/// The text of a string that has escapes.
+struct DecodedText {
+  std::uint32_t begin;  ///< of the string: its opening quote
+  std::string text;
+};
+
+/// Where a look into the document begins: its containers, and in each the keys or elements. Where a
+/// scalar ends is found by looking at it. Built once, then immutable.
 struct DocumentIndex {
-  std::vector<Node> nodes;           ///< in the order of the bytes; the first is the whole
-  std::vector<std::string> decoded;  ///< texts of strings that have escapes
+  std::vector<Container> containers;  ///< in the order of the bytes; the first is the whole
+  std::vector<std::uint32_t> places;  ///< first bytes of keys and elements, by container
+  std::vector<DecodedText> decoded;   ///< in the order of the bytes
   std::uint32_t metadata_offset = 0;
 };
 
@@ -60,7 +68,12 @@ class Document {
  private:
   friend class View;
 
-  const DocumentIndex& index() const;
+  const DocumentIndex& index() const {
+    const auto* made = index_.load(std::memory_order_acquire);
+    return made != nullptr ? *made : make_index();
+  }
+
+  const DocumentIndex& make_index() const;
 
   const std::string bytes_;
   mutable std::atomic<const DocumentIndex*> index_{nullptr};
@@ -77,7 +90,10 @@ class View {
 
   View() = default;
 
-  View(const Document* document, std::uint32_t node) : document_(document), node_(node) {}
+  /// The value whose first byte is at `begin`; `container` is its place in the index where it is
+  /// one.
+  View(const Document* document, std::uint32_t begin, std::uint32_t container)
+      : document_(document), begin_(begin), container_(container) {}
 
   Kind kind() const;
 
@@ -96,7 +112,7 @@ class View {
 
   /// The member of that name; absent where there is none or this is no object.
   View operator[](std::string_view key) const;
-  /// The element at that place; absent where there is none. Linear.
+  /// The element at that place; absent where there is none.
   View at(std::size_t place) const;
   /// Follows a dotted path of members: `find("spec.nodeName")`.
   View find(std::string_view dotted_path) const;
@@ -117,28 +133,36 @@ class View {
   MemberRange members() const;    ///< empty unless an object
 
  private:
-  const Node& node() const { return document_->index().nodes[node_]; }
+  const Container& container() const { return document_->index().containers[container_]; }
 
-  View text_node(std::uint32_t node) const { return {document_, node}; }
+  /// The value at `begin`, inside this one.
+  View inside(std::uint32_t begin) const;
+  /// One past its last byte.
+  std::uint32_t end() const;
 
   const Document* document_ = nullptr;
-  std::uint32_t node_ = 0;
+  std::uint32_t begin_ = 0;
+  std::uint32_t container_ = 0;
 };
 
 class View::ElementRange {
  public:
   struct Iterator {
-    const Document* document;
-    std::uint32_t node;
+    View array;
+    std::uint32_t place;  ///< in the index
 
-    View operator*() const { return {document, node}; }
+    View operator*() const;
 
-    Iterator& operator++();
-    bool operator==(const Iterator&) const = default;
+    Iterator& operator++() {
+      ++place;
+      return *this;
+    }
+
+    bool operator==(const Iterator& other) const { return place == other.place; }
   };
 
-  ElementRange(const Document* document, std::uint32_t first, std::uint32_t last)
-      : begin_{document, first}, end_{document, last} {}
+  ElementRange(View array, std::uint32_t first, std::uint32_t count)
+      : begin_{array, first}, end_{array, first + count} {}
 
   Iterator begin() const { return begin_; }
 
@@ -157,17 +181,21 @@ struct Member {
 class View::MemberRange {
  public:
   struct Iterator {
-    const Document* document;
-    std::uint32_t node;
+    View object;
+    std::uint32_t place;  ///< in the index
 
-    Member operator*() const { return {View(document, node).string(), View(document, node + 1)}; }
+    Member operator*() const;
 
-    Iterator& operator++();
-    bool operator==(const Iterator&) const = default;
+    Iterator& operator++() {
+      ++place;
+      return *this;
+    }
+
+    bool operator==(const Iterator& other) const { return place == other.place; }
   };
 
-  MemberRange(const Document* document, std::uint32_t first, std::uint32_t last)
-      : begin_{document, first}, end_{document, last} {}
+  MemberRange(View object, std::uint32_t first, std::uint32_t count)
+      : begin_{object, first}, end_{object, first + count} {}
 
   Iterator begin() const { return begin_; }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <span>
 #include <string>
 #include <unordered_set>
 #include <vector>
@@ -14,14 +15,28 @@
 namespace tetrarch::object {
 namespace {
 
+struct Open {
+  std::uint32_t container;
+  std::uint32_t first_child;  ///< of its own, among the children of all that are open
+  bool is_array;
+};
+
+/// A key or an element.
+struct Child {
+  std::uint32_t begin;
+  std::uint32_t size;  ///< of the text of a key
+};
+
 /// Reused by the calls of one thread: an index is built in it and copied out at its exact size.
 struct Scratch {
-  std::vector<Node> nodes;
-  std::vector<std::uint32_t> open;  ///< containers around the current byte
+  std::vector<Container> containers;
+  std::vector<std::uint32_t> places;
+  std::vector<Open> open;       ///< containers around the current byte
+  std::vector<Child> children;  ///< of the open containers
 };
 
 /// What a thread keeps after a large document.
-constexpr std::size_t kScratchNodesMax = 64 * 1024;
+constexpr std::size_t kScratchMax = 64 * 1024;
 
 /// Decodes the inside of a JSON string that is known to be valid.
 std::string decode_escapes(std::string_view text) {
@@ -83,40 +98,49 @@ bool is_plain_integer(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) { return c >= '0' && c <= '9'; });
 }
 
+bool has_duplicates(std::string_view bytes, std::span<const Child> keys) {
+  constexpr std::size_t kPairwiseMax = 24;
+  const auto text = [bytes](const Child& key) { return bytes.substr(key.begin + 1, key.size); };
+  if (keys.size() > kPairwiseMax) {
+    std::unordered_set<std::string_view> seen;
+    return !std::ranges::all_of(keys,
+                                [&](const Child& key) { return seen.insert(text(key)).second; });
+  }
+  for (std::size_t i = 1; i < keys.size(); ++i) {
+    for (std::size_t j = 0; j < i; ++j) {
+      if (keys[i].size == keys[j].size && text(keys[i]) == text(keys[j])) {
+        return true;
+      }
+    }
+  }
+  return false;
+}
+
 class Builder {
  public:
   /// `is_strict`: gives up at what is not canonical.
   Builder(std::string_view bytes, Scratch& scratch, bool is_strict)
-      : bytes_(bytes), nodes_(scratch.nodes), open_(scratch.open), is_strict_(is_strict) {
-    nodes_.clear();
-    open_.clear();
+      : bytes_(bytes), scratch_(scratch), is_strict_(is_strict) {
+    scratch_.containers.clear();
+    scratch_.open.clear();
+    scratch_.children.clear();
+    scratch_.places.clear();
   }
 
   std::unique_ptr<DocumentIndex> build();
 
  private:
-  bool add_string();
-  bool add_scalar();
+  void open();
   bool close();
-  bool has_duplicate_keys(std::uint32_t object) const;
-  std::uint32_t find_metadata() const;
-
-  void add(std::size_t begin, std::size_t end, Kind kind, std::uint32_t escaped = 0) {
-    nodes_.push_back({static_cast<std::uint32_t>(begin),
-                      static_cast<std::uint32_t>(end),
-                      static_cast<std::uint32_t>(nodes_.size() + 1),
-                      static_cast<std::uint32_t>(kind) & 7U,
-                      escaped & 0x1fffffffU});
-  }
-
-  std::string_view text_of(const Node& node) const {
-    return bytes_.substr(node.begin, node.end - node.begin);
-  }
+  bool take_string();
+  bool take_scalar();
+  void take_key(std::size_t begin, std::string_view text);
+  void note_element();
 
   std::string_view bytes_;
-  std::vector<Node>& nodes_;
-  std::vector<std::uint32_t>& open_;
-  std::vector<std::string> decoded_;
+  Scratch& scratch_;
+  std::vector<DecodedText> decoded_;
+  std::uint32_t metadata_offset_ = 0;
   std::size_t at_ = 0;
   bool is_strict_;
 };
@@ -124,12 +148,10 @@ class Builder {
 std::unique_ptr<DocumentIndex> Builder::build() {
   bool is_good = true;
   while (is_good && at_ < bytes_.size()) {
-    switch (const char c = bytes_[at_]; c) {
+    switch (bytes_[at_]) {
       case '{':
       case '[':
-        open_.push_back(static_cast<std::uint32_t>(nodes_.size()));
-        add(at_, at_, c == '{' ? Kind::object : Kind::array);
-        ++at_;
+        open();
         break;
       case '}':
       case ']':
@@ -140,23 +162,61 @@ std::unique_ptr<DocumentIndex> Builder::build() {
         ++at_;
         break;
       case '"':
-        is_good = add_string();
+        is_good = take_string();
         break;
       default:
-        is_good = add_scalar();
+        is_good = take_scalar();
     }
   }
-  if (!is_good || !open_.empty()) {
+  if (!is_good || !scratch_.open.empty()) {
     return nullptr;
   }
   auto out = std::make_unique<DocumentIndex>();
-  out->nodes.assign(nodes_.begin(), nodes_.end());
+  out->containers.assign(scratch_.containers.begin(), scratch_.containers.end());
+  out->places.assign(scratch_.places.begin(), scratch_.places.end());
   out->decoded = std::move(decoded_);
-  out->metadata_offset = find_metadata();
+  out->metadata_offset = metadata_offset_;
   return out;
 }
 
-bool Builder::add_string() {
+/// Of the innermost container, if that is an array.
+void Builder::note_element() {
+  if (!scratch_.open.empty() && scratch_.open.back().is_array) {
+    scratch_.children.push_back({static_cast<std::uint32_t>(at_), 0});
+  }
+}
+
+void Builder::open() {
+  note_element();
+  scratch_.open.push_back({static_cast<std::uint32_t>(scratch_.containers.size()),
+                           static_cast<std::uint32_t>(scratch_.children.size()),
+                           bytes_[at_] == '['});
+  scratch_.containers.push_back({static_cast<std::uint32_t>(at_), 0, 0, 0});
+  ++at_;
+}
+
+bool Builder::close() {
+  if (scratch_.open.empty()) {
+    return false;
+  }
+  const Open closed = scratch_.open.back();
+  scratch_.open.pop_back();
+  ++at_;
+  const auto children = std::span(scratch_.children).subspan(closed.first_child);
+  auto& container = scratch_.containers[closed.container];
+  container.end = static_cast<std::uint32_t>(at_);
+  container.first = static_cast<std::uint32_t>(scratch_.places.size());
+  container.count = static_cast<std::uint32_t>(children.size());
+  for (const Child& child : children) {
+    scratch_.places.push_back(child.begin);
+  }
+  const bool is_good = !is_strict_ || closed.is_array || !has_duplicates(bytes_, children);
+  scratch_.children.resize(closed.first_child);
+  return is_good;
+}
+
+bool Builder::take_string() {
+  note_element();
   const std::size_t begin = at_;
   bool has_escape = false;
   std::size_t end = find_special(bytes_, begin + 1);
@@ -174,14 +234,27 @@ bool Builder::add_string() {
     return false;
   }
   at_ = end + 1;
+  const auto text = bytes_.substr(begin + 1, end - begin - 1);
   if (has_escape) {
-    decoded_.push_back(decode_escapes(bytes_.substr(begin + 1, end - begin - 1)));
+    decoded_.push_back({static_cast<std::uint32_t>(begin), decode_escapes(text)});
   }
-  add(begin, at_, Kind::string, has_escape ? static_cast<std::uint32_t>(decoded_.size()) : 0);
+  if (at_ < bytes_.size() && bytes_[at_] == ':') {
+    take_key(begin, text);
+  }
   return true;
 }
 
-bool Builder::add_scalar() {
+void Builder::take_key(std::size_t begin, std::string_view text) {
+  scratch_.children.push_back(
+      {static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(text.size())});
+  const bool is_metadata = scratch_.open.size() == 1 && text == "metadata";
+  if (is_metadata && metadata_offset_ == 0 && bytes_.substr(at_ + 1).starts_with('{')) {
+    metadata_offset_ = static_cast<std::uint32_t>(at_ + 2);
+  }
+}
+
+bool Builder::take_scalar() {
+  note_element();
   std::size_t end = at_;
   while (end < bytes_.size() && bytes_[end] != ',' && bytes_[end] != '}' && bytes_[end] != ']') {
     ++end;
@@ -189,71 +262,14 @@ bool Builder::add_scalar() {
   const auto text = bytes_.substr(at_, end - at_);
   const bool is_number = text.front() == '-' || (text.front() >= '0' && text.front() <= '9');
   const bool is_word = text == "true" || text == "false" || text == "null";
-  if (is_strict_ ? !is_word && !is_plain_integer(text) : !is_word && !is_number) {
-    return false;
-  }
-  add(at_, end, is_number ? Kind::number : text == "null" ? Kind::null : Kind::boolean);
   at_ = end;
-  return true;
-}
-
-bool Builder::close() {
-  if (open_.empty()) {
-    return false;
-  }
-  const auto container = open_.back();
-  open_.pop_back();
-  ++at_;
-  nodes_[container].end = static_cast<std::uint32_t>(at_);
-  nodes_[container].next = static_cast<std::uint32_t>(nodes_.size());
-  return !is_strict_ || nodes_[container].kind != static_cast<std::uint32_t>(Kind::object) ||
-         !has_duplicate_keys(container);
-}
-
-bool Builder::has_duplicate_keys(std::uint32_t object) const {
-  constexpr std::uint32_t kPairwiseMax = 24;
-  const auto end = static_cast<std::uint32_t>(nodes_.size());
-  std::uint32_t count = 0;
-  std::unordered_set<std::string_view> seen;
-  for (std::uint32_t at = object + 1; at + 1 < end; at = nodes_[at + 1].next, ++count) {
-    const auto key = text_of(nodes_[at]);
-    if (count < kPairwiseMax) {
-      for (std::uint32_t other = object + 1; other != at; other = nodes_[other + 1].next) {
-        if (text_of(nodes_[other]) == key) {
-          return true;
-        }
-      }
-      continue;
-    }
-    if (seen.empty()) {
-      for (std::uint32_t other = object + 1; other != at; other = nodes_[other + 1].next) {
-        seen.insert(text_of(nodes_[other]));
-      }
-    }
-    if (!seen.insert(key).second) {
-      return true;
-    }
-  }
-  return false;
-}
-
-std::uint32_t Builder::find_metadata() const {
-  constexpr auto kObject = static_cast<std::uint32_t>(Kind::object);
-  if (nodes_.empty() || nodes_[0].kind != kObject) {
-    return 0;
-  }
-  for (std::uint32_t at = 1; at + 1 < nodes_[0].next; at = nodes_[at + 1].next) {
-    if (text_of(nodes_[at]) == "\"metadata\"" && nodes_[at + 1].kind == kObject) {
-      return nodes_[at + 1].begin + 1;
-    }
-  }
-  return 0;
+  return is_word || (is_strict_ ? is_plain_integer(text) : is_number);
 }
 
 std::unique_ptr<DocumentIndex> build(std::string_view bytes, bool is_strict) {
   thread_local Scratch scratch;
   auto index = Builder(bytes, scratch, is_strict).build();
-  if (scratch.nodes.capacity() > kScratchNodesMax) {
+  if (scratch.containers.capacity() > kScratchMax || scratch.places.capacity() > kScratchMax) {
     scratch = {};
   }
   return index;

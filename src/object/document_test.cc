@@ -120,5 +120,22 @@ TEST(Stored, SplicesTheRevisionIntoMetadata) {
             R"({"metadata":{"resourceVersion":"8"}})");
 }
 
+TEST(Document, WalksPastContainersAndBracketsInTexts) {
+  const auto document = must_parse(
+      R"({"a":{"x":[[],{},[1,{"y":"}]"}]],"e":{}},"\"k\"":["]",{"m":[]},-2.5],"z":true,"w":null})");
+  const View root = document->root();
+
+  EXPECT_EQ(root.size(), 4U);
+  EXPECT_EQ(root["a"]["x"].size(), 3U);
+  EXPECT_EQ(root["a"]["x"].at(2).at(1)["y"].string(), "}]");
+  EXPECT_TRUE(root["a"]["e"].is_object());
+  EXPECT_EQ(root["a"]["e"].size(), 0U);
+  EXPECT_EQ(root["\"k\""].at(1).raw(), R"({"m":[]})");
+  EXPECT_EQ(root["\"k\""].at(2).number(), -2.5);
+  EXPECT_TRUE(root["z"].boolean());
+  EXPECT_EQ(root["w"].kind(), Kind::null);
+  EXPECT_FALSE(root["k"].exists());
+}
+
 }  // namespace
 }  // namespace tetrarch::object
