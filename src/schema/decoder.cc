@@ -107,6 +107,9 @@ Status Decoder::write_top(const Kind& kind, Element body) {
 Status Decoder::write_field(const Scope& scope, std::size_t place, const Step* parent) {
   const Field& field = scope.type->fields[place];
   const Slot& slot = scope.slots[place];
+  if (!slot.is_given && field.default_json.empty()) {
+    return ok();  // most fields of most objects
+  }
   const Step at{parent, field.name, -1, scope.type};
   const bool is_top_metadata = parent != nullptr && parent->parent == nullptr &&
                                parent->name == "metadata" && scope.type->name == "ObjectMeta";

@@ -93,16 +93,31 @@ Site Site::child(std::string_view name) const {
   return {fresh[name], old[name], at(name)};
 }
 
+// These run for every object that is right, too, so they only copy bytes.
+
 std::string join_path(std::string_view path, std::string_view child) {
-  return path.empty() ? std::string{child} : fmt::format("{}.{}", path, child);
+  std::string out;
+  out.reserve(path.size() + 1 + child.size());
+  out += path;
+  if (!path.empty()) {
+    out += '.';
+  }
+  out += child;
+  return out;
 }
 
 std::string index_path(std::string_view path, std::size_t index) {
-  return fmt::format("{}[{}]", path, index);
+  return key_path(path, std::to_string(index));
 }
 
 std::string key_path(std::string_view path, std::string_view key) {
-  return fmt::format("{}[{}]", path, key);
+  std::string out;
+  out.reserve(path.size() + 2 + key.size());
+  out += path;
+  out += '[';
+  out += key;
+  out += ']';
+  return out;
 }
 
 }  // namespace tetrarch::schema

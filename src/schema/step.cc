@@ -1,19 +1,32 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "schema/step.h"
 
-#include <fmt/format.h>
-
 namespace tetrarch::schema {
 
-std::string path_of(const Step& step) {
-  std::string path = step.parent == nullptr ? "" : path_of(*step.parent);
+namespace {
+
+void append_path(std::string& out, const Step& step) {
+  if (step.parent != nullptr) {
+    append_path(out, *step.parent);
+  }
   if (step.index >= 0) {
-    return fmt::format("{}[{}]", path, step.index);
+    out += '[';
+    out += std::to_string(step.index);
+    out += ']';
+    return;
   }
-  if (!path.empty() && !step.name.empty()) {
-    path += '.';
+  if (!out.empty() && !step.name.empty()) {
+    out += '.';
   }
-  return path.append(step.name);
+  out += step.name;
+}
+
+}  // namespace
+
+std::string path_of(const Step& step) {
+  std::string path;
+  append_path(path, step);
+  return path;
 }
 
 }  // namespace tetrarch::schema

@@ -44,10 +44,20 @@ class Walk {
   explicit Walk(bool is_update) : is_update_(is_update) {}
 
   void check_type(const Type& type, View fresh, View old, const Step* at) {
-    for (const auto& field : type.fields) {
-      const Step step{at, field.name, -1, &type};
-      check_field(field, fresh[field.name], old[field.name], step);
+    const auto begin = members_.size();
+    const auto count = type.fields.size();
+    members_.resize(begin + 2 * count);
+    sort_members(type, fresh, begin);
+    sort_members(type, old, begin + count);
+    for (std::size_t place = 0; place < count; ++place) {
+      const auto& field = type.fields[place];
+      const View fresh_value = members_[begin + place];
+      const View old_value = members_[begin + count + place];
+      if (fresh_value.exists() || old_value.exists() || field.is_required) {
+        check_field(field, fresh_value, old_value, Step{at, field.name, -1, &type});
+      }
     }
+    members_.resize(begin);
     if (const auto rule = find_rule(type.group, type.name); rule != nullptr) {
       rule(problems, Site{fresh, old, at == nullptr ? "" : path_of(*at)});
     }
@@ -56,6 +66,25 @@ class Walk {
   Problems problems;
 
  private:
+  /// The members of an object by the places of their fields. Most come in the order of the tables,
+  /// so the field of the next one is looked for behind that of the last.
+  void sort_members(const Type& type, View object, std::size_t begin) {
+    std::size_t place = 0;
+    for (const auto [name, value] : object.members()) {
+      while (place < type.fields.size() && type.fields[place].name != name) {
+        ++place;
+      }
+      if (place == type.fields.size()) {
+        const auto* field = type.field(name);
+        place = field == nullptr ? 0 : static_cast<std::size_t>(field - type.fields.data());
+        if (field == nullptr) {
+          continue;
+        }
+      }
+      members_[begin + place] = value;
+    }
+  }
+
   void check_field(const Field& field, View fresh, View old, const Step& at) {
     if (is_update_ && field.is_immutable && !fresh.same_as(old)) {
       problems.invalid(path_of(at), fresh, "field is immutable");
@@ -152,6 +181,7 @@ class Walk {
   }
 
   bool is_update_;
+  std::vector<View> members_;  // of the objects around the current one, one behind the other
 };
 
 }  // namespace

@@ -28,6 +28,9 @@ bool is_native(std::string_view resource) {
 void check_mount(Problems& problems, const std::string& path, const views::VolumeMountView& mount) {
   for (const auto& [name, value] :
        {std::pair{"subPath", mount.sub_path()}, std::pair{"subPathExpr", mount.sub_path_expr()}}) {
+    if (value.empty()) {
+      continue;
+    }
     const auto padded = fmt::format("/{}/", value);
     if (value.starts_with('/')) {
       problems.invalid(join_path(path, name), value, "must be a relative path");

@@ -40,8 +40,11 @@ void check_ports(Problems& problems,
                        port.view()["containerPort"],
                        "must match `hostPort` when `hostNetwork` is true");
     }
+    if (port.host_port() == 0) {
+      continue;
+    }
     const auto text = fmt::format("{}/{}/{}", port.protocol(), port.host_ip(), port.host_port());
-    if (port.host_port() != 0 && !seen.host_ports.insert(text).second) {
+    if (!seen.host_ports.insert(text).second) {
       problems.duplicate(join_path(place, "hostPort"), text);
     }
   }

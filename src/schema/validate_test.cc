@@ -632,5 +632,20 @@ TEST(Tables, NameOnlyFormatsThatExist) {
   }
 }
 
+/// What the registry adds to a decoded object does not stand in the order of the tables.
+TEST(Validate, FindsFaultsInMembersOfAnyOrder) {
+  const auto& kind = *catalog().find("", "v1", "Pod");
+  const auto document = Document::from_canonical(
+      R"({"spec":{"unknown":1,"restartPolicy":"Sometimes","containers":[{"image":"i","name":"C"}]},)"
+      R"("metadata":{"namespace":"n","name":"p"}})");
+
+  std::vector<std::string> fields;
+  for (const auto& fault : validate(kind, document->root(), object::View{})) {
+    fields.push_back(fault.field);
+  }
+
+  EXPECT_THAT(fields, testing::IsSupersetOf({"spec.restartPolicy", "spec.containers[0].name"}));
+}
+
 }  // namespace
 }  // namespace tetrarch::schema

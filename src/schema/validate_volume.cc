@@ -12,6 +12,9 @@ namespace tetrarch::schema {
 namespace {
 
 bool climbs(std::string_view path) {
+  if (path.find("..") == path.npos) {
+    return false;
+  }
   const auto padded = fmt::format("/{}/", path);
   return padded.find("/../") != padded.npos;
 }
