@@ -39,15 +39,14 @@ struct Stored {
   std::string_view uid() const { return metadata()["uid"].string(); }
 };
 
-/// The object with its revision, in three pieces for scatter-gather: head and tail point into the
-/// document.
+/// An object around its revision, for scatter-gather: both parts point into the document.
 struct Spliced {
   std::string_view head;
-  std::string middle;  ///< `"resourceVersion":"123",`
-  std::string_view tail;
+  std::string_view tail;  ///< empty where there is no metadata to hold the revision
 };
 
-Spliced splice_revision(const Document& document, Revision revision);
+/// Appends to `middle` what belongs between head and tail: `"resourceVersion":"123",`.
+Spliced splice_revision(const Document& document, Revision revision, std::string& middle);
 void append_spliced(std::string& out, const Document& document, Revision revision);
 
 }  // namespace tetrarch

@@ -118,6 +118,7 @@ DocumentPtr Draft::finish() const {
     return name == "kind" || name == "apiVersion" || name == "metadata";
   });
   out.end_object();
+  bytes.shrink_to_fit();  // it stays as long as the object
   return Document::from_canonical(std::move(bytes));
 }
 

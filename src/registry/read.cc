@@ -196,6 +196,9 @@ Result<client::ListPage> Reader::list(const Call& call, const ListOptions& optio
       }
     }
   } else {
+    if (selection.is_everything() && options.limit == 0) {
+      page.items.reserve(snapshot.count(kind.resource, ns));
+    }
     snapshot.scan(
         kind.resource, ns, after, [&](const Stored& stored) { return filler.visit(stored); });
   }

@@ -13,7 +13,13 @@ struct BodyBuilder::Owner {
 };
 
 // Shared with the write under way, which may outlive the request's frame.
-BodyBuilder::BodyBuilder() : owner_(std::make_shared<Owner>()) {}
+BodyBuilder::BodyBuilder(std::size_t objects) : owner_(std::make_shared<Owner>()) {
+  constexpr std::size_t kPiecesEach = 4;  // text before it, head, revision, tail
+  constexpr std::size_t kTextEach = 48;
+  owner_->documents.reserve(objects);
+  owner_->text.reserve(objects * kTextEach);
+  pieces_.reserve(objects * kPiecesEach + 2);
+}
 
 void BodyBuilder::add_text(std::string_view text) {
   owner_->text += text;
@@ -27,20 +33,20 @@ void BodyBuilder::close_text() {
   }
 }
 
-void BodyBuilder::add_object(const Stored& object) {
-  owner_->documents.push_back(object.document);
+void BodyBuilder::add_object(DocumentPtr document, Revision revision) {
+  const Document& added = *document;
+  owner_->documents.push_back(std::move(document));
   close_text();
-  if (object.revision.number == 0) {
+  if (revision.number == 0) {
     // Never stored: a review, a token, the answer to a dry run.
-    pieces_.push_back({object.document->bytes()});
+    pieces_.push_back({added.bytes()});
     return;
   }
-  const auto spliced = splice_revision(*object.document, object.revision);
-  pieces_.push_back({spliced.head});
-  add_text(spliced.middle);
-  if (!spliced.tail.empty()) {
+  const auto around = splice_revision(added, revision, owner_->text);
+  pieces_.push_back({around.head});
+  if (!around.tail.empty()) {
     close_text();
-    pieces_.push_back({spliced.tail});
+    pieces_.push_back({around.tail});
   }
 }
 
@@ -58,7 +64,7 @@ net::Body BodyBuilder::take() {
 
 net::Body object_body(const Stored& object) {
   BodyBuilder builder;
-  builder.add_object(object);
+  builder.add_object(object.document, object.revision);
   builder.add_text("\n");
   return builder.take();
 }
@@ -77,20 +83,18 @@ std::string list_metadata(const client::ListPage& page) {
   return out;
 }
 
-net::Body list_body(std::string_view kind,
-                    std::string_view api_version,
-                    const client::ListPage& page) {
-  BodyBuilder builder;
+net::Body list_body(std::string_view kind, std::string_view api_version, client::ListPage page) {
+  BodyBuilder builder(page.items.size());
   std::string head;
   object::Writer writer(head);
   writer.begin_object().field("kind", std::string(kind) + "List").field("apiVersion", api_version);
   writer.key("metadata").raw(list_metadata(page)).key("items");
   builder.add_text(head + "[");
   bool is_first = true;
-  for (const auto& item : page.items) {
+  for (auto& item : page.items) {
     builder.add_text(is_first ? "" : ",");
     is_first = false;
-    builder.add_object(item);
+    builder.add_object(std::move(item.document), item.revision);
   }
   builder.add_text("]}\n");
   return builder.take();

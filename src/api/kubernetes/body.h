@@ -16,10 +16,11 @@ namespace tetrarch::api::kubernetes {
 /// Collects pieces: views into documents that it keeps alive, and text of its own. Spent by `take`.
 class BodyBuilder {
  public:
-  BodyBuilder();
+  /// `objects` is how many will be added.
+  explicit BodyBuilder(std::size_t objects = 1);
   void add_text(std::string_view text);
-  /// The document with its revision spliced in.
-  void add_object(const Stored& object);
+  /// The document with its revision spliced in; 0: it was never stored and has none.
+  void add_object(DocumentPtr document, Revision revision);
   net::Body take();
 
  private:
@@ -41,9 +42,7 @@ class BodyBuilder {
 
 net::Body object_body(const Stored& object);
 /// `{"kind":"PodList","apiVersion":"v1","metadata":{…},"items":[…]}`
-net::Body list_body(std::string_view kind,
-                    std::string_view api_version,
-                    const client::ListPage& page);
+net::Body list_body(std::string_view kind, std::string_view api_version, client::ListPage page);
 /// The metadata of a list, with its braces.
 std::string list_metadata(const client::ListPage& page);
 

@@ -170,7 +170,7 @@ Task<Status> respond_list(Context& context, client::ListPage page) {
   }
   context.answered = 200;
   auto headers = make_headers(context, kJson);
-  auto body = list_body(context.kind->kind, context.kind->api_version(), page);
+  auto body = list_body(context.kind->kind, context.kind->api_version(), std::move(page));
   co_return co_await context.exchange.respond(200, std::move(headers), std::move(body));
 }
 

@@ -112,11 +112,11 @@ std::chrono::seconds timeout_of(const Context& context, const ListParameters& pa
 }  // namespace
 
 net::Body event_lines(std::span<const client::WatchEvent> events) {
-  BodyBuilder builder;
+  BodyBuilder builder(events.size());
   for (const auto& event : events) {
     builder.add_text(line_head(event.type));
     if (event.object.document) {
-      builder.add_object(event.object);
+      builder.add_object(event.object.document, event.object.revision);
     } else {
       // A feed's bookmark is a revision and nothing else.
       builder.add_text(R"({"metadata":{"resourceVersion":")" +
