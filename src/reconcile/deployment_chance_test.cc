@@ -9,7 +9,6 @@
 #include "reconcile/deployment.h"
 #include "reconcile/deployment_sets.h"
 #include "reconcile/edit.h"
-#include "reconcile/garbage_collection.h"
 #include "reconcile/pod_state.h"
 #include "reconcile/replicaset.h"
 #include "reconcile/world.h"
@@ -24,19 +23,10 @@ using testing::SizeIs;
 
 const Key kDeployment{"deployments.apps", "ns", "web"};
 
-KindPlace place_of(std::string_view, std::string_view kind) {
-  if (kind == "Deployment") {
-    return {"deployments.apps", true};
-  }
-  return kind == "ReplicaSet" ? KindPlace{"replicasets.apps", true} : KindPlace{};
-}
-
 class StormTest : public testing::TestWithParam<unsigned> {
  protected:
   StormTest() : world_(GetParam()) {
-    world_.add(deployment_controller());
-    world_.add(replicaset_controller());
-    world_.add(garbage_collection_controller(place_of));
+    world_.add_deployments();
     world_.create("deployments.apps",
                   R"({"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"web",
       "namespace":"ns","uid":"d-uid"},"spec":{"replicas":3,"revisionHistoryLimit":3,
@@ -132,10 +122,7 @@ class StormTest : public testing::TestWithParam<unsigned> {
     switch (chance(6)) {
       case 0:
       case 1:
-        world_.change(kDeployment, [&](TreeObject& root) {
-          root["spec"].as_object()["template"].as_object()["spec"] =
-              TreeObject{{"image", chance(5)}};
-        });
+        world_.set_image(kDeployment, chance(5));
         break;
       case 2:
         set("replicas", chance(8));
@@ -297,10 +284,7 @@ TEST_P(BoundsTest, HoldWhileTheDeploymentIsScaledAndRolled) {
   for (int i = 0; i < 300; ++i) {
     switch (world.chance(10)) {
       case 0:
-        world.change(kDeployment, [&](TreeObject& root) {
-          root["spec"].as_object()["template"].as_object()["spec"] =
-              TreeObject{{"image", world.chance(3)}};
-        });
+        world.set_image(kDeployment, static_cast<int>(world.chance(3)));
         break;
       case 1: {
         const int replicas = 1 + static_cast<int>(world.chance(20));

@@ -8,7 +8,6 @@
 
 #include "reconcile/deployment.h"
 #include "reconcile/edit.h"
-#include "reconcile/garbage_collection.h"
 #include "reconcile/pod_state.h"
 #include "reconcile/replicaset.h"
 #include "reconcile/world.h"
@@ -98,9 +97,7 @@ class SetsTest : public testing::Test {
   }
 
   void set_image(int image) {
-    world_.change(kDeployment, [&](TreeObject& root) {
-      root["spec"].as_object()["template"].as_object()["spec"] = TreeObject{{"image", image}};
-    });
+    world_.set_image(kDeployment, image);
     finish();
   }
 
@@ -246,13 +243,7 @@ TEST_F(SetsTest, ASetOfAnotherDeploymentIsLeftAlone) {
 TEST_F(SetsTest, WhatADeletionWithOrphanLetGoIsNotTakenBack) {
   for (unsigned seed = 1; seed <= 40; ++seed) {
     World world(seed);
-    world.add(deployment_controller());
-    world.add(replicaset_controller());
-    world.add(garbage_collection_controller([](std::string_view, std::string_view kind) {
-      return kind == "Deployment"   ? KindPlace{"deployments.apps", true}
-             : kind == "ReplicaSet" ? KindPlace{"replicasets.apps", true}
-                                    : KindPlace{};
-    }));
+    world.add_deployments();
     world.create("deployments.apps", deployment(R"("replicas":2)"));
     ASSERT_TRUE(world.settle());
     world.lag(true);

@@ -49,11 +49,7 @@ class StatusTest : public testing::Test {
     world_.change(kDeployment, [&](TreeObject& root) { root["spec"].as_object()[field] = value; });
   }
 
-  void set_image(int image) {
-    world_.change(kDeployment, [&](TreeObject& root) {
-      root["spec"].as_object()["template"].as_object()["spec"] = TreeObject{{"image", image}};
-    });
-  }
+  void set_image(int image) { world_.set_image(kDeployment, image); }
 
   void settle() { ASSERT_TRUE(world_.settle()); }
 

@@ -415,10 +415,7 @@ TEST_P(DeploymentChanceTest, ConvergesWithinSurgeAndUnavailable) {
   for (int i = 0; i < 400; ++i) {
     switch (world.chance(12)) {
       case 0:
-        world.change(kDeployment, [&](TreeObject& root) {
-          root["spec"].as_object()["template"].as_object()["spec"] =
-              TreeObject{{"image", world.chance(4)}};
-        });
+        world.set_image(kDeployment, static_cast<int>(world.chance(4)));
         break;
       case 1:
         world.change(kDeployment, [&](TreeObject& root) {

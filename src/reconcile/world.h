@@ -34,11 +34,15 @@ class World {
   explicit World(unsigned seed = 1) : random_(seed) {}
 
   void add(std::unique_ptr<Controller> controller);
+  /// The controllers of Deployments and ReplicaSets, and what cleans up behind them.
+  void add_deployments();
 
   // What users, agents and the scheduler do.
   const Stored& create(std::string resource, std::string json);
   using Change = std::function<void(object::TreeObject& root)>;
   void change(const Key& key, const Change& edit);
+  /// The pods of a Deployment or ReplicaSet get another template, which says nothing else.
+  void set_image(const Key& owner, int image);
   void remove(const Key& key, Propagation propagation = Propagation::background);
   void vanish(const Key& key);  ///< gone at once, whatever holds it
 

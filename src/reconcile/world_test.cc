@@ -6,7 +6,10 @@
 #include <fmt/format.h>
 #include <gtest/gtest.h>
 
+#include "reconcile/deployment.h"
 #include "reconcile/edit.h"
+#include "reconcile/garbage_collection.h"
+#include "reconcile/replicaset.h"
 
 namespace tetrarch::reconcile {
 
@@ -103,6 +106,16 @@ void World::deliver(int count) {
   }
 }
 
+void World::add_deployments() {
+  add(deployment_controller());
+  add(replicaset_controller());
+  add(garbage_collection_controller([](std::string_view, std::string_view kind) {
+    return kind == "Deployment"   ? KindPlace{"deployments.apps", true}
+           : kind == "ReplicaSet" ? KindPlace{"replicasets.apps", true}
+                                  : KindPlace{};
+  }));
+}
+
 const Stored& World::create(std::string resource, std::string json) {
   auto document = Document::parse(json);
   EXPECT_TRUE(document.ok()) << json;
@@ -130,6 +143,12 @@ void World::change(const Key& key, const Change& edit) {
         stored.metadata()["generation"].integer() + 1;
   }
   store(key, tree);
+}
+
+void World::set_image(const Key& owner, int image) {
+  change(owner, [image](TreeObject& root) {
+    root["spec"].as_object()["template"].as_object()["spec"] = TreeObject{{"image", image}};
+  });
 }
 
 void World::remove(const Key& key, Propagation propagation) {

@@ -67,6 +67,12 @@ inline const schema::Catalog& builtin_catalog() {
   return **loaded;
 }
 
+template <class T>
+std::string text_of(const Result<T>& result) {
+  return result.ok() ? "ok"
+                     : std::string(to_string(result.error().code)) + ": " + result.error().message;
+}
+
 class RegistryTest : public testing::Test {
  protected:
   RegistryTest() {
@@ -161,6 +167,23 @@ class RegistryTest : public testing::Test {
     return run(registry_->watch(call(resource, std::move(ns)), std::move(options)));
   }
 
+  /// The next `count` events as `told` says them, or fewer and the error that ended the watch.
+  template <class Told>
+  std::vector<std::string> next_events(client::Watch& watch, std::size_t count, Told told) {
+    std::vector<std::string> out;
+    while (out.size() < count) {
+      auto events = run(watch.next());
+      if (!events.ok()) {
+        out.push_back(text_of(events));
+        return out;
+      }
+      for (const auto& event : *events) {
+        out.push_back(told(event));
+      }
+    }
+    return out;
+  }
+
   /// The default service account, which a controller makes in a live cluster.
   void open_namespace(const std::string& ns) {
     if (ns != "default") {
@@ -193,11 +216,5 @@ class RegistryTest : public testing::Test {
   std::unique_ptr<Registry> registry_;
   trust::Identity who_ = masters();
 };
-
-template <class T>
-std::string text_of(const Result<T>& result) {
-  return result.ok() ? "ok"
-                     : std::string(to_string(result.error().code)) + ": " + result.error().message;
-}
 
 }  // namespace tetrarch::registry

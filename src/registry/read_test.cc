@@ -37,24 +37,14 @@ class ReadTest : public RegistryTest {
     return out;
   }
 
-  /// "ADDED configmaps/a": what the next events say, up to and with a bookmark or `count` of them.
+  /// "ADDED configmaps/a": what the next events say, `count` of them.
   std::vector<std::string> next(client::Watch& watch, std::size_t count) {
     constexpr const char* kWords[] = {"ADDED", "MODIFIED", "DELETED", "BOOKMARK"};
-    std::vector<std::string> out;
-    while (out.size() < count) {
-      auto events = run(watch.next());
-      if (!events.ok()) {
-        out.push_back(text_of(events));
-        return out;
-      }
-      for (const auto& event : *events) {
-        const std::string word = kWords[static_cast<int>(event.type)];
-        out.push_back(event.type == EventType::bookmark
-                          ? word
-                          : word + " " + event.object.key.resource + "/" + event.object.key.name);
-      }
-    }
-    return out;
+    return next_events(watch, count, [&](const client::WatchEvent& event) {
+      const std::string word = kWords[static_cast<int>(event.type)];
+      const auto& key = event.object.key;
+      return event.type == EventType::bookmark ? word : word + " " + key.resource + "/" + key.name;
+    });
   }
 };
 

@@ -31,19 +31,10 @@ class WatchRulesTest : public RegistryTest {
   /// "+a" added, "~a" modified, "-a" deleted, "=" a bookmark; `count` of them.
   std::vector<std::string> next(client::Watch& watch, std::size_t count) {
     constexpr char kSigns[] = {'+', '~', '-', '='};
-    std::vector<std::string> out;
-    while (out.size() < count) {
-      auto events = run(watch.next());
-      if (!events.ok()) {
-        out.push_back(text_of(events));
-        return out;
-      }
-      for (const auto& event : *events) {
-        revisions_.push_back(event.object.revision.number);
-        out.push_back(kSigns[static_cast<int>(event.type)] + event.object.key.name);
-      }
-    }
-    return out;
+    return next_events(watch, count, [&](const client::WatchEvent& event) {
+      revisions_.push_back(event.object.revision.number);
+      return kSigns[static_cast<int>(event.type)] + event.object.key.name;
+    });
   }
 
   std::vector<std::uint64_t> revisions_;
