@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "object/document.h"
 
+#include <limits>
+
 #include <gtest/gtest.h>
 
 #include "object/stored.h"
@@ -29,6 +31,35 @@ TEST(Document, FollowsPathsAndSaysNothingWhereThereIsNothing) {
   EXPECT_FALSE(root["n"]);
   EXPECT_FALSE(root.find("a.x.y").exists());
   EXPECT_EQ(root.find("a.x.y").string("none"), "none");
+}
+
+struct IntegerRow {
+  std::string_view json;
+  std::int64_t value;
+};
+
+TEST(View, ReadsIntegersThatFitAndElseSaysTheFallback) {
+  constexpr IntegerRow kRows[] = {
+      {"0", 0},
+      {"-7", -7},
+      {"9223372036854775807", std::numeric_limits<std::int64_t>::max()},
+      {"-9223372036854775808", std::numeric_limits<std::int64_t>::min()},
+      {"1.9", 1},
+      {"-1.9", -1},
+      {"1e3", 1000},
+      {"9223372036854775808", 42},
+      {"18446744073709551615", 42},
+      {"9.3e18", 42},
+      {"-9.3e18", 42},
+      {"1e300", 42},
+      {"-1e300", 42},
+      {R"("7")", 42},
+      {"true", 42},
+      {"null", 42},
+  };
+  for (const auto& row : kRows) {
+    EXPECT_EQ(must_parse(row.json)->root().integer(42), row.value) << row.json;
+  }
 }
 
 TEST(Document, DecodesEscapesAndPrintsThemCanonically) {

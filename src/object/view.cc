@@ -138,6 +138,7 @@ std::string_view View::string(std::string_view fallback) const {
   return string_text(document_->index(), document_->bytes_, begin_);
 }
 
+/// A fraction is cut off; what 64 bits cannot hold is no integer.
 std::int64_t View::integer(std::int64_t fallback) const {
   if (kind() != Kind::number) {
     return fallback;
@@ -148,7 +149,12 @@ std::int64_t View::integer(std::int64_t fallback) const {
   if (error != std::errc{}) {
     return fallback;
   }
-  return rest == text.data() + text.size() ? value : static_cast<std::int64_t>(number());
+  if (rest == text.data() + text.size()) {
+    return value;
+  }
+  constexpr double kLimit = 9'223'372'036'854'775'808.0;  // 2^63
+  const double real = number();
+  return real >= -kLimit && real < kLimit ? static_cast<std::int64_t>(real) : fallback;
 }
 
 double View::number(double fallback) const {
