@@ -27,7 +27,8 @@ Result<RequestPtr> read_request(std::string_view pem) {
   if (pem.size() > kRequestSizeMax) {
     return Error{Code::invalid, "the certificate signing request is larger than 16 KiB"};
   }
-  RequestPtr request(PEM_read_bio_X509_REQ(reader_of(pem).get(), nullptr, nullptr, nullptr));
+  RequestPtr request(
+      PEM_read_bio_X509_REQ(reader_of(pem).get(), nullptr, refuse_password, nullptr));
   if (request == nullptr) {
     return openssl_error(Code::invalid, "cannot read the certificate signing request");
   }

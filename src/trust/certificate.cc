@@ -124,6 +124,16 @@ bool add_extensions(X509* certificate, X509* issuer, const CertificateTerms& ter
          add_extension(certificate, &context, NID_authority_key_identifier, "keyid:always");
 }
 
+/// What is neither of 4 nor of 16 bytes is no address.
+void add_address(const std::string& bytes, std::vector<std::string>& out) {
+  char text[INET6_ADDRSTRLEN] = {};
+  const bool is_address = bytes.size() == 4 || bytes.size() == 16;
+  const int family = bytes.size() == 4 ? AF_INET : AF_INET6;
+  if (is_address && inet_ntop(family, bytes.data(), text, sizeof(text)) != nullptr) {
+    out.emplace_back(text);
+  }
+}
+
 void read_names(X509* certificate, ServerNames& out) {
   const AltNamesPtr list(static_cast<GENERAL_NAMES*>(
       X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
@@ -134,11 +144,7 @@ void read_names(X509* certificate, ServerNames& out) {
     if (type == GEN_DNS) {
       out.dns.push_back(string_of(value));
     } else if (type == GEN_IPADD) {
-      char text[INET6_ADDRSTRLEN] = {};
-      const int family = ASN1_STRING_length(value) == 4 ? AF_INET : AF_INET6;
-      if (inet_ntop(family, ASN1_STRING_get0_data(value), text, sizeof(text)) != nullptr) {
-        out.ips.emplace_back(text);
-      }
+      add_address(string_of(value), out.ips);
     }
   }
 }
@@ -197,7 +203,8 @@ Result<CertificatePtr> make_certificate(const CertificateTerms& terms,
 }
 
 Result<CertificatePtr> certificate_from_pem(std::string_view pem) {
-  CertificatePtr certificate(PEM_read_bio_X509(reader_of(pem).get(), nullptr, nullptr, nullptr));
+  CertificatePtr certificate(
+      PEM_read_bio_X509(reader_of(pem).get(), nullptr, refuse_password, nullptr));
   if (certificate == nullptr) {
     return openssl_error(Code::invalid, "cannot read a certificate");
   }

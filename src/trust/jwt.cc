@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <cmath>
 #include <utility>
 
 #include <boost/json/object.hpp>
@@ -44,8 +45,12 @@ TimePoint time_at(const json::object& object, std::string_view name) {
   if (value == nullptr || !value->is_number()) {
     return {};
   }
-  const double seconds = std::clamp(value->to_number<double>(), 0.0, kSecondsMax);
-  return TimePoint(std::chrono::seconds(static_cast<std::int64_t>(seconds)));
+  const auto seconds = value->to_number<double>();
+  if (std::isnan(seconds)) {
+    return {};  // Boost 1.81 reads 0e1300 as zero times infinity
+  }
+  return TimePoint(
+      std::chrono::seconds(static_cast<std::int64_t>(std::clamp(seconds, 0.0, kSecondsMax))));
 }
 
 const json::object* object_at(const json::object& object, std::string_view name) {

@@ -30,6 +30,10 @@ BioPtr reader_of(std::string_view bytes) {
   return bio;
 }
 
+int refuse_password(char* /*text*/, int /*size*/, int /*is_for_writing*/, void* /*context*/) {
+  return -1;
+}
+
 std::string text_of(BIO* bio) {
   char* data = nullptr;
   const long size = BIO_get_mem_data(bio, &data);
@@ -54,7 +58,6 @@ Result<std::string> key_to_pem(EVP_PKEY* key) {
 }
 
 Result<KeyPtr> key_from_pem(std::string_view pem) {
-  const auto refuse_password = [](char*, int, int, void*) { return -1; };
   KeyPtr key(PEM_read_bio_PrivateKey(reader_of(pem).get(), nullptr, refuse_password, nullptr));
   if (key == nullptr) {
     return openssl_error(Code::invalid, "cannot read a private key");

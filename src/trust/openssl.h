@@ -38,6 +38,9 @@ Error openssl_error(Code code, std::string what);
 
 /// A reader over bytes that outlive it.
 BioPtr reader_of(std::string_view bytes);
+/// For every read of PEM: OpenSSL would ask at the terminal, or read standard input, for the
+/// password that a block which says it is encrypted needs, whoever sent it.
+int refuse_password(char* text, int size, int is_for_writing, void* context);
 /// What was written into a memory BIO.
 std::string text_of(BIO* bio);
 

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "trust/service_account_token.h"
 
+#include <array>
 #include <memory>
 #include <utility>
 
 #include <openssl/bn.h>
 #include <openssl/core_names.h>
 #include <openssl/ecdsa.h>
+#include <openssl/obj_mac.h>
 
 #include "base/encoding.h"
 #include "trust/jwt.h"
@@ -94,6 +96,13 @@ bool is_signed_with(EVP_PKEY* key, std::string_view text, std::string_view der) 
   return is_good;
 }
 
+/// Other curves have keys of the same size.
+bool is_p256(EVP_PKEY* key) {
+  std::array<char, 32> name{};
+  return EVP_PKEY_get_group_name(key, name.data(), name.size(), nullptr) == 1 &&
+         std::string_view(name.data()) == SN_X9_62_prime256v1;
+}
+
 Error refusal(std::string text) {
   return {Code::unauthenticated, std::move(text)};
 }
@@ -113,7 +122,7 @@ struct TokenKeys::Key {
     const std::string encoded(reinterpret_cast<const char*>(point), size);
     OPENSSL_free(point);
     constexpr char kUncompressed = 4;
-    if (EVP_PKEY_get_bits(key.get()) != 256 || encoded.size() != 1 + 2 * kCoordinateSize ||
+    if (!is_p256(key.get()) || encoded.size() != 1 + 2 * kCoordinateSize ||
         encoded[0] != kUncompressed) {
       return openssl_error(Code::invalid, "a key for tokens has to be of P-256");
     }
