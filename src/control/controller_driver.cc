@@ -2,6 +2,7 @@
 #include "control/controller_driver.h"
 
 #include <algorithm>
+#include <span>
 
 #include <boost/asio/post.hpp>
 #include <boost/asio/this_coro.hpp>
@@ -191,26 +192,42 @@ std::vector<ControllerDriver::Work> ControllerDriver::plan_batch(const std::vect
 }
 
 Task<void> ControllerDriver::carry_out(std::vector<Work>& batch) {
-  std::vector<client::Change> changes;
-  const auto manager = fmt::format("tetrarch-{}", controller_.name());
   for (auto& work : batch) {
     co_await confirm(work);
-    for (const auto& change : work.plan.changes) {
+  }
+  bool is_left = true;
+  while (is_left) {
+    is_left = co_await carry_out_step(batch);
+  }
+}
+
+/// Commits the next step of every plan together. False: nothing was left.
+Task<bool> ControllerDriver::carry_out_step(std::vector<Work>& batch) {
+  std::vector<client::Change> changes;
+  std::vector<std::size_t> steps;
+  const auto manager = fmt::format("tetrarch-{}", controller_.name());
+  for (const auto& work : batch) {
+    const auto left = std::span<const Change>(work.plan.changes).subspan(work.results.size());
+    steps.push_back(work.pace.step(left));
+    for (const auto& change : left.first(steps.back())) {
       changes.push_back(to_client(change, manager));
     }
   }
   if (changes.empty()) {
-    co_return;
+    co_return false;
   }
   auto results = co_await parts_.client.apply(std::move(changes));
   std::size_t next = 0;
-  for (auto& work : batch) {
-    for (std::size_t i = 0; i < work.plan.changes.size(); ++i, ++next) {
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    auto& work = batch[i];
+    for (std::size_t done = 0; done < steps[i]; ++done, ++next) {
       work.results.push_back(next < results.size()
                                  ? std::move(results[next])
                                  : Result<Stored>(Error(Code::internal, "no answer")));
     }
+    work.pace.settle(work.plan.changes, work.results, steps[i]);
   }
+  co_return true;
 }
 
 /// Drops the changes of a plan whose absences do not hold; it is planned again.

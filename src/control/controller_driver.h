@@ -17,6 +17,7 @@
 #include "client/client.h"
 #include "control/cache.h"
 #include "control/event_recorder.h"
+#include "control/slow_start.h"
 #include "control/work_queue.h"
 #include "reconcile/controller.h"
 
@@ -46,6 +47,7 @@ class ControllerDriver {
   struct Work {
     Key key;
     reconcile::Plan plan;
+    SlowStart pace = {};
     std::vector<Result<Stored>> results = {};  // one per change
   };
 
@@ -54,6 +56,7 @@ class ControllerDriver {
   std::vector<Key> take_batch();
   std::vector<Work> plan_batch(const std::vector<Key>& keys);
   Task<void> carry_out(std::vector<Work>& batch);
+  Task<bool> carry_out_step(std::vector<Work>& batch);
   Task<void> confirm(Work& work);
   Task<Status> confirm_absent(std::vector<reconcile::Absence> absences);
   Task<Status> confirm_alive(reconcile::Presence presence);

@@ -297,6 +297,33 @@ TEST_F(TimedDriverTest, AFailureWaitsForItsPauseAndThePausesGrow) {
   EXPECT_TRUE(client_.wait_for_calls("create children", 5));
 }
 
+TEST_F(TimedDriverTest, ARefusalStopsTheCreatesThatAreLeft) {
+  const ChildMaker many(500);
+  controller_ = &many;
+  client_.refuse_creates("children", Error(Code::forbidden, "exceeded quota"), 1'000'000);
+  put("p", "x");
+  start();
+  ASSERT_TRUE(client_.wait_for_calls("create children", 1));
+
+  put("q", "x");
+  ASSERT_TRUE(client_.wait_for_calls("create children", 2));  // p's has been settled by now
+
+  EXPECT_EQ(client_.calls("create children"), 2);
+  stop();
+}
+
+TEST_F(TimedDriverTest, AcceptedCreatesDoubleUntilAllAreThere) {
+  const ChildMaker many(500);
+  controller_ = &many;
+  put("p", "x");
+  start();
+
+  ASSERT_TRUE(client_.wait_for_calls("create children", 500));
+
+  EXPECT_EQ(client_.calls("apply"), 9);  // 1 + 2 + 4 + … + 128 = 255, then 245
+  stop();
+}
+
 TEST_F(TimedDriverTest, AKeyIsLookedAtAgainWhenItsTimeHasCome) {
   put("p", "x");
   start();

@@ -88,8 +88,7 @@ class Round {
     const auto have = static_cast<std::int64_t>(pods_.size());
     const auto want = set_.spec().replicas();
     if (have < want) {
-      // After a refusal one attempt is enough to learn whether it still stands.
-      create(asked_.last_failure.empty() ? std::min(want - have, kBurst) : 1);
+      create(std::min(want - have, kBurst));
     } else if (have > want) {
       remove(static_cast<std::size_t>(have - want));
     }

@@ -239,14 +239,6 @@ TEST_F(ReplicaSetTest, APodThatMayNotBeEndedIsSaidToo) {
             "Deleted pod: " + plan.changes.front().key.name);
 }
 
-TEST_F(ReplicaSetTest, AfterARefusalOneAttemptIsEnough) {
-  world_.create("replicasets.apps", replicaset(100));
-
-  const auto plan = world_.plan(*replicaset_controller(), kSet, "quota");
-
-  EXPECT_EQ(plan.changes.size(), 1U + 1U);  // and the status
-}
-
 TEST_F(ReplicaSetTest, ItsPodsCarryWhatTheTemplateSays) {
   world_.create("replicasets.apps",
                 R"({"kind":"ReplicaSet","apiVersion":"apps/v1","metadata":{"name":"web",
