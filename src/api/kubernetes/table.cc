@@ -13,11 +13,13 @@ namespace {
 /// Takes one step of a path, `.name` or `[n]`, off the front.
 object::View step(object::View from, std::string_view& path) {
   if (path.front() == '[') {
-    const auto end = std::min(path.find(']'), path.size() - 1);
+    path.remove_prefix(1);
+    const auto inside = path.substr(0, path.find(']'));
     std::size_t place = 0;
-    std::from_chars(path.data() + 1, path.data() + end, place);
-    path.remove_prefix(end + 1);
-    return from.at(place);
+    const auto [end, error] = std::from_chars(inside.data(), inside.data() + inside.size(), place);
+    const bool is_place = error == std::errc() && end == inside.data() + inside.size();
+    path.remove_prefix(std::min(path.size(), inside.size() + 1));
+    return is_place ? from.at(place) : object::View();
   }
   path.remove_prefix(1);
   const auto name = path.substr(0, path.find_first_of(".["));
@@ -69,13 +71,26 @@ bool is_single_piece(std::string_view source) {
   return source.size() > 2 && source.front() == '{' && source.find('}') == source.size() - 1;
 }
 
-/// Numbers and booleans stay what they are.
-Cell template_cell(const schema::Column& column, object::View root) {
-  auto text = expand(column.source, root);
-  if (column.type == "string" || column.type == "date" || !is_single_piece(column.source)) {
-    return text_cell(text);
+/// Numbers and booleans stay what they are; what is neither has no value in their columns.
+/// Source: Kubernetes apiextensions-apiserver, tableconvertor, cellForJSONValue.
+Cell typed_cell(std::string_view type, std::string_view text) {
+  if (type == "boolean") {
+    return text == "true" || text == "false" ? Cell(text) : "null";
   }
-  return text.empty() ? "null" : text;
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool is_whole = error == std::errc() && end == text.data() + text.size();
+  return is_whole ? int_cell(value) : "null";
+}
+
+Cell template_cell(const schema::Column& column, object::View root) {
+  const auto& source = column.source;
+  if (column.type == "string" || column.type == "date" || !is_single_piece(source)) {
+    return text_cell(expand(source, root));
+  }
+  const auto piece = parse_piece(std::string_view(source).substr(1, source.size() - 2));
+  const auto value = follow(root, piece.path);
+  return value ? typed_cell(column.type, value.raw()) : typed_cell(column.type, piece.fallback);
 }
 
 struct Cells {

@@ -3,6 +3,7 @@
 
 #include <array>
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -325,6 +326,62 @@ TEST(MakeTable, PrintsColumnsAndRowsWithMetadata) {
       R"("meta.k8s.io/v1",)"
       R"("metadata":{"resourceVersion":"7","name":"a"}}}]})");
 }
+
+struct TypedRow {
+  std::string_view name;
+  std::string_view type;
+  std::string_view source;
+  std::string_view object;
+  std::string_view cell;
+};
+
+void PrintTo(const TypedRow& row, std::ostream* out) {
+  *out << row.name;
+}
+
+class TypedColumnTest : public testing::TestWithParam<TypedRow> {};
+
+TEST_P(TypedColumnTest, PrintsWhatTheTypeAllowsAndElseNothing) {
+  schema::Kind kind;
+  kind.columns = {{"X", std::string(GetParam().type), "", std::string(GetParam().source), "", 0}};
+  const std::vector<Stored> items{a_stored(GetParam().object)};
+
+  const auto table = make_table({kind, "v1", IncludeObject::none, kNow}, items, "{}", false);
+
+  EXPECT_THAT(table, testing::HasSubstr(fmt::format(R"({{"cells":[{}],)", GetParam().cell)));
+  EXPECT_TRUE(object::Document::parse(table).ok()) << table;
+}
+
+constexpr auto kTypedCells = std::to_array<TypedRow>({
+    {"integer", "integer", "{.a}", R"({"a":-7})", "-7"},
+    {"integer_of_text", "integer", "{.a}", R"({"a":"7"})", "null"},
+    {"integer_of_bad_text", "integer", "{.a}", R"({"a":"x, \"y"})", "null"},
+    {"integer_of_object", "integer", "{.a}", R"({"a":{"b":1}})", "null"},
+    {"integer_of_boolean", "integer", "{.a}", R"({"a":true})", "null"},
+    {"integer_of_fraction", "integer", "{.a}", R"({"a":1.5})", "null"},
+    {"integer_too_large", "integer", "{.a}", R"({"a":18446744073709551615})", "null"},
+    {"integer_of_null", "integer", "{.a}", R"({"a":null})", "null"},
+    {"integer_absent", "integer", "{.a}", "{}", "null"},
+    {"integer_fallback", "integer", "{.a|0}", "{}", "0"},
+    {"integer_bad_fallback", "integer", "{.a|none}", "{}", "null"},
+    {"integer_with_zeros", "integer", "{.a|007}", "{}", "7"},
+    {"boolean", "boolean", "{.a}", R"({"a":true})", "true"},
+    {"boolean_of_text", "boolean", "{.a}", R"({"a":"true"})", "null"},
+    {"boolean_of_integer", "boolean", "{.a}", R"({"a":1})", "null"},
+    {"boolean_fallback", "boolean", "{.a|false}", "{}", "false"},
+    {"text_of_object", "string", "{.a}", R"({"a":{"b":"c"}})", R"("{\"b\":\"c\"}")"},
+    {"second_of_list", "string", "{.a[1]}", R"({"a":["x","y"]})", R"("y")"},
+    {"place_past_the_end", "string", "{.a[2]|-}", R"({"a":["x","y"]})", R"("-")"},
+    {"place_that_is_no_number", "string", "{.a[b]|-}", R"({"a":["x","y"]})", R"("-")"},
+    {"place_without_its_end", "string", "{.a[1|-}", R"({"a":["x","y"]})", R"("y")"},
+    {"place_cut_off", "string", "{.a[|-}", R"({"a":["x","y"]})", R"("-")"},
+    {"piece_cut_off", "string", "x{.a", R"({"a":"y"})", R"("x")"},
+});
+
+INSTANTIATE_TEST_SUITE_P(Table,
+                         TypedColumnTest,
+                         testing::ValuesIn(kTypedCells),
+                         [](const auto& row) { return std::string(row.param.name); });
 
 TEST(MakeTable, IncludesTheWholeObjectOrNone) {
   const auto kind = a_kind();
