@@ -177,11 +177,11 @@ std::string write_failure(std::string_view query_wire) {
 
 std::string write_query_for(std::string_view query_wire, const std::string& name) {
   const Packet query = parse(query_wire);
-  ldns_rdf* owner = query ? ldns_dname_new_frm_str(name.c_str()) : nullptr;
+  const ldns_rr* question = query ? ldns_rr_list_rr(ldns_pkt_question(query.get()), 0) : nullptr;
+  ldns_rdf* owner = question != nullptr ? ldns_dname_new_frm_str(name.c_str()) : nullptr;
   if (owner == nullptr) {
     return "";
   }
-  const ldns_rr* question = ldns_rr_list_rr(ldns_pkt_question(query.get()), 0);
   const Packet out(ldns_pkt_query_new(
       owner, ldns_rr_get_type(question), ldns_rr_get_class(question), LDNS_RD));  // takes the name
   ldns_pkt_set_id(out.get(), ldns_pkt_id(query.get()));

@@ -32,7 +32,8 @@ std::string write_answer(std::string_view query_wire,
 /// the query is unreadable.
 std::string write_failure(std::string_view query_wire);
 
-/// The same question about another name.
+/// The same question about another name; empty where DNS cannot carry that name (a label over 63
+/// bytes).
 std::string write_query_for(std::string_view query_wire, const std::string& name);
 /// `answer_wire`, an answer of ours, with the records of another server's answer behind its own;
 /// unchanged where that one is unreadable.

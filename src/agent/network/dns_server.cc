@@ -148,6 +148,8 @@ struct DnsServer::Impl {
   Task<void> serve_tcp();
   Task<void> serve_connection(std::shared_ptr<tcp::socket> socket);
   Task<void> forward_udp(std::string query, udp::endpoint client);
+  /// What another server says, or that nobody could. Empty where the query is unreadable: such are
+  /// dropped, not passed on.
   Task<std::string> forward(std::string query, bool is_tcp);
   Task<std::string> ask(std::string query, bool is_tcp);
   Task<std::string> follow_alias(std::string query, std::string target, bool is_tcp);
@@ -188,8 +190,12 @@ std::string DnsServer::Impl::foreign_alias(std::string_view query) const {
 }
 
 Task<std::string> DnsServer::Impl::forward(std::string query, bool is_tcp) {
-  auto target = foreign_alias(query);
   std::string reply;
+  if (!read_query(query)) {
+    reply = write_failure(query);
+    co_return reply;
+  }
+  auto target = foreign_alias(query);
   if (target.empty()) {
     reply = co_await ask(query, is_tcp);
     if (reply.empty()) {
@@ -212,10 +218,11 @@ Task<std::string> DnsServer::Impl::follow_alias(std::string query,
   co_return join_answers(own, other, is_tcp ? 0 : read->size_max);
 }
 
-/// Empty where nobody answers.
+/// Empty where nobody answers, or where there is no question to ask.
 Task<std::string> DnsServer::Impl::ask(std::string query, bool is_tcp) {
   std::string reply;
-  for (std::size_t i = 0; i < upstreams.size() && reply.empty(); ++i) {
+  const auto servers = query.empty() ? 0 : upstreams.size();
+  for (std::size_t i = 0; i < servers && reply.empty(); ++i) {
     // g++ 12 destroys temporaries twice where a co_await stands in a conditional expression.
     if (is_tcp) {
       reply = co_await ask_tcp(upstreams[i], query);
@@ -237,7 +244,9 @@ Task<void> DnsServer::Impl::forward_udp(std::string query, udp::endpoint client)
   ++forwards;
   const Count count{forwards};
   const auto reply = co_await forward(std::move(query), false);
-  co_await datagrams->async_send_to(asio::buffer(reply), client, kAwait);
+  if (!reply.empty()) {
+    co_await datagrams->async_send_to(asio::buffer(reply), client, kAwait);
+  }
 }
 
 Task<void> DnsServer::Impl::serve_udp() {
@@ -282,6 +291,9 @@ Task<void> DnsServer::Impl::serve_connection(std::shared_ptr<tcp::socket> socket
     auto reply = answer(query, 0);
     if (reply.empty()) {
       reply = co_await forward(query, true);
+    }
+    if (reply.empty()) {
+      co_return;
     }
     const bool is_sent = co_await write_message(*socket, std::move(reply));
     if (!is_sent) {

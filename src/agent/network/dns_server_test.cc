@@ -56,6 +56,33 @@ Task<void> stop_server(DnsServer& server, std::promise<void>& done) {
   done.set_value();
 }
 
+/// Another server that never answers, for what must not be asked of it.
+class SilentUpstream {
+ public:
+  SilentUpstream() : fd_(socket(AF_INET, SOCK_DGRAM, 0)) {
+    sockaddr_in address{};
+    address.sin_family = AF_INET;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    socklen_t size = sizeof(address);
+    bind(fd_, reinterpret_cast<sockaddr*>(&address), size);
+    getsockname(fd_, reinterpret_cast<sockaddr*>(&address), &size);
+    address_ = "127.0.0.1:" + std::to_string(ntohs(address.sin_port));
+  }
+
+  ~SilentUpstream() { close(fd_); }
+
+  const std::string& address() const { return address_; }
+
+  bool was_asked() const {
+    char byte = 0;
+    return recv(fd_, &byte, 1, MSG_DONTWAIT) >= 0;
+  }
+
+ private:
+  int fd_;
+  std::string address_;
+};
+
 class DnsServerTest : public testing::Test {
  protected:
   DnsServerTest() {
@@ -129,6 +156,47 @@ TEST_F(DnsServerTest, FollowsAnAliasOfANameOfOthers) {
   EXPECT_EQ(alone[7], 1) << "the alias";
   stop(server);
   stop(upstream);
+}
+
+TEST_F(DnsServerTest, AsksNobodyForAnAliasThatDnsCannotCarry) {
+  const SilentUpstream upstream;
+  const auto alias = R"({"spec":{"type":"ExternalName","externalName":")" + std::string(64, 'a') +
+                     R"(.example.com"}})";
+  table_.apply({{{"services", "default", "far"}, *Document::parse(alias)}}, true);
+  DnsServer server({"127.0.0.1", 0, {upstream.address()}}, zone_, system_random());
+  ASSERT_TRUE(server.start(pool_.strand()).ok());
+
+  const auto reply = ask(server.port(), query_for("far.default.svc.cluster.local"));
+
+  ASSERT_GT(reply.size(), 12U);
+  EXPECT_EQ(code_of(reply), 0);
+  EXPECT_EQ(reply[7], 0) << "no record";
+  EXPECT_FALSE(upstream.was_asked());
+  stop(server);
+}
+
+TEST_F(DnsServerTest, DropsWhatCannotBeReadAndPassesNoneOfItOn) {
+  const SilentUpstream upstream;
+  DnsServer server({"127.0.0.1", 0, {upstream.address()}}, zone_, system_random());
+  ASSERT_TRUE(server.start(pool_.strand()).ok());
+  auto broken = query_for("example.com");
+  broken[12] = static_cast<char>(0xC0);  // a name that points at itself
+  broken[13] = 12;
+
+  const auto fd = socket(AF_INET, SOCK_DGRAM, 0);
+  sockaddr_in to{};
+  to.sin_family = AF_INET;
+  to.sin_port = htons(server.port());
+  to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  sendto(fd, broken.data(), broken.size(), 0, reinterpret_cast<sockaddr*>(&to), sizeof(to));
+  const auto next = ask(server.port(), query_for("web.default.svc.cluster.local"));
+
+  EXPECT_GT(next.size(), 12U);
+  std::array<char, 16> buffer;
+  EXPECT_LT(recv(fd, buffer.data(), buffer.size(), MSG_DONTWAIT), 0);
+  EXPECT_FALSE(upstream.was_asked());
+  close(fd);
+  stop(server);
 }
 
 TEST_F(DnsServerTest, FailsWhereNobodyElseCanBeAsked) {
