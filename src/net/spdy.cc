@@ -45,6 +45,7 @@ class SpdySession::Core : public std::enable_shared_from_this<SpdySession::Core>
   Task<void> write_frames();
   Task<Status> handle(spdy::Frame frame);
   Status open_stream(const spdy::Frame& frame);
+  void take_reset(const spdy::Frame& frame);
   void reset(std::uint32_t id, spdy::Reset why);
   void end_all();
   Task<Status> take_data(spdy::Frame frame);
@@ -210,6 +211,20 @@ Status SpdySession::Core::open_stream(const spdy::Frame& frame) {
   return ok();
 }
 
+void SpdySession::Core::take_reset(const spdy::Frame& frame) {
+  const auto at =
+      frame.payload.size() < 8 ? streams.end() : streams.find(spdy::read_u32(frame.payload, 0));
+  if (at == streams.end()) {
+    return;
+  }
+  at->second->is_reset = true;
+  at->second->readable.raise();
+  // Nobody waits for it any more, or a client that opens and resets would fill the queue.
+  std::erase(opened, at->second);
+  streams.erase(at);
+  has_room.raise();
+}
+
 Task<Status> SpdySession::Core::take_data(spdy::Frame frame) {
   const auto at = streams.find(frame.stream);
   if (at == streams.end()) {
@@ -242,13 +257,7 @@ Task<Status> SpdySession::Core::handle(spdy::Frame frame) {
       }
       co_return ok();
     case spdy::Type::rst_stream:
-      if (frame.payload.size() >= 8) {
-        if (const auto at = streams.find(spdy::read_u32(frame.payload, 0)); at != streams.end()) {
-          at->second->is_reset = true;
-          at->second->readable.raise();
-          streams.erase(at);
-        }
-      }
+      take_reset(frame);
       co_return ok();
     case spdy::Type::headers:
       if (frame.payload.size() >= 4) {

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "async/timer.h"
 #include "async/together.h"
 #include "net/harness_test.h"
 #include "net/pipe.h"
@@ -141,6 +142,19 @@ class SpdyClient {
   std::uint32_t next_id_ = 1;
 };
 
+std::string reset_of(std::uint32_t id) {
+  std::string payload;
+  spdy::append_u32(payload, id);
+  spdy::append_u32(payload, static_cast<std::uint32_t>(spdy::Reset::cancel));
+  return spdy::control_frame(Type::rst_stream, 0, payload);
+}
+
+std::string ping_of(std::uint32_t id) {
+  std::string payload;
+  spdy::append_u32(payload, id);
+  return spdy::control_frame(Type::ping, 0, payload);
+}
+
 /// Sends back in upper case what comes on stdin, then says goodbye on the error stream.
 Task<void> serve_shouting(SpdySession& session) {
   std::map<std::string, std::unique_ptr<SpdyStream>> streams;
@@ -188,9 +202,7 @@ Task<void> play_client(Stream& stream, std::string input, std::string& transcrip
   co_await client.open("error");
   const auto in = co_await client.open("stdin");
   co_await client.open("stdout");
-  std::string ping;
-  spdy::append_u32(ping, 7);
-  co_await client.send(spdy::control_frame(Type::ping, 0, ping));
+  co_await client.send(ping_of(7));
   co_await async::both(write_input(client, in, std::move(input)),
                        read_transcript(client, transcript));
   stream.close();
@@ -248,6 +260,80 @@ Task<Unit> send_bad_frame(std::string bytes, std::string& outcome) {
   co_await async::both(async::both(session.run(), accept_nothing(session, outcome)),
                        send_raw(*client_end, std::move(bytes), transcript));
   co_return Unit{};
+}
+
+/// Opens and resets streams, then opens one that stays; raises `is_read` when all has arrived.
+Task<void> open_and_reset(Stream& stream, async::Event& is_read) {
+  SpdyClient client(stream);
+  for (int i = 0; i < 400; ++i) {
+    const auto id = co_await client.open("fleeting");
+    co_await client.send(reset_of(id));
+  }
+  co_await client.open("lasting");
+  co_await client.send(ping_of(1));
+  while (true) {
+    const auto frame = co_await client.next();
+    if (!frame.ok() || frame->type == Type::ping) {
+      break;
+    }
+  }
+  is_read.raise();
+  (void)co_await client.transcript();
+  stream.close();
+}
+
+Task<void> accept_one(SpdySession& session, async::Event& may_begin, std::string& type) {
+  co_await may_begin.wait();
+  const auto stream = co_await session.accept(std::chrono::seconds(5));
+  type = stream.ok() ? std::string((*stream)->headers().get("streamtype")) : "none";
+  co_await session.close(std::chrono::milliseconds(0));
+}
+
+Task<Unit> reset_many(std::string& type) {
+  auto [server_end, client_end] = make_pipe();
+  SpdySession session(std::move(server_end));
+  async::Event is_read;
+  co_await async::both(async::both(session.run(), accept_one(session, is_read, type)),
+                       open_and_reset(*client_end, is_read));
+  co_return Unit{};
+}
+
+TEST(SpdySession, ForgetsStreamsThatWereResetBeforeAnybodyTookThem) {
+  async::IoPool pool(1);
+  std::string type;
+
+  wait_for(pool, reset_many(type));
+
+  EXPECT_EQ(type, "lasting");
+}
+
+/// Opens one stream more than a session has.
+Task<void> open_too_many(Stream& stream, std::string& transcript) {
+  SpdyClient client(stream);
+  for (int i = 0; i < 257; ++i) {
+    co_await client.open("x");
+  }
+  co_await client.send(spdy::control_frame(Type::syn_stream, 0, "short"));  // ends the session
+  transcript = co_await client.transcript();
+  stream.close();
+}
+
+Task<Unit> fill_session(std::string& transcript) {
+  auto [server_end, client_end] = make_pipe();
+  SpdySession session(std::move(server_end));
+  co_await async::both(session.run(), open_too_many(*client_end, transcript));
+  co_return Unit{};
+}
+
+TEST(SpdySession, RefusesStreamsBeyondItsLimit) {
+  async::IoPool pool(1);
+  std::string transcript;
+
+  wait_for(pool, fill_session(transcript));
+
+  EXPECT_TRUE(transcript.find("reply 511\n") != std::string::npos);
+  EXPECT_TRUE(transcript.find("reply 513\n") == std::string::npos);
+  EXPECT_TRUE(transcript.find("reset 513 3\n") != std::string::npos);
 }
 
 std::vector<BadFrameRow> bad_frames() {
