@@ -178,6 +178,15 @@ void add_default_tolerations(Draft& draft) {
   }
 }
 
+bool has_element(View list, View wanted) {
+  for (const View each : list.elements()) {
+    if (each.same_as(wanted)) {
+      return true;
+    }
+  }
+  return false;
+}
+
 Status admit_runtime_class(Write& write, Draft& draft) {
   const View spec = draft.base()["spec"];
   const auto name = spec["runtimeClassName"].string();
@@ -217,7 +226,9 @@ Status admit_runtime_class(Write& write, Draft& draft) {
         .replace(std::string(value.raw()));
   }
   for (const View toleration : found->root().find("scheduling.tolerations").elements()) {
-    draft.changes.member("spec").member("tolerations").append(std::string(toleration.raw()));
+    if (!has_element(spec["tolerations"], toleration)) {
+      draft.changes.member("spec").member("tolerations").append(std::string(toleration.raw()));
+    }
   }
   return ok();
 }

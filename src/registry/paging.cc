@@ -38,12 +38,12 @@ Result<ContinueToken> ContinueToken::parse(std::string_view text) {
   const auto root = (*document)->root();
   const auto start = root["start"].string();
   const auto slash = start.find('/');
-  if (root["v"].string() != kTokenVersion || slash == std::string_view::npos ||
-      !root["rv"].is_number() || root["rv"].integer() < 0) {
+  const auto revision = root["rv"].integer(-1);
+  if (root["v"].string() != kTokenVersion || slash == std::string_view::npos || revision < 0) {
     return refused;
   }
   ContinueToken out;
-  out.revision = static_cast<std::uint64_t>(root["rv"].integer());
+  out.revision = static_cast<std::uint64_t>(revision);
   out.ns = start.substr(0, slash);
   out.name = start.substr(slash + 1);
   return out;
