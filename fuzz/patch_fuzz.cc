@@ -1,11 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two JSON values, a line feed between them: the second patches the first in each of the three
 // ways.
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
-
 #include "base/check.h"
+#include "input.h"
 #include "object/document.h"
 #include "object/json_patch.h"
 #include "object/merge_patch.h"
@@ -31,11 +28,9 @@ class AnyRules final : public MergeRules {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::string_view input(reinterpret_cast<const char*>(data), size);
-  const auto line = input.find('\n');
-  const auto target = Document::parse(input.substr(0, line));
-  const auto patch =
-      Document::parse(line == std::string_view::npos ? "[]" : input.substr(line + 1));
+  tetrarch::fuzz::Input input(data, size);
+  const auto target = Document::parse(input.line());
+  const auto patch = Document::parse(input.is_empty() ? "[]" : input.rest());
   if (!target.ok() || !patch.ok()) {
     return 0;
   }

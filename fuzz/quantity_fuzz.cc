@@ -1,16 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any text: refused, or a quantity whose canonical text is the same quantity.
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
-
 #include "base/check.h"
+#include "input.h"
 #include "object/quantity.h"
 
 using namespace tetrarch::object;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  const auto input = tetrarch::fuzz::Input(data, size).rest();
   const auto once = Quantity::parse(input);
   if (!once.ok()) {
     return 0;

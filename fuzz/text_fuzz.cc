@@ -1,19 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any text in the small encodings: refused, or the same after another round.
-#include <cstddef>
-#include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "base/check.h"
 #include "base/clock.h"
 #include "base/encoding.h"
+#include "input.h"
 #include "net/url.h"
 
 using namespace tetrarch;
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::string_view text(reinterpret_cast<const char*>(data), size);
+  const auto text = fuzz::Input(data, size).rest();
   CHECK(*base64_decode(base64_encode(text)) == text);
   CHECK(*base64url_decode(base64url_encode(text)) == text);
   CHECK(*percent_decode(percent_encode(text), true) == text);
