@@ -315,6 +315,32 @@ void Agent::Impl::wake_owner(const runtime::Event& event) {
   }
 }
 
+namespace {
+
+/// Whether the runtime shows another state than the worker knows of its newest attempt.
+bool is_news(const Observation& seen, const runtime::Container& container) {
+  const auto known = seen.containers.find(container.name);
+  return known != seen.containers.end() && known->second.current &&
+         known->second.current->id == container.id &&
+         known->second.current->state != container.state;
+}
+
+bool is_news(const Observation& seen, const runtime::Sandbox& sandbox) {
+  return seen.sandbox && seen.sandbox->id == sandbox.id &&
+         seen.sandbox->is_ready != sandbox.is_ready;
+}
+
+void wake_owner_of(const std::map<std::string, std::shared_ptr<PodWorker>>& workers,
+                   const runtime::Container& container) {
+  const auto uid = container.labels.find(runtime::kLabelPodUid);
+  const auto at = uid == container.labels.end() ? workers.end() : workers.find(uid->second);
+  if (at != workers.end() && is_news(at->second->seen(), container)) {
+    at->second->wake();
+  }
+}
+
+}  // namespace
+
 /// The safety net under the event stream: what the runtime shows against what the workers know, and
 /// what nobody owns.
 Task<void> Agent::Impl::relist() {
@@ -326,25 +352,14 @@ Task<void> Agent::Impl::relist() {
       continue;
     }
     for (const auto& container : *containers) {
-      const auto uid = container.labels.find(runtime::kLabelPodUid);
-      const auto at = uid == container.labels.end() ? workers.end() : workers.find(uid->second);
-      if (at == workers.end()) {
-        continue;
-      }
-      const auto known = at->second->seen().containers.find(container.name);
-      const bool is_newest = known != at->second->seen().containers.end() &&
-                             known->second.current && known->second.current->id == container.id;
-      if (is_newest && known->second.current->state != container.state) {
-        at->second->wake();
-      }
+      wake_owner_of(workers, container);
     }
     for (const auto& sandbox : *sandboxes) {
-      if (const auto at = workers.find(sandbox.uid); at != workers.end()) {
-        const auto& seen = at->second->seen().sandbox;
-        if (seen && seen->id == sandbox.id && seen->is_ready != sandbox.is_ready) {
-          at->second->wake();
-        }
-      } else if (objects.is_synced() && !sandbox.uid.empty()) {
+      const auto at = workers.find(sandbox.uid);
+      if (at != workers.end() && is_news(at->second->seen(), sandbox)) {
+        at->second->wake();
+      }
+      if (at == workers.end() && objects.is_synced() && !sandbox.uid.empty()) {
         co_await remove_orphan(sandbox);
       }
     }
@@ -383,6 +398,30 @@ Task<void> Agent::Impl::set_up_network() {
   registrar->wake();
 }
 
+namespace {
+
+/// What the service tables are made of, as it is now.
+std::vector<network::Change> all_network_objects(const Objects& objects) {
+  std::vector<network::Change> out;
+  for (const char* resource : {"services", "endpointslices.discovery.k8s.io", "nodes", "pods"}) {
+    for (auto& stored : objects.all(resource)) {
+      out.push_back({stored.key, stored.document});
+    }
+  }
+  return out;
+}
+
+std::vector<network::Change> listed(const std::map<Key, DocumentPtr>& changes) {
+  std::vector<network::Change> out;
+  out.reserve(changes.size());
+  for (const auto& [key, document] : changes) {
+    out.push_back({key, document});
+  }
+  return out;
+}
+
+}  // namespace
+
 Task<void> Agent::Impl::keep_network() {
   bool is_first = true;
   seconds pause(60);
@@ -393,19 +432,7 @@ Task<void> Agent::Impl::keep_network() {
       pause = network_cidr.empty() ? seconds(1) : seconds(60);
       continue;
     }
-    std::vector<agent::network::Change> changes;
-    if (is_first) {
-      for (const char* resource :
-           {"services", "endpointslices.discovery.k8s.io", "nodes", "pods"}) {
-        for (auto& stored : objects.all(resource)) {
-          changes.push_back({stored.key, stored.document});
-        }
-      }
-    } else {
-      for (const auto& [key, document] : network_changes) {
-        changes.push_back({key, document});
-      }
-    }
+    auto changes = is_first ? all_network_objects(objects) : listed(network_changes);
     network_changes.clear();
     const auto applied = co_await node_network.apply(std::move(changes), is_first);
     is_first = !applied.ok();  // after an error everything is said again

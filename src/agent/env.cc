@@ -283,19 +283,28 @@ Result<std::string> field_value(views::PodView pod, const PodFacts& facts, std::
   return Error{Code::invalid, fmt::format("unsupported fieldPath: {}", path)};
 }
 
+namespace {
+
+object::View resources_of(views::PodView pod, std::string_view container_name) {
+  object::View out;
+  for (const char* list : {"initContainers", "containers"}) {
+    for (const auto container : pod.spec().view()[list].elements()) {
+      if (container["name"].string() == container_name) {
+        out = container["resources"];
+      }
+    }
+  }
+  return out;
+}
+
+}  // namespace
+
 Result<std::string> resource_value(views::PodView pod,
                                    const PodFacts& facts,
                                    views::ResourceFieldSelectorView selector,
                                    std::string_view own_container) {
   const auto name = selector.container_name().empty() ? own_container : selector.container_name();
-  object::View resources;
-  for (const char* list : {"initContainers", "containers"}) {
-    for (const auto container : pod.spec().view()[list].elements()) {
-      if (container["name"].string() == name) {
-        resources = container["resources"];
-      }
-    }
-  }
+  const auto resources = resources_of(pod, name);
   const auto resource = selector.resource();
   const auto dot = resource.find('.');
   const auto kind = resource.substr(0, dot);

@@ -366,9 +366,8 @@ class Reporter {
         writer_.field("startedAt", format_time(*now->started));
       }
       writer_.end_object();
-    } else if (memory != nullptr && is_kept(*found, *memory)) {
-      write_terminated(*now, message_of(memory, *now));
-    } else if (will_restart(container, *now, is_init)) {
+    } else if ((memory == nullptr || !is_kept(*found, *memory)) &&
+               will_restart(container, *now, is_init)) {
       write_restart_wait(container, *now, memory);
     } else {
       write_terminated(*now, message_of(memory, *now));

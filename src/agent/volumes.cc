@@ -35,6 +35,16 @@ std::optional<std::string> value_of_key(const KeyedSource& source, std::string_v
   return decoded.ok() ? std::optional(std::move(*decoded)) : std::nullopt;
 }
 
+void add_every_key(Payload& out, const KeyedSource& source) {
+  for (const char* member : {"data", "binaryData"}) {
+    for (const auto [key, value] : source.document->root()[member].members()) {
+      if (auto bytes = value_of_key(source, key)) {
+        out[std::string(key)] = {std::move(*bytes), source.mode};
+      }
+    }
+  }
+}
+
 Status add_keyed(Payload& out, const KeyedSource& source) {
   if (source.document == nullptr) {
     if (source.is_optional) {
@@ -43,13 +53,7 @@ Status add_keyed(Payload& out, const KeyedSource& source) {
     return Error{Code::not_found, fmt::format("{} \"{}\" not found", source.what, source.name)};
   }
   if (source.items.size() == 0) {
-    for (const char* member : {"data", "binaryData"}) {
-      for (const auto [key, value] : source.document->root()[member].members()) {
-        if (auto bytes = value_of_key(source, key)) {
-          out[std::string(key)] = {std::move(*bytes), source.mode};
-        }
-      }
-    }
+    add_every_key(out, source);
     return ok();
   }
   for (const auto item : source.items.elements()) {

@@ -137,7 +137,8 @@ bool PodWorker::is_seen_ended(const std::string& id, int looks) const {
 void PodWorker::forget_seen_exits() {
   constexpr int kLooksMax = 12;
   for (auto at = expected_exits_.begin(); at != expected_exits_.end();) {
-    const bool is_over = ++at->second > kLooksMax || is_seen_ended(at->first, at->second);
+    ++at->second;
+    const bool is_over = at->second > kLooksMax || is_seen_ended(at->first, at->second);
     at = is_over ? expected_exits_.erase(at) : std::next(at);
   }
 }

@@ -113,11 +113,13 @@ Task<Status> PodWorker::observe_containers() {
 /// What an earlier process has noted of containers that were held.
 Task<void> PodWorker::read_kept_roots() {
   std::vector<std::pair<std::string, std::filesystem::path>> notes;
+  notes.reserve(seen_.containers.size());
   for (const auto& [name, attempts] : seen_.containers) {
     notes.emplace_back(name, kept_note(name));
   }
   auto work = [notes] {
     std::vector<std::pair<std::string, std::string>> out;
+    out.reserve(notes.size());
     for (const auto& [name, path] : notes) {
       out.emplace_back(name, read_tail(path, kMessageMax));
     }

@@ -103,6 +103,18 @@ void ServiceTable::put_slice(const Change& change) {
   }
 }
 
+namespace {
+
+void put(std::map<std::string, DocumentPtr>& all, const Change& change) {
+  if (change.document) {
+    all[path(change.key)] = change.document;
+  } else {
+    all.erase(path(change.key));
+  }
+}
+
+}  // namespace
+
 void ServiceTable::apply(const std::vector<Change>& changes, bool is_whole) {
   std::set<std::string> touched;
   if (is_whole) {
@@ -118,11 +130,7 @@ void ServiceTable::apply(const std::vector<Change>& changes, bool is_whole) {
   for (const Change& change : changes) {
     if (change.key.resource == "services") {
       touched.insert(path(change.key));
-      if (change.document) {
-        services_[path(change.key)] = change.document;
-      } else {
-        services_.erase(path(change.key));
-      }
+      put(services_, change);
     } else if (change.key.resource == "endpointslices.discovery.k8s.io") {
       const auto before = service_of_slice_.find(path(change.key));
       touched.insert(before == service_of_slice_.end() ? std::string() : before->second);
@@ -131,11 +139,7 @@ void ServiceTable::apply(const std::vector<Change>& changes, bool is_whole) {
       touched.insert(after == service_of_slice_.end() ? std::string() : after->second);
     } else if (change.key.resource == "pods") {
       has_pods = true;
-      if (change.document) {
-        pods_[path(change.key)] = change.document;
-      } else {
-        pods_.erase(path(change.key));
-      }
+      put(pods_, change);
     }
   }
   for (const std::string& service : touched) {

@@ -42,6 +42,7 @@ Calls::~Calls() {
   std::unique_lock lock(mutex_);
   changed_.wait_for(lock, kUnattendedMax, [this] { return !has_unattended(); });
   is_closing_ = true;
+  left.reserve(under_way_.size());
   for (const auto& [raw, call] : under_way_) {
     left.push_back(call);
   }

@@ -83,6 +83,7 @@ class SpawnPlan {
         &attributes,
         static_cast<short>(POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF | extra_flags));
     std::vector<char*> words;
+    words.reserve(command.size() + 1);
     for (const auto& word : command) {
       words.push_back(
           const_cast<char*>(word.c_str()));  // NOLINT: the interface of exec takes char*

@@ -95,7 +95,6 @@ HttpError http_error(Code code) {
     case Code::already_exists:
       return kAlreadyExists;
     case Code::conflict:
-      return kConflict;
     case Code::precondition:
       return kConflict;
     case Code::unauthenticated:
@@ -113,7 +112,6 @@ HttpError http_error(Code code) {
     case Code::unavailable:
       return kUnavailable;
     case Code::timeout:
-      return kTimeout;
     case Code::cancelled:
       return kTimeout;
     case Code::unimplemented:
