@@ -23,12 +23,15 @@ SCALARS = {
 }
 PACKAGES = {
     "meta": (META, "Status DeleteOptions ListMeta Condition"),
-    "core": ("io.k8s.api.core.v1", "Namespace Node Pod Service Endpoints ConfigMap Secret ServiceAccount Event Binding"),
+    "core": ("io.k8s.api.core.v1", 
+             "Namespace Node Pod PodTemplate ReplicationController Service Endpoints ConfigMap Secret ServiceAccount Event "
+             "Binding"),
     "events": ("io.k8s.api.events.v1", "Event"),
     "discovery": ("io.k8s.api.discovery.v1", "EndpointSlice"),
     "coordination": ("io.k8s.api.coordination.v1", "Lease"),
-    "apps": ("io.k8s.api.apps.v1", "Deployment ReplicaSet ControllerRevision"),
+    "apps": ("io.k8s.api.apps.v1", "Deployment ReplicaSet DaemonSet StatefulSet ControllerRevision"),
     "autoscaling": ("io.k8s.api.autoscaling.v1", "Scale"),
+    "batch": ("io.k8s.api.batch.v1", "Job CronJob"),
     "rbac": ("io.k8s.api.rbac.v1", "Role ClusterRole RoleBinding ClusterRoleBinding"),
     "authentication": ("io.k8s.api.authentication.v1", "TokenReview TokenRequest SelfSubjectReview"),
     "authorization": (

@@ -12,6 +12,7 @@
 #include "app/machine.h"
 #include "base/encoding.h"
 #include "base/log.h"
+#include "base/time_zone.h"
 #include "control/controller_manager.h"
 #include "control/scheduler_loop.h"
 #include "net/server.h"
@@ -226,6 +227,7 @@ void ControlPlane::Impl::make_control() {
   settings.advertise_port = port;
   settings.kubernetes_service_ip = kubernetes_service_address(config);
   settings.pod_cidr = config.pod_cidr;
+  settings.time_zones = &load_time_zone;
   control::ControllerManager::Options options;
   options.resources = control::mirrored_resources(*catalog);
   options.election.identity = "server-" + config.node_name;

@@ -5,7 +5,7 @@
 
 #include <fmt/format.h>
 
-#include "object/selector.h"
+#include "reconcile/children.h"
 #include "reconcile/deployment_rollout.h"
 #include "reconcile/deployment_sets.h"
 #include "reconcile/deployment_status.h"
@@ -186,27 +186,14 @@ void keys_of_pod(const Mirror& seen, const Observed& change, std::vector<Key>& k
   }
 }
 
-/// A set without a controller may be one to adopt.
-void keys_of_set(const Mirror& seen, const Observed& change, std::vector<Key>& keys) {
-  key_of_controller(std::string(kResource), "Deployment")(seen, change, keys);
-  if (change.after == nullptr || controller_of(*change.after)) {
-    return;
-  }
-  for (const auto* each : seen.list(kResource, change.after->key.ns)) {
-    const auto selector = object::LabelSelector::from_object(each->root()["spec"]["selector"]);
-    if (selector && selector->matches(change.after->metadata()["labels"])) {
-      keys.push_back(each->key);
-    }
-  }
-}
-
 class DeploymentController final : public Controller {
  public:
   std::string_view name() const override { return "deployment"; }
 
   std::vector<Watching> watches() const override {
     return {{std::string(kResource), own_key()},
-            {std::string(kSetResource), keys_of_set},
+            {std::string(kSetResource),
+             keys_of_child(std::string(kResource), "Deployment", &selector_of)},
             {"pods", keys_of_pod}};
   }
 

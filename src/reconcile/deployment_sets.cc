@@ -9,9 +9,9 @@
 
 #include "object/int_or_string.h"
 #include "object/selector.h"
-#include "reconcile/child_name.h"
 #include "reconcile/edit.h"
 #include "reconcile/pod_state.h"
+#include "reconcile/template_hash.h"
 
 namespace tetrarch::reconcile {
 
@@ -55,32 +55,6 @@ Tree bare_template(object::View source) {
   Edit::object_in(metadata, "labels").erase(kTemplateHash);
   metadata.erase("creationTimestamp");
   return tree;
-}
-
-/// Members in order of name, without what says nothing: one text for all spellings of one meaning.
-void write_sorted(const Tree& tree, std::string* out) {
-  if (tree.is_object()) {
-    std::vector<std::string_view> names;
-    for (const auto& [name, value] : tree.get_object()) {
-      if (!same_meaning(value, Tree())) {
-        names.push_back(name);
-      }
-    }
-    std::sort(names.begin(), names.end());
-    for (const auto name : names) {
-      fmt::format_to(std::back_inserter(*out), "{{{}:", name);
-      write_sorted(tree.get_object().at(name), out);
-    }
-    out->push_back('}');
-  } else if (tree.is_array()) {
-    for (const auto& value : tree.get_array()) {
-      out->push_back('[');
-      write_sorted(value, out);
-    }
-    out->push_back(']');
-  } else {
-    *out += object::to_json(tree);
-  }
 }
 
 void count_pods(const Question& asked,
@@ -173,12 +147,8 @@ bool has_template_of(views::ReplicaSetView set, views::DeploymentView deployment
 }
 
 std::string template_hash(views::DeploymentView deployment) {
-  std::string text;
-  write_sorted(bare_template(deployment.spec().template_().view()), &text);
-  if (deployment.status().collision_count() > 0) {
-    text += fmt::format("#{}", deployment.status().collision_count());
-  }
-  return name_suffix(text, 10);
+  return hash_of_template(bare_template(deployment.spec().template_().view()),
+                          deployment.status().collision_count());
 }
 
 DeploymentSets find_sets(const Question& asked, const Stored& deployment, Plan* plan) {

@@ -3,13 +3,18 @@
 
 #include <algorithm>
 
+#include <fmt/format.h>
+
+#include "reconcile/daemonset.h"
 #include "reconcile/deployment.h"
 #include "reconcile/endpoints.h"
 #include "reconcile/endpointslice.h"
 #include "reconcile/garbage_collection.h"
+#include "reconcile/job.h"
 #include "reconcile/namespace_lifecycle.h"
 #include "reconcile/node_lifecycle.h"
 #include "reconcile/replicaset.h"
+#include "reconcile/statefulset.h"
 #include "reconcile/sweeps.h"
 
 namespace tetrarch::reconcile {
@@ -47,6 +52,13 @@ KindLookup lookup_in(const schema::Catalog& catalog) {
   };
 }
 
+Result<TimeZone> only_utc(std::string_view name) {
+  if (name == "UTC" || name == "Etc/UTC") {
+    return TimeZone();
+  }
+  return Error(Code::not_found, fmt::format("unknown time zone {}", name));
+}
+
 }  // namespace
 
 std::vector<std::unique_ptr<Controller>> every_controller(const schema::Catalog& catalog,
@@ -55,6 +67,12 @@ std::vector<std::unique_ptr<Controller>> every_controller(const schema::Catalog&
   out.push_back(namespace_defaults_controller(settings.ca_pem));
   out.push_back(deployment_controller());
   out.push_back(replicaset_controller());
+  out.push_back(replication_controller());
+  out.push_back(daemonset_controller());
+  out.push_back(statefulset_controller());
+  out.push_back(job_controller());
+  out.push_back(ttl_after_finished_controller());
+  out.push_back(cronjob_controller(settings.time_zones ? settings.time_zones : only_utc));
   out.push_back(endpointslice_controller());
   out.push_back(endpoints_controller());
   out.push_back(endpoints_mirroring_controller());

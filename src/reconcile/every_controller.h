@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "reconcile/controller.h"
+#include "reconcile/cronjob.h"
 #include "schema/catalog.h"
 
 namespace tetrarch::reconcile {
@@ -26,6 +27,7 @@ struct ClusterSettings {
   std::chrono::seconds node_grace{40};
   std::size_t terminated_pods_max = 12'500;
   std::chrono::seconds event_ttl{3600};
+  ZoneLookup time_zones;  ///< for schedules of CronJobs; empty: there is only UTC
 };
 
 std::vector<std::unique_ptr<Controller>> every_controller(const schema::Catalog& catalog,

@@ -31,12 +31,15 @@ TEST_F(EveryControllerTest, HasAllOfThemEachUnderItsOwnName) {
   settings.advertise_address = "192.0.2.1";
 
   EXPECT_THAT(names(settings),
-              testing::ElementsAre("deployment",
+              testing::ElementsAre("cronjob",
+                                   "daemonset",
+                                   "deployment",
                                    "endpoints",
                                    "endpoints-mirroring",
                                    "endpointslice",
                                    "event-expiry",
                                    "garbage-collection",
+                                   "job",
                                    "kubernetes-service",
                                    "namespace",
                                    "namespace-defaults",
@@ -45,7 +48,10 @@ TEST_F(EveryControllerTest, HasAllOfThemEachUnderItsOwnName) {
                                    "node-health",
                                    "pod-sweep",
                                    "replicaset",
-                                   "taint-eviction"));
+                                   "replication-controller",
+                                   "statefulset",
+                                   "taint-eviction",
+                                   "ttl-after-finished"));
 }
 
 TEST_F(EveryControllerTest, LeavesOutWhatTheSettingsLeaveOut) {

@@ -2,13 +2,12 @@
 #include "reconcile/replicaset.h"
 
 #include <algorithm>
-#include <charconv>
 #include <set>
 
 #include <fmt/format.h>
 
-#include "object/selector.h"
 #include "reconcile/child_name.h"
+#include "reconcile/children.h"
 #include "reconcile/condition.h"
 #include "reconcile/edit.h"
 #include "reconcile/pod_ranking.h"
@@ -19,71 +18,55 @@ namespace tetrarch::reconcile {
 
 namespace {
 
-using object::Tree;
-using object::TreeArray;
+using object::LabelSelector;
 using object::TreeObject;
 
-constexpr std::string_view kResource = "replicasets.apps";
-// Ours: the slot a pod was made for; the next one made gets a higher slot, hence another name.
-constexpr std::string_view kSlot = "tetrarch.dev/slot";
 // Source: kube-controller-manager, replicaset BurstReplicas.
 constexpr std::int64_t kBurst = 500;
 
-std::int64_t slot_of(const Stored& pod) {
-  const auto text = pod.metadata()["annotations"][kSlot].string();
-  std::int64_t slot = -1;
-  std::from_chars(text.data(), text.data() + text.size(), slot);
-  return slot;
+/// What is different between the two kinds.
+struct Flavour {
+  std::string_view name;
+  std::string_view resource;
+  std::string_view kind;
+  LabelSelector (*selector)(const Stored& set);
+};
+
+LabelSelector plain_selector(const Stored& set) {
+  const auto labels = set.root()["spec"]["selector"];
+  return labels.size() > 0 ? LabelSelector::from_map(labels) : LabelSelector::nothing();
 }
 
-/// One reconcile of one ReplicaSet.
+constexpr Flavour kReplicaSet{"replicaset", "replicasets.apps", "ReplicaSet", &selector_of};
+constexpr Flavour kReplicationController{
+    "replication-controller", "replicationcontrollers", "ReplicationController", &plain_selector};
+
+/// One reconcile of one set. A ReplicationController is read as the ReplicaSet that it looks like.
 class Round {
  public:
-  Round(const Question& asked, const Stored& stored)
-      : asked_(asked),
-        stored_(stored),
-        set_(stored.root()),
-        pods_(asked.seen.controlled_by("pods", stored.uid())) {}
+  Round(const Question& asked, const Stored& stored, const Flavour& flavour)
+      : asked_(asked), stored_(stored), flavour_(flavour), set_(stored.root()) {}
 
   Plan run() {
-    auto selector = object::LabelSelector::from_object(set_.spec().selector().view());
-    if (!selector || selector->is_everything() || selector->is_nothing()) {
+    const auto selector = flavour_.selector(stored_);
+    if (selector.is_nothing()) {
       return {};  // validation refuses these; nothing to do for what is there anyway
     }
+    pods_ = claim_children(asked_,
+                           {.owner = stored_,
+                            .resource = "pods",
+                            .selector = selector,
+                            .may_adopt = &may_adopt_active},
+                           &plan_);
+    std::erase_if(pods_, [](const Stored* pod) { return !is_active(*pod); });
     if (!is_terminating(stored_)) {
-      release(*selector);
-      adopt(*selector);
-      std::erase_if(pods_, [](const Stored* pod) { return !is_active(*pod); });
       scale();
-    } else {
-      std::erase_if(pods_, [](const Stored* pod) { return !is_active(*pod); });
     }
     report();
     return std::move(plan_);
   }
 
  private:
-  void release(const object::LabelSelector& selector) {
-    std::erase_if(pods_, [&](const Stored* pod) {
-      if (selector.matches(pod->metadata()["labels"])) {
-        return false;
-      }
-      if (!is_terminating(*pod)) {
-        plan_.changes.push_back(update_of(*pod, released(*pod, stored_.uid())));
-      }
-      return true;
-    });
-  }
-
-  void adopt(const object::LabelSelector& selector) {
-    for (const auto* pod : asked_.seen.uncontrolled("pods", stored_.key.ns)) {
-      if (is_active(*pod) && selector.matches(pod->metadata()["labels"])) {
-        plan_.changes.push_back(adoption_of(*pod, stored_));
-        pods_.push_back(pod);
-      }
-    }
-  }
-
   void scale() {
     const auto have = static_cast<std::int64_t>(pods_.size());
     const auto want = set_.spec().replicas();
@@ -95,11 +78,8 @@ class Round {
   }
 
   void create(std::int64_t count) {
-    std::int64_t slot = -1;
-    for (const auto* pod :
-         asked_.seen.controlled_by("pods", stored_.uid())) {  // the finished and terminating too
-      slot = std::max(slot, slot_of(*pod));
-    }
+    // The finished and terminating too.
+    auto slot = highest_slot(asked_.seen.controlled_by("pods", stored_.uid()));
     std::set<std::string> taken;
     while (count > 0) {
       ++slot;
@@ -107,45 +87,24 @@ class Round {
       if (asked_.seen.get("pods", stored_.key.ns, name) != nullptr || !taken.insert(name).second) {
         continue;
       }
-      plan_.changes.push_back(creation(std::move(name), slot));
+      plan_.changes.push_back(creation(name, slot));
       --count;
     }
   }
 
-  Change creation(std::string name, std::int64_t slot) const {
-    const auto source = set_.spec().template_();
-    TreeObject metadata{
-        {"name", name}, {"generateName", stored_.key.name + "-"}, {"namespace", stored_.key.ns}};
-    for (const auto member : {"labels", "annotations", "finalizers"}) {
-      if (const auto value = source.metadata().view()[member]) {
-        metadata[member] = object::to_tree(value);
-      }
-    }
+  Change creation(const std::string& name, std::int64_t slot) const {
+    auto pod = pod_from(stored_, set_.spec().template_());
+    auto& metadata = Edit::object_in(pod, "metadata");
+    metadata["name"] = name;
     Edit::object_in(metadata, "annotations")[kSlot] = fmt::format("{}", slot);
-    metadata["ownerReferences"] = TreeArray{controller_reference(stored_)};
-    const TreeObject pod{{"kind", "Pod"},
-                         {"apiVersion", "v1"},
-                         {"metadata", std::move(metadata)},
-                         {"spec", object::to_tree(source.spec().view())}};
-    Change change{.verb = Change::Verb::create, .key = Key{"pods", stored_.key.ns, name}};
-    change.document = object::to_document(pod);
-    change.when_done =
-        note_about(stored_, Note::Type::normal, "SuccessfulCreate", "Created pod: " + name);
-    change.when_failed = note_about(stored_, Note::Type::warning, "FailedCreate", "Error creating");
-    return change;
+    return pod_creation(stored_, pod);
   }
 
   void remove(std::size_t count) {
     auto candidates = pods_;
     rank_for_deletion(candidates, related());
     for (std::size_t i = 0; i < std::min(count, static_cast<std::size_t>(kBurst)); ++i) {
-      auto change = removal_of(*candidates[i]);
-      const auto& name = candidates[i]->key.name;
-      change.when_done =
-          note_about(stored_, Note::Type::normal, "SuccessfulDelete", "Deleted pod: " + name);
-      change.when_failed =
-          note_about(stored_, Note::Type::warning, "FailedDelete", "Error deleting");
-      plan_.changes.push_back(std::move(change));
+      plan_.changes.push_back(pod_removal(stored_, *candidates[i]));
     }
   }
 
@@ -156,7 +115,7 @@ class Round {
       return pods_;
     }
     std::vector<const Stored*> out;
-    for (const auto* set : asked_.seen.controlled_by(kResource, owner.uid())) {
+    for (const auto* set : asked_.seen.controlled_by(flavour_.resource, owner.uid())) {
       const auto pods = asked_.seen.controlled_by("pods", set->uid());
       out.insert(out.end(), pods.begin(), pods.end());
     }
@@ -169,18 +128,14 @@ class Round {
     count(fields);
     note_failure(fields);
     fields["observedGeneration"] = stored_.metadata()["generation"].integer();
-    if (!same_meaning(set_.status().view(), status)) {
-      plan_.changes.push_back(
-          update_of(stored_, with_status(stored_, std::move(status)), "status"));
-    }
+    report_status(stored_, std::move(status), &plan_);
   }
 
   void count(TreeObject& fields) {
     std::int64_t labelled = 0;
     std::int64_t ready = 0;
     std::int64_t available = 0;
-    const auto labels =
-        object::LabelSelector::from_map(set_.spec().template_().metadata().labels().view());
+    const auto labels = LabelSelector::from_map(set_.spec().template_().metadata().labels().view());
     for (const auto* stored : pods_) {
       const views::PodView pod(stored->root());
       labelled += labels.matches(pod.metadata().labels().view()) ? 1 : 0;
@@ -196,15 +151,9 @@ class Round {
       }
     }
     fields["replicas"] = pods_.size();
-    for (const auto& [name, value] : {std::pair("fullyLabeledReplicas", labelled),
-                                      std::pair("readyReplicas", ready),
-                                      std::pair("availableReplicas", available)}) {
-      if (value == 0) {
-        fields.erase(name);
-      } else {
-        fields[name] = value;
-      }
-    }
+    set_count(fields, "fullyLabeledReplicas", labelled);
+    set_count(fields, "readyReplicas", ready);
+    set_count(fields, "availableReplicas", available);
   }
 
   void note_failure(TreeObject& fields) const {
@@ -227,43 +176,43 @@ class Round {
 
   const Question& asked_;
   const Stored& stored_;
+  const Flavour& flavour_;
   const views::ReplicaSetView set_;
   std::vector<const Stored*> pods_;
   Plan plan_;
 };
 
-/// A pod without a controller may be what a set waits for.
-void keys_of_pod(const Mirror& seen, const Observed& change, std::vector<Key>& keys) {
-  key_of_controller(std::string(kResource), "ReplicaSet")(seen, change, keys);
-  if (change.after == nullptr || controller_of(*change.after)) {
-    return;
-  }
-  for (const auto* set : seen.list(kResource, change.after->key.ns)) {
-    const auto selector = object::LabelSelector::from_object(set->root()["spec"]["selector"]);
-    if (selector && selector->matches(change.after->metadata()["labels"])) {
-      keys.push_back(set->key);
-    }
-  }
-}
-
-class ReplicaSetController final : public Controller {
+class ReplicaController final : public Controller {
  public:
-  std::string_view name() const override { return "replicaset"; }
+  explicit ReplicaController(const Flavour& flavour) : flavour_(flavour) {}
+
+  std::string_view name() const override { return flavour_.name; }
 
   std::vector<Watching> watches() const override {
-    return {{std::string(kResource), own_key()}, {"pods", keys_of_pod}};
+    const std::string resource(flavour_.resource);
+    return {{resource, own_key()},
+            {"pods", keys_of_child(resource, std::string(flavour_.kind), flavour_.selector)}};
   }
 
   Plan reconcile(const Question& asked) const override {
     const auto* stored = asked.seen.get(asked.key);
-    return stored == nullptr ? Plan{} : Round(asked, *stored).run();
+    return stored == nullptr || stored->key.resource != flavour_.resource
+               ? Plan{}
+               : Round(asked, *stored, flavour_).run();
   }
+
+ private:
+  const Flavour& flavour_;
 };
 
 }  // namespace
 
 std::unique_ptr<Controller> replicaset_controller() {
-  return std::make_unique<ReplicaSetController>();
+  return std::make_unique<ReplicaController>(kReplicaSet);
+}
+
+std::unique_ptr<Controller> replication_controller() {
+  return std::make_unique<ReplicaController>(kReplicationController);
 }
 
 }  // namespace tetrarch::reconcile

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// ReplicaSets: as many active Pods as spec.replicas says, adopted by selector, created under
-// deterministic names, deleted the least useful first. Counts them in status.
+// ReplicaSets and ReplicationControllers, which are the same but for the form of their selector: as
+// many active Pods as spec.replicas says, adopted by selector, created under deterministic names,
+// deleted the least useful first. Counts them in status.
 #pragma once
 
 #include <memory>
@@ -10,5 +11,6 @@
 namespace tetrarch::reconcile {
 
 std::unique_ptr<Controller> replicaset_controller();
+std::unique_ptr<Controller> replication_controller();
 
 }  // namespace tetrarch::reconcile

@@ -462,5 +462,38 @@ TEST_P(ReplicaSetChanceTest, ConvergesAndNeverCreatesTwice) {
 
 INSTANTIATE_TEST_SUITE_P(Seeds, ReplicaSetChanceTest, testing::Range(1U, 40U));
 
+TEST(ReplicationControllerTest, IsAReplicaSetWithAPlainSelector) {
+  World world;
+  world.add(replication_controller());
+  const Key key{"replicationcontrollers", "ns", "web"};
+  world.create("pods", pod("stray", R"({"app":"web"})"));
+  world.create("replicationcontrollers",
+               R"({"kind":"ReplicationController","apiVersion":"v1","metadata":{"name":"web",
+      "namespace":"ns","uid":"rc-uid"},"spec":{"replicas":3,"selector":{"app":"web"},
+      "template":{"metadata":{"labels":{"app":"web"}},"spec":{"containers":[]}}}})");
+
+  ASSERT_TRUE(world.settle());
+
+  EXPECT_THAT(world.list("pods"), SizeIs(3));
+  EXPECT_EQ(controller_of(*world.get({"pods", "ns", "stray"})).kind(), "ReplicationController");
+  EXPECT_EQ(world.integer(key, "status.replicas"), 3);
+  world.change(key, [](object::TreeObject& root) { root["spec"].as_object()["replicas"] = 1; });
+  ASSERT_TRUE(world.settle());
+  EXPECT_THAT(world.list("pods"), SizeIs(1));
+}
+
+TEST(ReplicationControllerTest, WithoutASelectorTakesNothing) {
+  World world;
+  world.add(replication_controller());
+  world.create("pods", pod("stray", R"({"app":"web"})"));
+  world.create("replicationcontrollers",
+               R"({"kind":"ReplicationController","apiVersion":"v1","metadata":{"name":"web",
+      "namespace":"ns"},"spec":{"replicas":3,"selector":{}}})");
+
+  ASSERT_TRUE(world.settle());
+
+  EXPECT_THAT(world.list("pods"), SizeIs(1));
+}
+
 }  // namespace
 }  // namespace tetrarch::reconcile

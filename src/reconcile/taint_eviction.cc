@@ -5,6 +5,7 @@
 
 #include "reconcile/condition.h"
 #include "reconcile/edit.h"
+#include "reconcile/node_fit.h"
 #include "reconcile/node_lifecycle.h"
 #include "reconcile/node_taints.h"
 #include "reconcile/pod_state.h"
@@ -17,16 +18,6 @@ namespace {
 using std::chrono::seconds;
 
 constexpr seconds kAllOut{5};
-
-bool tolerates(views::TolerationView toleration, views::TaintView taint) {
-  if (!toleration.effect().empty() && toleration.effect() != taint.effect()) {
-    return false;
-  }
-  if (toleration.operator_() == "Exists") {
-    return toleration.key().empty() || toleration.key() == taint.key();
-  }
-  return toleration.key() == taint.key() && toleration.value() == taint.value();
-}
 
 /// What a taint means for a Pod: stay, or go at a time.
 struct Verdict {

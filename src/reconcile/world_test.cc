@@ -24,6 +24,13 @@ std::string text_in(const TreeObject& object, std::string_view name) {
   return value != nullptr && value->is_string() ? std::string(value->as_string()) : std::string();
 }
 
+/// Whether an agent has something to stop before the pod may go.
+bool may_still_run(const Stored& pod) {
+  const auto phase = pod.root()["status"]["phase"].string();
+  return !pod.root()["spec"]["nodeName"].string().empty() && phase != "Succeeded" &&
+         phase != "Failed";
+}
+
 bool has_finalizer(const Stored& stored) {
   return stored.metadata()["finalizers"].size() > 0;
 }
@@ -225,7 +232,7 @@ std::string World::apply_update(const reconcile::Change& change, Stored& stored)
   const auto& now_stored = objects_.at(key);
   const bool is_final = key.resource == "namespaces"
                             ? now_stored.root()["spec"]["finalizers"].size() == 0
-                            : key.resource != "pods";
+                            : key.resource != "pods" || !may_still_run(now_stored);
   if (now_stored.metadata()["deletionTimestamp"].is_string() && !has_finalizer(now_stored) &&
       is_final) {
     erase(key);
@@ -410,12 +417,18 @@ void World::make_all_ready() {
 void World::end_terminating() {
   std::vector<Key> ended;
   for (const auto& [key, stored] : objects_) {
-    if (key.resource == "pods" && stored.metadata()["deletionTimestamp"].is_string() &&
-        !has_finalizer(stored)) {
+    if (key.resource == "pods" && stored.metadata()["deletionTimestamp"].is_string()) {
       ended.push_back(key);
     }
   }
   for (const auto& key : ended) {
+    if (has_finalizer(objects_.at(key))) {  // it has ended, and is held
+      change(key, [](TreeObject& root) {
+        auto& phase = Edit::object_in(root, "status")["phase"];
+        phase = phase == "Succeeded" ? "Succeeded" : "Failed";
+      });
+      continue;
+    }
     erase(key);
   }
 }

@@ -92,6 +92,15 @@ void Meta::write(Writer& out) const {
   out.end_object();
 }
 
+std::string with_member(const std::string& map, std::string_view key, std::string json) {
+  Overlay change;
+  change.member(key).replace(std::move(json));
+  std::string out;
+  Writer writer(out);
+  change.write(writer, Document::from_canonical(map.empty() ? "{}" : map)->root());
+  return out;
+}
+
 Draft::Draft(const schema::Kind& kind, DocumentPtr base)
     : meta(Meta::read(base->root()["metadata"])), kind_(&kind), base_(std::move(base)) {}
 

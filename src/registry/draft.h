@@ -35,6 +35,9 @@ struct Meta {
   void write(object::Writer& out) const;
 };
 
+/// A map in canonical JSON ("": there is none) with one member more, or with another value of it.
+std::string with_member(const std::string& map, std::string_view key, std::string json);
+
 class Draft {
  public:
   /// `base` has at least metadata.

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "object/writer.h"
+#include "registry/rbac_controllers.h"
 
 namespace tetrarch::registry {
 
@@ -263,11 +264,16 @@ void write_meta(Writer& out, std::string_view name, std::string_view aggregated_
   out.field("rbac.authorization.kubernetes.io/autoupdate", "true").end_object().end_object();
 }
 
-std::string role_json(const RoleRow& row) {
+void write_role_ref(Writer& out, std::string_view role) {
+  out.key("roleRef").begin_object().field("apiGroup", kGroup).field("kind", "ClusterRole");
+  out.field("name", role).end_object();
+}
+
+std::string role_json(std::string_view name, const RoleRow& row) {
   std::string json;
   Writer out(json);
   out.begin_object().field("kind", "ClusterRole").field("apiVersion", kApi);
-  write_meta(out, row.name, row.aggregated_to);
+  write_meta(out, name, row.aggregated_to);
   if (!row.aggregates.empty()) {
     out.key("aggregationRule").begin_object().key("clusterRoleSelectors").begin_array();
     out.begin_object().key("matchLabels").begin_object();
@@ -275,6 +281,19 @@ std::string role_json(const RoleRow& row) {
     out.end_object().end_object().end_array().end_object();
   }
   write_rules(out, row.rules);
+  out.end_object();
+  return json;
+}
+
+/// The role and the binding of a controller have one name.
+std::string controller_binding_json(std::string_view name, std::string_view account) {
+  std::string json;
+  Writer out(json);
+  out.begin_object().field("kind", "ClusterRoleBinding").field("apiVersion", kApi);
+  write_meta(out, name, "");
+  out.key("subjects").begin_array().begin_object().field("kind", "ServiceAccount");
+  out.field("name", account).field("namespace", "kube-system").end_object().end_array();
+  write_role_ref(out, name);
   out.end_object();
   return json;
 }
@@ -292,8 +311,8 @@ std::string binding_json(const BindingRow& row) {
     }
     out.end_array();
   }
-  out.key("roleRef").begin_object().field("apiGroup", kGroup).field("kind", "ClusterRole");
-  out.field("name", row.role).end_object().end_object();
+  write_role_ref(out, row.role);
+  out.end_object();
   return json;
 }
 
@@ -302,7 +321,16 @@ std::string binding_json(const BindingRow& row) {
 std::vector<PolicyObject> bootstrap_policy() {
   std::vector<PolicyObject> out;
   for (const auto& row : kRoles) {
-    out.push_back({"clusterroles.rbac.authorization.k8s.io", "", role_json(row)});
+    out.push_back({"clusterroles.rbac.authorization.k8s.io", "", role_json(row.name, row)});
+  }
+  for (const auto& row : controller_roles()) {
+    const auto name = std::string(kControllerPrefix).append(row.name);
+    out.push_back({"clusterroles.rbac.authorization.k8s.io",
+                   "",
+                   role_json(name, RoleRow{.name = {}, .rules = row.rules})});
+    out.push_back({"clusterrolebindings.rbac.authorization.k8s.io",
+                   "",
+                   controller_binding_json(name, row.name)});
   }
   for (const auto& row : kBindings) {
     out.push_back({"clusterrolebindings.rbac.authorization.k8s.io", "", binding_json(row)});

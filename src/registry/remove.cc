@@ -63,6 +63,26 @@ void apply_propagation(client::Propagation policy, std::vector<std::string>& fin
   set_finalizer(finalizers, kForeground, policy == client::Propagation::foreground);
 }
 
+/// What the caller said, what an earlier call chose, or what the kind does by itself.
+client::Propagation propagation_of(const Write& write,
+                                   const Strategy& strategy,
+                                   const client::DeleteOptions& options,
+                                   const Meta& meta) {
+  const auto has = [&](std::string_view finalizer) {
+    return std::find(meta.finalizers.begin(), meta.finalizers.end(), finalizer) !=
+           meta.finalizers.end();
+  };
+  const bool is_open = options.propagation == client::Propagation::unset &&
+                       strategy.orphans_by_default && !has(kForeground) && !has(kOrphan);
+  if (!is_open) {
+    return options.propagation;
+  }
+  if (!strategy.orphan_warning.empty()) {
+    write.warn(std::string(strategy.orphan_warning));
+  }
+  return client::Propagation::orphan;
+}
+
 /// The seconds left to it, or nothing where the running grace stays as it is.
 std::optional<std::int64_t> grace_to_set(const Strategy& strategy,
                                          const Stored& old,
@@ -107,7 +127,7 @@ Result<Plan> Planner::remove(const Call& call, const client::DeleteOptions& opti
   Draft draft(storage(*call.kind), old.document);
   const bool was_ending = !draft.meta.deleted.empty();
   const auto finalizers_before = draft.meta.finalizers;
-  apply_propagation(options.propagation, draft.meta.finalizers);
+  apply_propagation(propagation_of(write, strategy, options, draft.meta), draft.meta.finalizers);
   const auto grace = grace_to_set(strategy, old, draft.meta, options.grace_seconds);
   const bool is_held = !draft.meta.finalizers.empty() || draft.find("spec.finalizers").size() > 0;
   if (grace == 0 && !is_held) {

@@ -81,13 +81,7 @@ Result<Plan> Planner::bind(const Call& call, View binding) const {
   draft.set("status.conditions",
             scheduled_conditions(pod.root().find("status.conditions"), write.now));
   for (const auto [key, value] : binding.find("metadata.annotations").members()) {
-    Overlay annotations;
-    annotations.member(key).replace(std::string(value.raw()));
-    std::string merged;
-    object::Writer writer(merged);
-    const auto before = draft.meta.annotations.empty() ? std::string("{}") : draft.meta.annotations;
-    annotations.write(writer, Document::from_canonical(before)->root());
-    draft.meta.annotations = merged;
+    draft.meta.annotations = with_member(draft.meta.annotations, key, std::string(value.raw()));
   }
   TRY(plan, settle(write, pod, draft, Mode::placement));
   if (call.is_dry_run) {

@@ -63,6 +63,8 @@ struct Strategy {
       false;  ///< metadata.generation counts changes of what is not metadata or status
   bool creates_on_update = false;            ///< PUT to a free name creates
   bool updates_unconditionally = true;       ///< PUT without a resourceVersion overwrites
+  bool orphans_by_default = false;           ///< a delete that says nothing lets dependents go
+  std::string_view orphan_warning = {};      ///< said to who relies on that
   std::vector<SelectableField> fields = {};  ///< beyond metadata.name and metadata.namespace
 
   /// Admission and defaults of a new object.
@@ -95,6 +97,10 @@ Strategy events_strategy();
 Strategy deployments_strategy();
 Strategy replica_sets_strategy();
 Strategy controller_revisions_strategy();
+Strategy daemon_sets_strategy();
+Strategy replication_controllers_strategy();
+Strategy jobs_strategy();
+Strategy cron_jobs_strategy();
 Strategy roles_strategy();
 Strategy role_bindings_strategy();
 Strategy runtime_classes_strategy();

@@ -144,6 +144,15 @@ std::string token_answer(View request,
   return json;
 }
 
+/// As text; replication controllers have a plain map.
+std::string selector_text(const Call& call, View selector) {
+  if (call.kind->resource == "replicationcontrollers") {
+    return selector ? object::LabelSelector::from_map(selector).text() : std::string();
+  }
+  const auto read = object::LabelSelector::from_object(selector);
+  return read.ok() ? read->text() : std::string();
+}
+
 Error no_scale(const Call& call) {
   return {Code::not_found,
           fmt::format("the server could not find the requested resource ({}/scale)",
@@ -247,8 +256,7 @@ Result<Stored> Engine::scale_of(const Call& call, const Stored& parent) const {
   out.key("spec").begin_object().field("replicas", spec["replicas"].integer()).end_object();
   out.key("status").begin_object();
   out.field("replicas", parent.root().find("status.replicas").integer());
-  const auto selector = object::LabelSelector::from_object(spec["selector"]);
-  out.field("selector", selector.ok() ? selector->text() : std::string());
+  out.field("selector", selector_text(call, spec["selector"]));
   out.end_object().end_object();
   return Stored{parent.key, parent.revision, Document::from_canonical(std::move(json))};
 }

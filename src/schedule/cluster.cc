@@ -17,6 +17,20 @@ void append_container(std::string& out, const views::ContainerView& container) {
   out += ';';
 }
 
+/// Pods that are pinned to a node each are alike but for that: one class for a whole DaemonSet.
+void append_affinity(std::string& out, object::View pod) {
+  const auto affinity = pod["spec"]["affinity"].raw();
+  const auto pin = pinned_node(pod);
+  out += '|';
+  if (!pin.exists()) {
+    out += affinity;
+    return;
+  }
+  const auto before = static_cast<std::size_t>(pin.raw().data() - affinity.data());
+  out += affinity.substr(0, before);
+  out += affinity.substr(before + pin.raw().size());
+}
+
 }  // namespace
 
 Cluster::Cluster() : nodes_(dimensions_, texts_), counts_(nodes_, pods_) {}
@@ -156,12 +170,12 @@ std::string Cluster::signature(const Stored& pod) const {
   }
   for (const object::View part : {spec.overhead().view(),
                                   spec.node_selector().view(),
-                                  spec.affinity().view(),
                                   spec.tolerations().view(),
                                   spec.topology_spread_constraints().view()}) {
     out += '|';
     out += part.raw();
   }
+  append_affinity(out, pod.root());
   out += spec.host_network() ? "|host|" : "||";
   out += spec.node_name();
   // Labels matter only where pods are compared with pods.
@@ -200,12 +214,23 @@ PodClass& Cluster::class_of(const Stored& pod) {
 Decision Cluster::place(const Stored& pod) {
   remove_pod(pod.uid());
   PodClass& like = class_of(pod);
+  if (const auto pin = pinned_node(pod.root()); pin.exists()) {
+    return place_at(pod, nodes_.find(pin.string()), like);
+  }
   const Place place = like.choose(log_);
   if (place == kNowhere) {
     return {{}, like.explain()};
   }
   put(pod, place, like.claim());
   return {NodeName(nodes_.name(place)), {}};
+}
+
+Decision Cluster::place_at(const Stored& pod, Place wanted, PodClass& like) {
+  if (like.choose_at(wanted, log_) == kNowhere) {
+    return {{}, like.explain_at(wanted)};
+  }
+  put(pod, wanted, like.claim());
+  return {NodeName(nodes_.name(wanted)), {}};
 }
 
 void Cluster::forget(std::string_view uid) {

@@ -66,6 +66,8 @@ class Cluster {
   };
 
   PodClass& class_of(const Stored& pod);
+  /// The decision about a pod that only one node is good for.
+  Decision place_at(const Stored& pod, Place wanted, PodClass& like);
   std::string signature(const Stored& pod) const;
   void put(const Stored& pod, Place place, Claim claim);
   void log_change(Place place);

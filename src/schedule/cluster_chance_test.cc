@@ -33,6 +33,7 @@ struct Need {
   int gpus = 0;
   int port = 0;
   std::string zone;  ///< empty: any
+  std::string pin;   ///< the one node it may be on, as of a DaemonSet; empty: any
   bool tolerates = false;
   bool honors_taints = false;
   Pair pair = Pair::none;
@@ -77,13 +78,27 @@ std::string spread_json(const Need& need) {
       need.selects);
 }
 
+bool is_spread(const Need& need) {
+  return need.pair == Pair::spread || need.pair == Pair::soft_spread;
+}
+
 std::string affinity_json(const Need& need) {
-  return fmt::format(
-      R"(,"affinity":{{"{}":{{"requiredDuringSchedulingIgnoredDuringExecution":[
-      {{"topologyKey":"{}","labelSelector":{{"matchLabels":{{"app":"{}"}}}}}}]}}}})",
-      need.pair == Pair::together ? "podAffinity" : "podAntiAffinity",
-      need.pair == Pair::together ? "zone" : "host",
-      need.selects);
+  std::vector<std::string> parts;
+  if (!need.pin.empty()) {
+    parts.push_back(fmt::format(
+        R"("nodeAffinity":{{"requiredDuringSchedulingIgnoredDuringExecution":{{"nodeSelectorTerms":[
+        {{"matchFields":[{{"key":"metadata.name","operator":"In","values":["{}"]}}]}}]}}}})",
+        need.pin));
+  }
+  if (need.pair != Pair::none && !is_spread(need)) {
+    parts.push_back(fmt::format(
+        R"("{}":{{"requiredDuringSchedulingIgnoredDuringExecution":[
+        {{"topologyKey":"{}","labelSelector":{{"matchLabels":{{"app":"{}"}}}}}}]}})",
+        need.pair == Pair::together ? "podAffinity" : "podAntiAffinity",
+        need.pair == Pair::together ? "zone" : "host",
+        need.selects));
+  }
+  return parts.empty() ? "" : fmt::format(R"(,"affinity":{{{}}})", fmt::join(parts, ","));
 }
 
 Stored stored_pod(const std::string& name,
@@ -104,11 +119,8 @@ Stored stored_pod(const std::string& name,
   if (need.tolerates) {
     spec.more += R"(,"tolerations":[{"operator":"Exists"}])";
   }
-  if (need.pair == Pair::spread || need.pair == Pair::soft_spread) {
-    spec.more += spread_json(need);
-  } else if (need.pair != Pair::none) {
-    spec.more += affinity_json(need);
-  }
+  spec.more += is_spread(need) ? spread_json(need) : "";
+  spec.more += affinity_json(need);
   spec.node = node;
   spec.metadata = is_terminating ? R"(,"deletionTimestamp":"2026-01-01T00:00:00Z")" : "";
   return a_pod(spec);
@@ -122,7 +134,8 @@ class Model {
 
   bool fits(const std::string& node, const Need& need) const {
     const auto& machine = machines.at(node);
-    return may_use(machine, need) && has_room(node, need) && may_sit_beside(node, need);
+    return (need.pin.empty() || need.pin == node) && may_use(machine, need) &&
+           has_room(node, need) && may_sit_beside(node, need);
   }
 
   std::int64_t free_cpu(const std::string& node) const {
@@ -171,7 +184,8 @@ class Model {
     std::map<std::string, int> out;
     for (const auto& [name, machine] : machines) {
       const bool is_out_of_reach = need.honors_taints && machine.is_tainted && !need.tolerates;
-      const bool is_elsewhere = !need.zone.empty() && machine.zone != need.zone;
+      const bool is_elsewhere = (!need.zone.empty() && machine.zone != need.zone) ||
+                                (!need.pin.empty() && name != need.pin);
       if (machine.zone.empty() || is_out_of_reach || is_elsewhere) {
         continue;
       }
@@ -250,6 +264,7 @@ class HistoryTest : public testing::TestWithParam<unsigned> {
     need.gpus = chance(6) == 0 ? 1 : 0;
     need.port = chance(5) == 0 ? 8000 + chance(2) : 0;
     need.zone = chance(5) == 0 ? "a" : "";
+    need.pin = chance(6) == 0 ? fmt::format("n{}", chance(12)) : "";
     need.tolerates = chance(5) == 0;
     need.honors_taints = chance(3) == 0;
     const int pair = chance(10);

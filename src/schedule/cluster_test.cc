@@ -372,5 +372,55 @@ TEST(Cluster, ARefusalIsExplainedAnewAfterEveryChange) {
   EXPECT_EQ(why("a"), "0/1 nodes are available: 1 node(s) were unschedulable.");
 }
 
+/// As a DaemonSet makes it.
+Stored a_pinned_pod(const std::string& name, std::string_view node) {
+  return a_pod({.name = name,
+                .more = fmt::format(R"(,"affinity":{{"nodeAffinity":{{
+      "requiredDuringSchedulingIgnoredDuringExecution":{{"nodeSelectorTerms":[{{"matchFields":[
+      {{"key":"metadata.name","operator":"In","values":["{}"]}}]}}]}}}}}})",
+                                    node)});
+}
+
+TEST(Cluster, PodsThatArePinnedToANodeEachAreOneClass) {
+  Cluster cluster;
+  for (int i = 0; i < 100; ++i) {
+    cluster.upsert_node(a_node({.name = fmt::format("n{}", i)}));
+  }
+
+  for (int i = 0; i < 100; ++i) {
+    const auto decision =
+        cluster.place(a_pinned_pod(fmt::format("p{}", i), fmt::format("n{}", 99 - i)));
+    EXPECT_EQ(decision.node.text, fmt::format("n{}", 99 - i));
+  }
+
+  EXPECT_EQ(cluster.class_count(), 1U);
+}
+
+TEST(Cluster, APinnedPodIsToldWhyItsOwnNodeRefusesIt) {
+  Cluster cluster;
+  with_nodes(cluster, {{.name = "n1"}, {.name = "n2", .cpu = "500m"}, {.name = "n3"}});
+
+  EXPECT_EQ(cluster.place(a_pinned_pod("p", "n2")).explanation.text(),
+            "0/3 nodes are available: 1 Insufficient cpu, 2 node(s) didn't match Pod's node "
+            "affinity/selector.");
+  EXPECT_EQ(cluster.place(a_pinned_pod("p", "gone")).explanation.text(),
+            "0/3 nodes are available: 3 node(s) didn't match Pod's node affinity/selector.");
+}
+
+TEST(Cluster, APinDoesNotWeighAgainstTheOtherTermsOfAPod) {
+  Cluster cluster;
+  with_nodes(cluster, {{.name = "n1"}, {.name = "n2", .labels = R"({"a":"b"})"}});
+  const auto both = [](std::string_view node) {
+    return a_pod({.more = fmt::format(R"(,"affinity":{{"nodeAffinity":{{
+      "requiredDuringSchedulingIgnoredDuringExecution":{{"nodeSelectorTerms":[{{"matchFields":[
+      {{"key":"metadata.name","operator":"In","values":["{}"]}}],"matchExpressions":[
+      {{"key":"a","operator":"Exists"}}]}}]}}}}}})",
+                                      node)});
+  };
+
+  EXPECT_TRUE(cluster.place(both("n2")).is_placed());
+  EXPECT_FALSE(cluster.place(both("n1")).is_placed());
+}
+
 }  // namespace
 }  // namespace tetrarch::schedule

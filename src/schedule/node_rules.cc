@@ -21,7 +21,20 @@ TaintEffect effect_of(std::string_view text) {
 
 }  // namespace
 
-NodeRules::NodeRules(object::View pod, Interner& texts) : texts_(texts) {
+object::View pinned_node(object::View pod) {
+  const auto terms = pod.find(
+      "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution."
+      "nodeSelectorTerms");
+  const auto fields = terms.at(0)["matchFields"];
+  const auto field = fields.at(0);
+  // Spread over several nodes is counted with the pin.
+  const bool is_pin = pod["spec"]["topologySpreadConstraints"].size() == 0 && terms.size() == 1 &&
+                      fields.size() == 1 && field["key"].string() == "metadata.name" &&
+                      field["operator"].string() == "In" && field["values"].size() == 1;
+  return is_pin ? field["values"].at(0) : object::View();
+}
+
+NodeRules::NodeRules(object::View pod, Interner& texts, Pin pin) : texts_(texts) {
   const views::PodSpecView spec(pod["spec"]);
   node_name_ = spec.node_name();
   for (const auto& [key, value] : spec.node_selector()) {
@@ -30,11 +43,12 @@ NodeRules::NodeRules(object::View pod, Interner& texts) : texts_(texts) {
   const auto affinity = spec.affinity().node_affinity();
   const auto required = affinity.required_during_scheduling_ignored_during_execution();
   has_required_ = static_cast<bool>(required);
+  const bool has_fields = pin == Pin::honoured || !pinned_node(pod).exists();
   for (const auto term : required.node_selector_terms()) {
-    required_.push_back(read_term(term.view()));
+    required_.push_back(read_term(term.view(), has_fields));
   }
   for (const auto term : affinity.preferred_during_scheduling_ignored_during_execution()) {
-    preferred_.push_back({read_term(term.preference().view()), term.weight()});
+    preferred_.push_back({read_term(term.preference().view(), true), term.weight()});
   }
   for (const auto toleration : spec.tolerations()) {
     tolerations_.push_back(
@@ -50,12 +64,13 @@ NodeRules::NodeRules(object::View pod, Interner& texts) : texts_(texts) {
   tolerates_unschedulable_ = is_tolerated(unschedulable);
 }
 
-NodeRules::Term NodeRules::read_term(object::View term) const {
+NodeRules::Term NodeRules::read_term(object::View term, bool has_fields) {
   Term out;
   out.is_empty = term["matchExpressions"].size() == 0 && term["matchFields"].size() == 0;
   // Validation refused terms that cannot be read; one that slipped through matches nothing.
   const auto labels = object::LabelSelector::from_expressions(term["matchExpressions"]);
-  const auto fields = object::LabelSelector::from_expressions(term["matchFields"]);
+  const auto fields =
+      object::LabelSelector::from_expressions(has_fields ? term["matchFields"] : object::View());
   out.labels = labels.ok() ? *labels : object::LabelSelector::nothing();
   out.fields = fields.ok() ? *fields : object::LabelSelector::nothing();
   return out;

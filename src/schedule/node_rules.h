@@ -3,6 +3,7 @@
 // tolerations. Does not change while nodes fill up, so a class of pods evaluates it once per node.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -13,10 +14,17 @@
 
 namespace tetrarch::schedule {
 
+/// The node that a pod is pinned to by its required affinity (one term, metadata.name), as the pods
+/// of a DaemonSet are; an absent view: none. Not for pods that ask to be spread.
+object::View pinned_node(object::View pod);
+
 class NodeRules {
  public:
+  /// Left out by who asks about the pinned node only.
+  enum class Pin : std::uint8_t { honoured, left_out };
+
   /// Keeps its own copies; `pod` need not outlive it.
-  NodeRules(object::View pod, Interner& texts);
+  NodeRules(object::View pod, Interner& texts, Pin pin = Pin::honoured);
 
   /// none, unschedulable, node_name, taint or node_affinity, in the order in which kube-scheduler
   /// asks.
@@ -58,7 +66,7 @@ class NodeRules {
     std::int64_t weight;
   };
 
-  Term read_term(object::View term) const;
+  static Term read_term(object::View term, bool has_fields);
   bool matches(const Term& term, const Nodes& nodes, Place place) const;
   bool is_tolerated(const Taint& taint) const;
   const Taint* untolerated(const Nodes& nodes, Place place) const;

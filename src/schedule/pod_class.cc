@@ -17,7 +17,7 @@ PodClass::PodClass(
     const Stored& pod, Claim claim, const Nodes& nodes, PodCounts& counts, Interner& texts)
     : nodes_(nodes),
       claim_(std::move(claim)),
-      rules_(pod.root(), texts),
+      rules_(pod.root(), texts, NodeRules::Pin::left_out),
       pairs_(pod, counts, texts),
       anti_affinity_version_(counts.version()) {}
 
@@ -115,16 +115,33 @@ void PodClass::catch_up(const ChangeLog& log) {
   seen_ = log.end();
 }
 
+void PodClass::prepare_pairs() {
+  if (pairs_.is_empty()) {
+    return;
+  }
+  std::vector<PairRules::CellNodes> nodes;
+  nodes.reserve(cells_.size());
+  for (const Cell& cell : cells_) {
+    nodes.push_back({&cell.domains, cell.counted});
+  }
+  pairs_.prepare(nodes);
+}
+
+Place PodClass::choose_at(Place place, const ChangeLog& log) {
+  catch_up(log);
+  prepare_pairs();
+  if (place == kNowhere || seats_[place].cell == kNowhere) {
+    return kNowhere;
+  }
+  const Seat& seat = seats_[place];
+  const bool is_feasible = score(place, seat) != kInfeasible &&
+                           pairs_.refusal(cells_[seat.cell].domains) == Refusal::none;
+  return is_feasible ? place : kNowhere;
+}
+
 Place PodClass::choose(const ChangeLog& log) {
   catch_up(log);
-  if (!pairs_.is_empty()) {
-    std::vector<PairRules::CellNodes> nodes;
-    nodes.reserve(cells_.size());
-    for (const Cell& cell : cells_) {
-      nodes.push_back({&cell.domains, cell.counted});
-    }
-    pairs_.prepare(nodes);
-  }
+  prepare_pairs();
   Place best = kNowhere;
   std::int64_t best_score = 0;
   for (const Cell& cell : cells_) {
@@ -164,6 +181,20 @@ void PodClass::explain_place(Place place, Explanation& out) const {
   if (!is_refused) {
     out.add(pairs_.refusal(cells_[seats_[place].cell].domains));
   }
+}
+
+Explanation PodClass::explain_at(Place place) const {
+  Explanation out;
+  out.set_nodes(nodes_.count());
+  std::size_t others = nodes_.count();
+  if (place != kNowhere && nodes_.is_used(place)) {
+    explain_place(place, out);
+    --others;
+  }
+  if (others > 0) {
+    out.add(Refusal::node_affinity, "", others);
+  }
+  return out;
 }
 
 const Explanation& PodClass::explain() {

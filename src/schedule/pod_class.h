@@ -31,8 +31,12 @@ class PodClass {
 
   /// The best node, or kNowhere. Takes over what changed since the last question.
   Place choose(const ChangeLog& log);
+  /// That node if it is feasible, else kNowhere. Costs no look at other nodes.
+  Place choose_at(Place place, const ChangeLog& log);
   /// Why it was kNowhere, node by node. Kept until something changes: many pods may ask.
   const Explanation& explain();
+  /// The same for choose_at: the other nodes are not what the pod asks for.
+  Explanation explain_at(Place place) const;
 
   const Claim& claim() const { return claim_; }
 
@@ -58,6 +62,8 @@ class PodClass {
   void build();
   void catch_up(const ChangeLog& log);
   void refresh(Place place);
+  /// Looks over all cells for what others' pods mean for this class.
+  void prepare_pairs();
   void judge(Place place, Seat& seat, Cell& cell) const;
   bool moved(Place place) const;
   Score score(Place place, const Seat& seat) const;

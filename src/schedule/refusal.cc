@@ -43,8 +43,8 @@ std::string reason_text(Refusal refusal, std::string_view detail) {
 
 }  // namespace
 
-void Explanation::add(Refusal refusal, std::string_view detail) {
-  ++counts_[reason_text(refusal, detail)];
+void Explanation::add(Refusal refusal, std::string_view detail, std::size_t nodes) {
+  counts_[reason_text(refusal, detail)] += nodes;
 }
 
 std::string Explanation::text() const {

@@ -29,7 +29,7 @@ enum class Refusal : std::uint8_t {
 /// Source: kube-scheduler, framework plugins' failure texts, which users and tools search for.
 class Explanation {
  public:
-  void add(Refusal refusal, std::string_view detail = "");
+  void add(Refusal refusal, std::string_view detail = "", std::size_t nodes = 1);
 
   void set_nodes(std::size_t nodes) { nodes_ = nodes; }
 

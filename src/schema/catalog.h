@@ -66,7 +66,8 @@ struct Field {
       {};  ///< x-kubernetes-patch-strategy: merge, replace, "merge,retainKeys" …
   ListType list_type = ListType::unset;  ///< x-kubernetes-list-type
   std::vector<std::string> list_map_keys = {};
-  bool is_atomic_map = false;  ///< x-kubernetes-map-type: atomic on the field
+  bool is_atomic_map = false;    ///< x-kubernetes-map-type: atomic on the field
+  bool is_granular_map = false;  ///< the same: granular
 };
 
 struct Type {

@@ -151,14 +151,71 @@ void string_data(const Siblings& secret, MapEntries& entries) {
   }
 }
 
-/// Every namespace carries its name as a label.
-void namespace_label(const Siblings& metadata, MapEntries& entries) {
-  const auto name = metadata.string("name");
-  const auto* given = metadata.root().element("metadata");
-  const bool is_top = metadata.root_type().name == "Namespace" && given != nullptr;
-  if (is_top && !name.empty()) {
-    entries.insert_or_assign("kubernetes.io/metadata.name", json_text(name));
+/// The labels of a workload's own pod template.
+void add_template_labels(const Siblings& object, MapEntries& entries) {
+  const auto* spec = object.element("spec");
+  simdjson::dom::object labels;
+  if (spec == nullptr ||
+      spec->at_pointer("/template/metadata/labels").get_object().get(labels) != simdjson::SUCCESS) {
+    return;
   }
+  for (const auto label : labels) {
+    std::string_view text;
+    if (label.value.get_string().get(text) == simdjson::SUCCESS) {
+      entries.emplace(std::string{label.key}, json_text(text));
+    }
+  }
+}
+
+/// Every namespace carries its name as a label; jobs and replication controllers that have none
+/// get those of their pods.
+void labels(const Siblings& metadata, MapEntries& entries) {
+  if (!metadata.is_top_member()) {
+    return;
+  }
+  const auto& type = metadata.root_type();
+  const auto name = metadata.string("name");
+  if (type.name == "Namespace" && !name.empty()) {
+    entries.insert_or_assign("kubernetes.io/metadata.name", json_text(name));
+  } else if (entries.empty() && (type.name == "ReplicationController" || type.name == "Job")) {
+    add_template_labels(metadata.root(), entries);
+  }
+}
+
+void replication_selector(const Siblings& spec, MapEntries& entries) {
+  if (entries.empty()) {
+    add_template_labels(spec.root(), entries);
+  }
+}
+
+/// A job has defaults; a job template of a cron job keeps what its author wrote.
+std::string of_job(const Siblings& spec, std::string json) {
+  return spec.root_type().name == "Job" ? std::move(json) : std::string();
+}
+
+std::string job_backoff_limit(const Siblings& spec) {
+  return of_job(spec, spec.has("backoffLimitPerIndex") ? "2147483647" : "6");
+}
+
+/// One pod, where nothing is said of how many.
+std::string job_completions(const Siblings& spec) {
+  return of_job(spec, spec.has("parallelism") ? "" : "1");
+}
+
+std::string job_completion_mode(const Siblings& spec) {
+  return of_job(spec, json_text("NonIndexed"));
+}
+
+std::string job_no(const Siblings& spec) {
+  return of_job(spec, "false");
+}
+
+std::string job_parallelism(const Siblings& spec) {
+  return of_job(spec, "1");
+}
+
+std::string job_replacement_policy(const Siblings& spec) {
+  return of_job(spec, json_text(spec.has("podFailurePolicy") ? "Failed" : "TerminatingOrFailed"));
 }
 
 constexpr auto kComputed = std::to_array<Computed>({
@@ -169,8 +226,16 @@ constexpr auto kComputed = std::to_array<Computed>({
     {"@host-port", host_port},
     {"@image-pull-policy", image_pull_policy},
     {"@internal-traffic", internal_traffic},
+    {"@job-backoff-limit", job_backoff_limit},
+    {"@job-completion-mode", job_completion_mode},
+    {"@job-completions", job_completions},
+    {"@job-manual-selector", job_no},
+    {"@job-parallelism", job_parallelism},
+    {"@job-replacement-policy", job_replacement_policy},
+    {"@job-suspend", job_no},
+    {"@labels", nullptr, labels},
     {"@load-balancer-node-ports", load_balancer_node_ports},
-    {"@namespace-label", nullptr, namespace_label},
+    {"@replication-selector", nullptr, replication_selector},
     {"@requests", nullptr, requests},
     {"@rolling-update", rolling_update},
     {"@service-account", service_account, nullptr, true},

@@ -230,6 +230,8 @@ class Builder {
     }
     if (field.is_atomic_map) {
       schema["x-kubernetes-map-type"] = "atomic";
+    } else if (field.is_granular_map) {
+      schema["x-kubernetes-map-type"] = "granular";
     }
   }
 

@@ -89,7 +89,7 @@ TEST(OpenApi, HasNoOperationIdTwice) {
 }
 
 TEST(OpenApi, KnowsNothingOfAGroupThatIsNotServed) {
-  EXPECT_EQ(openapi_v3(catalog(), "batch", "v1"), "");
+  EXPECT_EQ(openapi_v3(catalog(), "extensions", "v1"), "");
 }
 
 /// Reads one field of a protobuf message: number and content (of length-delimited fields).

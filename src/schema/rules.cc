@@ -15,8 +15,14 @@ struct TypeRule {
 };
 
 constexpr auto kRules = std::to_array<TypeRule>({
+    {"apps", "DaemonSet", check_daemon_set},
     {"apps", "Deployment", check_deployment},
     {"apps", "ReplicaSet", check_replica_set},
+    {"apps", "StatefulSet", check_stateful_set},
+    {"batch", "CronJob", check_cron_job},
+    {"batch", "Job", check_job},
+    {"batch", "JobSpec", check_job_spec},
+    {"batch", "JobTemplateSpec", check_job_template},
     {"core", "ConfigMap", check_config_map},
     {"core", "Container", check_container},
     {"core", "EphemeralContainer", check_container},
@@ -28,6 +34,7 @@ constexpr auto kRules = std::to_array<TypeRule>({
     {"core", "Pod", check_pod},
     {"core", "PodSpec", check_pod_spec},
     {"core", "Probe", check_probe},
+    {"core", "ReplicationController", check_replication_controller},
     {"core", "ResourceRequirements", check_resources},
     {"core", "SeccompProfile", check_seccomp_profile},
     {"core", "Secret", check_secret},

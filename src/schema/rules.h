@@ -40,6 +40,18 @@ void check_pod(Problems& problems, const Site& site);
 // validate_workload.cc
 void check_deployment(Problems& problems, const Site& site);
 void check_replica_set(Problems& problems, const Site& site);
+void check_replication_controller(Problems& problems, const Site& site);
+void check_daemon_set(Problems& problems, const Site& site);
+void check_stateful_set(Problems& problems, const Site& site);
+// validate_job.cc
+void check_job(Problems& problems, const Site& site);
+void check_job_spec(Problems& problems, const Site& site);
+void check_job_template(Problems& problems, const Site& site);
+// validate_job_policy.cc
+void check_pod_failure_policy(Problems& problems, const Site& job_spec);
+void check_success_policy(Problems& problems, const Site& job_spec);
+// validate_cron_job.cc
+void check_cron_job(Problems& problems, const Site& site);
 // validate_service.cc
 void check_service(Problems& problems, const Site& site);
 // validate_config.cc

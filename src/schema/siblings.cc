@@ -48,6 +48,10 @@ Siblings Siblings::root() const {
   return Siblings{*scope};
 }
 
+bool Siblings::is_top_member() const {
+  return scope_->parent != nullptr && scope_->parent->parent == nullptr;
+}
+
 const Type& Siblings::root_type() const {
   return *root().scope_->type;
 }

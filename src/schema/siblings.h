@@ -38,6 +38,8 @@ class Siblings {
   bool has_other_than(std::string_view field) const;
   /// nullptr where absent.
   const Element* element(std::string_view field) const;
+  /// Is this object a member of the document itself, such as its metadata?
+  bool is_top_member() const;
   /// The type of the whole document.
   const Type& root_type() const;
   /// The members of the whole document.

@@ -289,6 +289,8 @@ Status Reader::read_attribute(Field& field, std::string_view word) {
     field.is_write_only = true;
   } else if (word == "atomic-map") {
     field.is_atomic_map = true;
+  } else if (word == "granular-map") {
+    field.is_granular_map = true;
   } else if (key == "min") {
     TRY(field.min, number(value));
   } else if (key == "max") {

@@ -9,6 +9,7 @@
 
 #include "schema/rules.h"
 #include "schema/views/core.h"
+#include "schema/workload_checks.h"
 
 namespace tetrarch::schema {
 
@@ -21,24 +22,6 @@ constexpr std::string_view kOnlyThese =
     "`spec.containers[*].image`,`spec.initContainers[*].image`,"
     "`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions to existing tolerations),"
     "`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it was previously negative)";
-
-/// The same members with the same values, but for these.
-bool same_but(View fresh, View old, const std::vector<std::string_view>& except) {
-  const auto is_excepted = [&](std::string_view key) {
-    return std::find(except.begin(), except.end(), key) != except.end();
-  };
-  for (const auto member : fresh.members()) {
-    if (!is_excepted(member.key) && !member.value.same_as(old[member.key])) {
-      return false;
-    }
-  }
-  for (const auto member : old.members()) {
-    if (!is_excepted(member.key) && !fresh[member.key].exists()) {
-      return false;
-    }
-  }
-  return true;
-}
 
 /// Only images (and the pull policies that default from them) differ.
 bool same_containers(View fresh, View old) {

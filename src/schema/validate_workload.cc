@@ -1,75 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
-// Rules of Deployments and ReplicaSets: selector and template agree, strategy.
-// Source: Kubernetes pkg/apis/apps/validation/validation.go, v1.34.
-#include <charconv>
-
+// Rules of the workloads whose pods last: selector and template agree, how they are updated.
+// Source: Kubernetes pkg/apis/apps/validation/validation.go and, for replication controllers,
+// pkg/apis/core/validation/validation.go, v1.34.
 #include "object/selector.h"
-#include "schema/formats.h"
 #include "schema/rules.h"
 #include "schema/views/apps.h"
+#include "schema/workload_checks.h"
 
 namespace tetrarch::schema {
 
 namespace {
 
 using object::View;
-
-void check_selector(Problems& problems, const Site& spec, std::string_view owner) {
-  const auto selector = spec.fresh["selector"];
-  if (!selector) {
-    return;
-  }
-  if (selector["matchLabels"].size() + selector["matchExpressions"].size() == 0) {
-    problems.invalid(
-        spec.at("selector"), selector, std::string{"empty selector is invalid for "}.append(owner));
-    return;
-  }
-  const auto parsed = object::LabelSelector::from_object(selector);
-  if (!parsed.ok()) {
-    return;  // its requirements are refused one by one
-  }
-  const auto labels = spec.fresh.find("template.metadata.labels");
-  if (!parsed->matches(labels)) {
-    const auto document = Document::from_canonical("{}");
-    problems.invalid(spec.at("template.metadata.labels"),
-                     labels ? labels : document->root(),
-                     "`selector` does not match template `labels`");
-  }
-}
-
-void check_template(Problems& problems, const Site& spec) {
-  const views::PodTemplateSpecView pod{spec.fresh["template"]};
-  const auto policy = pod.spec().restart_policy();
-  if (!policy.empty() && policy != "Always") {
-    problems.not_supported(spec.at("template.spec.restartPolicy"), policy, {"Always"});
-  }
-  if (pod.spec().has_active_deadline_seconds()) {
-    problems.forbidden(spec.at("template.spec.activeDeadlineSeconds"),
-                       "activeDeadlineSeconds in ReplicaSet is not Supported");
-  }
-}
-
-/// The number before '%'; -1 where it is a plain number or no percentage.
-std::int64_t percent_of(View value) {
-  const auto text = value.string();
-  std::int64_t number = -1;
-  if (text.ends_with('%')) {
-    std::from_chars(text.data(), text.data() + text.size() - 1, number);
-  }
-  return number;
-}
-
-void check_share(Problems& problems, const std::string& path, View value) {
-  if (value.is_string()) {
-    problems.invalid_each(path, value.string(), percent_faults(value.string()));
-  } else if (value.is_number() && value.integer() < 0) {
-    problems.invalid(path, value, "must be greater than or equal to 0");
-  }
-}
-
-bool is_zero(View value) {
-  return value.is_string() ? percent_of(value) == 0 : value.integer() == 0;
-}
 
 void check_strategy(Problems& problems, const Site& spec) {
   const views::DeploymentStrategyView strategy{spec.fresh["strategy"]};
@@ -85,13 +27,68 @@ void check_strategy(Problems& problems, const Site& spec) {
   const auto path = spec.at("strategy.rollingUpdate.maxUnavailable");
   check_share(problems, path, rolling.max_unavailable());
   check_share(problems, spec.at("strategy.rollingUpdate.maxSurge"), rolling.max_surge());
-  if (is_zero(rolling.max_unavailable()) && is_zero(rolling.max_surge())) {
+  if (is_zero_share(rolling.max_unavailable()) && is_zero_share(rolling.max_surge())) {
     problems.invalid(path, rolling.max_unavailable(), "may not be 0 when `maxSurge` is 0");
   }
-  if (percent_of(rolling.max_unavailable()) > 100) {
-    problems.invalid(path, rolling.max_unavailable(), "must not be greater than 100%");
+  check_at_most_all(problems, path, rolling.max_unavailable());
+}
+
+void check_daemon_strategy(Problems& problems, const Site& spec) {
+  const views::DaemonSetUpdateStrategyView strategy{spec.fresh["updateStrategy"]};
+  if (strategy.type() != "RollingUpdate") {
+    return;
+  }
+  const auto rolling = strategy.rolling_update();
+  if (!rolling) {
+    problems.required(spec.at("updateStrategy.rollingUpdate"));
+    return;
+  }
+  const auto unavailable = spec.at("updateStrategy.rollingUpdate.maxUnavailable");
+  const auto surge = spec.at("updateStrategy.rollingUpdate.maxSurge");
+  check_share(problems, unavailable, rolling.max_unavailable());
+  check_share(problems, surge, rolling.max_surge());
+  check_at_most_all(problems, unavailable, rolling.max_unavailable());
+  check_at_most_all(problems, surge, rolling.max_surge());
+  const bool has_unavailable = !is_zero_share(rolling.max_unavailable());
+  const bool has_surge = !is_zero_share(rolling.max_surge());
+  if (has_unavailable && has_surge) {
+    problems.invalid(surge, rolling.max_surge(), "may not be set when maxUnavailable is non-zero");
+  } else if (!has_unavailable && !has_surge) {
+    problems.required(unavailable, "cannot be 0 when maxSurge is 0");
   }
 }
+
+void check_stateful_strategy(Problems& problems, const Site& spec) {
+  const views::StatefulSetUpdateStrategyView strategy{spec.fresh["updateStrategy"]};
+  const auto rolling = strategy.rolling_update();
+  if (strategy.type() == "OnDelete") {
+    if (rolling) {
+      problems.invalid(spec.at("updateStrategy.rollingUpdate"),
+                       rolling.view(),
+                       "only allowed for updateStrategy 'RollingUpdate'");
+    }
+    return;
+  }
+  if (strategy.type() != "RollingUpdate") {
+    problems.invalid(
+        spec.at("updateStrategy"), strategy.view(), "must be 'RollingUpdate' or 'OnDelete'");
+    return;
+  }
+  const auto unavailable = rolling.max_unavailable();
+  if (unavailable.exists()) {
+    const auto path = spec.at("updateStrategy.rollingUpdate.maxUnavailable");
+    check_share(problems, path, unavailable);
+    check_at_most_all(problems, path, unavailable);
+    if (is_zero_share(unavailable)) {
+      problems.invalid(path, unavailable, "cannot be 0");
+    }
+  }
+}
+
+constexpr std::string_view kStatefulOnlyThese =
+    "updates to statefulset spec for fields other than 'replicas', 'ordinals', 'template', "
+    "'updateStrategy', 'revisionHistoryLimit', 'persistentVolumeClaimRetentionPolicy' and "
+    "'minReadySeconds' are forbidden";
 
 }  // namespace
 
@@ -99,7 +96,7 @@ void check_deployment(Problems& problems, const Site& site) {
   const auto spec = site.child("spec");
   const views::DeploymentSpecView view{spec.fresh};
   check_selector(problems, spec, "deployment");
-  check_template(problems, spec);
+  check_lasting_template(problems, spec, "ReplicaSet");
   check_strategy(problems, spec);
   if (view.has_progress_deadline_seconds() &&
       view.progress_deadline_seconds() <= view.min_ready_seconds()) {
@@ -112,7 +109,60 @@ void check_deployment(Problems& problems, const Site& site) {
 void check_replica_set(Problems& problems, const Site& site) {
   const auto spec = site.child("spec");
   check_selector(problems, spec, "replicaset");
-  check_template(problems, spec);
+  check_lasting_template(problems, spec, "ReplicaSet");
+}
+
+void check_replication_controller(Problems& problems, const Site& site) {
+  const auto spec = site.child("spec");
+  const auto selector = spec.fresh["selector"];
+  if (selector.size() == 0) {
+    problems.required(spec.at("selector"));
+  }
+  if (!spec.fresh["template"]) {
+    problems.required(spec.at("template"));
+    return;
+  }
+  const auto labels = spec.fresh.find("template.metadata.labels");
+  if (selector && !object::LabelSelector::from_map(selector).matches(labels)) {
+    complain_of_labels(problems, spec);
+  }
+  check_lasting_template(problems, spec, "ReplicationController");
+}
+
+void check_daemon_set(Problems& problems, const Site& site) {
+  const auto spec = site.child("spec");
+  check_selector(problems, spec, "daemonset");
+  check_lasting_template(problems, spec, "DaemonSet");
+  check_daemon_strategy(problems, spec);
+}
+
+void check_stateful_set(Problems& problems, const Site& site) {
+  const auto spec = site.child("spec");
+  const views::StatefulSetSpecView view{spec.fresh};
+  const auto policy = view.pod_management_policy();
+  if (policy != "OrderedReady" && policy != "Parallel") {
+    problems.invalid(
+        spec.at("podManagementPolicy"), policy, "must be 'OrderedReady' or 'Parallel'");
+  }
+  check_stateful_strategy(problems, spec);
+  check_selector(problems, spec, "statefulset");
+  check_lasting_template(problems, spec, "StatefulSet");
+  // Ours: there are no persistent volume claims yet, so its pods could never start.
+  if (!view.volume_claim_templates().empty()) {
+    problems.forbidden(spec.at("volumeClaimTemplates"),
+                       "this cluster has no persistent volume claims");
+  }
+  if (site.is_update() && !same_but(spec.fresh,
+                                    spec.old,
+                                    {"replicas",
+                                     "ordinals",
+                                     "template",
+                                     "updateStrategy",
+                                     "revisionHistoryLimit",
+                                     "persistentVolumeClaimRetentionPolicy",
+                                     "minReadySeconds"})) {
+    problems.forbidden(spec.path, kStatefulOnlyThese);
+  }
 }
 
 }  // namespace tetrarch::schema

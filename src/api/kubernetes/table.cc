@@ -172,8 +172,12 @@ Compute find_computed(std::string_view name) {
   if (name.starts_with('@')) {
     name.remove_prefix(1);
   }
-  const auto lists = std::to_array<std::span<const Computed>>(
-      {pod_columns(), node_columns(), service_columns(), workload_columns(), other_columns()});
+  const auto lists = std::to_array<std::span<const Computed>>({pod_columns(),
+                                                               node_columns(),
+                                                               service_columns(),
+                                                               workload_columns(),
+                                                               batch_columns(),
+                                                               other_columns()});
   for (const auto& list : lists) {
     for (const auto& row : list) {
       if (row.name == name) {

@@ -295,6 +295,70 @@ INSTANTIATE_TEST_SUITE_P(Others, CellTest, testing::ValuesIn(kOtherCells), [](co
   return std::string(row.param.name);
 });
 
+constexpr auto kWorkloadCells = std::to_array<CellRow>({
+    {"job_runs", "@job-status", R"({"status":{"active":1}})", R"("Running")"},
+    {"job_complete",
+     "@job-status",
+     R"({"status":{"conditions":[{"type":"SuccessCriteriaMet","status":"True"},{"type":"Complete",)"
+     R"("status":"True"}]}})",
+     R"("Complete")"},
+    {"job_resumed",
+     "@job-status",
+     R"({"status":{"conditions":[{"type":"Suspended","status":"False"}]}})",
+     R"("Running")"},
+    {"job_suspended",
+     "@job-status",
+     R"({"status":{"conditions":[{"type":"Suspended","status":"True"}]}})",
+     R"("Suspended")"},
+    {"job_ends",
+     "@job-status",
+     R"({"metadata":{"deletionTimestamp":"2026-11-23T11:59:00Z"}})",
+     R"("Terminating")"},
+    {"job_will_fail",
+     "@job-status",
+     R"({"status":{"conditions":[{"type":"FailureTarget","status":"True"}]}})",
+     R"("FailureTarget")"},
+    {"completions",
+     "@job-completions",
+     R"({"spec":{"completions":3},"status":{"succeeded":1}})",
+     R"("1/3")"},
+    {"work_queue", "@job-completions", R"({"spec":{"parallelism":3}})", R"("0/1 of 3")"},
+    {"work_queue_of_one", "@job-completions", R"({"spec":{"parallelism":1}})", R"("0/1")"},
+    {"duration_of_what_waits", "@job-duration", "{}", R"("")"},
+    {"duration_of_what_is_over",
+     "@job-duration",
+     R"({"status":{"startTime":"2026-11-23T11:00:00Z","completionTime":"2026-11-23T11:00:09Z"}})",
+     R"("9s")"},
+    {"cron_suspend_unset", "@cronjob-suspend", "{}", R"("<unset>")"},
+    {"cron_suspend", "@cronjob-suspend", R"({"spec":{"suspend":true}})", R"("True")"},
+    {"cron_active", "@cronjob-active", R"({"status":{"active":[{},{}]}})", "2"},
+    {"cron_never", "@cronjob-last-schedule", "{}", R"("<none>")"},
+    {"cron_images",
+     "@cronjob-images",
+     R"({"spec":{"jobTemplate":{"spec":{"template":{"spec":{"containers":[{"image":"a"},)"
+     R"({"image":"b"}]}}}}}})",
+     R"("a,b")"},
+    {"cron_selector", "@cronjob-selector", "{}", R"("<none>")"},
+    {"node_selector",
+     "@node-selector",
+     R"({"spec":{"template":{"spec":{"nodeSelector":{"a":"b","c":"d"}}}}})",
+     R"("a=b,c=d")"},
+    {"no_node_selector", "@node-selector", "{}", R"("<none>")"},
+    {"template_labels",
+     "@template-labels",
+     R"({"template":{"metadata":{"labels":{"a":"b"}}}})",
+     R"("a=b")"},
+    {"template_containers",
+     "@template-containers",
+     R"({"template":{"spec":{"containers":[{"name":"c"}]}}})",
+     R"("c")"},
+});
+
+INSTANTIATE_TEST_SUITE_P(Workloads,
+                         CellTest,
+                         testing::ValuesIn(kWorkloadCells),
+                         [](const auto& row) { return std::string(row.param.name); });
+
 schema::Kind a_kind() {
   schema::Kind out;
   out.kind = "Web";

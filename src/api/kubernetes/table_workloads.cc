@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The columns that workloads share: what their pod template names, and whom they select.
-// Seen: kubectl get deploy,rs,controllerrevisions -o wide, 1.20 to 1.35.
+// Seen: kubectl get deploy,rs,ds,sts,controllerrevisions -o wide, 1.20 to 1.35.
 #include <cctype>
 
 #include <fmt/core.h>
@@ -17,20 +17,46 @@ void append(std::string& out, std::string_view text) {
   out += text;
 }
 
-Cell of_containers(const Stored& workload, std::string_view field) {
+/// Where a kind keeps its pod template.
+constexpr std::string_view kInSpec = "spec.template";
+constexpr std::string_view kInJobTemplate = "spec.jobTemplate.spec.template";
+constexpr std::string_view kAtTop = "template";
+
+struct TemplatePlace {
+  std::string_view path;
+  std::string_view field;
+};
+
+Cell of_containers(const Stored& workload, TemplatePlace place) {
   std::string out;
-  for (const auto container : workload.root().find("spec.template.spec.containers").elements()) {
-    append(out, container[field].string());
+  const auto pod = workload.root().find(place.path)["spec"];
+  for (const auto container : pod["containers"].elements()) {
+    append(out, container[place.field].string());
   }
   return text_cell(out);
 }
 
+template <const std::string_view& kPlace>
 Cell containers_cell(const Stored& workload, TimePoint /*now*/) {
-  return of_containers(workload, "name");
+  return of_containers(workload, {kPlace, "name"});
 }
 
+template <const std::string_view& kPlace>
 Cell images_cell(const Stored& workload, TimePoint /*now*/) {
-  return of_containers(workload, "image");
+  return of_containers(workload, {kPlace, "image"});
+}
+
+/// a=b,c=d
+std::string labels_text(View labels) {
+  std::string out;
+  for (const auto& [key, value] : labels.members()) {
+    append(out, fmt::format("{}={}", key, value.string()));
+  }
+  return out;
+}
+
+std::string or_none(const std::string& text) {
+  return text.empty() ? "<none>" : text;
 }
 
 std::string expression_text(View expression) {
@@ -50,18 +76,30 @@ std::string expression_text(View expression) {
 }
 
 /// A label selector, or the plain map of a Service.
-Cell selector_cell(const Stored& object, TimePoint /*now*/) {
-  const auto selector = object.root()["spec"]["selector"];
+std::string selector_text(View selector) {
   const auto labels = selector["matchLabels"];
   const bool is_structured = labels.exists() || selector["matchExpressions"].exists();
-  std::string out;
-  for (const auto& [key, value] : (is_structured ? labels : selector).members()) {
-    append(out, fmt::format("{}={}", key, value.string()));
-  }
+  auto out = labels_text(is_structured ? labels : selector);
   for (const auto expression : selector["matchExpressions"].elements()) {
     append(out, expression_text(expression));
   }
-  return text_cell(out.empty() ? "<none>" : out);
+  return or_none(out);
+}
+
+Cell selector_cell(const Stored& object, TimePoint /*now*/) {
+  return text_cell(selector_text(object.root()["spec"]["selector"]));
+}
+
+Cell cron_job_selector_cell(const Stored& object, TimePoint /*now*/) {
+  return text_cell(selector_text(object.root().find("spec.jobTemplate.spec.selector")));
+}
+
+Cell node_selector_cell(const Stored& object, TimePoint /*now*/) {
+  return text_cell(or_none(labels_text(object.root().find("spec.template.spec.nodeSelector"))));
+}
+
+Cell template_labels_cell(const Stored& object, TimePoint /*now*/) {
+  return text_cell(or_none(labels_text(object.root().find("template.metadata.labels"))));
 }
 
 std::string lower(std::string_view text) {
@@ -88,8 +126,15 @@ Cell controller_cell(const Stored& object, TimePoint /*now*/) {
 }
 
 constexpr Computed kColumns[] = {
-    {"containers", containers_cell},
-    {"images", images_cell},
+    {"containers", containers_cell<kInSpec>},
+    {"images", images_cell<kInSpec>},
+    {"cronjob-containers", containers_cell<kInJobTemplate>},
+    {"cronjob-images", images_cell<kInJobTemplate>},
+    {"cronjob-selector", cron_job_selector_cell},
+    {"template-containers", containers_cell<kAtTop>},
+    {"template-images", images_cell<kAtTop>},
+    {"template-labels", template_labels_cell},
+    {"node-selector", node_selector_cell},
     {"selector", selector_cell},
     {"controller", controller_cell},
 };
