@@ -70,6 +70,7 @@ struct WriteOptions {
   std::string expected_uid = {};  ///< empty: whatever is there
   std::string field_manager = {};
   bool is_dry_run = false;
+  bool is_forced = false;  ///< an applied configuration takes what other managers have set
 };
 
 enum class Propagation : std::uint8_t { unset, background, foreground, orphan };
@@ -82,7 +83,9 @@ struct DeleteOptions {
   bool is_dry_run = false;
 };
 
-enum class PatchType : std::uint8_t { json, merge, strategic };
+/// `apply`: the body is a configuration, as YAML or JSON, and becomes the object's if there is
+/// none.
+enum class PatchType : std::uint8_t { json, merge, strategic, apply };
 
 /// One change of a batch.
 struct Change {

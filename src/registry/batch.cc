@@ -22,6 +22,7 @@ Call call_for(const trust::Identity& identity,
   call.subresource = change.write.subresource;
   call.field_manager = change.write.field_manager;
   call.field_validation = FieldValidation::ignore;
+  call.is_internal = true;
   return call;
 }
 

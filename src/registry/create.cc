@@ -2,6 +2,7 @@
 // Planner: new objects.
 #include <utility>
 
+#include "registry/managed.h"
 #include "registry/planner.h"
 #include "schema/decode.h"
 
@@ -81,7 +82,7 @@ Result<Plan> Planner::create_from(const Call& call,
   if (!body.resource_version.empty() && body.resource_version != "0") {
     return bad_request("resourceVersion should not be set on objects to be created");
   }
-  Draft draft(kind, std::move(body.document));
+  Draft draft(kind, body.document);
   TRY_STATUS(check_namespace_matches(call, draft.meta));
   if (kind.is_namespaced) {
     TRY_STATUS(check_namespace_open(call, draft.meta, snapshot));
@@ -103,6 +104,7 @@ Result<Plan> Planner::create_from(const Call& call,
   draft.meta.deleted.clear();
   draft.meta.grace_s.reset();
   draft.meta.generation = strategy.counts_generation ? 1 : 0;
+  TRY(draft.meta.managed, managed_of_new(tracking_of(write), body));
   if (strategy.has_status) {
     draft.drop("status");
   }
@@ -113,6 +115,9 @@ Result<Plan> Planner::create_from(const Call& call,
   TRY_STATUS(check(*call.kind, key.name, document->root(), View(), true));
   if (snapshot.get(key)) {
     return already_exists(qualified(*call.kind), key.name);
+  }
+  if (call.was_created != nullptr) {
+    *call.was_created = true;
   }
   if (call.is_dry_run || options.is_dry_run) {
     plan.transaction = {};

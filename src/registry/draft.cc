@@ -60,6 +60,8 @@ Meta Meta::read(View metadata) {
       for (const View finalizer : value.elements()) {
         out.finalizers.emplace_back(finalizer.string());
       }
+    } else if (name == "managedFields") {
+      out.managed = raw_or_empty(value);
     }
   }
   return out;
@@ -89,6 +91,7 @@ void Meta::write(Writer& out) const {
     }
     out.end_array();
   }
+  raw_field(out, "managedFields", managed);
   out.end_object();
 }
 

@@ -30,6 +30,7 @@ struct Meta {
   std::string annotations;              ///< canonical JSON
   std::string owners;                   ///< canonical JSON of ownerReferences
   std::vector<std::string> finalizers;
+  std::string managed;  ///< canonical JSON of managedFields
 
   static Meta read(object::View metadata);
   void write(object::Writer& out) const;

@@ -91,6 +91,9 @@ Task<Result<Stored>> Engine::carry_out(Call call, MakePlan make, int tries) {
     if (call.warnings != nullptr) {
       call.warnings->resize(warned);  // a plan that is made again warns again
     }
+    if (call.was_created != nullptr) {
+      *call.was_created = false;
+    }
     CO_TRY(auto plan, make());
     if (plan.transaction.mutations.empty()) {
       co_return reader_.shown(*call.kind, std::move(plan.settled));
@@ -171,6 +174,9 @@ Task<Result<Stored>> Engine::patch(Call call,
                                    std::string body,
                                    client::WriteOptions options) {
   CO_TRY_STATUS(check_access(call, "patch"));
+  if (type == client::PatchType::apply) {
+    co_return co_await apply_configuration(std::move(call), std::move(body), std::move(options));
+  }
   if (call.subresource == "scale") {
     co_return co_await patch_scale(std::move(call), type, std::move(body));
   }

@@ -69,6 +69,10 @@ class Engine final : public Registry {
   Result<Stored> scale_of(const Call& call, const Stored& parent) const;
   Task<Result<Stored>> update_scale(Call call, std::string json);
   Task<Result<Stored>> patch_scale(Call call, client::PatchType type, std::string body);
+  Task<Result<Stored>> apply_scale(Call call, std::string json, client::WriteOptions options);
+  Task<Result<Stored>> apply_configuration(Call call,
+                                           std::string body,
+                                           client::WriteOptions options);
   Result<Plan> plan_change(const Call& call, const client::Change& change) const;
   Task<Result<Stored>> change_alone(Call call, client::Change change);
   Task<Status> ensure(std::string resource, std::string ns, std::string json, bool overwrites);

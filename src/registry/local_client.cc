@@ -14,6 +14,7 @@ Result<Call> LocalClient::call_for(std::string_view resource,
   call.ns = std::move(ns);
   call.name = std::move(name);
   call.field_validation = FieldValidation::ignore;
+  call.is_internal = true;
   return call;
 }
 

@@ -76,6 +76,8 @@ Result<DocumentPtr> Planner::patched(const Call& call,
       TRY_STATUS(apply_strategic(tree, patch->root(), *call.kind));
       break;
     }
+    case client::PatchType::apply:
+      return bad_request("an applied configuration is no patch of the object that is there");
   }
   return object::to_document(tree);
 }
@@ -84,6 +86,9 @@ Result<Plan> Planner::patch(const Call& call,
                             client::PatchType type,
                             std::string_view body,
                             const client::WriteOptions& options) const {
+  if (type == client::PatchType::apply) {
+    return apply(call, body, options);
+  }
   const auto snapshot = here_.store.snapshot();
   TRY(const auto old, existing(call, snapshot));
   TRY(const auto document, patched(call, type, body, old));

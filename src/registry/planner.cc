@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "base/check.h"
+#include "registry/managed.h"
 #include "registry/versions.h"
 #include "schema/decode.h"
 
@@ -17,6 +18,8 @@ namespace {
 // Its objects are written without fsync (store.h).
 constexpr std::string_view kVolatileNamespace = "kube-node-lease";
 
+}  // namespace
+
 schema::Unknown unknown_of(FieldValidation validation) {
   switch (validation) {
     case FieldValidation::strict:
@@ -28,8 +31,6 @@ schema::Unknown unknown_of(FieldValidation validation) {
   }
   return schema::Unknown::ignore;
 }
-
-}  // namespace
 
 std::string tag_of(const Key& key, View object) {
   return key.resource == "pods" ? std::string(object.find("spec.nodeName").string())
@@ -68,9 +69,11 @@ Result<Body> Planner::decode(const Call& call, std::string_view json) const {
     }
   }
   Body out{std::move(decoded.document), std::move(decoded.resource_version)};
+  out.clears_managed = has_empty_managed(json);
   const auto& stored = storage(*call.kind);
   if (&stored != call.kind) {
-    TRY(out.document, converted(*call.kind, stored, out.document));
+    out.asked = out.document;
+    TRY(out.document, converted(*call.kind, stored, out.asked));
   }
   return out;
 }

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "registry/strategy.h"
+#include "schema/decode.h"
 
 namespace tetrarch::registry {
 
@@ -25,6 +26,10 @@ struct Plan {
 struct Body {
   DocumentPtr document;
   std::string resource_version;
+  DocumentPtr asked = nullptr;  ///< in the caller's version, where that is another
+  /// managedFields where they are settled already (apply); else they follow from the change.
+  std::optional<std::string> managed = {};
+  bool clears_managed = false;  ///< the body has an empty list of them
 };
 
 /// Stateless but for the tables; thread-safe.
@@ -43,6 +48,10 @@ class Planner {
                      client::PatchType type,
                      std::string_view body,
                      const client::WriteOptions& options) const;
+  /// Server-side apply of a configuration in JSON.
+  Result<Plan> apply(const Call& call,
+                     std::string_view json,
+                     const client::WriteOptions& options) const;
   Result<Plan> remove(const Call& call, const client::DeleteOptions& options) const;
   /// pods/binding, namespaces/finalize and the scale subresource change an object in a way of their
   /// own.
@@ -60,7 +69,20 @@ class Planner {
   /// What changes: the object, its status, the node it is on, or one part of it.
   enum class Mode : std::uint8_t { object, status, placement, part };
 
+  /// An object with an applied configuration in it, in the caller's version.
+  struct Merged {
+    DocumentPtr document;
+    std::string managed;
+  };
+
   Result<Body> decode(const Call& call, std::string_view json) const;
+  /// An applied configuration, without defaults and in the caller's version.
+  Result<Body> decode_applied(const Call& call, std::string_view json) const;
+  /// `live` is null where nothing is there.
+  Result<Merged> merge_configuration(const Call& call,
+                                     const DocumentPtr& live,
+                                     const DocumentPtr& applied,
+                                     bool is_forced) const;
   Result<Plan> create_from(const Call& call, Body body, const client::WriteOptions& options) const;
   Result<Plan> update_from(const Call& call,
                            const store::Snapshot& snapshot,
@@ -96,6 +118,8 @@ class Planner {
 
   std::map<const schema::Kind*, Entry> entries_;
 };
+
+schema::Unknown unknown_of(FieldValidation validation);
 
 /// Files an object for watches by node; empty for all but pods.
 std::string tag_of(const Key& key, object::View object);

@@ -42,8 +42,13 @@ struct Call {
   std::string field_manager = {};
   FieldValidation field_validation = FieldValidation::warn;
   bool is_dry_run = false;
+  /// From within the process: controllers, the scheduler, the agent beside the server. What they
+  /// create is not tracked in managedFields (docs/adr/0029).
+  bool is_internal = false;
   /// Filled with texts for Warning headers.
   std::vector<std::string>* warnings = nullptr;
+  /// Told whether an update or an apply has created the object.
+  bool* was_created = nullptr;
 };
 
 /// Kubernetes resourceVersion rules of get, list and watch (resourceVersion, resourceVersionMatch).
@@ -148,7 +153,8 @@ class Registry {
   virtual Task<Result<Stored>> create(Call call,
                                       std::string json,
                                       client::WriteOptions options) = 0;
-  /// A metadata.resourceVersion in the body is a precondition.
+  /// A metadata.resourceVersion in the body is a precondition. Of PatchType::apply the body is YAML
+  /// or JSON; it creates what is not there.
   virtual Task<Result<Stored>> update(Call call,
                                       std::string json,
                                       client::WriteOptions options) = 0;

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "registry/managed.h"
 #include "registry/planner.h"
 
 namespace tetrarch::registry {
@@ -127,6 +128,7 @@ Result<Plan> Planner::scale(const Call& call,
   Write write{here_, call, snapshot, plan.transaction, format_time(here_.clock.now())};
   Draft draft(storage(*call.kind), old.document);
   draft.set("spec.replicas", std::to_string(replicas));
+  TRY(draft.meta.managed, managed_of_update(tracking_of(write), old, Body{draft.finish(), ""}));
   TRY(plan, settle(write, old, draft, Mode::part));
   if (call.is_dry_run) {
     plan.transaction = {};

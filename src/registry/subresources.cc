@@ -270,6 +270,34 @@ Task<Result<Stored>> Engine::update_scale(Call call, std::string json) {
   co_return scale_of(call, parent);
 }
 
+Task<Result<Stored>> Engine::apply_scale(Call call,
+                                         std::string json,
+                                         client::WriteOptions options) {
+  CO_TRY(const auto body, parse_body(json));
+  const View scale = body->root();
+  if (scale["apiVersion"].string() != "autoscaling/v1" || scale["kind"].string() != "Scale") {
+    co_return bad_request(fmt::format(
+        "invalid object type: {}, Kind={}", scale["apiVersion"].string(), scale["kind"].string()));
+  }
+  CO_TRY(const auto replicas, scale_replicas(call, scale));
+  // What a scale says of its object is a configuration of that object with one field.
+  std::string configuration;
+  Writer out(configuration);
+  out.begin_object().field("apiVersion", call.kind->api_version()).field("kind", call.kind->kind);
+  out.key("metadata").begin_object().field("name", call.name);
+  if (scale["metadata"]["resourceVersion"]) {
+    out.field("resourceVersion", scale["metadata"]["resourceVersion"]);
+  }
+  out.end_object().key("spec").begin_object();
+  if (scale["spec"]["replicas"]) {
+    out.field("replicas", replicas);
+  }
+  out.end_object().end_object();
+  CO_TRY(auto parent,
+         co_await carry_out(call, [&] { return planner_.apply(call, configuration, options); }));
+  co_return scale_of(call, parent);
+}
+
 Task<Result<Stored>> Engine::patch_scale(Call call, client::PatchType type, std::string body) {
   CO_TRY(const auto patch,
          parse_body(type == client::PatchType::json ? "{\"ops\":" + body + "}" : body));

@@ -5,6 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "object/managed_fields.h"
+#include "registry/managed.h"
 #include "registry/planner.h"
 #include "schema/decode.h"
 
@@ -55,6 +57,22 @@ Status keep_identity(const Call& call, const Meta& before, Meta& fresh) {
   fresh.grace_s = before.grace_s;
   fresh.generation = before.generation;
   return ok();
+}
+
+/// New times in managedFields alone are no change: then the old document comes back.
+DocumentPtr finish_unless_same(const Stored& old, const Meta& before, Draft& draft) {
+  auto& managed = draft.meta.managed;
+  if (managed != before.managed && managed.size() == before.managed.size()) {
+    const auto list = Document::from_canonical(managed);
+    if (object::differ_in_times_only(list->root(), old.metadata()["managedFields"])) {
+      auto fresh_managed = std::exchange(managed, before.managed);
+      if (auto same = draft.finish(); same->bytes() == old.document->bytes()) {
+        return same;
+      }
+      managed = std::move(fresh_managed);
+    }
+  }
+  return draft.finish();
 }
 
 Status check_finalizers_kept(const Call& call, const Meta& before, const Meta& fresh) {
@@ -169,6 +187,7 @@ Result<Plan> Planner::update_from(const Call& call,
   TRY_STATUS(check_address(call, draft.meta));
   Plan plan;
   Write write{here_, call, snapshot, plan.transaction, format_time(here_.clock.now())};
+  TRY(draft.meta.managed, managed_of_update(tracking_of(write), old, body));
   const auto hook = is_status ? strategy.on_status : strategy.on_update;
   if (hook != nullptr) {
     TRY_STATUS(hook(write, old.root(), draft));
@@ -187,7 +206,7 @@ Result<DocumentPtr> Planner::finish_change(Write& write,
   const auto& strategy = this->strategy(*write.call.kind);
   const auto before = Meta::read(old.metadata());
   TRY_STATUS(keep_identity(write.call, before, draft.meta));
-  auto fresh = draft.finish();
+  auto fresh = finish_unless_same(old, before, draft);
   if (fresh->bytes() == old.document->bytes()) {
     return fresh;
   }

@@ -240,7 +240,7 @@ constexpr auto kComputed = std::to_array<Computed>({
     {"@rolling-update", rolling_update},
     {"@service-account", service_account, nullptr, true},
     {"@service-account-name", service_account_name},
-    {"@string-data", nullptr, string_data},
+    {"@string-data", nullptr, string_data, false, true},
     {"@subject-group", subject_group},
     {"@target-port", target_port},
     {"@volume-pull-policy", volume_pull_policy},

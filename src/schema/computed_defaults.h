@@ -25,6 +25,8 @@ struct Computed {
   MapFill fill = nullptr;
   /// Asked also where the client gave a value; an answer other than "" replaces it.
   bool is_forced = false;
+  /// No default but another spelling of what the client gave: also where no defaults are asked for.
+  bool is_translation = false;
 };
 
 /// nullptr: there is none of that name (with its '@').

@@ -79,9 +79,10 @@ std::string joined(const std::vector<std::string>& texts) {
   return fmt::format("{}", fmt::join(texts, ", "));
 }
 
-}  // namespace
-
-Result<Decoded> decode(const Kind& kind, std::string_view json, Unknown unknown) {
+Result<Decoded> decode_body(const Kind& kind,
+                            std::string_view json,
+                            Unknown unknown,
+                            bool fills_defaults) {
   simdjson::dom::parser parser;
   simdjson::dom::element element;
   auto error = parser.allocate(std::max<std::size_t>(json.size(), 64), kDepthMax);
@@ -103,7 +104,7 @@ Result<Decoded> decode(const Kind& kind, std::string_view json, Unknown unknown)
   std::string bytes;
   bytes.reserve(json.size() + json.size() / 2);
   object::Writer writer{bytes};
-  Decoder decoder{writer, unknown};
+  Decoder decoder{writer, unknown, fills_defaults};
   if (auto status = decoder.write_top(kind, element); !status.ok()) {
     return refused(kind, claim, status.error().message);
   }
@@ -114,6 +115,16 @@ Result<Decoded> decode(const Kind& kind, std::string_view json, Unknown unknown)
   decoded.resource_version = decoder.resource_version();
   decoded.warnings = decoder.complaints();
   return decoded;
+}
+
+}  // namespace
+
+Result<Decoded> decode(const Kind& kind, std::string_view json, Unknown unknown) {
+  return decode_body(kind, json, unknown, true);
+}
+
+Result<Decoded> decode_as_given(const Kind& kind, std::string_view json, Unknown unknown) {
+  return decode_body(kind, json, unknown, false);
 }
 
 }  // namespace tetrarch::schema

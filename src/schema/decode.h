@@ -28,6 +28,9 @@ struct Decoded {
 /// "spec.foo"`.
 Result<Decoded> decode(const Kind& kind, std::string_view json, Unknown unknown);
 
+/// The same without defaults: what the client said and nothing else (an applied configuration).
+Result<Decoded> decode_as_given(const Kind& kind, std::string_view json, Unknown unknown);
+
 /// What is wrong with an object, field by field, in the words of Kubernetes; empty: nothing. Both
 /// views are canonical (decoded) objects of this kind; `old` is absent on create and what is stored
 /// on update. Checked: what the tables say (required, ranges, choices, formats, immutable) and the

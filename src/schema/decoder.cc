@@ -126,6 +126,8 @@ Status Decoder::write_field(const Scope& scope, std::size_t place, const Step* p
   }
   const Computed* computed =
       field.default_json.starts_with('@') ? find_computed(field.default_json) : nullptr;
+  const bool is_filled = fills_defaults_ || (computed != nullptr && computed->is_translation);
+  computed = is_filled ? computed : nullptr;
   if (computed != nullptr && computed->fill != nullptr) {
     return write_filled_map(field, *computed, slot, scope, at);
   }
@@ -133,7 +135,7 @@ Status Decoder::write_field(const Scope& scope, std::size_t place, const Step* p
   std::string json;
   if (computed != nullptr && (!has_value || computed->is_forced)) {
     json = computed->value(Siblings{scope});
-  } else if (computed == nullptr && !has_value) {
+  } else if (computed == nullptr && !has_value && is_filled) {
     json = field.default_json;
   }
   if (!json.empty()) {

@@ -20,7 +20,8 @@ namespace tetrarch::schema {
 
 class Decoder {
  public:
-  Decoder(object::Writer& writer, Unknown unknown) : writer_(&writer), unknown_(unknown) {}
+  Decoder(object::Writer& writer, Unknown unknown, bool fills_defaults = true)
+      : writer_(&writer), unknown_(unknown), fills_defaults_(fills_defaults) {}
 
   /// The whole object, kind and apiVersion first. The body is an object.
   Status write_top(const Kind& kind, Element body);
@@ -59,6 +60,7 @@ class Decoder {
 
   object::Writer* writer_;
   Unknown unknown_;
+  bool fills_defaults_;
   std::vector<std::string> complaints_;
   std::string resource_version_;
 };

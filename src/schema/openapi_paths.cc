@@ -34,7 +34,8 @@ constexpr std::string_view kDeleteQuery[] = {
 constexpr std::string_view kJson[] = {"application/json", "application/yaml"};
 constexpr std::string_view kPatches[] = {"application/json-patch+json",
                                          "application/merge-patch+json",
-                                         "application/strategic-merge-patch+json"};
+                                         "application/strategic-merge-patch+json",
+                                         "application/apply-patch+yaml"};
 
 std::string capitalized(std::string_view text) {
   std::string out{text};

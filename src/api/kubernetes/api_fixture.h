@@ -114,6 +114,7 @@ class FakeRegistry final : public registry::Registry {
   std::optional<Error> watch_error;
   std::optional<Error> refusal;  ///< of authorize
   std::vector<std::string> warnings;
+  bool creates = false;  ///< of an update or a patch
 
   registry::Call asked;
   std::string asked_verb;

@@ -85,6 +85,9 @@ void FakeRegistry::note(std::string verb, registry::Call call) {
   if (call.warnings != nullptr) {
     *call.warnings = warnings;
   }
+  if (call.was_created != nullptr) {
+    *call.was_created = creates;
+  }
   asked = std::move(call);
 }
 

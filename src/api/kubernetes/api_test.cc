@@ -249,8 +249,49 @@ TEST_F(ApiTest, PatchTakesTheTypeFromTheMediaType) {
   EXPECT_EQ(registry_.asked_patch, client::PatchType::strategic);
 }
 
+TEST_F(ApiTest, ApplyHandsOnManagerAndForceAndTellsWhatItCreated) {
+  registry_.object = a_pod();
+  registry_.creates = true;
+
+  const auto& made = send("PATCH",
+                          "/api/v1/namespaces/a/pods/web?fieldManager=m&force=true",
+                          "kind: Pod",
+                          "application/apply-patch+yaml");
+  EXPECT_EQ(made.status, 201);
+  EXPECT_EQ(registry_.asked_patch, client::PatchType::apply);
+  EXPECT_EQ(registry_.asked_body, "kind: Pod");
+  EXPECT_EQ(registry_.asked.field_manager, "m");
+  EXPECT_TRUE(registry_.asked_write.is_forced);
+
+  registry_.creates = false;
+  EXPECT_EQ(send("PATCH",
+                 "/api/v1/namespaces/a/pods/web?fieldManager=m",
+                 "{}",
+                 "application/apply-patch+yaml")
+                .status,
+            200);
+  EXPECT_EQ(send("PATCH", "/api/v1/namespaces/a/pods/web", "{}", "application/apply-patch+yaml")
+                .status,
+            422);
+}
+
+TEST_F(ApiTest, YamlBodiesBecomeJson) {
+  registry_.object = a_pod();
+
+  EXPECT_EQ(send("POST", "/api/v1/namespaces/a/pods", "a: [yes, 010]", "application/yaml").status,
+            201);
+  EXPECT_EQ(registry_.asked_body, R"({"a":[true,8]})");
+  EXPECT_EQ(send("PUT", "/api/v1/namespaces/a/pods/web", "a: b", "application/yaml").status, 200);
+  EXPECT_EQ(registry_.asked_body, R"({"a":"b"})");
+  const auto& refused =
+      send("POST", "/api/v1/namespaces/a/pods", "a: b: c", "application/yaml; charset=utf-8");
+  EXPECT_EQ(refused.status, 400);
+  EXPECT_THAT(std::string(refused.json()->root()["message"].string()),
+              testing::StartsWith("error converting YAML to JSON: yaml: line 1: "));
+}
+
 TEST_F(ApiTest, ForeignMediaTypesAreRefused) {
-  for (const auto* type : {"application/apply-patch+yaml", "application/json", ""}) {
+  for (const auto* type : {"application/apply-patch+json", "application/json", ""}) {
     const auto& answer = send("PATCH", "/api/v1/namespaces/a/pods/web", "{}", type);
     EXPECT_EQ(answer.status, 415) << type;
     EXPECT_EQ(answer.json()->root()["reason"].string(), "UnsupportedMediaType");
@@ -260,7 +301,7 @@ TEST_F(ApiTest, ForeignMediaTypesAreRefused) {
   for (const auto* method : {"POST", "PUT", "DELETE"}) {
     const auto* path = std::string_view(method) == "POST" ? "/api/v1/namespaces/a/pods"
                                                           : "/api/v1/namespaces/a/pods/web";
-    EXPECT_EQ(send(method, path, "a: b", "application/yaml").status, 415) << method;
+    EXPECT_EQ(send(method, path, "a: b", "text/yaml").status, 415) << method;
   }
   EXPECT_EQ(registry_.asked_verb, "");
 }

@@ -6,6 +6,7 @@
 #include <fmt/core.h>
 
 #include "api/kubernetes/negotiate.h"
+#include "api/kubernetes/utf8.h"
 #include "object/document.h"
 
 namespace tetrarch::api::kubernetes {
@@ -22,12 +23,15 @@ Result<std::int64_t> parse_int(std::string_view name, std::string_view text) {
 }
 
 /// Source: Kubernetes API reference v1.35, the messages of field.Forbidden and field.NotSupported.
+Error invalid_option(std::string_view type, FieldError fault) {
+  auto text =
+      fmt::format("{}.meta.k8s.io \"\" is invalid: {}: {}", type, fault.field, fault.message);
+  return {Code::invalid, std::move(text), {std::move(fault)}};
+}
+
 Error forbidden(std::string_view type, std::string_view field, std::string_view why) {
-  auto message = fmt::format("Forbidden: {}", why);
-  auto text = fmt::format("{}.meta.k8s.io \"\" is invalid: {}: {}", type, field, message);
-  return {Code::invalid,
-          std::move(text),
-          {{"FieldValueForbidden", std::move(message), std::string(field)}}};
+  return invalid_option(
+      type, {"FieldValueForbidden", fmt::format("Forbidden: {}", why), std::string(field)});
 }
 
 Error unsupported_value(std::string_view type,
@@ -35,10 +39,7 @@ Error unsupported_value(std::string_view type,
                         std::string_view value,
                         std::string_view choices) {
   auto message = fmt::format("Unsupported value: \"{}\": supported values: {}", value, choices);
-  auto text = fmt::format("{}.meta.k8s.io \"\" is invalid: {}: {}", type, field, message);
-  return {Code::invalid,
-          std::move(text),
-          {{"FieldValueNotSupported", std::move(message), std::string(field)}}};
+  return invalid_option(type, {"FieldValueNotSupported", std::move(message), std::string(field)});
 }
 
 /// Source: Kubernetes API Concepts, "Resource versions" and "Streaming lists", the tables of
@@ -96,7 +97,48 @@ Result<bool> dry_run(const std::vector<std::string>& values, std::string_view ty
   return out;
 }
 
-Result<registry::FieldValidation> field_validation(std::string_view word) {
+constexpr std::size_t kManagerMax = 128;  // Source: Kubernetes API reference v1.35, fieldManager
+
+/// The bytes of the printable character at the front; 0: there is none. Ours: beyond ASCII whatever
+/// is well formed and no control character counts as printable.
+std::size_t printable_size(std::string_view text) {
+  const auto first = static_cast<unsigned char>(text.front());
+  if (first < 0x80) {
+    return first >= 0x20 && first != 0x7f ? 1 : 0;
+  }
+  const std::size_t size = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
+  const auto character = text.substr(0, size);
+  const bool is_control = first == 0xc2 && size <= text.size() &&
+                          static_cast<unsigned char>(text[1]) < 0xa0;  // U+0080 to U+009F
+  return to_utf8(character) == character && character.size() == size && !is_control ? size : 0;
+}
+
+Status check_manager(std::string_view options, std::string_view manager) {
+  if (manager.size() > kManagerMax) {
+    return invalid_option(options,
+                          {"FieldValueTooLong",
+                           fmt::format("Too long: may not be more than {} bytes", kManagerMax),
+                           "fieldManager"});
+  }
+  for (std::size_t at = 0; at < manager.size();) {
+    const auto size = printable_size(manager.substr(at));
+    if (size == 0) {
+      return invalid_option(
+          options,
+          {"FieldValueInvalid",
+           fmt::format("Invalid value: \"{}\": invalid character U+{:04X} (at position {})",
+                       to_utf8(manager),
+                       static_cast<unsigned>(static_cast<unsigned char>(manager[at])),
+                       at),
+           "fieldManager"});
+    }
+    at += size;
+  }
+  return ok();
+}
+
+Result<registry::FieldValidation> field_validation(std::string_view options,
+                                                   std::string_view word) {
   if (word.empty() || word == "Warn") {
     return registry::FieldValidation::warn;
   }
@@ -107,7 +149,7 @@ Result<registry::FieldValidation> field_validation(std::string_view word) {
     return registry::FieldValidation::ignore;
   }
   return unsupported_value(
-      "CreateOptions", "fieldValidation", word, "\"\", \"Ignore\", \"Strict\", \"Warn\"");
+      options, "fieldValidation", word, "\"\", \"Ignore\", \"Strict\", \"Warn\"");
 }
 
 Result<client::Propagation> propagation(std::string_view word) {
@@ -240,17 +282,46 @@ Result<ListParameters> list_parameters(const net::Request& request) {
   return out;
 }
 
-Result<WriteParameters> write_parameters(const net::Request& request) {
+Result<WriteParameters> write_parameters(const net::Request& request, std::string_view options) {
   WriteParameters out;
-  TRY(out.options.is_dry_run, dry_run(request.parameters("dryRun"), "CreateOptions"));
-  TRY(out.field_validation, field_validation(text_parameter(request, "fieldValidation")));
   out.options.field_manager = text_parameter(request, "fieldManager");
-  constexpr std::size_t kManagerMax = 128;  // Source: Kubernetes API reference v1.35, fieldManager
-  if (out.options.field_manager.size() > kManagerMax) {
-    auto message = fmt::format("Too long: may not be more than {} bytes", kManagerMax);
-    return Error{Code::invalid,
-                 "CreateOptions.meta.k8s.io \"\" is invalid: fieldManager: " + message,
-                 {{"FieldValueTooLong", message, "fieldManager"}}};
+  TRY_STATUS(check_manager(options, out.options.field_manager));
+  TRY(out.options.is_dry_run, dry_run(request.parameters("dryRun"), options));
+  TRY(out.field_validation, field_validation(options, text_parameter(request, "fieldValidation")));
+  return out;
+}
+
+// Source: apimachinery v0.35, apis/meta/v1/validation, ValidatePatchOptions.
+Result<WriteParameters> patch_parameters(const net::Request& request, client::PatchType type) {
+  constexpr std::string_view kOptions = "PatchOptions";
+  TRY(const bool is_forced, bool_parameter(request, "force"));
+  if (type != client::PatchType::apply && request.parameter("force")) {
+    return forbidden(kOptions, "force", "may not be specified for non-apply patch");
+  }
+  if (type == client::PatchType::apply && text_parameter(request, "fieldManager").empty()) {
+    return invalid_option(
+        kOptions,
+        {"FieldValueRequired", "Required value: is required for apply patch", "fieldManager"});
+  }
+  TRY(auto out, write_parameters(request, kOptions));
+  out.options.is_forced = is_forced;
+  return out;
+}
+
+// Source: apiserver v0.35, endpoints/handlers, prefixFromUserAgent.
+std::string printable_manager(std::string_view agent) {
+  std::string out;
+  for (std::size_t at = 0; at < agent.size();) {
+    const auto size = printable_size(agent.substr(at));
+    if (size == 0) {
+      ++at;
+      continue;
+    }
+    if (out.size() + size > kManagerMax) {
+      break;
+    }
+    out += agent.substr(at, size);
+    at += size;
   }
   return out;
 }

@@ -34,7 +34,13 @@ enum class IncludeObject : std::uint8_t { none, metadata, object };
 /// Errors: Code::malformed for a value of the wrong type, Code::invalid with fields for one that is
 /// not allowed.
 Result<ListParameters> list_parameters(const net::Request& request);
-Result<WriteParameters> write_parameters(const net::Request& request);
+/// `options` is the name of the list of parameters, as messages have it.
+Result<WriteParameters> write_parameters(const net::Request& request,
+                                         std::string_view options = "CreateOptions");
+/// The same, and what only patches have.
+Result<WriteParameters> patch_parameters(const net::Request& request, client::PatchType type);
+/// What of a user agent can be the name of a manager.
+std::string printable_manager(std::string_view agent);
 /// The query and, where there is one, the body; the body wins.
 Result<client::DeleteOptions> delete_parameters(const net::Request& request);
 Result<IncludeObject> include_object(const net::Request& request);

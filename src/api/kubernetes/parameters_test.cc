@@ -121,6 +121,75 @@ TEST(WriteParameters, RefusesWhatIsNoChoice) {
   EXPECT_FALSE(write_parameters(with_query("fieldManager=" + std::string(200, 'x'))).ok());
 }
 
+struct PatchRow {
+  std::string name;
+  std::string query;
+  client::PatchType type;
+  std::string message;  ///< empty: nothing is wrong
+};
+
+void PrintTo(const PatchRow& row, std::ostream* out) {
+  *out << row.name;
+}
+
+constexpr auto kApply = client::PatchType::apply;
+constexpr const char* kInvalidOptions = "PatchOptions.meta.k8s.io \"\" is invalid: ";
+
+const std::vector<PatchRow> kPatchRows = {
+    {"apply", "fieldManager=m&force=true", kApply, ""},
+    {"apply_without_manager", "force=true", kApply, "fieldManager: Required value: is required for apply patch"},
+    {"force_elsewhere",
+     "force=true",
+     client::PatchType::merge,
+     "force: Forbidden: may not be specified for non-apply patch"},
+    {"no_force_elsewhere_either",
+     "force=false",
+     client::PatchType::json,
+     "force: Forbidden: may not be specified for non-apply patch"},
+    {"manager_of_128", "fieldManager=" + std::string(128, 'm'), kApply, ""},
+    {"manager_of_129",
+     "fieldManager=" + std::string(129, 'm'),
+     kApply,
+     "fieldManager: Too long: may not be more than 128 bytes"},
+    {"manager_beyond_ascii", "fieldManager=%C3%A9%F0%9F%98%80", kApply, ""},
+    {"manager_with_a_bell",
+     "fieldManager=a%07",
+     kApply,
+     "fieldManager: Invalid value: \"a\x07\": invalid character U+0007 (at position 1)"},
+    {"manager_that_is_no_text",
+     "fieldManager=a%FF",
+     kApply,
+     "fieldManager: Invalid value: \"a\xEF\xBF\xBD\": invalid character U+00FF (at position 1)"},
+    {"validation_that_is_none",
+     "fieldManager=m&fieldValidation=Lax",
+     kApply,
+     "fieldValidation: Unsupported value: \"Lax\""},
+};
+
+class PatchParameters : public testing::TestWithParam<PatchRow> {};
+
+TEST_P(PatchParameters, AreReadStrictly) {
+  const auto found = patch_parameters(with_query(GetParam().query), GetParam().type);
+  if (GetParam().message.empty()) {
+    ASSERT_TRUE(found.ok()) << found.error().message;
+    EXPECT_EQ(found->options.is_forced, GetParam().query.ends_with("force=true"));
+  } else {
+    ASSERT_FALSE(found.ok());
+    EXPECT_THAT(found.error().message, testing::StartsWith(kInvalidOptions + GetParam().message));
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, PatchParameters, testing::ValuesIn(kPatchRows), [](const auto& row) {
+  return row.param.name;
+});
+
+TEST(PrintableManager, IsWhatCanBeReadOfAUserAgent) {
+  EXPECT_EQ(printable_manager("kubectl"), "kubectl");
+  EXPECT_EQ(printable_manager("a\x01\xff b"), "a b");
+  EXPECT_EQ(printable_manager(std::string(127, 'x') + "\xC3\xA9"), std::string(127, 'x'));
+  EXPECT_EQ(printable_manager(""), "");
+}
+
 TEST(DeleteParameters, LetTheBodyWin) {
   auto request = with_query("gracePeriodSeconds=30&propagationPolicy=Orphan");
   request.body =

@@ -8,6 +8,7 @@
 #include "api/kubernetes/negotiate.h"
 #include "api/kubernetes/parameters.h"
 #include "api/kubernetes/serve.h"
+#include "object/yaml.h"
 #include "schema/protobuf.h"
 
 namespace tetrarch::api::kubernetes {
@@ -25,23 +26,34 @@ std::string media_message(std::string_view accepted) {
 
 constexpr std::string_view kProtobuf = "application/vnd.kubernetes.protobuf";
 
+constexpr std::string_view kYaml = "application/yaml";
+
 bool is_served_body(const net::Request& request) {
   const auto type = media_type(request.headers.get("Content-Type"));
-  return type.empty() || type == "application/json" || type == kProtobuf || request.body.empty();
+  return type.empty() || type == "application/json" || type == kYaml || type == kProtobuf ||
+         request.body.empty();
 }
 
-/// Makes JSON of a protobuf body: all that follows knows only that.
+/// Makes JSON of a protobuf or YAML body: all that follows knows only that.
 /// Source: Kubernetes API Concepts, "Kubernetes Protobuf encoding".
 Status make_json_body(Context& context) {
   auto& request = context.request;
-  if (!request.body.empty() && media_type(request.headers.get("Content-Type")) == kProtobuf) {
+  const auto type = media_type(request.headers.get("Content-Type"));
+  if (!request.body.empty() && type == kProtobuf) {
     TRY(request.body, schema::json_of_protobuf(context.parts.catalog, request.body));
+  } else if (!request.body.empty() && type == kYaml) {
+    auto json = object::json_of_yaml(request.body);
+    if (!json.ok()) {
+      return Error{Code::malformed, "error converting YAML to JSON: " + json.error().message};
+    }
+    request.body = *std::move(json);
   }
   return ok();
 }
 
 Task<Status> refuse_body(Context& context) {
-  auto message = media_message("application/json, application/vnd.kubernetes.protobuf");
+  auto message =
+      media_message("application/json, application/yaml, application/vnd.kubernetes.protobuf");
   co_return co_await respond_refusal(context, kUnsupportedMediaType, std::move(message));
 }
 
@@ -55,6 +67,7 @@ constexpr auto kPatchMedia = std::to_array<PatchMedia>({
     {"application/json-patch+json", client::PatchType::json},
     {"application/merge-patch+json", client::PatchType::merge},
     {"application/strategic-merge-patch+json", client::PatchType::strategic},
+    {"application/apply-patch+yaml", client::PatchType::apply},
 });
 
 std::optional<client::PatchType> patch_type(std::string_view media) {
@@ -69,7 +82,7 @@ std::optional<client::PatchType> patch_type(std::string_view media) {
 /// The manager that a client does not name is its user agent up to the slash.
 std::string manager_of(const net::Request& request) {
   const auto agent = request.headers.get("User-Agent");
-  return std::string(agent.substr(0, std::min<std::size_t>(agent.find('/'), 128)));
+  return printable_manager(agent.substr(0, agent.find('/')));
 }
 
 registry::Call write_call(Context& context, WriteParameters& parameters) {
@@ -118,29 +131,31 @@ Task<Status> serve_update(Context& context) {
   CO_TRY_STATUS(make_json_body(context));
   CO_TRY(auto parameters, write_parameters(context.request));
   auto call = write_call(context, parameters);
+  bool was_created = false;
+  call.was_created = &was_created;
   CO_TRY(auto object,
          co_await context.parts.registry.update(
              std::move(call), context.request.body, std::move(parameters.options)));
-  co_return co_await respond_object(context, 200, std::move(object));
+  co_return co_await respond_object(context, was_created ? 201 : 200, std::move(object));
 }
 
 Task<Status> serve_patch(Context& context) {
   const auto media = media_type(context.request.headers.get("Content-Type"));
   const auto type = patch_type(media);
   if (!type) {
-    // Ours: server-side apply (application/apply-patch+yaml) is not served yet, and is told so in
-    // the same way.
     auto message = media_message(
         "application/json-patch+json, application/merge-patch+json, "
-        "application/strategic-merge-patch+json");
+        "application/strategic-merge-patch+json, application/apply-patch+yaml");
     co_return co_await respond_refusal(context, kUnsupportedMediaType, std::move(message));
   }
-  CO_TRY(auto parameters, write_parameters(context.request));
+  CO_TRY(auto parameters, patch_parameters(context.request, *type));
   auto call = write_call(context, parameters);
+  bool was_created = false;
+  call.was_created = &was_created;
   CO_TRY(auto object,
          co_await context.parts.registry.patch(
              std::move(call), *type, context.request.body, std::move(parameters.options)));
-  co_return co_await respond_object(context, 200, std::move(object));
+  co_return co_await respond_object(context, was_created ? 201 : 200, std::move(object));
 }
 
 Task<Status> serve_delete(Context& context) {

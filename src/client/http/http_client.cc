@@ -51,6 +51,7 @@ class HttpClient final : public Client {
 std::string write_query(const WriteOptions& options) {
   Query query;
   query.add("dryRun", options.is_dry_run ? "All" : "").add("fieldManager", options.field_manager);
+  query.add("force", options.is_forced ? "true" : "");
   return query.text();
 }
 

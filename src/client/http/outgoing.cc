@@ -122,6 +122,8 @@ std::string_view patch_media_type(PatchType type) {
       return "application/merge-patch+json";
     case PatchType::strategic:
       break;
+    case PatchType::apply:
+      return "application/apply-patch+yaml";
   }
   return "application/strategic-merge-patch+json";
 }
