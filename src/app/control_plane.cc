@@ -209,7 +209,9 @@ Status ControlPlane::Impl::listen() {
   TRY(auto pair, ca->issue_server({"tetrarch-server", {}}, names, system_clock().now()));
   // The CA goes along in the chain: a joining machine knows only its fingerprint.
   const auto chain = pair.certificate_pem + ca->certificate_pem();
-  TRY(auto tls, net::TlsContext::for_server({chain, pair.key_pem, ca->certificate_pem()}));
+  net::TlsMaterial material{chain, pair.key_pem, ca->certificate_pem()};
+  material.speaks_http2 = true;
+  TRY(auto tls, net::TlsContext::for_server(material));
   port = where.port;
   api = api::kubernetes::make_kubernetes_api(api_parts());
   net::ServerOptions options;

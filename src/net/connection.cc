@@ -8,7 +8,9 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "net/access_note.h"
 #include "net/exchange.h"
+#include "net/http2_connection.h"
 #include "net/peer_address.h"
 
 namespace tetrarch::net {
@@ -109,9 +111,19 @@ Task<void> Connection::serve(std::shared_ptr<Connection> self) {
 
 Task<void> Connection::run() {
   bool goes_on = co_await open();
+  if (goes_on && transport_->tls() != nullptr && transport_->tls()->has_chosen_http2()) {
+    co_await run_http2();
+    co_return;
+  }
   while (goes_on) {
     goes_on = co_await serve_one();
   }
+}
+
+Task<void> Connection::run_http2() {
+  http2_ =
+      std::make_shared<Http2Connection>(core_, std::exchange(transport_, nullptr), peer_, refuses_);
+  co_await Http2Connection::run(http2_);
 }
 
 Task<bool> Connection::open() {
@@ -149,25 +161,10 @@ Task<bool> Connection::serve_one() {
   if (parser.upgrade()) {
     exchange.remember_upgrade(request.headers);
   }
-  if (!core_->options.on_access) {
-    co_await core_->handler.handle(std::move(request), exchange);
-    co_return co_await exchange.complete();
-  }
-  const std::string method = request.method;
-  const std::string path = request.path;
-  const std::string query = request.query;
-  const auto request_bytes = request.body.size();
-  const auto begun = core_->clock.steady();
+  const AccessNote note(core_->options, core_->clock, request);
   co_await core_->handler.handle(std::move(request), exchange);
   const bool goes_on = co_await exchange.complete();
-  core_->options.on_access({method,
-                            path,
-                            query,
-                            &peer_,
-                            exchange.status(),
-                            request_bytes,
-                            exchange.body_bytes(),
-                            core_->clock.steady() - begun});
+  note.answered(peer_, exchange.status(), exchange.body_bytes());
   co_return goes_on;
 }
 
@@ -339,20 +336,13 @@ void Connection::drain() {
 }
 
 void Connection::drain_here() {
-  if (is_idle_ && transport_) {
+  if (http2_) {
+    http2_->drain();
+  } else if (is_idle_ && transport_) {
     transport_->close();
   } else if (is_streaming_) {
     note_gone();
   }
-}
-
-std::string_view Connection::date() {
-  const auto now = std::chrono::floor<std::chrono::seconds>(core_->clock.now());
-  if (now.time_since_epoch().count() != date_second_) {
-    date_second_ = now.time_since_epoch().count();
-    date_ = format_http_date(now);
-  }
-  return date_;
 }
 
 }  // namespace tetrarch::net

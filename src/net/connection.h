@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // One accepted connection: reads requests, hands each to the Handler, and lives until one side
-// closes or a handler takes the transport over. All of it runs on the connection's strand. Inside
-// net only.
+// closes or a handler takes the transport over. Where the client chose HTTP/2, all that is left to
+// Http2Connection. All of it runs on the connection's strand. Inside net only.
 #pragma once
 
 #include <atomic>
@@ -16,12 +16,14 @@
 #include "async/task_group.h"
 #include "async/timer.h"
 #include "net/request_parser.h"
+#include "net/response_head.h"
 #include "net/server.h"
 #include "net/transport.h"
 
 namespace tetrarch::net {
 
 class Connection;
+class Http2Connection;
 
 /// What all connections of a server share; they keep it alive.
 struct ServerCore {
@@ -66,6 +68,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
 
   Task<void> run();
   Task<bool> open();
+  Task<void> run_http2();
   Task<bool> serve_one();
   Task<Received> receive(RequestParser& parser);
   /// Feeds what is buffered to the parser. Empty: more bytes are needed, unless parser.is_done().
@@ -77,19 +80,18 @@ class Connection : public std::enable_shared_from_this<Connection> {
   static Task<void> wait_for_end(std::shared_ptr<Connection> self);
   void note_gone();
   void drain_here();
-  std::string_view date();
 
   std::shared_ptr<ServerCore> core_;
   asio::any_io_executor strand_;
-  std::unique_ptr<Transport> transport_;  // null once taken over
+  std::unique_ptr<Transport> transport_;    // null once taken over
+  std::shared_ptr<Http2Connection> http2_;  // its handlers share it
   Peer peer_;
   const bool refuses_;
   std::vector<char> buffer_;  // received, not parsed: [begin_, end_)
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   std::string head_;  // of the response under way; kept for its capacity
-  std::string date_;
-  std::int64_t date_second_ = 0;
+  DateText date_;
   std::function<void()> notice_;
   async::Event reader_ended_;
   bool is_reading_ahead_ = false;  // a read under way while a response streams; at most one

@@ -4,40 +4,12 @@
 #include <fmt/format.h>
 
 #include "base/encoding.h"
+#include "net/response_head.h"
 #include "net/transport_stream.h"
 #include "net/websocket_codec.h"
 #include "net/websocket_stream.h"
 
 namespace tetrarch::net {
-namespace {
-
-/// A header's value cannot end its line.
-void append_clean(std::string& out, std::string_view text) {
-  static constexpr std::string_view kForbidden("\r\n\0", 3);
-  if (text.find_first_of(kForbidden) == std::string_view::npos) {
-    out += text;
-    return;
-  }
-  for (const char c : text) {
-    out += kForbidden.find(c) == std::string_view::npos ? c : ' ';
-  }
-}
-
-std::uint64_t size_of(const Body& body) {
-  std::uint64_t total = 0;
-  for (const auto piece : body.pieces) {
-    total += piece.size();
-  }
-  return total;
-}
-
-/// Source: RFC 9110 section 8.6: these have no content and no Content-Length.
-bool has_no_content(int status) {
-  return status < 200 || status == 204 || status == 304;
-}
-
-}  // namespace
-
 void ConnectionExchange::compose_head(int status, const Headers& headers) {
   status_ = status;
   auto& head = connection_.head_;
@@ -46,7 +18,7 @@ void ConnectionExchange::compose_head(int status, const Headers& headers) {
                  "HTTP/1.1 {} {}\r\nDate: {}\r\n",
                  status,
                  status_phrase(status),
-                 connection_.date());
+                 connection_.date_.at(connection_.core_->clock.now()));
   for (const auto& header : headers.list()) {
     append_clean(head, header.name);
     head += ": ";

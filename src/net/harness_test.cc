@@ -147,6 +147,13 @@ std::string RawClient::read_response(bool is_head) {
   return head + read_exactly(std::stoul(head.substr(at + 16)));
 }
 
+std::string RawClient::read_some() {
+  if (buffer_.empty()) {
+    read_more();
+  }
+  return std::exchange(buffer_, {});
+}
+
 std::string RawClient::read_to_end() {
   while (read_more()) {
   }

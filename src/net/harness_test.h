@@ -85,6 +85,8 @@ class RawClient {
   /// came.
   std::string read_response(bool is_head = false);
   std::string read_exactly(std::size_t size);
+  /// What has come, or comes next; empty at the end.
+  std::string read_some();
   std::string read_to_end();
   std::string read_until(std::string_view mark);
   void shut_write();

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The HTTP/1.1 server: TLS, plain TCP and unix sockets in front of one Handler. Made and stopped by
-// app (and by tests). Every connection runs on a strand of its own; every limit has an answer that
-// a client understands.
+// The HTTP server: TLS, plain TCP and unix sockets in front of one Handler, which is the same for
+// HTTP/1.1 and HTTP/2 (by ALPN). Made and stopped by app (and by tests). Every connection runs on a
+// strand of its own; every limit has an answer that a client understands.
 #pragma once
 
 #include <chrono>
@@ -38,6 +38,9 @@ struct ServerOptions {
   std::uint64_t body_bytes_max = 3 * 1024 * 1024;  ///< more: 413
   std::size_t headers_max = 200;                   ///< more: 431
   std::size_t connections_max = 20'000;            ///< more: 503, then refused
+  /// Of one HTTP/2 connection: requests that are not answered yet, and their bodies in all.
+  std::uint32_t streams_max = 250;
+  std::uint64_t upload_bytes_max = 16 * 1024 * 1024;
   std::chrono::nanoseconds handshake_limit = std::chrono::seconds(15);
   std::chrono::nanoseconds idle_limit = std::chrono::seconds(180);  ///< between requests; closes
   std::chrono::nanoseconds header_limit =

@@ -202,6 +202,13 @@ std::string& TlsEngine::output() {
   return buffers_->output;
 }
 
+bool TlsEngine::has_chosen_http2() const {
+  const unsigned char* name = nullptr;
+  unsigned int size = 0;
+  SSL_get0_alpn_selected(ssl_, &name, &size);
+  return size == 2 && std::memcmp(name, "h2", 2) == 0;
+}
+
 void TlsEngine::note_refused_peer(SSL* ssl) {
   static_cast<Buffers*>(SSL_get_app_data(ssl))->is_peer_refused = true;
 }

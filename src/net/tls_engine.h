@@ -52,6 +52,8 @@ class TlsEngine {
   /// Encrypted bytes to be sent; the transport takes them away.
   std::string& output();
 
+  /// After the handshake: both sides agreed on HTTP/2 (ALPN "h2").
+  bool has_chosen_http2() const;
   /// Who the other side proved to be, into the fields of `peer` that a certificate fills.
   void describe_peer(Peer& peer) const;
   static void note_refused_peer(SSL* ssl);

@@ -202,35 +202,63 @@ Status Transport::seal() {
   return sealed;
 }
 
+asio::const_buffer Transport::next_to_send() {
+  if (sending_.empty()) {
+    std::swap(sending_, tls_ ? tls_->output() : plain_);
+  }
+  return asio::buffer(sending_) + sent_;
+}
+
+void Transport::note_sent(std::size_t count) {
+  sent_ += count;
+  if (sent_ < sending_.size()) {
+    return;
+  }
+  sent_ = 0;
+  sending_.clear();
+  if (sending_.capacity() > kKeptCapacity) {
+    sending_.shrink_to_fit();
+  }
+}
+
 Task<Status> Transport::flush() {
   CO_TRY_STATUS(seal());
-  std::swap(sending_, tls_ ? tls_->output() : plain_);
   is_writing_ = true;
-  std::size_t sent = 0;
   Status outcome = ok();
-  while (sent < sending_.size()) {
+  for (auto rest = next_to_send(); rest.size() > 0; rest = next_to_send()) {
     if (watchdog_->has_fired) {
       outcome = failure("write", asio::error::timed_out);
       break;
     }
-    const auto rest = asio::buffer(sending_) + sent;
     boost::system::error_code error;
     std::size_t n = socket_.write_some(rest, error);
     if (error == asio::error::would_block) {
       std::tie(error, n) = co_await socket_.async_write_some(rest, kAwait);
     }
+    note_sent(n);
     if (error) {
       outcome = failure("write", error);
       break;
     }
-    sent += n;
   }
   is_writing_ = false;
-  sending_.clear();
-  if (sending_.capacity() > kKeptCapacity) {
-    sending_.shrink_to_fit();
-  }
   co_return outcome;
+}
+
+Result<bool> Transport::flush_now() {
+  TRY_STATUS(seal());
+  for (auto rest = next_to_send(); rest.size() > 0; rest = next_to_send()) {
+    boost::system::error_code error;
+    const std::size_t n = socket_.write_some(rest, error);
+    if (error == asio::error::would_block) {
+      return false;
+    }
+    if (error) {
+      return failure("write", error);
+    }
+    note_sent(n);
+  }
+  return true;
 }
 
 Task<Status> Transport::shut_write() {

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include <boost/asio/basic_stream_socket.hpp>
+#include <boost/asio/buffer.hpp>
 #include <boost/asio/generic/stream_protocol.hpp>
 
 #include "async/task.h"
@@ -42,9 +43,13 @@ class Transport {
   /// Takes the bytes into the buffer of what flush() sends; no I/O.
   Status append(std::string_view bytes);
 
-  std::size_t pending() const { return plain_.size() + (tls_ ? tls_->output().size() : 0); }
+  std::size_t pending() const {
+    return plain_.size() + (tls_ ? tls_->output().size() : 0) + sending_.size() - sent_;
+  }
 
   Task<Status> flush();
+  /// Sends what goes without waiting; whether nothing is left. Not while a flush is under way.
+  Result<bool> flush_now();
   Task<Status> shut_write();
   /// Ends reads and writes under way; safe to repeat.
   void close();
@@ -71,13 +76,17 @@ class Transport {
   struct Watchdog;
 
   Status seal();
+  /// What is left of the last write, else all that is waiting.
+  asio::const_buffer next_to_send();
+  void note_sent(std::size_t count);
   Error failure(std::string_view what, const boost::system::error_code& code) const;
 
   Socket socket_;
   const Clock& clock_;
   std::unique_ptr<TlsEngine> tls_;
   std::string plain_;    // not encrypted yet (with TLS at most one record), or not sent yet
-  std::string sending_;  // what a write under way points into
+  std::string sending_;  // what a write under way points into: from sent_ on
+  std::size_t sent_ = 0;
   bool is_writing_ = false;
   std::shared_ptr<Watchdog>
       watchdog_;  // shared with the timer's handler, which may be queued already

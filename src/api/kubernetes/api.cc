@@ -5,14 +5,26 @@
 
 #include <fmt/core.h>
 
+#include "api/kubernetes/answer.h"
 #include "api/kubernetes/context.h"
+#include "api/kubernetes/deprecations.h"
 #include "api/kubernetes/documents.h"
 #include "api/kubernetes/impersonate.h"
 #include "api/kubernetes/serve.h"
 #include "base/log.h"
+#include "net/gzip.h"
 
 namespace tetrarch::api::kubernetes {
 namespace {
+
+/// Longer ids of clients are replaced by one of ours.
+constexpr std::size_t kAuditIdMax = 128;
+
+/// Source: Kubernetes documentation, "Auditing": a client may name its request by this header.
+std::string audit_id_of(const net::Headers& headers, Random& random) {
+  const auto given = headers.get("Audit-ID");
+  return given.empty() || given.size() > kAuditIdMax ? make_uuid(random) : std::string(given);
+}
 
 bool is_open_to_all(Action action) {
   // Ours: the rule is that anonymous reaches health and version only; Kubernetes binds
@@ -107,6 +119,9 @@ Task<Status> serve_resource(Context& context) {
     context.kind = nullptr;
     co_return co_await refuse_unknown(context);
   }
+  if (const auto warning = deprecation_of(*context.kind); !warning.empty()) {
+    context.warnings.emplace_back(warning);
+  }
   const bool is_stream =
       match.route->action == Action::log || match.route->action == Action::exec ||
       match.route->action == Action::attach || match.route->action == Action::portforward;
@@ -193,7 +208,9 @@ class KubernetesApi final : public net::Handler {
 
   Task<void> handle(net::Request request, net::Exchange& exchange) override {
     const auto begun = parts_.clock.steady();
-    Context context{parts_, documents_, std::move(request), exchange};
+    Answer answer(
+        exchange, audit_id_of(request.headers, parts_.random), net::accepts_gzip(request.headers));
+    Context context{parts_, documents_, std::move(request), answer};
     auto outcome = co_await serve(context);
     if (!outcome.ok() && context.answered == 0) {
       outcome = co_await respond_error(context, std::move(outcome).error());

@@ -83,7 +83,7 @@ Task<Result<std::vector<client::WatchEvent>>> FakeWatch::next() {
 void FakeRegistry::note(std::string verb, registry::Call call) {
   asked_verb = std::move(verb);
   if (call.warnings != nullptr) {
-    *call.warnings = warnings;
+    call.warnings->insert(call.warnings->end(), warnings.begin(), warnings.end());
   }
   if (call.was_created != nullptr) {
     *call.was_created = creates;

@@ -100,6 +100,9 @@ Task<Status> respond_error(Context& context, Error error) {
       subject.name = (*parsed)->root().find("metadata.name").string();
     }
   }
+  if (error.code == Code::unavailable && error.retry_after_s == 0) {
+    error.retry_after_s = 1;  // clients then try again by themselves
+  }
   const auto http = http_error(error.code);
   context.answered = http.status;
   auto headers = make_headers(context, kJson);
