@@ -23,9 +23,9 @@ SCALARS = {
 }
 PACKAGES = {
     "meta": (META, "Status DeleteOptions ListMeta Condition"),
-    "core": ("io.k8s.api.core.v1", 
+    "core": ("io.k8s.api.core.v1",
              "Namespace Node Pod PodTemplate ReplicationController Service Endpoints ConfigMap Secret ServiceAccount Event "
-             "Binding"),
+             "Binding ResourceQuota LimitRange"),
     "events": ("io.k8s.api.events.v1", "Event"),
     "discovery": ("io.k8s.api.discovery.v1", "EndpointSlice"),
     "coordination": ("io.k8s.api.coordination.v1", "Lease"),
@@ -40,7 +40,8 @@ PACKAGES = {
     ),
     "node": ("io.k8s.api.node.v1", "RuntimeClass"),
     "scheduling": ("io.k8s.api.scheduling.v1", "PriorityClass"),
-    "policy": ("io.k8s.api.policy.v1", "Eviction"),
+    "policy": ("io.k8s.api.policy.v1", "Eviction PodDisruptionBudget"),
+    "certificates": ("io.k8s.api.certificates.v1", "CertificateSigningRequest"),
 }
 # Core is split by what a type is reachable from.
 CORE_FILES = [("core_volume", "Volume"), ("core_pod", "Pod")]

@@ -26,6 +26,7 @@ struct Config {
   std::string token;   ///< agent: join token
   int io_threads = 2;
   int max_pods = 110;
+  int certificate_seconds = 365 * 24 * 3600;  ///< how long certificates of nodes and clients last
   std::string container_log_max_size = "10Mi";
   int container_log_max_files = 5;
   int image_gc_high_threshold = 85;

@@ -9,7 +9,9 @@
 
 #include "api/kubernetes/api.h"
 #include "app/config_values.h"
+#include "app/keys.h"
 #include "app/machine.h"
+#include "async/timer.h"
 #include "base/encoding.h"
 #include "base/log.h"
 #include "base/time_zone.h"
@@ -24,8 +26,10 @@
 #include "store/journal_rocksdb.h"
 #include "store/store.h"
 #include "trust/at_rest.h"
+#include "trust/attempt_limit.h"
 #include "trust/bearer_tokens.h"
 #include "trust/kubeconfig.h"
+#include "trust/secret_file.h"
 #include "trust/service_account_token.h"
 
 namespace tetrarch::app {
@@ -50,14 +54,21 @@ struct ControlPlane::Impl {
 
   Status open_trust();
   Status open_store();
+
+  std::string token_issuer() const {
+    return "https://kubernetes.default.svc." + config.cluster_domain;
+  }
+
   Result<registry::Options> registry_options() const;
   Status make_registry();
+  Result<net::TlsMaterial> server_material() const;
+  Task<void> renew_certificate() const;
   Status listen();
   void make_control();
   api::kubernetes::Parts api_parts();
   Result<trust::Identity> identify(const net::Peer& peer, const std::string& token) const;
   Task<Result<trust::Identity>> authenticate(net::Peer peer, std::string token) const;
-  Task<Status> check_join_token(std::string token) const;
+  Task<Status> check_join_token(std::string token, std::string address);
   Status write_kubeconfig() const;
   Task<Status> write_join_token();
 
@@ -68,20 +79,23 @@ struct ControlPlane::Impl {
   std::uint16_t port = 0;
   std::unique_ptr<schema::Catalog> catalog;
   std::optional<trust::CertificateAuthority> ca;
-  std::optional<trust::KeyRing> ring;
+  std::shared_ptr<RestKeys> rest_keys;
   std::optional<trust::TokenKeys> token_keys;
   std::unique_ptr<store::Store> store;
   std::unique_ptr<registry::Registry> registry;
   std::unique_ptr<client::Client> controller_client;
   std::unique_ptr<client::Client> scheduler_client;
+  trust::AttemptLimit join_attempts;
   reach::Hub hub;
   std::unique_ptr<net::Handler> api;
+  std::shared_ptr<net::TlsContext> tls;
   std::unique_ptr<net::Server> server;
   asio::any_io_executor control_strand;
   std::unique_ptr<control::ControllerManager> manager;
   std::unique_ptr<control::EventRecorder> scheduler_events;
   std::unique_ptr<control::SchedulerLoop> scheduler;
   std::unique_ptr<async::TaskGroup> scheduler_group;
+  std::unique_ptr<async::TaskGroup> background;
 };
 
 Status ControlPlane::Impl::open_trust() {
@@ -91,9 +105,9 @@ Status ControlPlane::Impl::open_trust() {
   TRY(auto authority,
       trust::CertificateAuthority::load_or_create(place, "ca", system_clock().now()));
   ca.emplace(std::move(authority));
-  TRY(auto keys, trust::KeyRing::load_or_create(place + "/encryption.keys", system_random()));
-  ring.emplace(std::move(keys));
-  TRY(auto tokens, trust::TokenKeys::load_or_create(place + "/service-account.keys"));
+  TRY(auto keys, trust::KeyRing::load_or_create(encryption_key_file(config), system_random()));
+  rest_keys = std::make_shared<RestKeys>(std::move(keys));
+  TRY(auto tokens, trust::TokenKeys::load_or_create(token_key_file(config)));
   token_keys.emplace(std::move(tokens));
   return ok();
 }
@@ -101,14 +115,7 @@ Status ControlPlane::Impl::open_trust() {
 Status ControlPlane::Impl::open_store() {
   TRY(auto journal, store::open_rocksdb_journal({.directory = (directory() / "store").string()}));
   store::Options options;
-  options.sealing.resources = {"secrets"};
-  options.sealing.seal = [this](std::string_view plain,
-                                std::string_view bound) -> Result<std::string> {
-    return ring->seal(bound, plain);
-  };
-  options.sealing.open = [this](std::string_view sealed, std::string_view bound) {
-    return ring->open(bound, sealed);
-  };
+  options.sealing = sealing_with(rest_keys);
   options.metrics = &metrics;
   TRY(store, store::Store::open(std::move(journal), std::move(options)));
   return ok();
@@ -117,7 +124,8 @@ Status ControlPlane::Impl::open_store() {
 Result<registry::Options> ControlPlane::Impl::registry_options() const {
   registry::Options options;
   options.service_cidr = config.service_cidr;
-  options.token_issuer = "https://kubernetes.default.svc." + config.cluster_domain;
+  options.token_issuer = token_issuer();
+  options.certificate_validity_max = std::chrono::seconds(config.certificate_seconds);
   TRY(const auto ports, parse_port_range(config.service_node_ports));
   options.node_port_min = ports.min;
   options.node_port_max = ports.max;
@@ -131,7 +139,8 @@ Status ControlPlane::Impl::make_registry() {
                                       .store = *store,
                                       .clock = system_clock(),
                                       .random = system_random(),
-                                      .token_keys = &*token_keys},
+                                      .token_keys = &*token_keys,
+                                      .ca = &*ca},
                                      std::move(options));
   controller_client = registry->client(acting_as("system:kube-controller-manager"));
   scheduler_client = registry->client(acting_as("system:kube-scheduler"));
@@ -153,13 +162,22 @@ Task<Result<trust::Identity>> ControlPlane::Impl::authenticate(net::Peer peer,
 }
 
 /// A join token carries the CA's fingerprint in front of the part that we know.
-Task<Status> ControlPlane::Impl::check_join_token(std::string token) const {
+Task<Status> ControlPlane::Impl::check_join_token(std::string token, std::string address) {
+  const auto now = system_clock().now();
+  const auto from = trust::without_port(address);
+  if (const auto wait = join_attempts.wait_of(from, now); wait.count() > 0) {
+    Error error{Code::exhausted,
+                fmt::format("too many wrong join tokens came from {}: try again later", from)};
+    error.retry_after_s = static_cast<int>(wait.count());
+    co_return error;
+  }
   const auto join = trust::JoinToken::parse(token);
   if (join.ok()) {
     token = join->bootstrap.text();
   }
   const auto who = identify({}, token);
   if (!who.ok() || !who->is_in("system:bootstrappers")) {
+    join_attempts.note_failure(from, now);
     co_return Error{Code::unauthenticated, "this join token is not known or has expired"};
   }
   co_return ok();
@@ -167,11 +185,14 @@ Task<Status> ControlPlane::Impl::check_join_token(std::string token) const {
 
 api::kubernetes::Parts ControlPlane::Impl::api_parts() {
   api::kubernetes::NodeAccess nodes;
-  nodes.check_join_token = [this](std::string token) { return check_join_token(std::move(token)); };
+  nodes.check_join_token = [this](std::string token, std::string address) {
+    return check_join_token(std::move(token), std::move(address));
+  };
   nodes.sign = [this](std::string_view csr, const NodeName& node) {
     const trust::Subject subject{std::string(trust::kNodeUserPrefix) + node.text,
                                  {std::string(trust::kNodes)}};
-    return ca->sign(csr, subject, {}, system_clock().now());
+    return ca->sign(
+        csr, subject, {}, system_clock().now(), std::chrono::seconds(config.certificate_seconds));
   };
   nodes.ca_pem = ca->certificate_pem();
   nodes.open = [this](NodeName node, std::string request) {
@@ -192,12 +213,12 @@ api::kubernetes::Parts ControlPlane::Impl::api_parts() {
                                .nodes = std::move(nodes)};
   parts.checks.push_back(
       {"controllers", false, [this] { return manager && manager->cache().is_synced(); }});
+  parts.token_issuer = {token_issuer(), [this] { return token_keys->jwks(); }};
   parts.options.advertise_address = fmt::format("{}:{}", advertise, port);
   return parts;
 }
 
-Status ControlPlane::Impl::listen() {
-  TRY(const auto where, parse_listen(config.api_listen));
+Result<net::TlsMaterial> ControlPlane::Impl::server_material() const {
   trust::ServerNames names;
   names.dns = {"kubernetes",
                "kubernetes.default",
@@ -211,13 +232,31 @@ Status ControlPlane::Impl::listen() {
   const auto chain = pair.certificate_pem + ca->certificate_pem();
   net::TlsMaterial material{chain, pair.key_pem, ca->certificate_pem()};
   material.speaks_http2 = true;
-  TRY(auto tls, net::TlsContext::for_server(material));
+  return material;
+}
+
+/// Long before the server's certificate ends it has the next.
+Task<void> ControlPlane::Impl::renew_certificate() const {
+  while (true) {
+    co_await async::sleep_for(trust::kCertificateValidity / 2);
+    const auto material = server_material();
+    const auto done = material.ok() ? tls->reload(*material) : Status(material.error());
+    if (!done.ok()) {
+      log::error(kRoom, "the server's certificate is not renewed: {}", done.error().message);
+    }
+  }
+}
+
+Status ControlPlane::Impl::listen() {
+  TRY(const auto where, parse_listen(config.api_listen));
+  TRY(const auto material, server_material());
+  TRY(tls, net::TlsContext::for_server(material));
   port = where.port;
   api = api::kubernetes::make_kubernetes_api(api_parts());
   net::ServerOptions options;
   options.name = "api";
   server = std::make_unique<net::Server>(pool, *api, std::move(options));
-  TRY(port, server->listen(where.host, where.port, std::move(tls)));
+  TRY(port, server->listen(where.host, where.port, tls));
   server->run();
   return ok();
 }
@@ -306,12 +345,20 @@ Task<Status> ControlPlane::start() {
   impl.make_control();
   CO_TRY_STATUS(impl.write_kubeconfig());
   CO_TRY_STATUS(co_await impl.write_join_token());
+  impl.background = std::make_unique<async::TaskGroup>(impl.pool.strand(), "background");
+  impl.background->spawn(impl.renew_certificate());
+  if (impl.rest_keys->has_seen_old()) {
+    impl.background->spawn(reseal(*impl.store));  // a rotation that was cut off goes on
+  }
   log::info(kRoom, "the API answers at https://{}:{}", impl.advertise, impl.port);
   co_return ok();
 }
 
 Task<void> ControlPlane::stop() {
   Impl& impl = *impl_;
+  if (impl.background) {
+    co_await impl.background->stop();
+  }
   if (impl.scheduler_group) {
     co_await impl.scheduler_group->stop();
   }
@@ -322,6 +369,20 @@ Task<void> ControlPlane::stop() {
   if (impl.server) {
     co_await impl.server->stop();
   }
+}
+
+Status ControlPlane::reload_keys() {
+  Impl& impl = *impl_;
+  TRY(const auto text, trust::read_file(encryption_key_file(impl.config)));
+  TRY(auto ring, trust::KeyRing::from_text(text));
+  TRY(const auto pem, trust::read_file(token_key_file(impl.config)));
+  TRY(auto tokens, trust::TokenKeys::from_pem(pem));
+  impl.token_keys->replace(std::move(tokens));
+  if (impl.rest_keys->replace(std::move(ring))) {
+    impl.background->spawn(reseal(*impl.store));
+  }
+  log::info(kRoom, "the keys are read again");
+  return ok();
 }
 
 std::string ControlPlane::ca_pem() const {
@@ -335,7 +396,8 @@ std::uint16_t ControlPlane::port() const {
 Result<trust::KeyPair> ControlPlane::node_credentials(const std::string& node_name) const {
   return impl_->ca->issue_client(
       {std::string(trust::kNodeUserPrefix) + node_name, {std::string(trust::kNodes)}},
-      system_clock().now());
+      system_clock().now(),
+      std::chrono::seconds(impl_->config.certificate_seconds));
 }
 
 }  // namespace tetrarch::app

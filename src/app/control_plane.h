@@ -29,6 +29,9 @@ class ControlPlane {
   /// Ends connections, loops and the store. Containers are the agent's business.
   Task<void> stop();
 
+  /// Reads the files of keys again; what is sealed at rest is sealed anew in the background.
+  Status reload_keys();
+
   std::string ca_pem() const;
   std::uint16_t port() const;
   /// What the agent of the same process shows.

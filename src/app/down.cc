@@ -3,14 +3,11 @@
 #include "agent/down.h"
 
 #include <csignal>
-#include <cstdlib>
-#include <fcntl.h>
 #include <filesystem>
 #include <poll.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/syscall.h>
 
 #include "app/command.h"
@@ -21,17 +18,6 @@ namespace {
 
 constexpr int kPatienceMs = 20'000;
 
-/// Whether the pid file is locked: only then is its pid the one that we mean.
-bool is_owned(const std::string& path) {
-  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    return false;
-  }
-  const bool is_locked = flock(fd, LOCK_EX | LOCK_NB) != 0;
-  close(fd);
-  return is_locked;
-}
-
 /// Waits for a process's end without asking again and again.
 bool has_ended(int pidfd, int patience_ms) {
   pollfd wait{.fd = pidfd, .events = POLLIN, .revents = 0};
@@ -39,10 +25,8 @@ bool has_ended(int pidfd, int patience_ms) {
 }
 
 void end_process(const std::string& data_dir) {
-  const auto path = data_dir + "/tetrarch.pid";
-  const auto text = read_file(path);
-  const int pid = text.ok() ? std::atoi(text->c_str()) : 0;
-  if (pid <= 1 || !is_owned(path)) {
+  const int pid = running_process(data_dir);
+  if (pid <= 1) {
     return;
   }
   const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/machine.h"
 
+#include <cstdlib>
 #include <fcntl.h>
 #include <fstream>
 #include <ifaddrs.h>
@@ -9,6 +10,7 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 namespace tetrarch::app {
@@ -67,6 +69,18 @@ std::string host_name() {
     letter = letter >= 'A' && letter <= 'Z' ? static_cast<char>(letter - 'A' + 'a') : letter;
   }
   return name;
+}
+
+int running_process(const std::string& data_dir) {
+  const auto path = data_dir + "/tetrarch.pid";
+  const int fd = open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) {
+    return 0;
+  }
+  // Only while it is locked its pid is the one that we mean.
+  const bool is_owned = flock(fd, LOCK_EX | LOCK_NB) != 0;
+  close(fd);
+  return is_owned ? std::atoi(read_file(path).value_or("0").c_str()) : 0;
 }
 
 Result<std::string> read_file(const std::filesystem::path& path) {

@@ -16,6 +16,9 @@ std::string default_address();
 /// In lower case, since a Node is called by it.
 std::string host_name();
 
+/// The process that runs from a data directory: it holds the lock of the pid file. 0: none does.
+int running_process(const std::string& data_dir);
+
 Result<std::string> read_file(const std::filesystem::path& path);
 /// By rename, with mode 0600.
 Status write_private_file(const std::filesystem::path& path, std::string_view content);

@@ -2,12 +2,15 @@
 #include "app/node.h"
 
 #include <filesystem>
+#include <optional>
 
 #include <fmt/format.h>
 
 #include "agent/agent.h"
 #include "app/config_values.h"
 #include "app/machine.h"
+#include "app/node_certificate.h"
+#include "async/task_group.h"
 #include "base/log.h"
 #include "client/http/http_client.h"
 #include "net/client.h"
@@ -102,20 +105,23 @@ struct Node::Impl {
   async::BlockingPool& blocking;
   Metrics& metrics;
   std::unique_ptr<schema::Catalog> catalog;
+  std::shared_ptr<net::TlsContext> tls;
   std::unique_ptr<net::Client> connection;
   std::unique_ptr<client::Client> client;
   std::unique_ptr<agent::Agent> agent;
   std::unique_ptr<reach::Dialer> dialer;
+  std::unique_ptr<CertificateRenewal> renewal;
+  std::unique_ptr<async::TaskGroup> renewal_group;
   std::unique_ptr<LocalHandler> local;
   std::unique_ptr<net::Server> local_server;
 };
 
 Status Node::Impl::make() {
   TRY(catalog, schema::Catalog::load_builtin());
-  TRY(auto tls,
+  TRY(tls,
       net::TlsContext::for_client(
           {keys.credentials.certificate_pem, keys.credentials.key_pem, keys.ca_pem}));
-  TRY(connection, net::Client::make({.url = keys.server_url}, std::move(tls)));
+  TRY(connection, net::Client::make({.url = keys.server_url}, tls));
   client = client::make_http_client(*connection, *catalog);
   TRY(auto options, agent_options(config));
   agent = std::make_unique<agent::Agent>(
@@ -129,6 +135,14 @@ Status Node::Impl::make() {
                                            NodeName(config.node_name),
                                            std::move(answer),
                                            reach::Dialer::Options{});
+  const auto files = keys.is_joined ? std::optional(JoinFiles(config)) : std::nullopt;
+  renewal = std::make_unique<CertificateRenewal>(
+      CertificateRenewal::Parts{*client, *tls, system_clock(), system_random()},
+      config.node_name,
+      keys.ca_pem,
+      keys.credentials,
+      files);
+  renewal_group = std::make_unique<async::TaskGroup>(io_pool.strand(), "node certificate");
   local = std::make_unique<LocalHandler>(*agent);
   local_server =
       std::make_unique<net::Server>(io_pool, *local, net::ServerOptions{.name = "agent"});
@@ -148,6 +162,7 @@ Task<Status> Node::start() {
   CO_TRY_STATUS(impl_->make());
   CO_TRY_STATUS(co_await impl_->agent->run());
   impl_->dialer->run();
+  impl_->renewal_group->spawn(impl_->renewal->run());
   impl_->local_server->run();
   co_return ok();
 }
@@ -155,6 +170,9 @@ Task<Status> Node::start() {
 Task<void> Node::stop() {
   if (impl_->local_server) {
     co_await impl_->local_server->stop();
+  }
+  if (impl_->renewal_group) {
+    co_await impl_->renewal_group->stop();
   }
   if (impl_->dialer) {
     co_await impl_->dialer->stop();
@@ -166,35 +184,27 @@ Task<void> Node::stop() {
 
 namespace {
 
-/// What a node keeps of its joining: all PEM.
-struct JoinFiles {
-  explicit JoinFiles(const Config& config)
-      : folder(std::filesystem::path(config.data_dir) / "agent") {}
-
-  std::filesystem::path folder;
-
-  std::filesystem::path ca() const { return folder / "ca.crt"; }
-
-  std::filesystem::path certificate() const { return folder / "client.crt"; }
-
-  std::filesystem::path key() const { return folder / "client.key"; }
-};
-
-Result<NodeAccessKeys> read_joined(const Config& config, const JoinFiles& files) {
+/// Nothing: the machine has not joined.
+Result<std::optional<NodeAccessKeys>> read_joined(const Config& config, const JoinFiles& files) {
+  TRY(auto pair, read_pair(files));
+  if (!pair) {
+    return std::optional<NodeAccessKeys>();
+  }
   NodeAccessKeys keys;
   keys.server_url = config.server;
   TRY(keys.ca_pem, read_file(files.ca()));
-  TRY(keys.credentials.certificate_pem, read_file(files.certificate()));
-  TRY(keys.credentials.key_pem, read_file(files.key()));
-  return keys;
+  keys.credentials = *std::move(pair);
+  keys.is_joined = true;
+  return std::optional(std::move(keys));
 }
 
 }  // namespace
 
 Task<Result<NodeAccessKeys>> join(const Config& config) {
   const JoinFiles files(config);
-  if (std::filesystem::exists(files.certificate())) {
-    co_return read_joined(config, files);
+  CO_TRY(auto joined, read_joined(config, files));
+  if (joined) {
+    co_return *std::move(joined);
   }
   CO_TRY(const auto token, trust::JoinToken::parse(config.token));
   CO_TRY(const auto request,
@@ -229,10 +239,14 @@ Task<Result<NodeAccessKeys>> join(const Config& config) {
   }
   CO_TRY_STATUS(make_directory(files.folder));
   CO_TRY_STATUS(write_private_file(files.ca(), ca));
-  CO_TRY_STATUS(write_private_file(files.key(), request.key_pem));
-  CO_TRY_STATUS(write_private_file(files.certificate(), body->root()["certificate"].string()));
+  const trust::KeyPair pair{std::string(body->root()["certificate"].string()), request.key_pem};
+  CO_TRY_STATUS(write_pair(files, pair));
   log::info("agent", "joined {} as {}", config.server, config.node_name);
-  co_return read_joined(config, files);
+  CO_TRY(joined, read_joined(config, files));
+  if (!joined) {
+    co_return Error{Code::internal, "the files of the node's certificate are gone again"};
+  }
+  co_return *std::move(joined);
 }
 
 }  // namespace tetrarch::app

@@ -20,6 +20,7 @@ struct NodeAccessKeys {
   std::string server_url;
   std::string ca_pem;
   trust::KeyPair credentials;
+  bool is_joined = false;  ///< the credentials are kept in <data-dir>/agent
 };
 
 /// Joins by a token: checks the server's CA against the token's fingerprint, gets a client

@@ -100,6 +100,7 @@ sigset_t block_signals() {
   sigemptyset(&set);
   sigaddset(&set, SIGTERM);
   sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
   pthread_sigmask(SIG_BLOCK, &set, nullptr);
   std::signal(SIGPIPE, SIG_IGN);
   return set;
@@ -135,6 +136,16 @@ class Process {
       TRY_STATUS(run_to_end(pool_, node_->start()));
     }
     return ok();
+  }
+
+  /// On SIGHUP: `tetrarch rotate` has changed a file of keys.
+  void reload() {
+    if (!plane_) {
+      return;
+    }
+    if (const auto done = plane_->reload_keys(); !done.ok()) {
+      log::error(kRoom, "the keys stay as they are: {}", done.error().message);
+    }
   }
 
   void stop() {
@@ -188,7 +199,9 @@ int run_process(const Config& config, Wanted wanted) {
   sd_notify(0, "READY=1");
   log::info(kRoom, "ready; data in {}", config.data_dir);
   int signal = 0;
-  sigwait(&signals, &signal);
+  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
+    process.reload();
+  }
   log::info(kRoom, "{}: ending; containers go on", signal == SIGTERM ? "SIGTERM" : "SIGINT");
   sd_notify(0, "STOPPING=1");
   process.stop();

@@ -7,6 +7,7 @@
 
 #include "reconcile/daemonset.h"
 #include "reconcile/deployment.h"
+#include "reconcile/disruption_budget.h"
 #include "reconcile/endpoints.h"
 #include "reconcile/endpointslice.h"
 #include "reconcile/garbage_collection.h"
@@ -14,6 +15,7 @@
 #include "reconcile/namespace_lifecycle.h"
 #include "reconcile/node_lifecycle.h"
 #include "reconcile/replicaset.h"
+#include "reconcile/resource_quota.h"
 #include "reconcile/statefulset.h"
 #include "reconcile/sweeps.h"
 
@@ -73,9 +75,11 @@ std::vector<std::unique_ptr<Controller>> every_controller(const schema::Catalog&
   out.push_back(job_controller());
   out.push_back(ttl_after_finished_controller());
   out.push_back(cronjob_controller(settings.time_zones ? settings.time_zones : only_utc));
+  out.push_back(disruption_budget_controller());
   out.push_back(endpointslice_controller());
   out.push_back(endpoints_controller());
   out.push_back(endpoints_mirroring_controller());
+  out.push_back(resource_quota_controller());
   out.push_back(namespace_lifecycle_controller(namespaced_resources(catalog)));
   out.push_back(garbage_collection_controller(lookup_in(catalog)));
   out.push_back(node_health_controller(settings.node_grace));
@@ -83,6 +87,7 @@ std::vector<std::unique_ptr<Controller>> every_controller(const schema::Catalog&
   out.push_back(taint_eviction_controller(settings.node_grace));
   out.push_back(pod_sweep_controller(settings.terminated_pods_max, settings.node_grace));
   out.push_back(event_expiry_controller(settings.event_ttl));
+  out.push_back(signing_request_expiry_controller());
   if (auto cidrs = node_cidr_controller(settings.pod_cidr, settings.node_cidr_bits)) {
     out.push_back(std::move(cidrs));
   }

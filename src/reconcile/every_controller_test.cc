@@ -34,6 +34,7 @@ TEST_F(EveryControllerTest, HasAllOfThemEachUnderItsOwnName) {
               testing::ElementsAre("cronjob",
                                    "daemonset",
                                    "deployment",
+                                   "disruption-budget",
                                    "endpoints",
                                    "endpoints-mirroring",
                                    "endpointslice",
@@ -49,6 +50,8 @@ TEST_F(EveryControllerTest, HasAllOfThemEachUnderItsOwnName) {
                                    "pod-sweep",
                                    "replicaset",
                                    "replication-controller",
+                                   "resource-quota",
+                                   "signing-request-expiry",
                                    "statefulset",
                                    "taint-eviction",
                                    "ttl-after-finished"));

@@ -18,6 +18,8 @@ namespace tetrarch::reconcile {
 std::unique_ptr<Controller> pod_sweep_controller(std::size_t finished_most,
                                                  std::chrono::seconds grace);
 std::unique_ptr<Controller> event_expiry_controller(std::chrono::seconds ttl);
+/// CertificateSigningRequests: answered ones after an hour, pending ones after a day.
+std::unique_ptr<Controller> signing_request_expiry_controller();
 
 /// The address behind the service `kubernetes`.
 struct ApiServerAddress {

@@ -77,7 +77,9 @@ Result<trust::Identity> Authenticator::authenticate(const Credentials& shown) co
 
 Result<trust::Identity> Authenticator::from_token(std::string_view token,
                                                   std::string_view audience) const {
-  if (parts_.static_tokens != nullptr) {
+  // Other tokens than those of service accounts are for the API server alone.
+  const bool is_for_us = audience.empty() || audience == options_.token_issuer;
+  if (parts_.static_tokens != nullptr && is_for_us) {
     if (auto found = parts_.static_tokens->find(token)) {
       add_group(*found, trust::kAuthenticated);
       return *std::move(found);
@@ -87,7 +89,11 @@ Result<trust::Identity> Authenticator::from_token(std::string_view token,
   const auto dot = token.find('.');
   const bool has_two =
       dot != std::string_view::npos && token.find('.', dot + 1) != std::string_view::npos;
-  return has_two ? from_service_account_token(token, audience) : from_bootstrap_token(token);
+  if (has_two) {
+    return from_service_account_token(token, audience);
+  }
+  return is_for_us ? from_bootstrap_token(token)
+                   : Result<trust::Identity>(unauthenticated("Unauthorized"));
 }
 
 Result<trust::Identity> Authenticator::from_service_account_token(std::string_view token,
@@ -111,6 +117,11 @@ Result<trust::Identity> Authenticator::from_service_account_token(std::string_vi
   if (!claims.secret.name.empty() &&
       !is_same_object(snapshot, "secrets", claims.ns, claims.secret)) {
     return unauthenticated("the token's secret has been deleted");
+  }
+  // Beside a pod the node only says where that was; alone the token lives with it.
+  if (claims.pod.name.empty() && !claims.node.name.empty() &&
+      !is_same_object(snapshot, "nodes", "", claims.node)) {
+    return unauthenticated("the token's node has been deleted");
   }
   auto identity = claims.identity();
   add_group(identity, trust::kAuthenticated);

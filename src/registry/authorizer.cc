@@ -99,6 +99,10 @@ bool Authorizer::allows_node(std::string_view node, const Attributes& asked) con
   if (asked.group.empty() && is_any(resource, {"secrets", "configmaps"})) {
     return asked.verb == "get" && is_named_by_pods(node, asked);
   }
+  if (asked.group == "certificates.k8s.io" && resource == "certificatesigningrequests") {
+    // Whether what it asks for is approved is the request's own question (selfnodeclient).
+    return asked.subresource.empty() && is_any(asked.verb, {"create", "get", "list", "watch"});
+  }
   if ((asked.group.empty() && resource == "services") ||
       (asked.group == "discovery.k8s.io" && resource == "endpointslices") ||
       (asked.group == "node.k8s.io" && resource == "runtimeclasses")) {
@@ -116,7 +120,8 @@ bool Authorizer::allows_own_pod(std::string_view node, const Attributes& asked) 
   const bool is_known =
       asked.subresource.empty()
           ? is_any(asked.verb, {"get", "delete"})
-          : asked.subresource == "status" && is_any(asked.verb, {"get", "update", "patch"});
+          : (asked.subresource == "status" && is_any(asked.verb, {"get", "update", "patch"})) ||
+                (asked.subresource == "eviction" && asked.verb == "create");
   if (!is_known || asked.name.empty()) {
     return false;
   }

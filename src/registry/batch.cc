@@ -58,6 +58,9 @@ Result<Plan> Engine::plan_change(const Call& call, const client::Change& change)
   if (call.subresource == "binding") {
     return planner_.bind(call, change.document->root());
   }
+  if (call.subresource == "usage") {
+    return planner_.recount(call);
+  }
   const auto& bytes = change.document->bytes();
   if (change.verb == client::Change::Verb::create) {
     return planner_.create(call, bytes, change.write);
@@ -67,7 +70,9 @@ Result<Plan> Engine::plan_change(const Call& call, const client::Change& change)
 }
 
 Task<Result<Stored>> Engine::change_alone(Call call, client::Change change) {
-  co_return co_await carry_out(call, [&] { return plan_change(call, change); });
+  const int tries = change.verb == client::Change::Verb::create ? kCreateTries : kTries;
+  co_return co_await carry_out(
+      call, [&] { return plan_change(call, change); }, tries);
 }
 
 Task<std::vector<Result<Stored>>> Engine::apply(trust::Identity identity,

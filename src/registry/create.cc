@@ -4,6 +4,7 @@
 
 #include "registry/managed.h"
 #include "registry/planner.h"
+#include "registry/quota.h"
 #include "schema/decode.h"
 
 namespace tetrarch::registry {
@@ -116,6 +117,7 @@ Result<Plan> Planner::create_from(const Call& call,
   if (snapshot.get(key)) {
     return already_exists(qualified(*call.kind), key.name);
   }
+  TRY_STATUS(charge_quotas(write, key, document->root(), View()));
   if (call.was_created != nullptr) {
     *call.was_created = true;
   }

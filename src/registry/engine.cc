@@ -12,14 +12,6 @@
 
 namespace tetrarch::registry {
 
-namespace {
-
-// What a create competes for (addresses, ports, generated names) is drawn anew at each try, so a
-// busy range is no reason to give up.
-constexpr int kCreateTries = 64;
-
-}  // namespace
-
 std::unique_ptr<Registry> make_registry(Registry::Parts parts, Options options) {
   return std::make_unique<Engine>(parts, std::move(options));
 }
@@ -29,7 +21,7 @@ Engine::Engine(Parts parts, Options options)
       parts_(parts),
       node_pods_(parts.store),
       authorizer_(parts.store, node_pods_),
-      here_{parts.catalog, parts.store, parts.clock, parts.random, options_, authorizer_},
+      here_{parts.catalog, parts.store, parts.clock, parts.random, options_, authorizer_, parts.ca},
       planner_(here_),
       reader_(here_, planner_, node_pods_),
       authenticator_(parts, options_) {}

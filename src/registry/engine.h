@@ -55,6 +55,9 @@ class Engine final : public Registry {
 
   // Source: what client-go tries on a conflict; past that the caller should look again.
   static constexpr int kTries = 6;
+  // What a create competes for (addresses, ports, generated names) is drawn anew at each try, and
+  // of those that charge one quota one gets through each time: no reason to give up.
+  static constexpr int kCreateTries = 1024;
 
   Status check_access(const Call& call, std::string_view verb, std::string_view fields = "") const;
   /// Plans and commits, again from the start where a competing write came first.

@@ -20,6 +20,7 @@
 #include "registry/registry.h"
 #include "store/journal_memory.h"
 #include "trust/bearer_tokens.h"
+#include "trust/ca.h"
 #include "trust/service_account_token.h"
 
 namespace tetrarch::registry {
@@ -80,6 +81,8 @@ class RegistryTest : public testing::Test {
     EXPECT_TRUE(opened.ok());
     store_ = *std::move(opened);
     keys_ = std::make_unique<trust::TokenKeys>(*trust::TokenKeys::create());
+    ca_ = std::make_unique<trust::CertificateAuthority>(
+        *trust::CertificateAuthority::create("test-ca", clock_.now()));
     static_tokens_.add("secret-of-ann", plain_user("ann"));
     restart(Options());
     EXPECT_TRUE(run(registry_->bootstrap()).ok());
@@ -89,7 +92,8 @@ class RegistryTest : public testing::Test {
 
   void restart(Options options) {
     registry_ = make_registry(
-        {builtin_catalog(), *store_, clock_, random_, keys_.get(), &static_tokens_}, options);
+        {builtin_catalog(), *store_, clock_, random_, keys_.get(), &static_tokens_, ca_.get()},
+        options);
   }
 
   /// Runs a coroutine to its end and gives its answer.
@@ -211,6 +215,7 @@ class RegistryTest : public testing::Test {
   FakeClock clock_;
   CountingRandom random_;
   std::unique_ptr<trust::TokenKeys> keys_;
+  std::unique_ptr<trust::CertificateAuthority> ca_;
   trust::StaticTokens static_tokens_;
   std::unique_ptr<store::Store> store_;
   std::unique_ptr<Registry> registry_;

@@ -119,6 +119,57 @@ TEST_F(IdentityTest, AReviewSaysWhyInItsStatus) {
   EXPECT_FALSE(bad->root().find("status.error").string().empty());
 }
 
+TEST_F(IdentityTest, AReviewTellsWhichAudiencesATokenIsFor) {
+  auto meant = claims();
+  meant.audiences = {"vault", std::string(kIssuer)};
+  const auto token = *keys_->issue(meant);
+  const auto review = [&](const std::string& shown, const std::string& audiences) {
+    return *create("tokenreviews.authentication.k8s.io",
+                   "",
+                   R"({"spec":{"token":")" + shown + R"(","audiences":)" + audiences + "}}");
+  };
+
+  EXPECT_EQ(review(token, R"(["bank","vault"])").root().find("status.audiences").raw(),
+            R"(["vault"])");
+  EXPECT_EQ(review(token, "[]").root().find("status.audiences").raw(),
+            "[\"" + std::string(kIssuer) + "\"]");
+  EXPECT_FALSE(review(token, R"(["bank"])").root().find("status.authenticated").boolean());
+  EXPECT_FALSE(
+      review("secret-of-ann", R"(["vault"])").root().find("status.authenticated").boolean());
+  EXPECT_TRUE(review("secret-of-ann", "[]").root().find("status.authenticated").boolean());
+  EXPECT_EQ(text_of(create("tokenreviews.authentication.k8s.io", "", R"({"spec":{"token":""}})")),
+            "malformed: token is required for TokenReview in authentication");
+}
+
+TEST_F(IdentityTest, ATokenBoundToANodeLivesAsLongAsTheNode) {
+  ASSERT_TRUE(create("nodes", "", R"({"metadata":{"name":"n1"}})").ok());
+  auto where = call("serviceaccounts", "default", "default");
+  where.subresource = "token";
+  const auto asked = create_in(
+      where, R"({"spec":{"boundObjectRef":{"kind":"Node","apiVersion":"v1","name":"n1"}}})");
+  ASSERT_EQ(text_of(asked), "ok");
+  const std::string token(asked->root().find("status.token").string());
+
+  EXPECT_EQ(show(token)->extra.at("authentication.kubernetes.io/node-name").at(0), "n1");
+  ASSERT_TRUE(remove("nodes", "", "n1").ok());
+
+  EXPECT_FALSE(show(token).ok());
+  EXPECT_EQ(text_of(create_in(where, R"({"spec":{"boundObjectRef":{"kind":"Lease","name":"x"}}})")),
+            "malformed: cannot bind token for serviceaccount \"default\" to type Lease: only Pod, "
+            "Secret and Node are supported");
+}
+
+TEST_F(IdentityTest, KeysThatAreReplacedGoOnCheckingWhatTheySigned) {
+  const auto old = *keys_->issue(claims());
+  const auto key_set = keys_->jwks();
+
+  keys_->replace(*keys_->rotated());
+
+  EXPECT_NE(keys_->jwks(), key_set);
+  EXPECT_EQ(text_of(show(old)), "ok");
+  EXPECT_EQ(text_of(show(*keys_->issue(claims()))), "ok");
+}
+
 TEST_F(IdentityTest, BootstrapTokensOfWrongSecretOrUseAreRefused) {
   const auto secret = [&](const std::string& id, const std::string& more) {
     const auto made =

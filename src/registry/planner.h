@@ -53,6 +53,10 @@ class Planner {
                      std::string_view json,
                      const client::WriteOptions& options) const;
   Result<Plan> remove(const Call& call, const client::DeleteOptions& options) const;
+  /// pods/eviction: a delete that the pod's disruption budget must allow.
+  Result<Plan> evict(const Call& call, const client::DeleteOptions& options) const;
+  /// A quota with what its namespace takes now.
+  Result<Plan> recount(const Call& call) const;
   /// pods/binding, namespaces/finalize and the scale subresource change an object in a way of their
   /// own.
   Result<Plan> bind(const Call& call, object::View binding) const;
@@ -103,6 +107,11 @@ class Planner {
                bool is_whole) const;
   Plan plan_put(Write& write, const Stored& old, DocumentPtr fresh) const;
   Plan plan_erase(Write& write, const Stored& old) const;
+  /// Erases it, or marks it as ending with what else is in the draft.
+  Result<Plan> end(Write& write,
+                   const Stored& old,
+                   Draft& draft,
+                   const client::DeleteOptions& options) const;
   Result<Stored> existing(const Call& call, const store::Snapshot& snapshot) const;
   Result<DocumentPtr> patched(const Call& call,
                               client::PatchType type,

@@ -199,6 +199,11 @@ constexpr auto kBindings = std::to_array<BindingRow>({
      "system:kube-controller-manager",
      "User",
      "system:kube-controller-manager"},
+    // A node renews its own certificate. Source: kubeadm's binding of the same name.
+    {"kubeadm:node-autoapprove-certificate-rotation",
+     "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient",
+     "Group",
+     "system:nodes"},
     // Nodes are let in by the node authorizer; the binding exists because clients look for it.
     {"system:node", "system:node", "Group", ""},
 });

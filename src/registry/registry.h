@@ -24,6 +24,7 @@
 #include "trust/identity.h"
 
 namespace tetrarch::trust {
+class CertificateAuthority;
 class StaticTokens;
 class TokenKeys;
 }  // namespace tetrarch::trust
@@ -102,6 +103,8 @@ struct Options {
   /// Whether requests that show nothing are system:anonymous (RBAC then says what that may) or
   /// refused.
   bool allows_anonymous = true;
+  /// The longest that a certificate lasts which is signed for a CertificateSigningRequest.
+  std::chrono::seconds certificate_validity_max{std::chrono::hours{24 * 365}};
   /// How often a quiet watch gets a bookmark.
   std::chrono::seconds bookmark_interval{60};
 };
@@ -128,6 +131,8 @@ class Registry {
     const trust::TokenKeys* token_keys = nullptr;
     /// Tokens of the operator's own; null: there are none.
     const trust::StaticTokens* static_tokens = nullptr;
+    /// Signs what is approved of CertificateSigningRequests; null: nothing is signed here.
+    const trust::CertificateAuthority* ca = nullptr;
   };
 
   virtual ~Registry() = default;

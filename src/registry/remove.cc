@@ -117,14 +117,23 @@ std::string end_time(const Meta& meta, TimePoint now, std::int64_t grace_s) {
 Result<Plan> Planner::remove(const Call& call, const client::DeleteOptions& options) const {
   const auto snapshot = here_.store.snapshot();
   TRY(const auto old, existing(call, snapshot));
-  TRY_STATUS(check_preconditions(call, old, options));
-  const auto& strategy = this->strategy(*call.kind);
   Plan plan;
   Write write{here_, call, snapshot, plan.transaction, format_time(here_.clock.now())};
+  Draft draft(storage(*call.kind), old.document);
+  return end(write, old, draft, options);
+}
+
+Result<Plan> Planner::end(Write& write,
+                          const Stored& old,
+                          Draft& draft,
+                          const client::DeleteOptions& options) const {
+  const auto& call = write.call;
+  TRY_STATUS(check_preconditions(call, old, options));
+  const auto& strategy = this->strategy(*call.kind);
   if (strategy.on_remove != nullptr) {
     TRY_STATUS(strategy.on_remove(write, old.root()));
   }
-  Draft draft(storage(*call.kind), old.document);
+  Plan plan;
   const bool was_ending = !draft.meta.deleted.empty();
   const auto finalizers_before = draft.meta.finalizers;
   apply_propagation(propagation_of(write, strategy, options, draft.meta), draft.meta.finalizers);

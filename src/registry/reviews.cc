@@ -121,6 +121,42 @@ void write_rules(Writer& out, const std::vector<PolicyRule>& rules) {
   out.end_array().field("incomplete", false);
 }
 
+/// Whose token it is, and which of the audiences asked about it is meant for.
+struct TokenVerdict {
+  Result<trust::Identity> who;
+  std::vector<std::string> audiences;
+};
+
+TokenVerdict review_token(const Authenticator& authenticator,
+                          const std::string& issuer,
+                          View spec) {
+  const auto token = spec["token"].string();
+  if (spec["audiences"].size() == 0) {
+    return {authenticator.from_token(token, ""), {issuer}};
+  }
+  TokenVerdict out{Error{Code::unauthenticated, "Unauthorized"}, {}};
+  for (const View audience : spec["audiences"].elements()) {
+    auto who = authenticator.from_token(token, audience.string());
+    if (who.ok()) {
+      out.audiences.emplace_back(audience.string());
+    }
+    if (who.ok() || !out.who.ok()) {
+      out.who = std::move(who);
+    }
+  }
+  return out;
+}
+
+void write_token_review(Writer& out, const TokenVerdict& verdict) {
+  if (!verdict.who.ok()) {
+    out.field("error", verdict.who.error().message);
+    return;
+  }
+  out.field("authenticated", true).key("user");
+  write_user(out, *verdict.who);
+  write_texts(out, "audiences", verdict.audiences);
+}
+
 }  // namespace
 
 Result<Stored> Engine::review(const Call& call, std::string_view json) const {
@@ -136,17 +172,10 @@ Result<Stored> Engine::review(const Call& call, std::string_view json) const {
   }
   out.key("status").begin_object();
   if (kind == "TokenReview") {
-    const auto audience = spec["audiences"].at(0).string();
-    const auto who = authenticator_.from_token(spec["token"].string(), audience);
-    if (who.ok()) {
-      out.field("authenticated", true).key("user");
-      write_user(out, *who);
-      const std::vector<std::string> audiences{audience.empty() ? options_.token_issuer
-                                                                : std::string(audience)};
-      write_texts(out, "audiences", audiences);
-    } else {
-      out.field("error", who.error().message);
+    if (spec["token"].string().empty()) {
+      return bad_request("token is required for TokenReview in authentication");
     }
+    write_token_review(out, review_token(authenticator_, options_.token_issuer, spec));
   } else if (kind == "SelfSubjectReview") {
     out.key("userInfo");
     write_user(out, call.identity);

@@ -31,6 +31,8 @@ struct Surroundings {
   Random& random;
   const Options& options;
   const Authorizer& authorizer;
+  /// Signs certificates; null: nothing is signed here.
+  const trust::CertificateAuthority* ca = nullptr;
 };
 
 /// One write being planned, against one snapshot. A hook may add compares and mutations (claims) to
@@ -106,5 +108,9 @@ Strategy role_bindings_strategy();
 Strategy runtime_classes_strategy();
 Strategy priority_classes_strategy();
 Strategy leases_strategy();
+Strategy disruption_budgets_strategy();
+Strategy resource_quotas_strategy();
+Strategy limit_ranges_strategy();
+Strategy signing_requests_strategy();
 
 }  // namespace tetrarch::registry

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "object/quantity.h"
+#include "registry/admission_limits.h"
 #include "registry/admission_pods.h"
 #include "registry/authorizer.h"
 #include "registry/strategy.h"
@@ -44,9 +45,11 @@ std::string_view qos_class(View spec) {
 }
 
 Status on_create(Write& write, Draft& draft) {
+  TRY(const bool is_changed, admit_limits(write, draft));
+  const auto limited = is_changed ? draft.finish() : nullptr;
+  const View spec = is_changed ? limited->root()["spec"] : draft.base()["spec"];
   draft.set("status",
-            fmt::format("{{\"phase\":\"Pending\",\"qosClass\":\"{}\"}}",
-                        qos_class(draft.base()["spec"])));
+            fmt::format("{{\"phase\":\"Pending\",\"qosClass\":\"{}\"}}", qos_class(spec)));
   return admit_pod(write, draft);
 }
 

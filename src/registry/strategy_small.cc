@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kinds with a rule or two: events, leases, runtime classes, priority classes.
+// Kinds with a rule or two: events, leases, runtime classes, priority classes, disruption budgets.
 #include <fmt/format.h>
 
 #include "registry/strategy.h"
@@ -27,6 +27,13 @@ Status on_create_priority_class(Write& write, Draft& draft) {
                     "exist",
                     other));
   }
+  return ok();
+}
+
+/// Nothing is allowed before the pods have been counted.
+Status on_create_budget(Write& /*write*/, Draft& draft) {
+  draft.set("status",
+            R"({"currentHealthy":0,"desiredHealthy":0,"disruptionsAllowed":0,"expectedPods":0})");
   return ok();
 }
 
@@ -64,6 +71,14 @@ Strategy leases_strategy() {
 Strategy runtime_classes_strategy() {
   Strategy out;
   out.updates_unconditionally = false;
+  return out;
+}
+
+Strategy disruption_budgets_strategy() {
+  Strategy out;
+  out.has_status = true;
+  out.counts_generation = true;
+  out.on_create = &on_create_budget;
   return out;
 }
 

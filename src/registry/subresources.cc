@@ -24,6 +24,9 @@ namespace {
 
 constexpr std::int64_t kTokenSecondsDefault = 3600;
 constexpr std::int64_t kTokenSecondsMin = 600;
+// Evictions of one budget compete for it: ours, more than the 20 that kube-apiserver tries, since
+// we do not pause between them.
+constexpr int kEvictTries = 64;
 constexpr std::int64_t kTokenSecondsMax = std::int64_t{1} << 32U;
 
 Result<DocumentPtr> parse_body(std::string_view json) {
@@ -71,7 +74,11 @@ Result<TokenSpec> read_token_spec(View spec, const Call& call, const std::string
   return out;
 }
 
-/// The pod or secret that a token is to be bound to must be there, and be the caller's to name.
+std::string_view resource_of_bound(std::string_view kind) {
+  return kind == "Pod" ? "pods" : kind == "Secret" ? "secrets" : kind == "Node" ? "nodes" : "";
+}
+
+/// The object that a token is to be bound to must be there, and be the caller's to name.
 Status check_bound(const Call& call, const store::Snapshot& snapshot, TokenSpec& spec) {
   const auto node = node_of(call.identity);
   if (spec.bound_kind.empty()) {
@@ -80,15 +87,16 @@ Status check_bound(const Call& call, const store::Snapshot& snapshot, TokenSpec&
                : Status(forbidden(
                      "serviceaccounts", call.name, "node requested token not bound to a pod"));
   }
-  if (spec.bound_kind != "Pod" && spec.bound_kind != "Secret") {
+  const std::string resource(resource_of_bound(spec.bound_kind));
+  if (resource.empty()) {
     return bad_request(
-        fmt::format("cannot bind token for serviceaccount \"{}\" to type {}: only Pod "
-                    "and Secret are supported",
+        fmt::format("cannot bind token for serviceaccount \"{}\" to type {}: only Pod, Secret "
+                    "and Node are supported",
                     call.name,
                     spec.bound_kind));
   }
-  const std::string resource = spec.bound_kind == "Pod" ? "pods" : "secrets";
-  const auto found = snapshot.get(Key{resource, call.ns, spec.bound.name});
+  const auto found =
+      snapshot.get(Key{resource, resource == "nodes" ? std::string() : call.ns, spec.bound.name});
   if (!found) {
     return not_found(resource, spec.bound.name);
   }
@@ -188,15 +196,23 @@ Task<Result<Stored>> Engine::bind(Call call, std::string json) {
 
 Task<Result<Stored>> Engine::evict(Call call, std::string json) {
   CO_TRY(const auto body, parse_body(json));
+  const auto named = body->root()["metadata"]["name"].string();
+  if (named != call.name) {
+    co_return bad_request("name in URL does not match name in Eviction object");
+  }
   const View options = body->root()["deleteOptions"];
   client::DeleteOptions how;
   if (options["gracePeriodSeconds"]) {
     how.grace_seconds = options["gracePeriodSeconds"].integer();
   }
   how.expected_uid = options.find("preconditions.uid").string();
+  const auto version = options.find("preconditions.resourceVersion").string();
+  CO_TRY(const auto expected, parse_version(version));
+  how.expected = Revision{expected};
   how.is_dry_run = call.is_dry_run || options["dryRun"].size() > 0;
   call.subresource.clear();
-  co_return co_await carry_out(call, [&] { return planner_.remove(call, how); });
+  co_return co_await carry_out(
+      call, [&] { return planner_.evict(call, how); }, kEvictTries);
 }
 
 Result<Stored> Engine::issue_token(const Call& call, std::string_view json) const {
@@ -230,6 +246,8 @@ Result<Stored> Engine::issue_token(const Call& call, std::string_view json) cons
     }
   } else if (spec.bound_kind == "Secret") {
     claims.secret = spec.bound;
+  } else if (spec.bound_kind == "Node") {
+    claims.node = spec.bound;
   }
   TRY(const auto token, parts_.token_keys->issue(claims));
   auto answer = token_answer(

@@ -8,6 +8,7 @@
 #include "object/managed_fields.h"
 #include "registry/managed.h"
 #include "registry/planner.h"
+#include "registry/quota.h"
 #include "schema/decode.h"
 
 namespace tetrarch::registry {
@@ -105,6 +106,11 @@ bool ends_now(const Meta& fresh, View document) {
          document.find("spec.finalizers").size() == 0;
 }
 
+/// Objects that can take more of a quota after they were made.
+bool may_grow(std::string_view resource) {
+  return resource == "services" || resource == "pods";
+}
+
 Status check_address(const Call& call, const Meta& fresh) {
   if (!fresh.name.empty() && fresh.name != call.name) {
     return bad_request(
@@ -153,7 +159,8 @@ Result<Plan> Planner::update_from(const Call& call,
                                   bool is_patch) const {
   const auto& kind = storage(*call.kind);
   const auto& strategy = this->strategy(*call.kind);
-  const bool is_status = call.subresource == "status";
+  // An approval is a part of the status with an access of its own.
+  const bool is_status = call.subresource == "status" || call.subresource == "approval";
   const auto& version = body.resource_version;
   const bool is_free = version.empty() || version == "0";
   if ((!is_free && version != std::to_string(old.revision.number)) ||
@@ -235,6 +242,9 @@ Result<Plan> Planner::settle(Write& write, const Stored& old, Draft& draft, Mode
     Plan plan;
     plan.settled = old;
     return plan;
+  }
+  if (mode == Mode::object && may_grow(old.key.resource)) {
+    TRY_STATUS(charge_quotas(write, old.key, fresh->root(), old.root()));
   }
   return plan_put(write, old, std::move(fresh));
 }

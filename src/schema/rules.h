@@ -4,6 +4,8 @@
 // alike. Internal to the room.
 #pragma once
 
+#include <cstdint>
+#include <string>
 #include <string_view>
 
 #include "schema/problems.h"
@@ -52,6 +54,11 @@ void check_pod_failure_policy(Problems& problems, const Site& job_spec);
 void check_success_policy(Problems& problems, const Site& job_spec);
 // validate_cron_job.cc
 void check_cron_job(Problems& problems, const Site& site);
+// validate_policy.cc
+void check_disruption_budget(Problems& problems, const Site& site);
+// validate_quota.cc
+void check_resource_quota(Problems& problems, const Site& site);
+void check_limit_range(Problems& problems, const Site& site);
 // validate_service.cc
 void check_service(Problems& problems, const Site& site);
 // validate_config.cc

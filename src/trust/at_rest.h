@@ -40,6 +40,10 @@ class KeyRing {
   Result<std::string> open(std::string_view context, std::string_view sealed) const;
   /// Starts as an envelope does.
   static bool is_sealed(std::string_view bytes);
+
+  /// Whether both seal with the same key.
+  bool seals_as(const KeyRing& other) const { return keys_.front().id == other.keys_.front().id; }
+
   /// Opens, but was sealed with a key that is no longer the newest (or not sealed at all): seal it
   /// again.
   bool is_stale(std::string_view bytes) const;

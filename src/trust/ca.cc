@@ -175,13 +175,22 @@ Result<std::string> CertificateAuthority::sign(std::string_view csr_pem,
                                                const ServerNames& names,
                                                TimePoint now,
                                                std::chrono::seconds validity) const {
-  TRY(const auto request, read_request(csr_pem));
   const bool is_server = !names.dns.empty() || !names.ips.empty();
-  return state_->issue(
-      {.subject = subject, .names = names, .is_client = true, .is_server = is_server},
-      X509_REQ_get0_pubkey(request.get()),
-      now,
-      validity);
+  return sign(csr_pem, IssueTerms{subject, names, true, is_server}, now, validity);
+}
+
+Result<std::string> CertificateAuthority::sign(std::string_view csr_pem,
+                                               const IssueTerms& terms,
+                                               TimePoint now,
+                                               std::chrono::seconds validity) const {
+  TRY(const auto request, read_request(csr_pem));
+  return state_->issue({.subject = terms.subject,
+                        .names = terms.names,
+                        .is_client = terms.is_client,
+                        .is_server = terms.is_server},
+                       X509_REQ_get0_pubkey(request.get()),
+                       now,
+                       validity);
 }
 
 Result<SigningRequest> make_signing_request(const Subject& subject) {
@@ -202,6 +211,11 @@ Result<SigningRequest> make_signing_request(const Subject& subject) {
   TRY(out.key_pem, key_to_pem(key.get()));
   out.csr_pem = text_of(bio.get());
   return out;
+}
+
+Result<RequestInfo> read_signing_request(std::string_view csr_pem) {
+  TRY(const auto request, read_request(csr_pem));
+  return describe(request.get());
 }
 
 Result<CertificateInfo> read_certificate(std::string_view pem) {

@@ -37,6 +37,21 @@ struct SigningRequest {
   std::string csr_pem;
 };
 
+/// What a request asks for; that it is signed with its own key has been checked.
+struct RequestInfo {
+  Subject subject;
+  ServerNames names;
+  bool has_other_names = false;  ///< e-mail addresses, URIs
+};
+
+/// What the server decided to put into a certificate.
+struct IssueTerms {
+  Subject subject;
+  ServerNames names = {};
+  bool is_client = false;  ///< extended key usage
+  bool is_server = false;
+};
+
 struct CertificateInfo {
   Subject subject;
   ServerNames names;
@@ -87,6 +102,10 @@ class CertificateAuthority {
                            const ServerNames& names,
                            TimePoint now,
                            std::chrono::seconds validity = kCertificateValidity) const;
+  Result<std::string> sign(std::string_view csr_pem,
+                           const IssueTerms& terms,
+                           TimePoint now,
+                           std::chrono::seconds validity) const;
 
  private:
   struct State;
@@ -97,6 +116,9 @@ class CertificateAuthority {
 /// A new key and a request for it; the agent's side of `sign`.
 Result<SigningRequest> make_signing_request(const Subject& subject);
 
+/// Error (Code::invalid): not one PEM block of a request, its key is weak, or it is not signed with
+/// it.
+Result<RequestInfo> read_signing_request(std::string_view csr_pem);
 Result<CertificateInfo> read_certificate(std::string_view pem);
 /// SHA-256 of the certificate's subject public key info, in hexadecimal.
 Result<std::string> public_key_fingerprint(std::string_view certificate_pem);

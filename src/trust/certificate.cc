@@ -15,6 +15,10 @@
 namespace tetrarch::trust {
 namespace {
 
+void free_extensions(STACK_OF(X509_EXTENSION) * list) {
+  sk_X509_EXTENSION_pop_free(list, X509_EXTENSION_free);
+}
+
 std::time_t seconds_of(TimePoint time) {
   return std::chrono::floor<std::chrono::seconds>(time).time_since_epoch().count();
 }
@@ -134,20 +138,39 @@ void add_address(const std::string& bytes, std::vector<std::string>& out) {
   }
 }
 
-void read_names(X509* certificate, ServerNames& out) {
-  const AltNamesPtr list(static_cast<GENERAL_NAMES*>(
-      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
-  for (int i = 0; list != nullptr && i < sk_GENERAL_NAME_num(list.get()); ++i) {
+/// Whether there are names of other types.
+bool read_names(const GENERAL_NAMES* list, ServerNames& out) {
+  bool has_others = false;
+  for (int i = 0; list != nullptr && i < sk_GENERAL_NAME_num(list); ++i) {
     int type = 0;
     const auto* value = static_cast<const ASN1_STRING*>(
-        GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(list.get(), i), &type));
+        GENERAL_NAME_get0_value(sk_GENERAL_NAME_value(list, i), &type));
     if (type == GEN_DNS) {
       out.dns.push_back(string_of(value));
     } else if (type == GEN_IPADD) {
       add_address(string_of(value), out.ips);
+    } else {
+      has_others = true;
     }
   }
+  return has_others;
 }
+
+Subject subject_of(const X509_NAME* name) {
+  Subject out;
+  for (int i = 0; i < X509_NAME_entry_count(name); ++i) {
+    const X509_NAME_ENTRY* entry = X509_NAME_get_entry(name, i);
+    const int nid = OBJ_obj2nid(X509_NAME_ENTRY_get_object(entry));
+    if (nid == NID_commonName) {
+      out.common_name = string_of(X509_NAME_ENTRY_get_data(entry));
+    } else if (nid == NID_organizationName) {
+      out.organizations.push_back(string_of(X509_NAME_ENTRY_get_data(entry)));
+    }
+  }
+  return out;
+}
+
+using ExtensionsPtr = std::unique_ptr<STACK_OF(X509_EXTENSION), OpensslFree<free_extensions>>;
 
 }  // namespace
 
@@ -221,17 +244,10 @@ Result<std::string> certificate_to_pem(X509* certificate) {
 
 CertificateInfo describe(X509* certificate) {
   CertificateInfo out;
-  X509_NAME* name = X509_get_subject_name(certificate);
-  for (int i = 0; i < X509_NAME_entry_count(name); ++i) {
-    const X509_NAME_ENTRY* entry = X509_NAME_get_entry(name, i);
-    const int nid = OBJ_obj2nid(X509_NAME_ENTRY_get_object(entry));
-    if (nid == NID_commonName) {
-      out.subject.common_name = string_of(X509_NAME_ENTRY_get_data(entry));
-    } else if (nid == NID_organizationName) {
-      out.subject.organizations.push_back(string_of(X509_NAME_ENTRY_get_data(entry)));
-    }
-  }
-  read_names(certificate, out.names);
+  out.subject = subject_of(X509_get_subject_name(certificate));
+  const AltNamesPtr list(static_cast<GENERAL_NAMES*>(
+      X509_get_ext_d2i(certificate, NID_subject_alt_name, nullptr, nullptr)));
+  read_names(list.get(), out.names);
   out.not_before = time_of(X509_get0_notBefore(certificate));
   out.not_after = time_of(X509_get0_notAfter(certificate));
   out.is_ca = X509_check_ca(certificate) == 1;
@@ -240,6 +256,18 @@ CertificateInfo describe(X509* certificate) {
                          : 0U;
   out.is_client = (usage & XKU_SSL_CLIENT) != 0;
   out.is_server = (usage & XKU_SSL_SERVER) != 0;
+  return out;
+}
+
+RequestInfo describe(X509_REQ* request) {
+  RequestInfo out;
+  out.subject = subject_of(X509_REQ_get_subject_name(request));
+  const ExtensionsPtr extensions(X509_REQ_get_extensions(request));
+  if (extensions != nullptr) {
+    const AltNamesPtr list(static_cast<GENERAL_NAMES*>(
+        X509V3_get_d2i(extensions.get(), NID_subject_alt_name, nullptr, nullptr)));
+    out.has_other_names = read_names(list.get(), out.names);
+  }
   return out;
 }
 

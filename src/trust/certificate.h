@@ -30,5 +30,6 @@ Result<NamePtr> make_name(const Subject& subject);
 Result<CertificatePtr> certificate_from_pem(std::string_view pem);
 Result<std::string> certificate_to_pem(X509* certificate);
 CertificateInfo describe(X509* certificate);
+RequestInfo describe(X509_REQ* request);
 
 }  // namespace tetrarch::trust

@@ -3,6 +3,7 @@
 
 #include <array>
 #include <memory>
+#include <mutex>
 #include <utility>
 
 #include <openssl/bn.h>
@@ -137,7 +138,26 @@ struct TokenKeys::Key {
   }
 };
 
-TokenKeys::TokenKeys(std::vector<std::unique_ptr<Key>> keys) : keys_(std::move(keys)) {}
+/// The keys of now. Whoever uses them keeps them through a replacement.
+struct TokenKeys::State {
+  mutable std::mutex mutex;  // guards keys
+  std::shared_ptr<const Keys> keys;
+};
+
+TokenKeys::TokenKeys(Keys keys) : state_(std::make_unique<State>()) {
+  state_->keys = std::make_shared<const Keys>(std::move(keys));
+}
+
+std::shared_ptr<const TokenKeys::Keys> TokenKeys::keys() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->keys;
+}
+
+void TokenKeys::replace(TokenKeys fresh) {
+  const auto keys = fresh.keys();
+  const std::lock_guard lock(state_->mutex);
+  state_->keys = keys;
+}
 
 TokenKeys::~TokenKeys() = default;
 TokenKeys::TokenKeys(TokenKeys&&) noexcept = default;
@@ -210,7 +230,8 @@ Result<TokenKeys> TokenKeys::rotated() const {
 
 Result<std::string> TokenKeys::to_pem() const {
   std::string out;
-  for (const auto& key : keys_) {
+  const auto all = keys();
+  for (const auto& key : *all) {
     TRY(const auto pem, key_to_pem(key->key.get()));
     out += pem;
   }
@@ -218,7 +239,8 @@ Result<std::string> TokenKeys::to_pem() const {
 }
 
 Result<std::string> TokenKeys::issue(const TokenClaims& claims) const {
-  const Key& key = *keys_.front();
+  const auto all = keys();
+  const Key& key = *all->front();
   std::string token = base64url_encode(write_header({std::string(kAlgorithm), key.id})) + "." +
                       base64url_encode(write_claims(claims));
   TRY(const auto signature, sign(key.key.get(), token));
@@ -244,7 +266,8 @@ Result<TokenClaims> TokenKeys::verify(std::string_view token,
   const auto der = to_der_signature(*signature);
   bool is_known = false;
   bool is_good = false;
-  for (const auto& key : keys_) {
+  const auto all = keys();
+  for (const auto& key : *all) {
     if (header.key_id.empty() || header.key_id == key->id) {
       is_known = true;
       is_good = is_good || is_signed_with(key->key.get(), parts.signed_text, der);
@@ -261,7 +284,8 @@ Result<TokenClaims> TokenKeys::verify(std::string_view token,
 
 std::string TokenKeys::jwks() const {
   std::string out;
-  for (const auto& key : keys_) {
+  const auto all = keys();
+  for (const auto& key : *all) {
     out += (out.empty() ? "{\"keys\":[" : ",") +
            std::string("{\"use\":\"sig\",\"kty\":\"EC\",\"kid\":\"") + key->id +
            "\",\"crv\":\"P-256\",\"alg\":\"ES256\",\"x\":\"" + base64url_encode(key->x) +

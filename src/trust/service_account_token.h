@@ -41,7 +41,7 @@ struct TokenClaims {
   Identity identity() const;
 };
 
-/// Signs with its newest key and accepts every key it has. Immutable; thread-safe.
+/// Signs with its newest key and accepts every key it has. Thread-safe.
 class TokenKeys {
  public:
   /// One new key.
@@ -57,6 +57,8 @@ class TokenKeys {
   /// The same keys with a new one in front.
   Result<TokenKeys> rotated() const;
   Result<std::string> to_pem() const;
+  /// From now on these keys, also for whoever refers to this object.
+  void replace(TokenKeys fresh);
 
   Result<std::string> issue(const TokenClaims& claims) const;
   /// Error (Code::unauthenticated): malformed, not ours, bad signature, expired, not valid yet,
@@ -71,8 +73,12 @@ class TokenKeys {
 
  private:
   struct Key;
-  explicit TokenKeys(std::vector<std::unique_ptr<Key>> keys);
-  std::vector<std::unique_ptr<Key>> keys_;
+  struct State;
+  using Keys = std::vector<std::unique_ptr<Key>>;
+  explicit TokenKeys(Keys keys);
+  std::shared_ptr<const Keys> keys() const;
+
+  std::unique_ptr<State> state_;
 };
 
 }  // namespace tetrarch::trust

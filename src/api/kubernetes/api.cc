@@ -159,6 +159,9 @@ Task<Status> serve_path(Context& context) {
       co_return co_await serve_health(context);
     case Action::metrics:
       co_return co_await serve_metrics(context);
+    case Action::openid_configuration:
+    case Action::openid_keys:
+      co_return co_await serve_openid(context);
     case Action::openapi_v2:
     case Action::openapi_v3_index:
     case Action::openapi_v3:

@@ -32,8 +32,9 @@ using Authenticate =
 /// How nodes join and are reached. app fills these from reach::Hub, trust::CertificateAuthority and
 /// the registry.
 struct NodeAccess {
-  /// Whether a machine that shows this token may join. Code::unauthenticated where not.
-  std::function<Task<Status>(std::string token)> check_join_token;
+  /// Whether a machine at that address that shows this token may join. Code::unauthenticated where
+  /// not; Code::exhausted where too many wrong ones came from there.
+  std::function<Task<Status>(std::string token, std::string address)> check_join_token;
   /// A client certificate (PEM) for system:node:<name> from a signing request (PEM).
   std::function<Result<std::string>(std::string_view csr_pem, const NodeName& node)> sign;
   /// What nodes trust the servers by (PEM).
@@ -44,6 +45,13 @@ struct NodeAccess {
       open;
   /// Takes an agent's connection over; completes when the connection has ended.
   std::function<Task<Status>(NodeName node, std::unique_ptr<net::Stream> connection)> attach;
+};
+
+/// How others check the cluster's service account tokens. An empty issuer: it is not told.
+struct TokenIssuer {
+  std::string issuer = {};
+  /// A JSON Web Key Set of the public keys of now.
+  std::function<std::string()> keys = {};
 };
 
 /// One line of /readyz, /livez and /healthz.
@@ -77,6 +85,7 @@ struct Parts {
   NodeAccess nodes;
   std::vector<HealthCheck> checks = {};
   Options options = {};
+  TokenIssuer token_issuer = {};
 };
 
 std::unique_ptr<net::Handler> make_kubernetes_api(Parts parts);

@@ -266,7 +266,7 @@ Task<Result<trust::Identity>> fake_authenticate(net::Peer peer, std::string toke
   co_return Error{Code::unauthenticated, "unknown token"};
 }
 
-Task<Status> fake_check(std::string token) {
+Task<Status> fake_check(std::string token, std::string /*address*/) {
   if (token == "abcdef.0123456789abcdef") {
     co_return ok();
   }
@@ -308,7 +308,8 @@ ApiTest::ApiTest() : reach_stream_(Error{Code::unavailable, "node \"n1\" is not 
                               fake_authenticate,
                               std::move(nodes),
                               {check},
-                              {}});
+                              {},
+                              {"https://issuer", [] { return std::string(R"({"keys":[]})"); }}});
 }
 
 ApiTest::~ApiTest() = default;

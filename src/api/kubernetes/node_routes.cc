@@ -64,7 +64,9 @@ Task<Status> serve_join(Context& context) {
   const auto root = (*parsed)->root();
   const NodeName node{std::string(root["node"].string())};
   const std::string csr(root["csr"].string());
-  CO_TRY_STATUS(co_await context.parts.nodes.check_join_token(token_of(context.request, root)));
+  auto token = token_of(context.request, root);
+  CO_TRY_STATUS(co_await context.parts.nodes.check_join_token(std::move(token),
+                                                              context.request.peer.address));
   if (!is_node_name(node.text)) {
     co_return Error{
         Code::malformed,

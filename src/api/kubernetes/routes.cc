@@ -25,6 +25,8 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"GET", "/livez/{name}", Action::health},
     {"GET", "/readyz/{name}", Action::health},
     {"GET", "/metrics", Action::metrics},
+    {"GET", "/.well-known/openid-configuration", Action::openid_configuration},
+    {"GET", "/openid/v1/jwks", Action::openid_keys},
     {"GET", "/openapi/v2", Action::openapi_v2},
     {"GET", "/openapi/v3", Action::openapi_v3_index},
     {"GET", "/openapi/v3/api/v1", Action::openapi_v3},

@@ -22,6 +22,8 @@ enum class Action : std::uint8_t {
   version,
   health,
   metrics,
+  openid_configuration,
+  openid_keys,
   openapi_v2,
   openapi_v3_index,
   openapi_v3,

@@ -26,6 +26,7 @@ Task<Status> serve_openapi(Context& context);
 Task<Status> serve_definitions(Context& context);
 Task<Status> serve_health(Context& context);
 Task<Status> serve_metrics(Context& context);
+Task<Status> serve_openid(Context& context);
 
 Task<Status> serve_log(Context& context);
 Task<Status> serve_exec(Context& context);

@@ -177,6 +177,7 @@ Compute find_computed(std::string_view name) {
                                                                service_columns(),
                                                                workload_columns(),
                                                                batch_columns(),
+                                                               policy_columns(),
                                                                other_columns()});
   for (const auto& list : lists) {
     for (const auto& row : list) {

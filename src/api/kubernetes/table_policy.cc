@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: Apache-2.0
+// The columns of quotas and certificate signing requests.
+// Seen: kubectl get quota,csr, 1.20 to 1.35.
+#include <fmt/core.h>
+
+#include "api/kubernetes/table.h"
+
+namespace tetrarch::api::kubernetes {
+namespace {
+
+/// "cpu: 0/1, pods: 1/2", of the limits or of all others.
+Cell quota_cell(const Stored& quota, bool is_limits) {
+  const auto status = quota.root()["status"];
+  std::string out;
+  for (const auto& [name, hard] : status["hard"].members()) {
+    if (name.starts_with("limits") == is_limits) {
+      const auto used = status["used"][name].string("0");
+      out += fmt::format("{}{}: {}/{}", out.empty() ? "" : ", ", name, used, hard.string());
+    }
+  }
+  return text_cell(out);
+}
+
+Cell quota_requests_cell(const Stored& quota, TimePoint /*now*/) {
+  return quota_cell(quota, false);
+}
+
+Cell quota_limits_cell(const Stored& quota, TimePoint /*now*/) {
+  return quota_cell(quota, true);
+}
+
+Cell csr_duration_cell(const Stored& request, TimePoint /*now*/) {
+  const auto seconds = request.root().find("spec.expirationSeconds");
+  return text_cell(seconds ? human_duration(std::chrono::seconds(seconds.integer())) : "<none>");
+}
+
+Cell csr_condition_cell(const Stored& request, TimePoint /*now*/) {
+  std::string approval;
+  bool has_failed = false;
+  const auto status = request.root()["status"];
+  for (const auto condition : status["conditions"].elements()) {
+    const auto type = condition["type"].string();
+    if (type == "Denied" || (type == "Approved" && approval.empty())) {
+      approval = type;
+    }
+    has_failed = has_failed || type == "Failed";
+  }
+  std::string out = approval.empty() ? "Pending" : approval;
+  out += has_failed ? ",Failed" : "";
+  out += status["certificate"].string().empty() ? "" : ",Issued";
+  return text_cell(out);
+}
+
+constexpr Computed kColumns[] = {
+    {"quota-requests", quota_requests_cell},
+    {"quota-limits", quota_limits_cell},
+    {"csr-duration", csr_duration_cell},
+    {"csr-condition", csr_condition_cell},
+};
+
+}  // namespace
+
+std::span<const Computed> policy_columns() {
+  return kColumns;
+}
+
+}  // namespace tetrarch::api::kubernetes

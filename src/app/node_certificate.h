@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+// NodeCertificate: what a node shows to the server, kept on disk, and its renewal: before it ends
+// the node asks for the next by a CertificateSigningRequest that it makes with the present one.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "app/config.h"
+#include "async/task.h"
+#include "base/clock.h"
+#include "base/random.h"
+#include "base/result.h"
+#include "client/client.h"
+#include "net/tls.h"
+#include "trust/ca.h"
+
+namespace tetrarch::app {
+
+/// What a node keeps of its joining, below <data-dir>/agent: all PEM.
+struct JoinFiles {
+  explicit JoinFiles(const Config& config)
+      : folder(std::filesystem::path(config.data_dir) / "agent") {}
+
+  std::filesystem::path folder;
+
+  std::filesystem::path ca() const { return folder / "ca.crt"; }
+
+  /// Certificate and key in one file, so that a new pair replaces the old in one step.
+  std::filesystem::path client() const { return folder / "client.pem"; }
+
+  // As versions before kept them.
+  std::filesystem::path old_certificate() const { return folder / "client.crt"; }
+
+  std::filesystem::path old_key() const { return folder / "client.key"; }
+};
+
+/// The pair in the folder; nothing: the machine has not joined.
+Result<std::optional<trust::KeyPair>> read_pair(const JoinFiles& files);
+Status write_pair(const JoinFiles& files, const trust::KeyPair& pair);
+
+/// When a certificate is to be renewed: at two thirds of its life, not counting the backdating.
+TimePoint renewal_time(const trust::CertificateInfo& certificate);
+
+class CertificateRenewal {
+ public:
+  struct Parts {
+    client::Client& client;
+    net::TlsContext& tls;
+    const Clock& clock;
+    Random& random;
+  };
+
+  /// `files`: where a new pair is kept; none: only in memory.
+  CertificateRenewal(Parts parts,
+                     std::string node,
+                     std::string ca_pem,
+                     trust::KeyPair present,
+                     std::optional<JoinFiles> files);
+
+  /// Renews whenever it is time. Owned by a TaskGroup.
+  Task<void> run();
+  /// Asks for a certificate and takes it into use. Code::forbidden: the request was denied.
+  Task<Status> renew();
+
+ private:
+  Task<Result<std::string>> certificate_for(std::string csr_pem);
+
+  Parts parts_;
+  const std::string node_;
+  const std::string ca_pem_;
+  trust::KeyPair present_;
+  const std::optional<JoinFiles> files_;
+};
+
+}  // namespace tetrarch::app
