@@ -43,6 +43,9 @@ TEST(OpenApi, SaysThatPatchKnowsFieldValidationInVersions2And3) {
                             .at("/apis/apps/v1/namespaces/{namespace}/deployments/{name}")
                             .at("patch");
     EXPECT_TRUE(has_parameter(patch, "fieldValidation"));
+    EXPECT_TRUE(has_parameter(patch, "fieldManager"));
+    EXPECT_TRUE(has_parameter(patch, "force"));
+    EXPECT_THAT(object::to_json(patch), testing::HasSubstr("application/apply-patch+yaml"));
     EXPECT_EQ(patch.at("x-kubernetes-group-version-kind").at("kind"), Tree("Deployment"));
     EXPECT_EQ(patch.at("x-kubernetes-action"), Tree("patch"));
   }

@@ -45,8 +45,9 @@ class Apply:
         self.assertIn("serverside-applied", self.apply_here(web).stdout)
         self.kubectl("scale", "deployment/web", "--replicas=1")
         done = self.apply_here(web, check=False)
-        self.assert_fails(done, "Apply failed with 1 conflict: conflict with \"kubectl\" with subresource \"scale\" "
-                                "using apps/v1: .spec.replicas", "--force-conflicts")
+        # `kubectl scale` names no manager: it is the user agent, by the program's file name.
+        self.assert_fails(done, f'Apply failed with 1 conflict: conflict with "kubectl-{self.version}" with subresource '
+                                '"scale" using apps/v1: .spec.replicas', "--force-conflicts")
         self.apply_here(web, "--force-conflicts")
         self.assertEqual(self.get("deploy", "web")["spec"]["replicas"], 0)
         self.assertIn("f:replicas", json.dumps(self.managers("deploy", "web")[("kubectl", "Apply", "")]))

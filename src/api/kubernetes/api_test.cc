@@ -270,9 +270,9 @@ TEST_F(ApiTest, ApplyHandsOnManagerAndForceAndTellsWhatItCreated) {
                  "application/apply-patch+yaml")
                 .status,
             200);
-  EXPECT_EQ(send("PATCH", "/api/v1/namespaces/a/pods/web", "{}", "application/apply-patch+yaml")
-                .status,
-            422);
+  EXPECT_EQ(
+      send("PATCH", "/api/v1/namespaces/a/pods/web", "{}", "application/apply-patch+yaml").status,
+      422);
 }
 
 TEST_F(ApiTest, YamlBodiesBecomeJson) {

@@ -137,7 +137,10 @@ constexpr const char* kInvalidOptions = "PatchOptions.meta.k8s.io \"\" is invali
 
 const std::vector<PatchRow> kPatchRows = {
     {"apply", "fieldManager=m&force=true", kApply, ""},
-    {"apply_without_manager", "force=true", kApply, "fieldManager: Required value: is required for apply patch"},
+    {"apply_without_manager",
+     "force=true",
+     kApply,
+     "fieldManager: Required value: is required for apply patch"},
     {"force_elsewhere",
      "force=true",
      client::PatchType::merge,
@@ -179,9 +182,10 @@ TEST_P(PatchParameters, AreReadStrictly) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Table, PatchParameters, testing::ValuesIn(kPatchRows), [](const auto& row) {
-  return row.param.name;
-});
+INSTANTIATE_TEST_SUITE_P(Table,
+                         PatchParameters,
+                         testing::ValuesIn(kPatchRows),
+                         [](const auto& row) { return row.param.name; });
 
 TEST(PrintableManager, IsWhatCanBeReadOfAUserAgent) {
   EXPECT_EQ(printable_manager("kubectl"), "kubectl");

@@ -234,6 +234,7 @@ TEST_F(HttpClientTest, WritesWithPreconditions) {
   api_.answers["POST /api/v1/namespaces/n/pods?dryRun=All&fieldManager=me"] = {201, pod("a", 1)};
   api_.answers["PUT /api/v1/namespaces/n/pods/a/status"] = {200, pod("a", 8)};
   api_.answers["PATCH /api/v1/namespaces/n/pods/a"] = {200, pod("a", 9)};
+  api_.answers["PATCH /api/v1/namespaces/n/pods/a?fieldManager=me&force=true"] = {200, pod("a", 9)};
   api_.answers["DELETE /api/v1/namespaces/n/pods/a"] = {
       200,
       R"({"kind":"Status","apiVersion":"v1","status":"Success","details":{"name":"a","uid":"u"}})"};
@@ -249,6 +250,11 @@ TEST_F(HttpClientTest, WritesWithPreconditions) {
   EXPECT_EQ(run(client_->update(key, document, status))->revision.number, 8U);
   EXPECT_TRUE(run(client_->patch(key, PatchType::strategic, R"({"a":1})", {})).ok());
   EXPECT_EQ(api_.media_type, "application/strategic-merge-patch+json");
+  WriteOptions applying;
+  applying.field_manager = "me";
+  applying.is_forced = true;
+  EXPECT_TRUE(run(client_->patch(key, PatchType::apply, "a: 1", applying)).ok());
+  EXPECT_EQ(api_.media_type, "application/apply-patch+yaml");
   EXPECT_EQ(run(client_->remove(key, {}))->uid(), "u");
 
   EXPECT_THAT(
@@ -259,6 +265,7 @@ TEST_F(HttpClientTest, WritesWithPreconditions) {
           R"({"kind":"Pod","apiVersion":"v1",)"
           R"("metadata":{"resourceVersion":"7","name":"a","namespace":"n"}})",
           R"(PATCH /api/v1/namespaces/n/pods/a {"a":1})",
+          "PATCH /api/v1/namespaces/n/pods/a?fieldManager=me&force=true a: 1",
           R"(DELETE /api/v1/namespaces/n/pods/a {"kind":"DeleteOptions","apiVersion":"v1"})"));
 }
 
