@@ -113,6 +113,10 @@ Task<Result<tcp::socket>> connect_inside(async::BlockingPool& blocking,
     boost::system::error_code error;
     socket.close(error);
     socket.assign(protocol, fd, error);
+    if (error) {
+      ::close(fd);
+      co_return Error{Code::internal, "cannot use a socket in the pod: " + error.message()};
+    }
     const auto address = protocol == tcp::v4()
                              ? asio::ip::address(asio::ip::address_v4::loopback())
                              : asio::ip::address(asio::ip::address_v6::loopback());
