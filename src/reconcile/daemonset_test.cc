@@ -225,13 +225,12 @@ INSTANTIATE_TEST_SUITE_P(
                  "requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[
                  {"matchExpressions":[{"key":"a","operator":"Exists"}]}]}}},)",
                  R"({"a":"b"})"},
-        PlaceRow{
-            .name = "other_affinity",
-            .pod =
-                R"("affinity":{"nodeAffinity":{
+        PlaceRow{.name = "other_affinity",
+                 .pod =
+                     R"("affinity":{"nodeAffinity":{
                  "requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[
                  {"matchExpressions":[{"key":"a","operator":"Exists"}]}]}}},)",
-            .should_run = false},
+                 .should_run = false},
         PlaceRow{.name = "tainted",
                  .pod = "",
                  .taints = R"([{"key":"x","effect":"NoSchedule"}])",

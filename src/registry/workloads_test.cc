@@ -68,9 +68,10 @@ TEST_F(WorkloadsTest, ACronJobNamesAZoneThatThereIs) {
   };
 
   EXPECT_TRUE(create("cronjobs.batch", "default", json("good", "Etc/UTC")).ok());
-  EXPECT_EQ(text_of(create("cronjobs.batch", "default", json("bad", "Mars/Olympus"))),
-            R"(invalid: CronJob.batch "bad" is invalid: spec.timeZone: Invalid value: "Mars/Olympus": )"
-            "unknown time zone Mars/Olympus");
+  EXPECT_EQ(
+      text_of(create("cronjobs.batch", "default", json("bad", "Mars/Olympus"))),
+      R"(invalid: CronJob.batch "bad" is invalid: spec.timeZone: Invalid value: "Mars/Olympus": )"
+      "unknown time zone Mars/Olympus");
 }
 
 TEST_F(WorkloadsTest, ADaemonSetCountsItsTemplates) {
