@@ -211,6 +211,8 @@ class Round {
              const std::string& message) {
     auto& fields = status.get_object();
     fields["disruptionsAllowed"] = allowed;
+    // Before the reference below: a new member moves the others.
+    const object::Tree generation = fields["observedGeneration"];
     auto& conditions = Edit::array_in(fields, "conditions");
     set_condition(conditions,
                   {.type = std::string(kCondition),
@@ -218,7 +220,7 @@ class Round {
                    .reason = std::move(reason),
                    .message = message},
                   asked_.now);
-    complete(conditions, fields["observedGeneration"]);
+    complete(conditions, generation);
     if (!same_meaning(budget_.status().view(), status)) {
       plan_.changes.push_back(
           update_of(stored_, with_status(stored_, std::move(status)), "status"));
