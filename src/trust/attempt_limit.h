@@ -15,9 +15,9 @@
 namespace tetrarch::trust {
 
 struct AttemptOptions {
-  double failures_max = 10;             ///< at once; one more is refused
-  std::chrono::seconds forgets_one{6};  ///< a failure is forgotten after this
-  std::size_t addresses_max = 4096;     ///< the one that is quiet for longest is forgotten first
+  int failures_max = 10;                ///< at once; one more is refused
+  std::chrono::seconds forgets_one{6};  ///< a failure is forgotten after this, one after the other
+  std::size_t addresses_max = 4096;     ///< the one whose failures end first is forgotten first
 };
 
 /// Thread-safe.
@@ -31,17 +31,12 @@ class AttemptLimit {
   std::size_t size() const;
 
  private:
-  struct Entry {
-    double failures = 0;
-    TimePoint at = {};
-  };
-
-  double failures_now(const Entry& entry, TimePoint now) const;
   void make_room(TimePoint now);
 
   const AttemptOptions options_;
-  mutable std::mutex mutex_;  // guards entries_
-  std::map<std::string, Entry, std::less<>> entries_;
+  mutable std::mutex mutex_;  // guards forgotten_at_
+  /// When the last failure of an address will be forgotten.
+  std::map<std::string, TimePoint, std::less<>> forgotten_at_;
 };
 
 /// "192.0.2.7" of "192.0.2.7:4711", "[2001:db8::1]" of "[2001:db8::1]:4711".
