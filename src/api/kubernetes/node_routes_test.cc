@@ -34,13 +34,13 @@ TEST_F(ApiTest, JoinNeedsAKnownTokenAndANodeName) {
 }
 
 TEST_F(ApiTest, TellsHowItsTokensAreChecked) {
-  const auto& about = send("GET", "/.well-known/openid-configuration");
+  const auto& about = get("/.well-known/openid-configuration");
   EXPECT_EQ(about.status, 200);
   EXPECT_EQ(about.json()->root()["issuer"].string(), "https://issuer");
   EXPECT_EQ(about.json()->root()["jwks_uri"].string(), "https://127.0.0.1:6443/openid/v1/jwks");
   EXPECT_EQ(about.json()->root()["id_token_signing_alg_values_supported"].raw(), R"(["ES256"])");
 
-  const auto& keys = send("GET", "/openid/v1/jwks");
+  const auto& keys = get("/openid/v1/jwks");
   EXPECT_EQ(keys.status, 200);
   EXPECT_EQ(keys.body, R"({"keys":[]})");
   EXPECT_EQ(keys.headers.get("Content-Type"), "application/jwk-set+json");
