@@ -170,7 +170,7 @@ class Workloads(ClusterTest):
         self.assertEqual(self.rows("job", "doomed")[0]["STATUS"], "Failed")
 
     def test_a_job_is_suspended_resumed_and_cleared_away(self):
-        self.apply(make_job("calm", "sh", "-c", "sleep 1", suspend=True, ttlSecondsAfterFinished=3, backoffLimit=0))
+        self.apply(make_job("calm", "sh", "-c", "sleep 4", suspend=True, ttlSecondsAfterFinished=3, backoffLimit=0))
         wait_until(lambda: self.rows("job", "calm")[0]["STATUS"] == "Suspended", 10, "it is suspended")
         self.assertEqual(self.pods(), [])
         self.kubectl("patch", "job", "calm", "--type=merge", "-p", '{"spec":{"suspend":false}}')
