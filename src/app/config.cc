@@ -63,10 +63,8 @@ Status read_file(Config& config, const std::set<std::string_view>& already_set) 
   return ok();
 }
 
-}  // namespace
-
-const std::vector<ConfigKey>& config_keys() {
-  static const std::vector<ConfigKey> keys = {
+std::vector<ConfigKey> general_keys() {
+  return {
       {"data-dir", "DIR", "where everything is kept", &Config::data_dir},
       {"config", "FILE", "YAML file with these keys", &Config::config_file},
       {"api-listen", "HOST:PORT", "address of the Kubernetes API", &Config::api_listen},
@@ -124,6 +122,46 @@ const std::vector<ConfigKey>& config_keys() {
        nullptr,
        &Config::image_gc_maximum_age},
   };
+}
+
+/// What the API does with requests.
+std::vector<ConfigKey> api_keys() {
+  return {
+      {"audit-policy-file",
+       "FILE",
+       "which requests are logged: a Policy of audit.k8s.io/v1",
+       &Config::audit_policy_file},
+      {"audit-log-path",
+       "FILE",
+       "where they are logged, a JSON line each",
+       &Config::audit_log_path},
+      {"audit-log-maxsize",
+       "MB",
+       "the audit log is rotated at this size",
+       nullptr,
+       &Config::audit_log_maxsize},
+      {"audit-log-maxbackup",
+       "N",
+       "rotated audit logs that are kept",
+       nullptr,
+       &Config::audit_log_maxbackup},
+      {"audit-log-maxage",
+       "DAYS",
+       "rotated audit logs are removed after so long; default: never",
+       nullptr,
+       &Config::audit_log_maxage},
+  };
+}
+
+}  // namespace
+
+const std::vector<ConfigKey>& config_keys() {
+  static const std::vector<ConfigKey> keys = [] {
+    auto out = general_keys();
+    const auto more = api_keys();
+    out.insert(out.end(), more.begin(), more.end());
+    return out;
+  }();
   return keys;
 }
 

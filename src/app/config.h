@@ -24,6 +24,11 @@ struct Config {
   std::string log_level = "info";
   std::string server;  ///< agent: https://host:port
   std::string token;   ///< agent: join token
+  std::string audit_policy_file;
+  std::string audit_log_path;   ///< empty: no audit log
+  int audit_log_maxsize = 100;  ///< megabytes
+  int audit_log_maxbackup = 10;
+  int audit_log_maxage = 0;  ///< days; 0: for ever
   int io_threads = 2;
   int max_pods = 110;
   int certificate_seconds = 365 * 24 * 3600;  ///< how long certificates of nodes and clients last

@@ -44,6 +44,14 @@ int parse_port(std::string_view text) {
   return is_whole && port >= 0 && port <= 65535 ? port : -1;
 }
 
+Status check_audit(const Config& config) {
+  if (config.audit_log_path.empty() == config.audit_policy_file.empty()) {
+    return ok();
+  }
+  return Error{Code::invalid,
+               "audit-policy-file says what is logged and audit-log-path where: set both"};
+}
+
 Status check_ranges(const Config& config) {
   const auto pods = Ipv4Range::parse(config.pod_cidr);
   if (!pods.ok()) {
@@ -193,6 +201,7 @@ Status check_housekeeping(const Config& config) {
 }  // namespace
 
 Status check_config(const Config& config) {
+  TRY_STATUS(check_audit(config));
   TRY_STATUS(check_housekeeping(config));
   TRY_STATUS(check_ranges(config));
   TRY_STATUS(check_names(config));

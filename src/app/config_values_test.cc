@@ -126,5 +126,14 @@ TEST(ConfigValues, CountsTheFixedAddressesFromTheRangesStart) {
   EXPECT_EQ(dns_service_address(config), "10.9.8.26");
 }
 
+TEST(ConfigValues, WantsThePolicyAndThePlaceOfAnAuditLog) {
+  Config config = a_config();
+  config.audit_log_path = "/var/log/audit.log";
+  EXPECT_EQ(check_config(config).error().code, Code::invalid);
+
+  config.audit_policy_file = "/etc/policy.yaml";
+  EXPECT_TRUE(check_config(config).ok());
+}
+
 }  // namespace
 }  // namespace tetrarch::app

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "api/kubernetes/api.h"
+#include "app/audit_setup.h"
 #include "app/config_values.h"
 #include "app/keys.h"
 #include "app/machine.h"
@@ -45,8 +46,8 @@ trust::Identity acting_as(std::string user) {
 }  // namespace
 
 struct ControlPlane::Impl {
-  Impl(const Config& given, async::IoPool& io, Metrics& series)
-      : config(given), pool(io), metrics(series) {}
+  Impl(const Config& given, async::IoPool& io, async::BlockingPool& threads, Metrics& series)
+      : config(given), pool(io), blocking(threads), metrics(series) {}
 
   std::filesystem::path directory() const {
     return std::filesystem::path(config.data_dir) / "server";
@@ -74,6 +75,7 @@ struct ControlPlane::Impl {
 
   const Config& config;
   async::IoPool& pool;
+  async::BlockingPool& blocking;
   Metrics& metrics;
   std::string advertise;
   std::uint16_t port = 0;
@@ -87,6 +89,7 @@ struct ControlPlane::Impl {
   std::unique_ptr<client::Client> scheduler_client;
   trust::AttemptLimit join_attempts;
   reach::Hub hub;
+  std::unique_ptr<AuditSetup> audit;
   std::unique_ptr<net::Handler> api;
   std::shared_ptr<net::TlsContext> tls;
   std::unique_ptr<net::Server> server;
@@ -214,6 +217,7 @@ api::kubernetes::Parts ControlPlane::Impl::api_parts() {
   parts.checks.push_back(
       {"controllers", false, [this] { return manager && manager->cache().is_synced(); }});
   parts.token_issuer = {token_issuer(), [this] { return token_keys->jwks(); }};
+  parts.audit = audit ? &audit->log : nullptr;
   parts.options.advertise_address = fmt::format("{}:{}", advertise, port);
   return parts;
 }
@@ -252,6 +256,7 @@ Status ControlPlane::Impl::listen() {
   TRY(const auto material, server_material());
   TRY(tls, net::TlsContext::for_server(material));
   port = where.port;
+  TRY(audit, open_audit(config, blocking, metrics));
   api = api::kubernetes::make_kubernetes_api(api_parts());
   net::ServerOptions options;
   options.name = "api";
@@ -328,8 +333,11 @@ Task<Status> ControlPlane::Impl::write_join_token() {
   co_return write_private_file(path, trust::JoinToken{ca->fingerprint(), token}.text() + "\n");
 }
 
-ControlPlane::ControlPlane(const Config& config, async::IoPool& pool, Metrics& metrics)
-    : impl_(std::make_unique<Impl>(config, pool, metrics)) {}
+ControlPlane::ControlPlane(const Config& config,
+                           async::IoPool& pool,
+                           async::BlockingPool& blocking,
+                           Metrics& metrics)
+    : impl_(std::make_unique<Impl>(config, pool, blocking, metrics)) {}
 
 ControlPlane::~ControlPlane() = default;
 

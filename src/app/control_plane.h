@@ -18,8 +18,11 @@ namespace tetrarch::app {
 
 class ControlPlane {
  public:
-  /// `pool` and `metrics` outlive it.
-  ControlPlane(const Config& config, async::IoPool& pool, Metrics& metrics);
+  /// The pools and `metrics` outlive it.
+  ControlPlane(const Config& config,
+               async::IoPool& pool,
+               async::BlockingPool& blocking,
+               Metrics& metrics);
   ~ControlPlane();
   ControlPlane(const ControlPlane&) = delete;
   ControlPlane& operator=(const ControlPlane&) = delete;

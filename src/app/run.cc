@@ -127,7 +127,7 @@ class Process {
 
   Status start() {
     if (wanted_.server) {
-      plane_.emplace(config_, pool_, metrics_);
+      plane_.emplace(config_, pool_, blocking_, metrics_);
       TRY_STATUS(run_to_end(pool_, plane_->start()));
     }
     if (wanted_.agent) {

@@ -2,6 +2,7 @@
 #include "api/kubernetes/api.h"
 
 #include <algorithm>
+#include <optional>
 
 #include <fmt/core.h>
 
@@ -10,6 +11,7 @@
 #include "api/kubernetes/deprecations.h"
 #include "api/kubernetes/documents.h"
 #include "api/kubernetes/impersonate.h"
+#include "api/kubernetes/request_verb.h"
 #include "api/kubernetes/serve.h"
 #include "base/log.h"
 #include "net/gzip.h"
@@ -30,23 +32,6 @@ bool is_open_to_all(Action action) {
   // Ours: the rule is that anonymous reaches health and version only; Kubernetes binds
   // roles for the same.
   return action == Action::health || action == Action::version || action == Action::join;
-}
-
-bool is_resource(Action action) {
-  switch (action) {
-    case Action::collection:
-    case Action::object:
-    case Action::subresource:
-    case Action::watch_collection:
-    case Action::watch_object:
-    case Action::log:
-    case Action::exec:
-    case Action::attach:
-    case Action::portforward:
-      return true;
-    default:
-      return false;
-  }
 }
 
 /// The token of `Authorization: Bearer …`; empty: none.
@@ -179,6 +164,12 @@ Task<Status> serve_path(Context& context) {
   }
 }
 
+void begin_audit(Context& context, const trust::Identity& asker) {
+  if (context.audit != nullptr) {
+    context.audit->begin(asker, context.match, context.request);
+  }
+}
+
 Task<Status> serve(Context& context) {
   CO_TRY(const auto segments, split_path(context.request.path));
   context.match = match_path(segments);
@@ -187,9 +178,18 @@ Task<Status> serve(Context& context) {
   // A join token is no identity of the API's. Everywhere else who shows something is believed or
   // refused, even where nothing needs to be shown.
   if (route == nullptr || route->action != Action::join) {
-    CO_TRY(auto asker, co_await authenticate(context));
+    auto asker = co_await authenticate(context);
+    begin_audit(context, asker.ok() ? *asker : trust::Identity{});
+    if (!asker.ok()) {
+      co_return std::move(asker).error();
+    }
     CO_TRY(context.identity,
-           impersonate(context.parts.registry, context.request.headers, std::move(asker)));
+           impersonate(context.parts.registry, context.request.headers, *std::move(asker)));
+    if (context.audit != nullptr) {
+      context.audit->note_impersonated(context.identity);
+    }
+  } else {
+    begin_audit(context, {});
   }
   if (route == nullptr) {
     CO_TRY_STATUS(authorize_path(context));
@@ -214,9 +214,19 @@ class KubernetesApi final : public net::Handler {
     Answer answer(
         exchange, audit_id_of(request.headers, parts_.random), net::accepts_gzip(request.headers));
     Context context{parts_, documents_, std::move(request), answer};
+    std::optional<AuditTrail> trail;
+    if (parts_.audit != nullptr) {
+      trail.emplace(*parts_.audit, parts_.clock, answer.audit_id());
+      context.audit = &*trail;
+      answer.keeps = [&trail](int status) { return trail->wants_body(status); };
+    }
+    answer.on_started = [&context](int status) { note_started(context, status); };
     auto outcome = co_await serve(context);
     if (!outcome.ok() && context.answered == 0) {
       outcome = co_await respond_error(context, std::move(outcome).error());
+    }
+    if (trail) {
+      trail->complete(context.answered, answer.kept_body());
     }
     if (!outcome.ok()) {
       log::debug("api",
@@ -247,6 +257,12 @@ class KubernetesApi final : public net::Handler {
         return "ServiceUnavailable";
       default:
         return "BadRequest";
+    }
+  }
+
+  static void note_started(Context& context, int status) {
+    if (context.audit != nullptr) {
+      context.audit->started(status);
     }
   }
 

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/kubernetes/audit.h"
 #include "async/task.h"
 #include "base/clock.h"
 #include "base/ids.h"
@@ -86,6 +87,7 @@ struct Parts {
   std::vector<HealthCheck> checks = {};
   Options options = {};
   TokenIssuer token_issuer = {};
+  const AuditLog* audit = nullptr;  ///< null: no audit log
 };
 
 std::unique_ptr<net::Handler> make_kubernetes_api(Parts parts);

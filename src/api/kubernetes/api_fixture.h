@@ -148,6 +148,9 @@ class ApiTest : public testing::Test {
 
   static net::Request request(std::string method, std::string path_and_query);
 
+  /// What api_ is made of; for tests that make it otherwise.
+  Parts make_parts();
+
   static const schema::Catalog& catalog();
 
   FakeRegistry registry_;

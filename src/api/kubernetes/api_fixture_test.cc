@@ -284,6 +284,10 @@ Task<Status> nothing() {
 }  // namespace
 
 ApiTest::ApiTest() : reach_stream_(Error{Code::unavailable, "node \"n1\" is not connected"}) {
+  api_ = make_kubernetes_api(make_parts());
+}
+
+Parts ApiTest::make_parts() {
   NodeAccess nodes;
   nodes.check_join_token = fake_check;
   nodes.sign = [](std::string_view csr, const NodeName& node) -> Result<std::string> {
@@ -300,16 +304,16 @@ ApiTest::ApiTest() : reach_stream_(Error{Code::unavailable, "node \"n1\" is not 
     return nothing();
   };
   HealthCheck check{"store", true, [this] { return is_ready_; }};
-  api_ = make_kubernetes_api({registry_,
-                              catalog(),
-                              metrics_,
-                              clock_,
-                              random_,
-                              fake_authenticate,
-                              std::move(nodes),
-                              {check},
-                              {},
-                              {"https://issuer", [] { return std::string(R"({"keys":[]})"); }}});
+  return {registry_,
+          catalog(),
+          metrics_,
+          clock_,
+          random_,
+          fake_authenticate,
+          std::move(nodes),
+          {check},
+          {},
+          {"https://issuer", [] { return std::string(R"({"keys":[]})"); }}};
 }
 
 ApiTest::~ApiTest() = default;

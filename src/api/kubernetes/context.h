@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "api/kubernetes/api.h"
+#include "api/kubernetes/audit.h"
 #include "api/kubernetes/errors.h"
 #include "api/kubernetes/negotiate.h"
 #include "api/kubernetes/routes.h"
@@ -30,8 +31,9 @@ struct Context {
   trust::Identity identity = {};
   Representation representation = {};
   std::vector<std::string> warnings = {};
-  std::string verb = {};  ///< get, list, watch, create …: for metrics and the log
-  int answered = 0;       ///< the HTTP code, once there is one
+  std::string verb = {};         ///< get, list, watch, create …: for metrics and the log
+  int answered = 0;              ///< the HTTP code, once there is one
+  AuditTrail* audit = nullptr;   ///< null where no log is wanted
 
   registry::Call call();
   Subject subject() const;

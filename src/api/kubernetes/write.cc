@@ -41,6 +41,9 @@ Status make_json_body(Context& context) {
   const auto type = media_type(request.headers.get("Content-Type"));
   if (!request.body.empty() && type == kProtobuf) {
     TRY(request.body, schema::json_of_protobuf(context.parts.catalog, request.body));
+    if (context.audit != nullptr) {
+      context.audit->note_request(request.body);
+    }
   } else if (!request.body.empty() && type == kYaml) {
     auto json = object::json_of_yaml(request.body);
     if (!json.ok()) {
