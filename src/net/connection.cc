@@ -64,6 +64,24 @@ ServerCore::ServerCore(asio::any_io_executor strand,
       clock(its_clock),
       group(std::move(strand), "net") {}
 
+ServerCore::Admission ServerCore::admit(const std::string& address) const {
+  const auto is_far_beyond = [](std::size_t count, std::size_t limit) {
+    return count >= limit + limit / 10 + 8;
+  };
+  const std::lock_guard lock(mutex);
+  const auto at = by_address.find(address);
+  const auto mine = at == by_address.end() || address.empty() ? 0 : at->second;
+  Admission out;
+  if (connections.size() >= options.connections_max) {
+    out.refusal = "the server has as many connections as it may have; try again later";
+  } else if (mine >= options.connections_per_address_max) {
+    out.refusal = "your address has as many connections as it may have; close some";
+  }
+  out.closes = is_far_beyond(connections.size(), options.connections_max) ||
+               is_far_beyond(mine, options.connections_per_address_max);
+  return out;
+}
+
 std::size_t ServerCore::open_connections() const {
   const std::lock_guard lock(mutex);
   return connections.size();
@@ -76,18 +94,23 @@ void ServerCore::wait_until_empty() {
 
 Connection::Connection(std::shared_ptr<ServerCore> core,
                        std::unique_ptr<Transport> transport,
-                       bool refuses)
+                       std::string_view refusal)
     : core_(std::move(core)),
       strand_(transport->socket().get_executor()),
       transport_(std::move(transport)),
-      refuses_(refuses) {
+      refusal_(refusal),
+      address_(address_bytes(transport_->socket())) {
   const std::lock_guard lock(core_->mutex);
   core_->connections.insert(this);
+  ++core_->by_address[address_];
 }
 
 Connection::~Connection() {
   const std::lock_guard lock(core_->mutex);
   core_->connections.erase(this);
+  if (const auto at = core_->by_address.find(address_); --at->second == 0) {
+    core_->by_address.erase(at);
+  }
   if (core_->connections.empty()) {
     core_->is_empty.notify_all();
   }
@@ -122,7 +145,7 @@ Task<void> Connection::run() {
 
 Task<void> Connection::run_http2() {
   http2_ =
-      std::make_shared<Http2Connection>(core_, std::exchange(transport_, nullptr), peer_, refuses_);
+      std::make_shared<Http2Connection>(core_, std::exchange(transport_, nullptr), peer_, refusal_);
   co_await Http2Connection::run(http2_);
 }
 
@@ -147,8 +170,8 @@ Task<bool> Connection::serve_one() {
   if (received.has_ended) {
     co_return false;
   }
-  if (received.refusal == 0 && refuses_) {
-    received = {503, "the server has as many connections as it may have; try again later"};
+  if (received.refusal == 0 && !refusal_.empty()) {
+    received = {503, std::string(refusal_)};
   }
   if (received.refusal != 0) {
     co_await refuse(std::move(received));

@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -34,6 +35,14 @@ struct ServerCore {
 
   /// From a plain thread: until no connection is left or the drain limit has passed.
   void wait_until_empty();
+
+  /// Why a connection more of that address is one too many: served, but with 503. Empty: it is not.
+  struct Admission {
+    std::string_view refusal;
+    bool closes = false;  ///< so many that not even that is said
+  };
+
+  Admission admit(const std::string& address) const;
   std::size_t open_connections() const;
 
   Handler& handler;
@@ -43,14 +52,18 @@ struct ServerCore {
   async::TaskGroup group;
   mutable std::mutex mutex;  // guards what follows
   std::unordered_set<Connection*> connections;
+  std::unordered_map<std::string, std::size_t> by_address;  // how many of them
   std::condition_variable is_empty;
   std::atomic<bool> is_draining = false;  // read without the lock, too
 };
 
 class Connection : public std::enable_shared_from_this<Connection> {
  public:
-  /// `refuses`: the server is full; the first request is answered with 503.
-  Connection(std::shared_ptr<ServerCore> core, std::unique_ptr<Transport> transport, bool refuses);
+  /// `refusal`: not empty: the first request is answered with 503 and these words, which outlive
+  /// it.
+  Connection(std::shared_ptr<ServerCore> core,
+             std::unique_ptr<Transport> transport,
+             std::string_view refusal);
   ~Connection();
 
   static Task<void> serve(std::shared_ptr<Connection> self);
@@ -86,8 +99,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   std::unique_ptr<Transport> transport_;    // null once taken over
   std::shared_ptr<Http2Connection> http2_;  // its handlers share it
   Peer peer_;
-  const bool refuses_;
-  std::vector<char> buffer_;  // received, not parsed: [begin_, end_)
+  const std::string_view refusal_;
+  const std::string address_;  // as it is counted
+  std::vector<char> buffer_;   // received, not parsed: [begin_, end_)
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   std::string head_;  // of the response under way; kept for its capacity

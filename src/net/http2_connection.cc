@@ -71,12 +71,12 @@ struct Http2Connection::Released {
 Http2Connection::Http2Connection(std::shared_ptr<ServerCore> core,
                                  std::unique_ptr<Transport> transport,
                                  Peer peer,
-                                 bool refuses)
+                                 std::string_view refusal)
     : core_(std::move(core)),
       strand_(transport->socket().get_executor()),
       transport_(std::move(transport)),
       peer_(std::move(peer)),
-      refuses_(refuses),
+      refusal_(refusal),
       session_(limits_of(core_->options), *this),
       opened_(core_->clock.steady()),
       idle_since_(opened_) {}
@@ -212,9 +212,9 @@ Status Http2Connection::put(std::string_view bytes) {
 }
 
 void Http2Connection::take_request(const std::shared_ptr<Http2Stream>& stream) {
-  if (refuses_) {
+  if (!refusal_.empty()) {
     stream->refusal = 503;
-    stream->refusal_message = "the server has as many connections as it may have; try again later";
+    stream->refusal_message = refusal_;
     session_.shut();
   }
   if (stream->refusal != 0) {

@@ -17,11 +17,11 @@ namespace tetrarch::net {
 class Http2Connection final : public Http2Owner,
                               public std::enable_shared_from_this<Http2Connection> {
  public:
-  /// `refuses`: the server is full; requests are answered with 503.
+  /// `refusal`: not empty: requests are answered with 503 and these words, which outlive it.
   Http2Connection(std::shared_ptr<ServerCore> core,
                   std::unique_ptr<Transport> transport,
                   Peer peer,
-                  bool refuses);
+                  std::string_view refusal);
 
   /// Until the connection has ended, and all its handlers.
   static Task<void> run(std::shared_ptr<Http2Connection> self);
@@ -58,7 +58,7 @@ class Http2Connection final : public Http2Owner,
   asio::any_io_executor strand_;
   std::unique_ptr<Transport> transport_;
   Peer peer_;
-  const bool refuses_;
+  const std::string_view refusal_;
   Http2Session session_;
   DateText date_;
   const SteadyPoint opened_;

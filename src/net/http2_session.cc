@@ -86,7 +86,6 @@ struct Http2Session::Callbacks {
     const auto id = frame->hd.stream_id;
     if (self.streams_.size() >= self.limits_.streams) {
       // Streams that the client has reset count until their handlers have ended.
-      self.nuisance();
       nghttp2_submit_rst_stream(raw, NGHTTP2_FLAG_NONE, id, NGHTTP2_REFUSED_STREAM);
       return 0;
     }
@@ -133,7 +132,11 @@ struct Http2Session::Callbacks {
     auto& self = session(user);
     const bool is_empty_data = head->type == NGHTTP2_DATA && head->length == 0 &&
                                (head->flags & NGHTTP2_FLAG_END_STREAM) == 0;
-    if (is_empty_data || (head->type != NGHTTP2_DATA && head->type != NGHTTP2_HEADERS)) {
+    // The library refuses what is beyond the limit by itself; so it is counted here.
+    const bool is_refused =
+        head->type == NGHTTP2_HEADERS && self.streams_.size() >= self.limits_.streams;
+    const bool asks = head->type == NGHTTP2_DATA || head->type == NGHTTP2_HEADERS;
+    if (is_empty_data || is_refused || !asks) {
       self.nuisance();
     }
     return 0;

@@ -260,6 +260,7 @@ TEST_F(Http2SessionTest, EndsAConnectionThatSendsAHeaderBomb) {
 
   const auto outcome = exchange();
 
+  ASSERT_FALSE(outcome.ok());
   EXPECT_EQ(outcome.error().code, Code::exhausted);
   EXPECT_EQ(peer_->goaway(), NGHTTP2_ENHANCE_YOUR_CALM);
   EXPECT_THAT(owner_.requests, SizeIs(0));
@@ -367,6 +368,7 @@ TEST_P(Http2FloodTest, EndsTheConnection) {
     ASSERT_TRUE(session_->send().ok());
   }
 
+  ASSERT_FALSE(outcome.ok());
   EXPECT_EQ(outcome.error().code, Code::exhausted);
   EXPECT_GT(sent, 80);
   EXPECT_LT(sent, 110);
@@ -404,9 +406,28 @@ TEST_F(Http2SessionTest, EndsAConnectionOfRapidResets) {
     ++sent;
   }
 
+  ASSERT_FALSE(outcome.ok());
   EXPECT_EQ(outcome.error().code, Code::exhausted);
   EXPECT_LT(sent, 110);
   EXPECT_EQ(peer_->goaway(), NGHTTP2_ENHANCE_YOUR_CALM);
+}
+
+TEST_F(Http2SessionTest, EndsAConnectionThatGoesOnOpeningStreams) {
+  make({.streams = 3, .nuisances = 50, .nuisances_per_second = 10});
+  ASSERT_TRUE(exchange().ok());
+  const std::string get("\x82\x87\x84\x01\x01x", 6);
+  Status outcome = ok();
+  std::uint32_t sent = 0;
+  while (outcome.ok() && sent < 200) {
+    outcome = feed(frame(
+        NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1 + 2 * sent++, get));
+    ASSERT_TRUE(session_->send().ok());
+    EXPECT_LE(session_->streams().size(), 3U);
+  }
+
+  EXPECT_THAT(owner_.requests, SizeIs(3));
+  ASSERT_FALSE(outcome.ok());
+  EXPECT_EQ(outcome.error().code, Code::exhausted);
 }
 
 TEST_F(Http2SessionTest, AllowsResetsAtAModestRate) {

@@ -34,6 +34,28 @@ void describe_address(const Socket& socket, Peer& peer) {
   }
 }
 
+std::string address_bytes(const Socket& socket) {
+  boost::system::error_code error;
+  const auto endpoint = socket.remote_endpoint(error);
+  if (error) {
+    return {};
+  }
+  const auto copy = [&endpoint](auto& into) {
+    std::memcpy(&into, endpoint.data(), std::min(sizeof(into), endpoint.size()));
+  };
+  if (endpoint.protocol().family() == AF_INET) {
+    sockaddr_in address{};
+    copy(address);
+    return {reinterpret_cast<const char*>(&address.sin_addr), sizeof(address.sin_addr)};
+  }
+  if (endpoint.protocol().family() == AF_INET6) {
+    sockaddr_in6 address{};
+    copy(address);
+    return {reinterpret_cast<const char*>(&address.sin6_addr), sizeof(address.sin6_addr)};
+  }
+  return {};
+}
+
 std::string format_http_date(std::chrono::sys_seconds time) {
   static constexpr std::array<std::string_view, 7> kDays{
       "Sun", "Mon", "Tue", "Wed", "Thu", "Fri", "Sat"};

@@ -16,6 +16,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "net/connection.h"
+#include "net/peer_address.h"
 #include "net/socket_options.h"
 
 namespace tetrarch::net {
@@ -187,9 +188,8 @@ Task<void> Server::accept(Impl& impl, Listener& listener) {
       co_await async::sleep_for(std::chrono::milliseconds(100));
       continue;
     }
-    const auto limit = core->options.connections_max;
-    const auto open = core->open_connections();
-    if (open >= limit + limit / 10 + 8) {
+    const auto admission = core->admit(address_bytes(socket));
+    if (admission.closes) {
       continue;  // closes it
     }
     set_connection_options(socket);
@@ -197,7 +197,7 @@ Task<void> Server::accept(Impl& impl, Listener& listener) {
     if (listener.tls) {
       transport->use_tls(std::make_unique<TlsEngine>(*listener.tls, ""));
     }
-    auto connection = std::make_shared<Connection>(core, std::move(transport), open >= limit);
+    auto connection = std::make_shared<Connection>(core, std::move(transport), admission.refusal);
     core->group.spawn_on(strand, Connection::serve(std::move(connection)));
   }
 }

@@ -33,11 +33,12 @@ struct Access {
 };
 
 struct ServerOptions {
-  std::string name = "server";                     ///< in the log
-  std::uint32_t header_bytes_max = 64 * 1024;      ///< more: 431
-  std::uint64_t body_bytes_max = 3 * 1024 * 1024;  ///< more: 413
-  std::size_t headers_max = 200;                   ///< more: 431
-  std::size_t connections_max = 20'000;            ///< more: 503, then refused
+  std::string name = "server";                      ///< in the log
+  std::uint32_t header_bytes_max = 64 * 1024;       ///< more: 431
+  std::uint64_t body_bytes_max = 3 * 1024 * 1024;   ///< more: 413
+  std::size_t headers_max = 200;                    ///< more: 431
+  std::size_t connections_max = 20'000;             ///< more: 503, then refused
+  std::size_t connections_per_address_max = 5'000;  ///< the same
   /// Of one HTTP/2 connection: requests that are not answered yet, and their bodies in all.
   std::uint32_t streams_max = 250;
   std::uint64_t upload_bytes_max = 16 * 1024 * 1024;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <atomic>
+#include <thread>
 #include <unistd.h>
 
 #include <gtest/gtest.h>
@@ -95,6 +96,30 @@ TEST(Server, TakesNoHeaderFromATrailer) {
 
   EXPECT_THAT(client.read_response(), EndsWith("\r\n\r\nhi: Host Transfer-Encoding"));
   EXPECT_THAT(client.read_response(), EndsWith("\r\n\r\n: Host"));
+}
+
+TEST(Server, RefusesAnAddressThatHasTooManyConnections) {
+  ServerOptions options;
+  options.connections_per_address_max = 1;
+  TestServer server(echo, options);
+  {
+    RawClient first(server.port());
+    first.send(get("/"));
+    ASSERT_THAT(first.read_response(), StartsWith("HTTP/1.1 200"));
+    RawClient second(server.port());
+    second.send(get("/"));
+
+    const auto refused = second.read_to_end();
+    EXPECT_THAT(refused, StartsWith("HTTP/1.1 503"));
+    EXPECT_THAT(refused, HasSubstr("your address has as many connections as it may have"));
+    EXPECT_THAT(refused, HasSubstr("Retry-After: 1"));
+  }
+  while (server.server().connections() > 0) {
+    std::this_thread::yield();
+  }
+  RawClient third(server.port());
+  third.send(get("/"));
+  EXPECT_THAT(third.read_response(), StartsWith("HTTP/1.1 200")) << "others have gone";
 }
 
 TEST(Server, SpeaksHttp10) {
