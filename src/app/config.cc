@@ -150,6 +150,11 @@ std::vector<ConfigKey> api_keys() {
        "rotated audit logs are removed after so long; default: never",
        nullptr,
        &Config::audit_log_maxage},
+      {"max-requests-inflight",
+       "N",
+       "requests served at a time; more wait for their turn",
+       nullptr,
+       &Config::max_requests_inflight},
   };
 }
 

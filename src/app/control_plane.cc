@@ -217,6 +217,7 @@ api::kubernetes::Parts ControlPlane::Impl::api_parts() {
   parts.checks.push_back(
       {"controllers", false, [this] { return manager && manager->cache().is_synced(); }});
   parts.token_issuer = {token_issuer(), [this] { return token_keys->jwks(); }};
+  parts.options.fairness.seats = static_cast<std::size_t>(config.max_requests_inflight);
   parts.audit = audit ? &audit->log : nullptr;
   parts.options.advertise_address = fmt::format("{}:{}", advertise, port);
   return parts;

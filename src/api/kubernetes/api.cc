@@ -170,6 +170,25 @@ void begin_audit(Context& context, const trust::Identity& asker) {
   }
 }
 
+/// Its place among all requests. Health is asked for by who decides whether we live.
+Task<Status> take_seat(Context& context) {
+  const auto& match = context.match;
+  if (match.route != nullptr && match.route->action == Action::health) {
+    co_return ok();
+  }
+  auto& fairness = context.fairness;
+  const auto& identity = context.identity;
+  if (is_long_running(match, context.request)) {
+    CO_TRY(context.stream, fairness.open_stream(identity.user));
+  }
+  const auto level = level_of(identity, match.group, match.resource);
+  if (level == Level::exempt || fairness.try_enter(level, context.seat)) {
+    co_return ok();
+  }
+  CO_TRY(context.seat, co_await fairness.wait(level, identity.user));
+  co_return ok();
+}
+
 Task<Status> serve(Context& context) {
   CO_TRY(const auto segments, split_path(context.request.path));
   context.match = match_path(segments);
@@ -191,6 +210,7 @@ Task<Status> serve(Context& context) {
   } else {
     begin_audit(context, {});
   }
+  CO_TRY_STATUS(co_await take_seat(context));
   if (route == nullptr) {
     CO_TRY_STATUS(authorize_path(context));
     co_return co_await respond_not_found(context);
@@ -207,13 +227,15 @@ Task<Status> serve(Context& context) {
 class KubernetesApi final : public net::Handler {
  public:
   explicit KubernetesApi(Parts parts)
-      : parts_(std::move(parts)), documents_(make_documents(parts_.catalog, parts_.options)) {}
+      : parts_(std::move(parts)),
+        documents_(make_documents(parts_.catalog, parts_.options)),
+        fairness_(parts_.options.fairness, parts_.metrics) {}
 
   Task<void> handle(net::Request request, net::Exchange& exchange) override {
     const auto begun = parts_.clock.steady();
     Answer answer(
         exchange, audit_id_of(request.headers, parts_.random), net::accepts_gzip(request.headers));
-    Context context{parts_, documents_, std::move(request), answer};
+    Context context{parts_, documents_, fairness_, std::move(request), answer};
     std::optional<AuditTrail> trail;
     if (parts_.audit != nullptr) {
       trail.emplace(*parts_.audit, parts_.clock, answer.audit_id());
@@ -260,7 +282,9 @@ class KubernetesApi final : public net::Handler {
     }
   }
 
+  /// An open answer keeps no seat: it may stay for days.
   static void note_started(Context& context, int status) {
+    context.seat.release();
     if (context.audit != nullptr) {
       context.audit->started(status);
     }
@@ -294,6 +318,7 @@ class KubernetesApi final : public net::Handler {
 
   const Parts parts_;
   const Documents documents_;
+  Fairness fairness_;
 };
 
 }  // namespace

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "api/kubernetes/audit.h"
+#include "api/kubernetes/fairness.h"
 #include "async/task.h"
 #include "base/clock.h"
 #include "base/ids.h"
@@ -73,6 +74,7 @@ struct Options {
   std::chrono::seconds slow_client_max{60};
   /// How long the agent may take to answer the head of a log, exec or port-forward request.
   std::chrono::seconds reach_deadline{30};
+  FairnessLimits fairness = {};
 };
 
 /// All of it outlives the handler.

@@ -10,6 +10,7 @@
 #include "api/kubernetes/api.h"
 #include "api/kubernetes/audit.h"
 #include "api/kubernetes/errors.h"
+#include "api/kubernetes/fairness.h"
 #include "api/kubernetes/negotiate.h"
 #include "api/kubernetes/routes.h"
 #include "async/task.h"
@@ -24,6 +25,7 @@ struct Documents;
 struct Context {
   const Parts& parts;
   const Documents& documents;
+  Fairness& fairness;
   net::Request request;
   net::Exchange& exchange;
   Match match = {};
@@ -34,6 +36,8 @@ struct Context {
   std::string verb = {};         ///< get, list, watch, create …: for metrics and the log
   int answered = 0;              ///< the HTTP code, once there is one
   AuditTrail* audit = nullptr;   ///< null where no log is wanted
+  Fairness::Seat seat = {};      ///< held until the answer is out, or has begun to stream
+  Fairness::Stream stream = {};  ///< held by what stays open
 
   registry::Call call();
   Subject subject() const;
