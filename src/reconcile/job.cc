@@ -456,19 +456,21 @@ class Orphans {
   }
 };
 
-void keys_of_pod(const Mirror& seen, const Observed& change, std::vector<Key>& keys) {
-  keys_of_child(std::string(kResource), "Job", &selector_of)(seen, change, keys);
-  if (change.after != nullptr && Orphans::is_one(seen, *change.after)) {
-    keys.push_back(Key{std::string(kResource), change.after->key.ns, ""});
-  }
-}
-
 class JobController final : public Controller {
  public:
   std::string_view name() const override { return "job"; }
 
   std::vector<Watching> watches() const override {
-    return {{std::string(kResource), own_key()}, {"pods", keys_of_pod}};
+    const std::string resource(kResource);
+    auto of_child = keys_of_child(resource, "Job", &selector_of);
+    auto of_pod = [of_child = std::move(of_child)](
+                      const Mirror& seen, const Observed& change, std::vector<Key>& keys) {
+      of_child(seen, change, keys);
+      if (change.after != nullptr && Orphans::is_one(seen, *change.after)) {
+        keys.push_back(Key{std::string(kResource), change.after->key.ns, ""});
+      }
+    };
+    return {{resource, own_key()}, {"pods", std::move(of_pod)}};
   }
 
   Plan reconcile(const Question& asked) const override {
