@@ -35,7 +35,8 @@ struct DecodedText {
 /// Where a look into the document begins: its containers, and in each the keys or elements. Where a
 /// scalar ends is found by looking at it. Built once, then immutable.
 struct DocumentIndex {
-  std::vector<Container> containers;  ///< in the order of the bytes; the first is the whole
+  /// In the order of the bytes; the first is the whole. Of the others those that are not empty.
+  std::vector<Container> containers;
   std::vector<std::uint32_t> places;  ///< first bytes of keys and elements, by container
   std::vector<DecodedText> decoded;   ///< in the order of the bytes
   std::uint32_t metadata_offset = 0;
@@ -133,7 +134,9 @@ class View {
   MemberRange members() const;    ///< empty unless an object
 
  private:
-  const Container& container() const { return document_->index().containers[container_]; }
+  /// Of an empty object or array, which the index does not have: one without children.
+  const Container& container() const;
+  bool is_bare() const;
 
   /// The value at `begin`, inside this one.
   View inside(std::uint32_t begin) const;

@@ -188,6 +188,11 @@ void Builder::note_element() {
 
 void Builder::open() {
   note_element();
+  const char next = at_ + 1 < bytes_.size() ? bytes_[at_ + 1] : '\0';
+  if (!scratch_.open.empty() && (next == '}' || next == ']')) {
+    at_ += 2;  // nothing to find inside: it is as good as a scalar
+    return;
+  }
   scratch_.open.push_back({static_cast<std::uint32_t>(scratch_.containers.size()),
                            static_cast<std::uint32_t>(scratch_.children.size()),
                            bytes_[at_] == '['});

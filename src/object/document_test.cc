@@ -168,5 +168,27 @@ TEST(Document, WalksPastContainersAndBracketsInTexts) {
   EXPECT_FALSE(root["k"].exists());
 }
 
+TEST(Document, FindsNothingInWhatIsEmptyAndWhatStandsBehindIt) {
+  const auto document =
+      must_parse(R"({"a":{},"b":[],"c":[{},[],{"x":{}},[[]]],"d":{"e":{}},"f":1})");
+  const View root = document->root();
+
+  for (const View bare : {root["a"], root["b"], root["c"].at(0), root["c"].at(1), root["d"]["e"]}) {
+    EXPECT_EQ(bare.size(), 0U) << bare.raw();
+    EXPECT_TRUE(bare.raw() == "{}" || bare.raw() == "[]") << bare.raw();
+    EXPECT_TRUE(bare.is_object() != bare.is_array());
+    EXPECT_FALSE(bare["x"].exists());
+    EXPECT_FALSE(bare.at(0).exists());
+    EXPECT_TRUE(bare.members().begin() == bare.members().end());
+    EXPECT_TRUE(bare.elements().begin() == bare.elements().end());
+  }
+  EXPECT_EQ(root["c"].size(), 4U);
+  EXPECT_EQ(root["c"].at(2)["x"].raw(), "{}");
+  EXPECT_EQ(root["c"].at(3).at(0).raw(), "[]");
+  EXPECT_EQ(root["f"].integer(), 1);
+  EXPECT_EQ(must_parse("{}")->root().size(), 0U);
+  EXPECT_FALSE(must_parse("[]")->root().at(0).exists());
+}
+
 }  // namespace
 }  // namespace tetrarch::object

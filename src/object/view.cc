@@ -60,10 +60,21 @@ Kind View::kind() const {
   }
 }
 
+bool View::is_bare() const {
+  const char next = document_->bytes_[begin_ + 1];
+  return next == '}' || next == ']';
+}
+
+const Container& View::container() const {
+  static constexpr Container kBare{};
+  return is_bare() ? kBare : document_->index().containers[container_];
+}
+
 View View::inside(std::uint32_t begin) const {
   const char first = document_->bytes_[begin];
-  if (first != '{' && first != '[') {
-    return {document_, begin, 0};
+  const View there{document_, begin, 0};
+  if ((first != '{' && first != '[') || there.is_bare()) {
+    return there;
   }
   const auto& containers = document_->index().containers;
   const auto found = std::ranges::lower_bound(
@@ -75,7 +86,7 @@ std::uint32_t View::end() const {
   switch (document_->bytes_[begin_]) {
     case '{':
     case '[':
-      return container().end;
+      return is_bare() ? begin_ + 2 : container().end;
     case '"':
       return string_end(document_->bytes_, begin_);
     default:
@@ -97,7 +108,7 @@ View View::operator[](std::string_view key) const {
   }
   const DocumentIndex& index = document_->index();
   const std::string_view bytes = document_->bytes_;
-  const Container& here = index.containers[container_];
+  const Container& here = container();
   const char first = key.empty() ? '"' : key.front();
   for (std::uint32_t i = here.first; i < here.first + here.count; ++i) {
     const std::uint32_t name = index.places[i] + 1;

@@ -2,6 +2,7 @@
 #include "registry/managed.h"
 
 #include <algorithm>
+#include <functional>
 #include <utility>
 
 #include "object/managed_fields.h"
@@ -119,11 +120,12 @@ Result<std::string> managed_of_update(const Tracking& tracking,
 
 bool has_empty_managed(std::string_view json) {
   constexpr std::string_view kName = "\"managedFields\"";
-  const auto at = json.find(kName);
-  if (at == std::string_view::npos) {
+  const auto at = std::search(
+      json.begin(), json.end(), std::boyer_moore_horspool_searcher(kName.begin(), kName.end()));
+  if (at == json.end()) {
     return false;
   }
-  auto rest = json.substr(at + kName.size());
+  auto rest = json.substr(static_cast<std::size_t>(at - json.begin()) + kName.size());
   for (const char c : {':', '[', ']'}) {
     rest.remove_prefix(std::min(rest.find_first_not_of(" \t\r\n"), rest.size()));
     if (!rest.starts_with(c)) {

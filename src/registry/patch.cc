@@ -6,6 +6,7 @@
 #include "object/json_patch.h"
 #include "object/merge_patch.h"
 #include "object/tree.h"
+#include "registry/managed.h"
 #include "registry/planner.h"
 #include "registry/versions.h"
 
@@ -96,6 +97,7 @@ Result<Plan> Planner::patch(const Call& call,
   if (!fresh.ok()) {
     return undecodable(call, document->bytes(), fresh.error());
   }
+  fresh->clears_managed = has_empty_managed(document->bytes());
   return update_from(call, snapshot, old, *std::move(fresh), options, true);
 }
 

@@ -5,7 +5,6 @@
 #include <utility>
 
 #include "base/check.h"
-#include "registry/managed.h"
 #include "registry/versions.h"
 #include "schema/decode.h"
 
@@ -69,7 +68,6 @@ Result<Body> Planner::decode(const Call& call, std::string_view json) const {
     }
   }
   Body out{std::move(decoded.document), std::move(decoded.resource_version)};
-  out.clears_managed = has_empty_managed(json);
   const auto& stored = storage(*call.kind);
   if (&stored != call.kind) {
     out.asked = out.document;

@@ -131,6 +131,7 @@ Result<Plan> Planner::update(const Call& call,
                              std::string_view json,
                              const client::WriteOptions& options) const {
   TRY(auto body, decode(call, json));
+  body.clears_managed = has_empty_managed(json);
   const auto sent = Meta::read(body.document->root()["metadata"]);
   if (sent.name.empty()) {
     return bad_request(fmt::format(
