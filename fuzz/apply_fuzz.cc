@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Two bodies, a line of three dashes between them: FieldsV1 or a configuration, as YAML or JSON.
 // Any pair is applied to nothing and to each other as a Pod; what comes out must hold together.
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
-
 #include "base/check.h"
+#include "catalog.h"
+#include "input.h"
 #include "object/field_set.h"
 #include "object/managed_fields.h"
 #include "object/yaml.h"
@@ -14,16 +12,11 @@
 #include "schema/ownership.h"
 
 using namespace tetrarch;
+using fuzz::catalog;
 using object::FieldSet;
 using object::View;
 
 namespace {
-
-const schema::Catalog& catalog() {
-  static const auto loaded = schema::Catalog::load_builtin();
-  CHECK(loaded.ok());
-  return **loaded;
-}
 
 std::string text_of(const FieldSet& set) {
   std::string out;
@@ -68,7 +61,7 @@ void apply(const schema::Kind& pod, const DocumentPtr& live, const DocumentPtr& 
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  const auto input = fuzz::Input(data, size).rest();
   const auto line = input.find("\n---\n");
   const auto& pod = *catalog().find("", "v1", "Pod");
   std::vector<DocumentPtr> pods;

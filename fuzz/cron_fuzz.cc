@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Any text: refused, or a schedule whose next time is after now and whose last time is one that
 // next leads to; a set of indexes that reads its own text; a time zone with sane offsets.
-#include <cstddef>
-#include <cstdint>
-#include <string_view>
-
 #include "base/check.h"
 #include "base/time_zone.h"
+#include "input.h"
 #include "object/cron_schedule.h"
 #include "object/index_set.h"
 
@@ -43,7 +40,7 @@ void try_indexes(std::string_view input) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  const std::string_view input(reinterpret_cast<const char*>(data), size);
+  const auto input = fuzz::Input(data, size).rest();
   try_schedule(input);
   try_indexes(input);
   if (const auto zone = TimeZone::parse(input); zone.ok()) {

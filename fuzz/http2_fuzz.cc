@@ -1,12 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // HTTP/2 of anybody: the session takes any frames in pieces of any size, keeps its limits, and
 // every answer that it is given is either taken or dropped with its stream.
-#include <cstddef>
-#include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "base/check.h"
+#include "input.h"
 #include "net/http2_session.h"
 
 using namespace tetrarch;
@@ -51,11 +49,8 @@ void answer(net::Http2Session& session, net::Http2Stream& stream, int turn) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  if (size == 0) {
-    return 0;
-  }
-  const std::size_t piece = data[0] + std::size_t{1};
-  std::string_view rest(reinterpret_cast<const char*>(data) + 1, size - 1);
+  fuzz::Input input(data, size);
+  const std::size_t piece = input.byte() + 1;
   net::Http2Limits limits;
   limits.header_bytes = 2048;
   limits.headers = 20;
@@ -68,9 +63,8 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   SteadyPoint now(std::chrono::seconds(1));
   bool goes_on = session.feed(kPreface, now).ok();
   int turn = 0;
-  while (goes_on && !rest.empty()) {
-    const auto part = rest.substr(0, piece);
-    rest.remove_prefix(part.size());
+  while (goes_on && !input.is_empty()) {
+    const auto part = input.take(piece);
     now += std::chrono::milliseconds(1);
     goes_on = session.feed(part, now).ok();
     owner.room = piece;
