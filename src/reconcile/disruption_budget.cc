@@ -287,7 +287,9 @@ class DisruptionBudgetController final : public Controller {
     return {{std::string(kResource), own_key()},
             {"pods", keys_of_pod},
             {std::string(kReplicaSets), keys_of_set},
-            {std::string(kDeployments), keys_of_set}};
+            {std::string(kDeployments), keys_of_set},
+            {"statefulsets.apps", keys_of_set},
+            {"replicationcontrollers", keys_of_set}};
   }
 
   Plan reconcile(const Question& asked) const override {

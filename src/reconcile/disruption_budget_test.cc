@@ -163,6 +163,25 @@ TEST_F(DisruptionBudgetTest, FollowsTheScaleOfTheDeploymentAboveTheSet) {
   EXPECT_EQ(status("disruptionsAllowed"), 1);
 }
 
+TEST_F(DisruptionBudgetTest, FollowsTheScaleOfAStatefulSet) {
+  const Key set{"statefulsets.apps", "ns", "db"};
+  world_.create(set.resource,
+                R"({"kind":"StatefulSet","apiVersion":"apps/v1","metadata":{"name":"db",)"
+                R"("namespace":"ns","uid":"s"},"spec":{"replicas":1}})");
+  world_.create("pods", pod("db-0", owned_by("s")));
+  world_.make_all_ready();
+  world_.create("poddisruptionbudgets.policy", budget(R"("maxUnavailable":1)"));
+  ASSERT_TRUE(world_.settle());
+  EXPECT_EQ(status("expectedPods"), 1);
+  EXPECT_EQ(status("disruptionsAllowed"), 1);
+
+  world_.change(set, [](object::TreeObject& root) { root["spec"].as_object()["replicas"] = 3; });
+  ASSERT_TRUE(world_.settle());
+
+  EXPECT_EQ(status("expectedPods"), 3);
+  EXPECT_EQ(status("disruptionsAllowed"), 0);
+}
+
 TEST_F(DisruptionBudgetTest, AllowsNothingWhereTheScaleIsUnknown) {
   world_.create("pods", pod("a", owned_by("gone")));
   world_.make_all_ready();

@@ -354,6 +354,35 @@ constexpr auto kWorkloadCells = std::to_array<CellRow>({
      R"("c")"},
 });
 
+constexpr auto kPolicyCells = std::to_array<CellRow>({
+    {"quota_requests",
+     "@quota-requests",
+     R"({"status":{"hard":{"limits.cpu":"2","pods":"5","requests.cpu":"1"},"used":{"pods":"2"}}})",
+     R"("pods: 2/5, requests.cpu: 0/1")"},
+    {"quota_limits",
+     "@quota-limits",
+     R"({"status":{"hard":{"limits.cpu":"2","pods":"5"},"used":{"limits.cpu":"500m"}}})",
+     R"("limits.cpu: 500m/2")"},
+    {"request_waits", "@csr-condition", "{}", R"("Pending")"},
+    {"request_issued",
+     "@csr-condition",
+     R"({"status":{"certificate":"eA==","conditions":[{"type":"Approved"}]}})",
+     R"("Approved,Issued")"},
+    {"request_failed",
+     "@csr-condition",
+     R"({"status":{"conditions":[{"type":"Approved"},{"type":"Failed"}]}})",
+     R"("Approved,Failed")"},
+    {"request_denied",
+     "@csr-condition",
+     R"({"status":{"conditions":[{"type":"Denied"}]}})",
+     R"("Denied")"},
+    {"request_for_a_day", "@csr-duration", R"({"spec":{"expirationSeconds":86400}})", R"("24h")"},
+    {"request_for_as_long_as_may_be", "@csr-duration", "{}", R"("<none>")"},
+});
+INSTANTIATE_TEST_SUITE_P(Policy, CellTest, testing::ValuesIn(kPolicyCells), [](const auto& row) {
+  return std::string{row.param.name};
+});
+
 INSTANTIATE_TEST_SUITE_P(Workloads,
                          CellTest,
                          testing::ValuesIn(kWorkloadCells),
