@@ -11,13 +11,16 @@
 namespace tetrarch::load {
 
 struct Arguments {
-  std::string mode = "create";  ///< create, get, list, watch
+  std::string mode = "create";  ///< create, get, list, watch, bind, backlog
   std::string server;           ///< https://host:port
   net::TlsMaterial tls;
   std::string token;
   std::string ns = "default";
   /// spec.nodeName of the pods: no scheduler is part of the figure. Made, and kept alive, for them.
   std::string node = "load-node";
+  /// How many such nodes; with more than one, their names end in a number. The scheduler chooses
+  /// among them in bind and backlog.
+  int nodes = 1;
   int connections = 32;
   int requests = 10'000;  ///< of all connections together; for watch the number of updates
   int objects = 10'000;   ///< that a list finds

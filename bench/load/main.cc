@@ -29,6 +29,12 @@ Result<Report> run(tetrarch::async::IoPool& pool, const Arguments& arguments) {
   if (arguments.mode == "watch") {
     return tetrarch::load::run_watch(pool, arguments, name);
   }
+  if (arguments.mode == "bind") {
+    return tetrarch::load::run_bind(pool, arguments, name);
+  }
+  if (arguments.mode == "backlog") {
+    return tetrarch::load::run_backlog(pool, arguments, name);
+  }
   return tetrarch::Error{tetrarch::Code::invalid, "unknown mode: " + arguments.mode};
 }
 

@@ -2,12 +2,11 @@
 #include "load/workload.h"
 
 #include <atomic>
-#include <functional>
 #include <unistd.h>
 
 #include "async/task_group.h"
 #include "base/clock.h"
-#include "load/hollow_node.h"
+#include "load/hollow_nodes.h"
 #include "object/writer.h"
 
 namespace tetrarch::load {
@@ -16,7 +15,6 @@ namespace {
 constexpr std::size_t kFiller = 600;
 constexpr int kFillingConnections = 32;
 
-using RequestOf = std::function<net::ClientRequest(int)>;
 /// One request and what came of it: the bytes of its body.
 using Send = Task<Result<std::uint64_t>> (*)(net::Client& client, net::ClientRequest request);
 
@@ -99,10 +97,6 @@ Result<Report> run_workers(async::IoPool& pool,
   return total;
 }
 
-std::string pods_path(const Arguments& arguments) {
-  return "/api/v1/namespaces/" + arguments.ns + "/pods";
-}
-
 Result<Report> create_pods(async::IoPool& pool,
                            const Arguments& arguments,
                            const std::string& run) {
@@ -123,6 +117,16 @@ Result<Report> remove_all(async::IoPool& pool, Arguments arguments, const std::s
 
 }  // namespace
 
+Result<Report> run_requests(async::IoPool& pool,
+                            const Arguments& arguments,
+                            const RequestOf& request_of) {
+  return run_workers(pool, arguments, request_of);
+}
+
+std::string pods_path(const Arguments& arguments) {
+  return "/api/v1/namespaces/" + arguments.ns + "/pods";
+}
+
 void wait_until_empty(const async::TaskGroup& group) {
   while (group.size() > 0) {
     ::usleep(1000);
@@ -130,6 +134,8 @@ void wait_until_empty(const async::TaskGroup& group) {
 }
 
 net::ClientRequest json_request(std::string method, std::string target, std::string body) {
+  // An update needs the version of what it changes; a merge patch does not.
+  const auto type = method == "PATCH" ? "application/merge-patch+json" : "application/json";
   net::ClientRequest request;
   request.method = std::move(method);
   request.target = std::move(target);
@@ -137,7 +143,7 @@ net::ClientRequest json_request(std::string method, std::string target, std::str
   request.headers.add("Accept", "application/json");
   request.headers.add("User-Agent", "tetrarch_load");
   if (!request.body.empty()) {
-    request.headers.add("Content-Type", "application/json");
+    request.headers.add("Content-Type", type);
   }
   return request;
 }
@@ -175,11 +181,10 @@ std::string pod_body(const Arguments& arguments, const std::string& name) {
       .begin_object()
       .field("tetrarch.test/filler", std::string(kFiller, 'x'))
       .end_object();
-  writer.end_object()
-      .key("spec")
-      .begin_object()
-      .field("nodeName", arguments.node)
-      .field("restartPolicy", "Never");
+  writer.end_object().key("spec").begin_object().field("restartPolicy", "Never");
+  if (!arguments.node.empty()) {
+    writer.field("nodeName", arguments.node);
+  }
   writer.key("containers")
       .begin_array()
       .begin_object()
@@ -196,7 +201,7 @@ std::string pod_body(const Arguments& arguments, const std::string& name) {
 }
 
 Result<Report> run_create(async::IoPool& pool, const Arguments& arguments, const std::string& run) {
-  TRY(const auto node, HollowNode::make(pool, arguments));
+  TRY(const auto node, HollowNodes::make(pool, arguments));
   TRY(auto report, create_pods(pool, arguments, run));
   if (!arguments.keeps) {
     TRY(const auto removed, remove_all(pool, arguments, run));
@@ -209,7 +214,7 @@ Result<Report> run_get(async::IoPool& pool, const Arguments& arguments, const st
   const auto path = pods_path(arguments) + "/" + run + "-0";
   Arguments one = arguments;
   one.requests = 1;
-  TRY(const auto node, HollowNode::make(pool, arguments));
+  TRY(const auto node, HollowNodes::make(pool, arguments));
   TRY(const auto made, create_pods(pool, one, run));
   if (made.failures > 0) {
     return made;
@@ -225,7 +230,7 @@ Result<Report> run_list(async::IoPool& pool, const Arguments& arguments, const s
   Arguments filling = arguments;
   filling.requests = arguments.objects;
   filling.connections = kFillingConnections;
-  TRY(const auto node, HollowNode::make(pool, arguments));
+  TRY(const auto node, HollowNodes::make(pool, arguments));
   TRY(const auto made, create_pods(pool, filling, run));
   if (made.failures > 0) {
     return made;

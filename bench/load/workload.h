@@ -2,6 +2,7 @@
 // Requests from many connections at once, each connection one after the other.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -19,10 +20,19 @@ namespace tetrarch::load {
 Result<std::vector<std::unique_ptr<net::Client>>> make_clients(const Arguments& arguments,
                                                                int count);
 
+/// The body of a PATCH is a merge patch.
 net::ClientRequest json_request(std::string method, std::string target, std::string body);
 void wait_until_empty(const async::TaskGroup& group);
 
-/// A JSON body of a pod that is placed already; stored it has about 2.2 KB.
+using RequestOf = std::function<net::ClientRequest(int)>;
+/// Sends requests 0 to `arguments.requests` over `arguments.connections`.
+Result<Report> run_requests(async::IoPool& pool,
+                            const Arguments& arguments,
+                            const RequestOf& request_of);
+std::string pods_path(const Arguments& arguments);
+
+/// A JSON body of a pod on `arguments.node`, or on none where that is empty; stored it has about
+/// 2.2 KB.
 std::string pod_body(const Arguments& arguments, const std::string& name);
 
 Result<Report> run_create(async::IoPool& pool, const Arguments& arguments, const std::string& run);
@@ -34,5 +44,11 @@ Result<Report> run_list(async::IoPool& pool, const Arguments& arguments, const s
 /// Watchers of one ConfigMap that is updated at a steady rate; latencies are from before the update
 /// is sent to the event's arrival at each watcher.
 Result<Report> run_watch(async::IoPool& pool, const Arguments& arguments, const std::string& run);
+
+/// Pods that the scheduler places on `arguments.nodes` hollow nodes; latencies are from before the
+/// create is sent to the event of a watcher that shows the pod on a node.
+Result<Report> run_bind(async::IoPool& pool, const Arguments& arguments, const std::string& run);
+/// The same where all pods wait before the nodes are opened; latencies are from the first opening.
+Result<Report> run_backlog(async::IoPool& pool, const Arguments& arguments, const std::string& run);
 
 }  // namespace tetrarch::load

@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "agent/runtime/on_pool.h"
+#include "agent/status.h"
 #include "agent/volume_files.h"
 #include "base/encoding.h"
 #include "base/log.h"
@@ -109,10 +110,13 @@ void Objects::note(const Stored& stored) {
   }
 }
 
-void Objects::set(const Stored& stored) {
+void Objects::set(Stored stored) {
   const auto at = objects_.find(stored.key);
   if (at != objects_.end() && stored.revision < at->second.revision) {
     return;  // our own write was answered before the feed brought the older state
+  }
+  if (at != objects_.end() && stored.key.resource == "pods") {
+    keep_end(at->second, stored);
   }
   const bool is_same =
       at != objects_.end() && at->second.document->bytes() == stored.document->bytes();
@@ -120,6 +124,27 @@ void Objects::set(const Stored& stored) {
   if (!is_same) {
     changed(stored.key, stored.document);
   }
+}
+
+/// An end that the server does not know of yet is not forgotten for a copy that it sends.
+void Objects::keep_end(const Stored& known, Stored& stored) {
+  if (!is_final(known.root()) || is_final(stored.root()) || known.uid() != stored.uid()) {
+    return;
+  }
+  stored.document = with_status(stored.root(), known.root()["status"].raw());
+  if (untold_) {
+    untold_(stored);
+  }
+}
+
+bool Objects::end_pod(const Key& pod, std::string_view status) {
+  const auto at = objects_.find(pod);
+  if (at == objects_.end() || is_final(at->second.root())) {
+    return false;
+  }
+  at->second.document = with_status(at->second.root(), status);
+  changed(pod, at->second.document);
+  return true;
 }
 
 void Objects::remove(const Key& key) {
@@ -162,11 +187,23 @@ Task<void> Objects::save_changes() {
   while (true) {
     co_await has_dirty_.wait();
     // What belongs together comes together; no longer, or a kill -9 would lose a pod that runs.
-    co_await async::sleep_for(std::chrono::milliseconds(50));
+    co_await hurry_.wait_for(std::chrono::milliseconds(50));
+    const auto answered = asked_;
     const auto saved = co_await save_now();
     if (!saved.ok()) {
       log::error("agent", "cannot save objects: {}", saved.error().message);
     }
+    saved_ = answered;
+    was_saved_.raise();
+  }
+}
+
+Task<void> Objects::saved() {
+  const auto mine = ++asked_;
+  hurry_.raise();
+  has_dirty_.raise();
+  while (saved_ < mine) {
+    co_await was_saved_.wait();
   }
 }
 

@@ -4,6 +4,7 @@
 // on the agent's strand.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 #include <map>
@@ -34,6 +35,10 @@ class Objects {
     listener_ = std::move(listener);
   }
 
+  /// Called with a pod that has ended here while what the server says of it shows no end yet: our
+  /// own is kept, and the server has to be told (again).
+  void on_untold_end(std::function<void(const Stored&)> listener) { untold_ = std::move(listener); }
+
   /// What an earlier process saved. Unreadable files are skipped and logged. Blocking; once, before
   /// run.
   void load();
@@ -43,18 +48,27 @@ class Objects {
   /// Our own write's answer: newer than what the feed has brought so far.
   void note(const Stored& stored);
 
+  /// The pod has ended with this status (canonical JSON). False where that is known already, or the
+  /// pod is not.
+  bool end_pod(const Key& pod, std::string_view status);
+
   const Stored* find(const Key& key) const;
   DocumentPtr document(std::string_view resource, std::string_view ns, std::string_view name) const;
   std::vector<Stored> all(std::string_view resource) const;
 
   bool is_synced() const { return is_synced_; }
 
-  /// Writes changes to disk, gathered for a second. Owned by a TaskGroup.
+  /// Writes changes to disk, gathered for a moment. Owned by a TaskGroup; the only one that writes
+  /// while it runs.
   Task<void> save_changes();
+  /// Returns when save_changes has written (or, logged, failed to write) all changes up to now. One
+  /// caller at a time.
+  Task<void> saved();
   Task<Status> save_now();
 
  private:
-  void set(const Stored& stored);
+  void set(Stored stored);
+  void keep_end(const Stored& known, Stored& stored);
   void remove(const Key& key);
   void changed(const Key& key, DocumentPtr document);
 
@@ -68,6 +82,11 @@ class Objects {
   bool is_synced_ = false;
   std::set<Key> dirty_;  ///< not saved yet
   async::Event has_dirty_;
+  std::function<void(const Stored&)> untold_;
+  std::uint64_t asked_ = 0;  ///< calls of saved() so far
+  std::uint64_t saved_ = 0;  ///< those of them that are answered
+  async::Event hurry_;
+  async::Event was_saved_;
 };
 
 }  // namespace tetrarch::agent

@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "agent/status.h"
 #include "trust/sha256.h"
 
 namespace tetrarch::agent {
@@ -65,7 +66,7 @@ class Planner {
     if (is_deleting) {
       end(true);
     } else if (memory_.failed || outcome_of(pod_, seen_, memory_) != Outcome::open ||
-               is_phase_final()) {
+               is_final(pod_.view())) {
       end(false);
     } else if (run_state_of(pod_) == RunState::held) {
       hold();
@@ -76,11 +77,6 @@ class Planner {
   }
 
  private:
-  bool is_phase_final() const {
-    const auto phase = pod_.status().phase();
-    return phase == "Failed" || phase == "Succeeded";
-  }
-
   void add(Action action) {
     if (!memory_.busy.contains(action.key())) {
       plan_.actions.push_back(std::move(action));

@@ -504,4 +504,23 @@ std::string status_of(views::PodView pod,
   return Reporter(pod, before, seen, memory, now).make();
 }
 
+DocumentPtr with_status(object::View pod, std::string_view status) {
+  std::string out;
+  object::Writer writer(out);
+  writer.begin_object();
+  for (const auto [name, value] : pod.members()) {
+    if (name != "status") {
+      writer.field(name, value);
+    }
+  }
+  writer.key("status").raw(status);
+  writer.end_object();
+  return Document::from_canonical(std::move(out));
+}
+
+bool is_final(object::View pod) {
+  const auto phase = pod["status"]["phase"].string();
+  return phase == "Failed" || phase == "Succeeded";
+}
+
 }  // namespace tetrarch::agent

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "agent/pod_state.h"
 #include "schema/views/core.h"
@@ -18,5 +19,11 @@ std::string status_of(views::PodView pod,
                       const Observation& seen,
                       const PodMemory& memory,
                       TimePoint now);
+
+/// The same pod with another status (canonical JSON).
+DocumentPtr with_status(object::View pod, std::string_view status);
+
+/// The pod has succeeded or failed: its containers never run again, whatever comes.
+bool is_final(object::View pod);
 
 }  // namespace tetrarch::agent

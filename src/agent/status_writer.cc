@@ -1,29 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/status_writer.h"
 
+#include "agent/status.h"
 #include "base/log.h"
-#include "object/writer.h"
 
 namespace tetrarch::agent {
 namespace {
 
 constexpr std::size_t kBatchMax = 64;
 constexpr int kConflictTries = 5;
-
-/// The same object with another status.
-DocumentPtr with_status(object::View root, const std::string& status) {
-  std::string out;
-  object::Writer writer(out);
-  writer.begin_object();
-  for (const auto [name, value] : root.members()) {
-    if (name != "status") {
-      writer.field(name, value);
-    }
-  }
-  writer.key("status").raw(status);
-  writer.end_object();
-  return Document::from_canonical(std::move(out));
-}
 
 client::WriteOptions options_for(const std::string& uid, Revision expected) {
   client::WriteOptions out;
@@ -102,12 +87,26 @@ Task<bool> StatusWriter::write_batch() {
   if (sent.empty()) {
     co_return true;
   }
+  co_await save_ends(sent);
   is_server_away_ = false;
   auto written = co_await client_.apply(std::move(sent));
   for (std::size_t i = 0; i < sent_entries.size() && i < written.size(); ++i) {
     co_await settle(sent_entries[i].first, sent_entries[i].second, std::move(written[i]));
   }
   co_return !is_server_away_;
+}
+
+/// A pod's end is on our disk before anybody else learns of it: what a machine that loses power a
+/// moment later would otherwise run again.
+Task<void> StatusWriter::save_ends(const std::vector<client::Change>& changes) {
+  bool has_new = false;
+  for (const auto& change : changes) {
+    has_new |= is_final(change.document->root()) &&
+               objects_.end_pod(change.key, change.document->root()["status"].raw());
+  }
+  if (has_new) {
+    co_await objects_.saved();
+  }
 }
 
 Task<void> StatusWriter::settle(std::string uid, Entry entry, Result<Stored> written) {

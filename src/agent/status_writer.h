@@ -5,6 +5,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "agent/objects.h"
 #include "async/task.h"
@@ -36,6 +37,7 @@ class StatusWriter {
   };
 
   Task<bool> write_batch();
+  Task<void> save_ends(const std::vector<client::Change>& changes);
   Task<void> settle(std::string uid, Entry entry, Result<Stored> written);
   Task<Result<Stored>> write_on_fresh(std::string uid, Entry entry);
   void drop(const std::string& uid, std::uint64_t number);

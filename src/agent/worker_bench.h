@@ -78,6 +78,7 @@ class WorkerBench {
   void start_agent();
   void stop_agent();
   void take(const client::WatchEvent& event);
+  void take_object(const Key& key, const DocumentPtr& document);
   void take_event(const runtime::Event& event);
   void say(const std::string& text);
   std::string elapsed() const;

@@ -315,31 +315,43 @@ WorkerBench::~WorkerBench() {
 
 void WorkerBench::start_agent() {
   parts_ = std::make_unique<Parts>(*this);
-  parts_->objects.on_change([this](const Key& key, DocumentPtr document) {
-    auto& worker = parts_->worker;
-    if (key.resource != "pods") {
-      if (worker) {
-        worker->refresh_content();
-      }
-    } else if (document == nullptr) {
-      if (worker) {
-        worker->set_gone();
-      }
-    } else if (worker) {
-      worker->update(*parts_->objects.find(key));
-    } else {
-      worker = std::make_shared<PodWorker>(parts_->shop, *parts_->objects.find(key));
-      auto finished = [this] {
-        say("worker has finished");
-        parts_->worker.reset();
-      };
-      parts_->tasks.spawn(PodWorker::run(worker, std::move(finished)));
-    }
+  parts_->objects.on_change(
+      [this](const Key& key, const DocumentPtr& document) { take_object(key, document); });
+  parts_->objects.on_untold_end([this](const Stored& pod) {
+    parts_->statuses.submit(
+        pod.key, std::string(pod.uid()), std::string(pod.root()["status"].raw()));
   });
+  parts_->objects.load();
+  for (const auto& stored : parts_->objects.all("pods")) {
+    take_object(stored.key, stored.document);
+  }
+  parts_->tasks.spawn(parts_->objects.save_changes());
   parts_->tasks.spawn(parts_->statuses.run());
   parts_->tasks.spawn(parts_->events.send());
   for (const auto& stored : server_.all()) {
     take({client::EventType::added, stored});
+  }
+}
+
+void WorkerBench::take_object(const Key& key, const DocumentPtr& document) {
+  auto& worker = parts_->worker;
+  if (key.resource != "pods") {
+    if (worker) {
+      worker->refresh_content();
+    }
+  } else if (document == nullptr) {
+    if (worker) {
+      worker->set_gone();
+    }
+  } else if (worker) {
+    worker->update(*parts_->objects.find(key));
+  } else {
+    worker = std::make_shared<PodWorker>(parts_->shop, *parts_->objects.find(key));
+    auto finished = [this] {
+      say("worker has finished");
+      parts_->worker.reset();
+    };
+    parts_->tasks.spawn(PodWorker::run(worker, std::move(finished)));
   }
 }
 

@@ -144,6 +144,8 @@ struct DnsServer::Impl {
         random(chance),
         upstreams(parse_upstreams(options.upstreams)) {}
 
+  boost::system::error_code bind(const asio::any_io_executor& strand,
+                                 const asio::ip::address_v4& address);
   Task<void> serve_udp();
   Task<void> serve_tcp();
   Task<void> serve_connection(std::shared_ptr<tcp::socket> socket);
@@ -322,19 +324,33 @@ DnsServer::DnsServer(DnsOptions options, const DnsZone& zone, Random& random)
 
 DnsServer::~DnsServer() = default;
 
+/// One port for both. Where any will do, one that is free for datagrams may be taken for streams:
+/// then another.
+boost::system::error_code DnsServer::Impl::bind(const asio::any_io_executor& strand,
+                                                const asio::ip::address_v4& address) {
+  constexpr int kTries = 16;
+  boost::system::error_code error;
+  for (int i = 0; i < kTries; ++i) {
+    datagrams = std::make_unique<udp::socket>(strand, udp::v4());
+    acceptor = std::make_unique<tcp::acceptor>(strand, tcp::v4());
+    acceptor->set_option(tcp::acceptor::reuse_address(true), error);
+    datagrams->bind({address, options.port}, error);
+    if (error) {
+      return error;
+    }
+    acceptor->bind({address, datagrams->local_endpoint().port()}, error);
+    if (!error || options.port != 0) {
+      return error;
+    }
+  }
+  return error;
+}
+
 Status DnsServer::start(asio::any_io_executor strand) {
   boost::system::error_code error;
   const auto address = asio::ip::make_address_v4(impl_->options.address, error);
-  impl_->datagrams = std::make_unique<udp::socket>(strand, udp::v4());
-  impl_->acceptor = std::make_unique<tcp::acceptor>(strand, tcp::v4());
   if (!error) {
-    impl_->datagrams->bind({address, impl_->options.port}, error);
-  }
-  if (!error) {
-    impl_->acceptor->set_option(tcp::acceptor::reuse_address(true), error);
-  }
-  if (!error) {
-    impl_->acceptor->bind({address, port()}, error);
+    error = impl_->bind(strand, address);
   }
   if (!error) {
     impl_->acceptor->listen(128, error);
