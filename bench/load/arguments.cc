@@ -84,6 +84,7 @@ const std::map<std::string, Setter>& setters() {
       {"--token", text_into(&Arguments::token)},
       {"--namespace", text_into(&Arguments::ns)},
       {"--node", text_into(&Arguments::node)},
+      {"--image", text_into(&Arguments::image)},
       {"--nodes", number_into(&Arguments::nodes)},
       {"--connections", number_into(&Arguments::connections)},
       {"--requests", number_into(&Arguments::requests)},
@@ -102,19 +103,22 @@ const std::map<std::string, Setter>& setters() {
 }  // namespace
 
 std::string usage() {
-  return "tetrarch_load create|get|list|watch|bind|backlog --kubeconfig FILE | --server URL --ca "
+  return "tetrarch_load create|get|list|watch|bind|backlog|run --kubeconfig FILE | --server URL "
+         "--ca "
          "FILE [--cert "
          "FILE --key FILE]\n"
          "              [--token T] [--connections 32] [--requests 10000] [--objects 10000] "
          "[--rate 200]\n"
          "              [--pid SERVER]"
-         " [--namespace default] [--node load-node] [--nodes 1] [--threads 1] [--keep]\n"
+         " [--namespace default] [--node load-node] [--nodes 1] [--threads 1] [--image I]\n"
+         "              [--keep]\n"
          "create, get, list: every connection sends one request after the other. A list finds\n"
          "--objects pods. The pods' node is made for them, and has no agent.\n"
          "watch: --connections watchers, --requests updates of one object, --rate of them a "
          "second.\n"
          "bind: pods without a node, until a watcher has seen each on one. backlog: the same with\n"
-         "nodes that are opened when all pods wait.\n";
+         "nodes that are opened when all pods wait.\n"
+         "run: pods of --image one after the other, until a watcher has seen each run.\n";
 }
 
 Result<Arguments> parse_arguments(const std::vector<std::string>& words) {

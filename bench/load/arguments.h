@@ -11,7 +11,7 @@
 namespace tetrarch::load {
 
 struct Arguments {
-  std::string mode = "create";  ///< create, get, list, watch, bind, backlog
+  std::string mode = "create";  ///< create, get, list, watch, bind, backlog, run
   std::string server;           ///< https://host:port
   net::TlsMaterial tls;
   std::string token;
@@ -21,6 +21,7 @@ struct Arguments {
   /// How many such nodes; with more than one, their names end in a number. The scheduler chooses
   /// among them in bind and backlog.
   int nodes = 1;
+  std::string image = "tetrarch.test/load:1";  ///< which only run needs to be there
   int connections = 32;
   int requests = 10'000;  ///< of all connections together; for watch the number of updates
   int objects = 10'000;   ///< that a list finds

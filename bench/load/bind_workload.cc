@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <atomic>
-#include <charconv>
+#include <algorithm>
 #include <unistd.h>
-#include <unordered_set>
 
 #include <fmt/format.h>
 
@@ -10,91 +8,13 @@
 #include "async/timer.h"
 #include "base/clock.h"
 #include "load/hollow_nodes.h"
+#include "load/sightings.h"
 #include "load/workload.h"
 
 namespace tetrarch::load {
 namespace {
 
-constexpr std::chrono::minutes kPatience{5};
 constexpr std::chrono::seconds kSettling{3};  // until the scheduler has looked at all that waits
-
-/// When each pod was seen on a node, by the pod's number. One watch for all.
-class Bindings {
- public:
-  Bindings(std::string run, int count)
-      : mark_("\"name\":\"" + run + "-"), times_(static_cast<std::size_t>(count)) {}
-
-  /// Reads events until every pod has been seen.
-  Task<void> follow(net::Client& client, std::string target) {
-    auto stream = co_await client.stream(json_request("GET", std::move(target), ""));
-    if (!stream.ok() || (*stream)->status() != 200) {
-      failure_ = stream.ok() ? "watch refused" : stream.error().message;
-    }
-    is_open_ = true;
-    std::string text;
-    while (failure_.empty() && seen_ < static_cast<int>(times_.size())) {
-      const auto piece = co_await (*stream)->read();
-      if (!piece.ok() || piece->empty()) {
-        failure_ = "the watch ended early";
-        break;
-      }
-      text += *piece;
-      text.erase(0, take_lines(text));
-    }
-    is_done_ = true;
-  }
-
-  void wait_until_open() const { wait_for(is_open_, kPatience); }
-
-  /// False after five minutes.
-  bool wait_until_done() const { return wait_for(is_done_, kPatience); }
-
-  int seen() const { return seen_; }
-
-  const std::string& failure() const { return failure_; }
-
-  const std::vector<SteadyPoint>& times() const { return times_; }
-
- private:
-  static bool wait_for(const std::atomic<bool>& flag, std::chrono::seconds patience) {
-    const auto end = system_clock().steady() + patience;
-    while (!flag && system_clock().steady() < end) {
-      ::usleep(1000);
-    }
-    return flag;
-  }
-
-  /// How many bytes were whole lines.
-  std::size_t take_lines(const std::string& text) {
-    const auto now = system_clock().steady();
-    std::size_t begin = 0;
-    for (auto end = text.find('\n'); end != std::string::npos; end = text.find('\n', begin)) {
-      take_line(std::string_view(text).substr(begin, end - begin), now);
-      begin = end + 1;
-    }
-    return begin;
-  }
-
-  void take_line(std::string_view line, SteadyPoint now) {
-    const auto at = line.find(mark_);
-    if (at == std::string_view::npos) {
-      return;
-    }
-    std::size_t number = times_.size();
-    std::from_chars(line.data() + at + mark_.size(), line.data() + line.size(), number);
-    if (number < times_.size() && times_[number] == SteadyPoint{}) {
-      times_[number] = now;
-      ++seen_;
-    }
-  }
-
-  std::string mark_;
-  std::vector<SteadyPoint> times_;
-  std::string failure_;
-  std::atomic<int> seen_ = 0;
-  std::atomic<bool> is_open_ = false;
-  std::atomic<bool> is_done_ = false;
-};
 
 std::string bound_pods(const Arguments& arguments) {
   return pods_path(arguments) + "?watch=true&fieldSelector=spec.nodeName!%3D";
@@ -106,15 +26,15 @@ Arguments without_node(Arguments arguments) {
 }
 
 /// `begun[i]` is when the way of pod i to its node began.
-Result<Report> report_of(const Bindings& bindings, const std::vector<SteadyPoint>& begun) {
-  if (!bindings.failure().empty()) {
-    return Error{Code::unavailable, bindings.failure()};
+Result<Report> report_of(const Sightings& placed, const std::vector<SteadyPoint>& begun) {
+  if (!placed.failure().empty()) {
+    return Error{Code::unavailable, placed.failure()};
   }
   Report out;
   auto first = SteadyPoint::max();
   auto last = SteadyPoint::min();
   for (std::size_t i = 0; i < begun.size(); ++i) {
-    if (const auto bound = bindings.times()[i]; bound == SteadyPoint{}) {
+    if (const auto bound = placed.times()[i]; bound == SteadyPoint{}) {
       out.fail("a pod was not placed");
     } else {
       out.latencies.push_back(bound - begun[i]);
@@ -157,10 +77,10 @@ Result<Report> place(async::IoPool& pool,
                      bool is_backlog) {
   TRY(const auto nodes, HollowNodes::make(pool, arguments, is_backlog));
   TRY(const auto clients, make_clients(arguments, 1));
-  Bindings bindings(run, arguments.requests);
+  Sightings placed(run, arguments.requests);
   async::TaskGroup group(pool.strand(), "load");
-  group.spawn(bindings.follow(*clients.front(), bound_pods(arguments)));
-  bindings.wait_until_open();
+  group.spawn(placed.follow(*clients.front(), bound_pods(arguments)));
+  placed.wait_until_open();
   const auto pods = without_node(arguments);
   std::vector<SteadyPoint> begun(static_cast<std::size_t>(arguments.requests));
   auto cpu = cpu_time(arguments.server_pid);
@@ -170,7 +90,7 @@ Result<Report> place(async::IoPool& pool,
     TRY(sent, open_nodes(pool, arguments, begun));
   }
   if (sent.failures == 0) {
-    bindings.wait_until_done();
+    placed.wait_until_seen(arguments.requests);
   }
   group.stop_and_wait();
   if (sent.failures > 0) {

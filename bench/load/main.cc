@@ -32,6 +32,9 @@ Result<Report> run(tetrarch::async::IoPool& pool, const Arguments& arguments) {
   if (arguments.mode == "bind") {
     return tetrarch::load::run_bind(pool, arguments, name);
   }
+  if (arguments.mode == "run") {
+    return tetrarch::load::run_run(pool, arguments, name);
+  }
   if (arguments.mode == "backlog") {
     return tetrarch::load::run_backlog(pool, arguments, name);
   }

@@ -25,7 +25,13 @@ std::string spread(std::vector<std::chrono::nanoseconds>& times) {
     const auto place = share * static_cast<double>(times.size() - 1);
     return times.empty() ? 0.0 : milliseconds(times[static_cast<std::size_t>(place)]);
   };
-  return fmt::format("p50 {:.2f} ms, p90 {:.2f} ms, p99 {:.2f} ms, max {:.2f} ms",
+  std::chrono::nanoseconds sum{};
+  for (const auto time : times) {
+    sum += time;
+  }
+  const auto mean = times.empty() ? 0.0 : milliseconds(sum) / static_cast<double>(times.size());
+  return fmt::format("mean {:.2f} ms, p50 {:.2f} ms, p90 {:.2f} ms, p99 {:.2f} ms, max {:.2f} ms",
+                     mean,
                      at(0.5),
                      at(0.9),
                      at(0.99),

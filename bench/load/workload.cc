@@ -106,15 +106,6 @@ Result<Report> create_pods(async::IoPool& pool,
   });
 }
 
-Result<Report> remove_all(async::IoPool& pool, Arguments arguments, const std::string& run) {
-  const auto path = pods_path(arguments);
-  const std::string options =
-      R"({"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":0})";
-  return run_workers(pool, arguments, [&](int number) {
-    return json_request("DELETE", path + "/" + run + "-" + std::to_string(number), options);
-  });
-}
-
 }  // namespace
 
 Result<Report> run_requests(async::IoPool& pool,
@@ -189,7 +180,7 @@ std::string pod_body(const Arguments& arguments, const std::string& name) {
       .begin_array()
       .begin_object()
       .field("name", "main")
-      .field("image", "tetrarch.test/load:1");
+      .field("image", arguments.image);
   writer.key("resources")
       .begin_object()
       .key("requests")
@@ -200,11 +191,20 @@ std::string pod_body(const Arguments& arguments, const std::string& name) {
   return out;
 }
 
+Result<Report> remove_pods(async::IoPool& pool, Arguments arguments, const std::string& run) {
+  const auto path = pods_path(arguments);
+  const std::string options =
+      R"({"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":0})";
+  return run_workers(pool, arguments, [&](int number) {
+    return json_request("DELETE", path + "/" + run + "-" + std::to_string(number), options);
+  });
+}
+
 Result<Report> run_create(async::IoPool& pool, const Arguments& arguments, const std::string& run) {
   TRY(const auto node, HollowNodes::make(pool, arguments));
   TRY(auto report, create_pods(pool, arguments, run));
   if (!arguments.keeps) {
-    TRY(const auto removed, remove_all(pool, arguments, run));
+    TRY(const auto removed, remove_pods(pool, arguments, run));
     (void)removed;
   }
   return report;
@@ -221,7 +221,7 @@ Result<Report> run_get(async::IoPool& pool, const Arguments& arguments, const st
   }
   TRY(auto report,
       run_workers(pool, arguments, [&](int) { return json_request("GET", path, ""); }));
-  TRY(const auto removed, remove_all(pool, one, run));
+  TRY(const auto removed, remove_pods(pool, one, run));
   (void)removed;
   return report;
 }
@@ -240,7 +240,7 @@ Result<Report> run_list(async::IoPool& pool, const Arguments& arguments, const s
       run_workers(
           pool, arguments, [&](int) { return json_request("GET", path, ""); }, send_and_drop));
   if (!arguments.keeps) {
-    TRY(const auto removed, remove_all(pool, filling, run));
+    TRY(const auto removed, remove_pods(pool, filling, run));
     (void)removed;
   }
   return report;

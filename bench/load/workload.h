@@ -31,6 +31,9 @@ Result<Report> run_requests(async::IoPool& pool,
                             const RequestOf& request_of);
 std::string pods_path(const Arguments& arguments);
 
+/// Ends the pods of a run at once.
+Result<Report> remove_pods(async::IoPool& pool, Arguments arguments, const std::string& run);
+
 /// A JSON body of a pod on `arguments.node`, or on none where that is empty; stored it has about
 /// 2.2 KB.
 std::string pod_body(const Arguments& arguments, const std::string& name);
@@ -50,5 +53,9 @@ Result<Report> run_watch(async::IoPool& pool, const Arguments& arguments, const 
 Result<Report> run_bind(async::IoPool& pool, const Arguments& arguments, const std::string& run);
 /// The same where all pods wait before the nodes are opened; latencies are from the first opening.
 Result<Report> run_backlog(async::IoPool& pool, const Arguments& arguments, const std::string& run);
+
+/// Pods one after the other on a cluster that runs them; latencies are from the create's
+/// acknowledgement to the event of a watcher that shows the pod running.
+Result<Report> run_run(async::IoPool& pool, const Arguments& arguments, const std::string& run);
 
 }  // namespace tetrarch::load

@@ -71,7 +71,8 @@ Agent::Impl::Impl(Options given, Dependencies dependencies)
       tasks(strand, "agent"),
       containerd(containerd_options(options, places, node_network), with.blocking),
       runtime(runtime::make_containers(
-          {places.socket, places.run / "pipes", "ctr", places.containerd / "root"}, with.blocking)),
+          {places.socket, places.run / "pipes", "ctr", places.containerd / "root", &with.metrics},
+          with.blocking)),
       objects(places.objects, with.blocking),
       statuses(with.client, objects),
       events(with.client, options.node_name, with.clock, with.random),

@@ -18,6 +18,7 @@
 #include "app/control_plane.h"
 #include "app/machine.h"
 #include "app/node.h"
+#include "app/start_memory.h"
 #include "async/io_pool.h"
 #include "async/task_group.h"
 #include "base/log.h"
@@ -27,6 +28,7 @@ namespace tetrarch::app {
 namespace {
 
 constexpr std::string_view kRoom = "app";
+constexpr timespec kSettled{.tv_sec = 20, .tv_nsec = 0};  // what a start takes, and its pods
 
 /// The directory belongs to one process: its lock and its pid.
 class Ownership {
@@ -176,6 +178,20 @@ class Process {
   std::optional<Node> node_;
 };
 
+/// The signal that ends the process.
+int wait_for_end(const sigset_t& signals, Process& process) {
+  int signal = sigtimedwait(&signals, nullptr, &kSettled);
+  if (signal < 0) {
+    give_back_start_memory();
+    sigwait(&signals, &signal);
+  }
+  while (signal == SIGHUP) {
+    process.reload();
+    sigwait(&signals, &signal);
+  }
+  return signal;
+}
+
 int run_process(const Config& config, Wanted wanted) {
   if (const auto checked = check_config(config); !checked.ok()) {
     return fail(checked.error().message);
@@ -198,10 +214,7 @@ int run_process(const Config& config, Wanted wanted) {
   }
   sd_notify(0, "READY=1");
   log::info(kRoom, "ready; data in {}", config.data_dir);
-  int signal = 0;
-  while (sigwait(&signals, &signal) == 0 && signal == SIGHUP) {
-    process.reload();
-  }
+  const int signal = wait_for_end(signals, process);
   log::info(kRoom, "{}: ending; containers go on", signal == SIGTERM ? "SIGTERM" : "SIGINT");
   sd_notify(0, "STOPPING=1");
   process.stop();

@@ -55,6 +55,23 @@ std::unique_ptr<Runtime> make_containers(ContainersOptions options, async::Block
   return std::make_unique<Containers>(std::move(options), blocking);
 }
 
+OperationTime::~OperationTime() {
+  if (series_ != nullptr) {
+    series_->observe(std::chrono::duration<double>(system_clock().steady() - begun_).count());
+  }
+}
+
+OperationTime Containers::time_of(std::string_view operation) const {
+  if (options_.metrics == nullptr) {
+    return OperationTime(nullptr);
+  }
+  // Source: the metrics of kubelet, which dashboards know; its names of the operations too.
+  return OperationTime(
+      &options_.metrics->histogram("kubelet_runtime_operations_duration_seconds",
+                                   "What the container runtime took, by operation.",
+                                   fmt::format(R"(operation_type="{}")", operation)));
+}
+
 Task<Result<std::string>> Containers::version() {
   CO_TRY(const auto reply,
          co_await call<cri::VersionResponse>(
@@ -75,6 +92,7 @@ Task<Status> Containers::ready() {
 }
 
 Task<Result<std::string>> Containers::run_sandbox(SandboxConfig config) {
+  const auto timed = time_of("run_podsandbox");
   cri::RunPodSandboxRequest request;
   *request.mutable_config() = to_cri(config);
   request.set_runtime_handler(config.runtime_handler);
@@ -89,6 +107,7 @@ Task<Result<std::string>> Containers::run_sandbox(SandboxConfig config) {
 }
 
 Task<Status> Containers::stop_sandbox(std::string id) {
+  const auto timed = time_of("stop_podsandbox");
   cri::SandboxIdRequest request;
   request.set_pod_sandbox_id(std::move(id));
   co_return nothing(co_await call<cri::EmptyResponse>(
@@ -96,6 +115,7 @@ Task<Status> Containers::stop_sandbox(std::string id) {
 }
 
 Task<Status> Containers::remove_sandbox(std::string id) {
+  const auto timed = time_of("remove_podsandbox");
   cri::SandboxIdRequest request;
   request.set_pod_sandbox_id(std::move(id));
   co_return nothing(co_await call<cri::EmptyResponse>(
@@ -138,6 +158,7 @@ Task<Result<std::vector<Sandbox>>> Containers::sandboxes(std::string pod_uid) {
 Task<Result<std::string>> Containers::create_container(std::string sandbox_id,
                                                        ContainerConfig config,
                                                        SandboxConfig sandbox) {
+  const auto timed = time_of("create_container");
   cri::CreateContainerRequest request;
   request.set_pod_sandbox_id(std::move(sandbox_id));
   *request.mutable_config() = to_cri(config, sandbox.namespaces);
@@ -149,6 +170,7 @@ Task<Result<std::string>> Containers::create_container(std::string sandbox_id,
 }
 
 Task<Status> Containers::start_container(std::string id) {
+  const auto timed = time_of("start_container");
   cri::ContainerIdRequest request;
   request.set_container_id(std::move(id));
   co_return nothing(co_await call<cri::EmptyResponse>(
@@ -156,6 +178,7 @@ Task<Status> Containers::start_container(std::string id) {
 }
 
 Task<Status> Containers::stop_container(std::string id, std::chrono::seconds grace) {
+  const auto timed = time_of("stop_container");
   cri::StopContainerRequest request;
   request.set_container_id(std::move(id));
   request.set_timeout(grace.count());
@@ -165,6 +188,7 @@ Task<Status> Containers::stop_container(std::string id, std::chrono::seconds gra
 }
 
 Task<Status> Containers::remove_container(std::string id) {
+  const auto timed = time_of("remove_container");
   cri::ContainerIdRequest request;
   request.set_container_id(std::move(id));
   co_return nothing(co_await call<cri::EmptyResponse>(
@@ -219,6 +243,7 @@ Task<Status> Containers::reopen_log(std::string id) {
 Task<Result<ExecResult>> Containers::exec(std::string id,
                                           std::vector<std::string> command,
                                           std::chrono::milliseconds deadline) {
+  const auto timed = time_of("exec_sync");
   cri::ExecSyncRequest request;
   request.set_container_id(std::move(id));
   for (auto& word : command) {

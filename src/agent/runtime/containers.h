@@ -10,6 +10,7 @@
 
 #include "agent/runtime/runtime.h"
 #include "async/io_pool.h"
+#include "base/metrics.h"
 
 namespace tetrarch::agent::runtime {
 
@@ -19,6 +20,7 @@ struct ContainersOptions {
   std::string ctr_binary = "ctr";        ///< unpacks archives into containerd
   /// containerd's, whose file system is flushed after each new image; empty: not flushed.
   std::filesystem::path root = {};
+  Metrics* metrics = nullptr;  ///< how long operations took; outlives the runtime
 };
 
 /// `blocking` outlives it.

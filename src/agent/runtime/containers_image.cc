@@ -87,6 +87,7 @@ Task<Result<std::vector<Image>>> Containers::images() {
 
 Task<Result<std::string>> Containers::pull_image(std::string reference,
                                                  std::optional<RegistryLogin> login) {
+  const auto timed = time_of("pull_image");
   cri::PullImageRequest request;
   request.mutable_image()->set_image(std::move(reference));
   if (login) {

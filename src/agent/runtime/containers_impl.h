@@ -14,6 +14,7 @@
 
 #include "agent/runtime/containers.h"
 #include "agent/runtime/grpc_call.h"
+#include "base/clock.h"
 
 namespace tetrarch::agent::runtime {
 
@@ -41,6 +42,20 @@ struct Services {
   std::unique_ptr<native_containers::Containers::Stub> containers;
   std::unique_ptr<native_snapshots::Snapshots::Stub> snapshots;
   Calls calls;  ///< last: ends before the channel does
+};
+
+/// From its making to its end, however that comes, one operation of the runtime.
+class OperationTime {
+ public:
+  explicit OperationTime(Histogram* series) : series_(series), begun_(system_clock().steady()) {}
+
+  ~OperationTime();
+  OperationTime(const OperationTime&) = delete;
+  OperationTime& operator=(const OperationTime&) = delete;
+
+ private:
+  Histogram* series_;  ///< null: not measured
+  SteadyPoint begun_;
 };
 
 class Containers final : public Runtime {
@@ -82,6 +97,7 @@ class Containers final : public Runtime {
   Task<Result<std::unique_ptr<EventStream>>> events() override;
 
  private:
+  OperationTime time_of(std::string_view operation) const;
   Task<Status> allow_sysfs_writes(std::string sandbox_id);  // containers_sysfs.cc
   Task<Result<std::unique_ptr<Session>>> observe(Container found, bool has_tty);
 

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/start_memory.h"
+
+#include <algorithm>
+#include <charconv>
+#include <fstream>
+#include <malloc.h>
+#include <sstream>
+#include <string>
+
+#include <sys/mman.h>
+
+#include "base/log.h"
+
+namespace tetrarch::app {
+namespace {
+
+/// "55d0-55e0 r-xp 00001000 fe:00 1234  /usr/lib/x.so": begin and end where it is a file's and not
+/// writable; else an empty mapping.
+Mapping unwritable_file(std::string_view line) {
+  Mapping out;
+  const auto* const text_end = line.data() + line.size();
+  const auto dash = std::from_chars(line.data(), text_end, out.begin, 16).ptr;
+  const auto blank = std::from_chars(dash + 1, text_end, out.end, 16).ptr;
+  const std::string_view rest(blank, static_cast<std::size_t>(text_end - blank));
+  const bool is_private_unwritable = rest.starts_with(" r-xp") || rest.starts_with(" r--p");
+  return is_private_unwritable && rest.find(" /") != std::string_view::npos ? out : Mapping{};
+}
+
+/// Header lines begin with an address, the lines below with a name in capitals.
+bool is_header(std::string_view line) {
+  const auto dash = line.find('-');
+  return dash != std::string_view::npos && dash < line.find(' ');
+}
+
+}  // namespace
+
+std::vector<Mapping> clean_mappings(std::string_view smaps) {
+  std::vector<Mapping> out;
+  Mapping current;
+  while (!smaps.empty()) {
+    const auto line = smaps.substr(0, smaps.find('\n'));
+    smaps.remove_prefix(std::min(smaps.size(), line.size() + 1));
+    if (is_header(line)) {
+      current = unwritable_file(line);
+    } else if (line.starts_with("Anonymous:") && line.ends_with(" 0 kB") && current.end > 0) {
+      out.push_back(current);
+    }
+  }
+  return out;
+}
+
+void give_back_start_memory() {
+  ::malloc_trim(0);
+  const std::ifstream file("/proc/self/smaps");
+  std::ostringstream text;
+  text << file.rdbuf();
+  for (const auto& mapping : clean_mappings(text.str())) {
+    auto* begin = reinterpret_cast<void*>(mapping.begin);
+    // Source: madvise(2): pages of a file are read from it again. None of these was changed.
+    if (::madvise(begin, mapping.end - mapping.begin, MADV_DONTNEED) != 0) {
+      log::debug("app", "memory of the start is kept");
+      return;
+    }
+  }
+}
+
+}  // namespace tetrarch::app

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a process needs for its start alone: most of the code that it maps, and the heap of it.
+#pragma once
+
+#include <cstddef>
+#include <string_view>
+#include <vector>
+
+namespace tetrarch::app {
+
+struct Mapping {
+  std::size_t begin = 0;
+  std::size_t end = 0;
+};
+
+/// The mappings in the text of /proc/self/smaps (proc(5)) whose pages are all still those of a
+/// file, and cannot be written to: code and constants.
+std::vector<Mapping> clean_mappings(std::string_view smaps);
+
+/// Lets go of such pages and of free heap. What is run again is mapped again when it is, from the
+/// page cache, at the price of a minor fault. Any thread, at any time.
+void give_back_start_memory();
+
+}  // namespace tetrarch::app

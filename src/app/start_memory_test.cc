@@ -1,0 +1,50 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/start_memory.h"
+
+#include <array>
+
+#include <gtest/gtest.h>
+
+namespace tetrarch::app {
+namespace {
+
+struct Row {
+  const char* name;
+  const char* smaps;
+  std::size_t count;
+};
+
+class CleanMappings : public testing::TestWithParam<Row> {};
+
+TEST_P(CleanMappings, AreThoseOfFilesThatNobodyChanged) {
+  EXPECT_EQ(clean_mappings(GetParam().smaps).size(), GetParam().count);
+}
+
+constexpr auto kRows = std::to_array<Row>({
+    {"code", "7f00-7f10 r-xp 00001000 fe:00 12   /usr/lib/x.so\nRss: 8 kB\nAnonymous:  0 kB\n", 1},
+    {"constants", "7f00-7f10 r--p 00000000 fe:00 12   /usr/lib/x.so\nAnonymous:   0 kB\n", 1},
+    {"relocated", "7f00-7f10 r--p 00002000 fe:00 12   /usr/lib/x.so\nAnonymous:   8 kB\n", 0},
+    {"data", "7f00-7f10 rw-p 00003000 fe:00 12   /usr/lib/x.so\nAnonymous:   0 kB\n", 0},
+    {"shared", "7f00-7f10 r--s 00003000 fe:00 12   /var/lib/x\nAnonymous:   0 kB\n", 0},
+    {"kernel", "7f00-7f10 r-xp 00000000 00:00 0   [vdso]\nAnonymous:   0 kB\n", 0},
+    {"nobody", "7f00-7f10 r--p 00000000 00:00 0\nAnonymous:   0 kB\n", 0},
+    {"cut", "7f00-7f10 r-xp 00000000 fe:00 12   /usr/lib/x.so\nRss: 8 kB", 0},
+    {"empty", "", 0},
+});
+INSTANTIATE_TEST_SUITE_P(Rows, CleanMappings, testing::ValuesIn(kRows), [](const auto& row) {
+  return row.param.name;
+});
+
+TEST(StartMemory, IsGivenBackAndTheProgramGoesOn) {
+  const auto before = clean_mappings("1000-2000 r-xp 0 fe:00 1 /x\nAnonymous: 0 kB\n");
+
+  give_back_start_memory();
+
+  const auto after = clean_mappings("1000-2000 r-xp 0 fe:00 1 /x\nAnonymous: 0 kB\n");
+  ASSERT_EQ(after.size(), 1U);
+  EXPECT_EQ(after[0].begin, 0x1000U);
+  EXPECT_EQ(after[0].end, before[0].end);
+}
+
+}  // namespace
+}  // namespace tetrarch::app
