@@ -63,6 +63,12 @@ const std::vector<Command>& commands() {
        "import a docker or OCI archive on this machine",
        {"data-dir"},
        run_image},
+      {"bench",
+       "[PART …] [--repeat N]",
+       "measure this binary on this machine: create, list, watch, bind, backlog, start, memory, "
+       "run",
+       {},
+       run_bench},
       {"version", "", "version of this binary", {}, run_version},
       {"completion",
        "bash|zsh|fish",

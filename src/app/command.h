@@ -33,6 +33,7 @@ int run_down(const Config& config, const std::vector<std::string>& rest);
 int run_status(const Config& config, const std::vector<std::string>& rest);
 int run_rotate(const Config& config, const std::vector<std::string>& rest);
 int run_image(const Config& config, const std::vector<std::string>& rest);
+int run_bench(const Config& config, const std::vector<std::string>& rest);
 int run_version(const Config& config, const std::vector<std::string>& rest);
 int run_completion(const Config& config, const std::vector<std::string>& rest);
 

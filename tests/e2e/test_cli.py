@@ -93,12 +93,21 @@ class Commands(ClusterTest):
         self.assert_fails(self.cluster.tetrarch("image", "load", archive, check=False), "tetrarch:")
         self.assert_fails(self.cluster.tetrarch("image", "load", check=False), "usage: tetrarch image load FILE.tar")
 
+    def test_bench_measures_and_leaves_nothing(self):
+        place = f"{self.cluster.directory}/bench"
+        os.makedirs(place)
+        done = run("env", f"TMPDIR={place}", BINARY, "bench", "create", "--repeat", "1", timeout=120)
+        self.assertRegex(done.stdout, r"(?m)^creates a second, 32 connections +[1-9]\d+ .*8000$")
+        self.assertIn("[1/1] create: run 1 of 1", done.stderr)
+        self.assertEqual(os.listdir(place), [])
+
     def test_unknown_words_and_flags_are_refused(self):
         for words, says in ((("uup",), "no command 'uup'"), (("up", "now"), "'now'"),
                             (("up", "--pod-cdir", "x"), "'--pod-cdir'"), (("status", "--json"), "'--json'"),
                             (("down", "--purge", "all"), "'all'"), (("up", "--pod-cidr"), "--pod-cidr needs a value"),
                             (("up", "--log-level", "loud"), "log-level: 'loud'"),
-                            (("completion", "tcsh"), "'tcsh'"), (("agent",), "--server")):
+                            (("completion", "tcsh"), "'tcsh'"), (("bench", "speed"), "'speed'"),
+                            (("bench", "--repeat", "0"), "--repeat 0"), (("agent",), "--server")):
             with self.subTest(words=words):
                 self.assert_fails(run(BINARY, *words, check=False), "tetrarch: ", says)
         self.assertEqual(run(BINARY, check=False).returncode, 2, "no word at all: the usage, as an error")

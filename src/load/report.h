@@ -23,10 +23,17 @@ struct Report {
   void fail(const std::string& why);
 };
 
+double per_second(const Report& report);
+double megabytes_per_second(const Report& report);
+double cpu_microseconds_each(const Report& report);
+double mean_ms(const std::vector<std::chrono::nanoseconds>& times);
+/// `share` of the times are no longer: 0.5 is the median. 0 where there are none.
+double percentile_ms(std::vector<std::chrono::nanoseconds> times, double share);
+
 /// User and system time that the process has used so far; zero where it cannot be read.
 std::chrono::nanoseconds cpu_time(int pid);
 
 /// A few lines for people; `what` names a request.
-std::string format_report(Report report, const std::string& what);
+std::string format_report(const Report& report, const std::string& what);
 
 }  // namespace tetrarch::load

@@ -2,10 +2,13 @@
 #include "load/workload.h"
 
 #include <atomic>
+#include <map>
+#include <string_view>
 #include <unistd.h>
 
 #include "async/task_group.h"
 #include "base/clock.h"
+#include "base/random.h"
 #include "load/hollow_nodes.h"
 #include "object/writer.h"
 
@@ -244,6 +247,22 @@ Result<Report> run_list(async::IoPool& pool, const Arguments& arguments, const s
     (void)removed;
   }
   return report;
+}
+
+Result<Report> run(async::IoPool& pool, const Arguments& arguments) {
+  using Workload = Result<Report> (*)(async::IoPool&, const Arguments&, const std::string&);
+  static const std::map<std::string_view, Workload> workloads{{"create", run_create},
+                                                              {"get", run_get},
+                                                              {"list", run_list},
+                                                              {"watch", run_watch},
+                                                              {"bind", run_bind},
+                                                              {"backlog", run_backlog},
+                                                              {"run", run_run}};
+  const auto found = workloads.find(arguments.mode);
+  if (found == workloads.end()) {
+    return Error{Code::invalid, "unknown mode: " + arguments.mode};
+  }
+  return found->second(pool, arguments, "load-" + make_suffix(system_random()));
 }
 
 }  // namespace tetrarch::load

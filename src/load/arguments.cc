@@ -121,6 +121,12 @@ std::string usage() {
          "run: pods of --image one after the other, until a watcher has seen each run.\n";
 }
 
+Result<Arguments> arguments_of_kubeconfig(const std::string& path) {
+  Arguments out;
+  TRY_STATUS(read_kubeconfig(out, path));
+  return out;
+}
+
 Result<Arguments> parse_arguments(const std::vector<std::string>& words) {
   Arguments out;
   for (std::size_t i = 0; i < words.size(); ++i) {

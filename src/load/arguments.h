@@ -31,6 +31,9 @@ struct Arguments {
   bool keeps = false;  ///< leaves the pods that were made, and their node
 };
 
+/// Server and credentials of such a file as `tetrarch up` writes.
+Result<Arguments> arguments_of_kubeconfig(const std::string& path);
+
 std::string usage();
 Result<Arguments> parse_arguments(const std::vector<std::string>& words);
 

@@ -16,6 +16,9 @@
 
 namespace tetrarch::load {
 
+/// What `arguments.mode` says, with names of its own for what it makes.
+Result<Report> run(async::IoPool& pool, const Arguments& arguments);
+
 /// One kept connection each: a client of its own per worker.
 Result<std::vector<std::unique_ptr<net::Client>>> make_clients(const Arguments& arguments,
                                                                int count);

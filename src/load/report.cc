@@ -19,23 +19,17 @@ double seconds(std::chrono::nanoseconds time) {
   return static_cast<double>(time.count()) / 1e9;
 }
 
-std::string spread(std::vector<std::chrono::nanoseconds>& times) {
-  std::sort(times.begin(), times.end());
-  const auto at = [&times](double share) {
-    const auto place = share * static_cast<double>(times.size() - 1);
-    return times.empty() ? 0.0 : milliseconds(times[static_cast<std::size_t>(place)]);
-  };
-  std::chrono::nanoseconds sum{};
-  for (const auto time : times) {
-    sum += time;
-  }
-  const auto mean = times.empty() ? 0.0 : milliseconds(sum) / static_cast<double>(times.size());
+std::string spread(const std::vector<std::chrono::nanoseconds>& times) {
   return fmt::format("mean {:.2f} ms, p50 {:.2f} ms, p90 {:.2f} ms, p99 {:.2f} ms, max {:.2f} ms",
-                     mean,
-                     at(0.5),
-                     at(0.9),
-                     at(0.99),
-                     at(1));
+                     mean_ms(times),
+                     percentile_ms(times, 0.5),
+                     percentile_ms(times, 0.9),
+                     percentile_ms(times, 0.99),
+                     percentile_ms(times, 1));
+}
+
+double duration_of(const Report& report) {
+  return std::max(seconds(report.duration), 1e-9);
 }
 
 }  // namespace
@@ -77,14 +71,42 @@ std::chrono::nanoseconds cpu_time(int pid) {
   return std::chrono::nanoseconds((user + system) * (1'000'000'000L / ::sysconf(_SC_CLK_TCK)));
 }
 
-std::string format_report(Report report, const std::string& what) {
+double per_second(const Report& report) {
+  return static_cast<double>(report.latencies.size()) / duration_of(report);
+}
+
+double megabytes_per_second(const Report& report) {
+  return static_cast<double>(report.bytes) / 1e6 / duration_of(report);
+}
+
+double cpu_microseconds_each(const Report& report) {
   const auto count = static_cast<double>(report.latencies.size());
-  const double took = std::max(seconds(report.duration), 1e-9);
+  return count == 0 ? 0 : seconds(report.server_cpu) * 1e6 / count;
+}
+
+double mean_ms(const std::vector<std::chrono::nanoseconds>& times) {
+  std::chrono::nanoseconds sum{};
+  for (const auto time : times) {
+    sum += time;
+  }
+  return times.empty() ? 0 : milliseconds(sum) / static_cast<double>(times.size());
+}
+
+double percentile_ms(std::vector<std::chrono::nanoseconds> times, double share) {
+  if (times.empty()) {
+    return 0;
+  }
+  const auto place = static_cast<std::ptrdiff_t>(share * static_cast<double>(times.size() - 1));
+  std::nth_element(times.begin(), times.begin() + place, times.end());
+  return milliseconds(times[static_cast<std::size_t>(place)]);
+}
+
+std::string format_report(const Report& report, const std::string& what) {
   auto out = fmt::format("{} {} in {:.2f} s: {:.0f}/s, {}\n",
-                         count,
+                         report.latencies.size(),
                          what,
-                         took,
-                         count / took,
+                         duration_of(report),
+                         per_second(report),
                          spread(report.latencies));
   if (!report.last_after_acknowledgement.empty()) {
     out += fmt::format("last watcher after the acknowledgement: {}\n",
@@ -93,13 +115,13 @@ std::string format_report(Report report, const std::string& what) {
   if (report.bytes > 0) {
     out += fmt::format("{:.1f} MB received: {:.1f} MB/s\n",
                        static_cast<double>(report.bytes) / 1e6,
-                       static_cast<double>(report.bytes) / 1e6 / took);
+                       megabytes_per_second(report));
   }
-  if (report.server_cpu.count() > 0 && count > 0) {
+  if (report.server_cpu.count() > 0) {
     out += fmt::format("server CPU {:.2f} s: {:.1f} us each, {:.2f} cores\n",
                        seconds(report.server_cpu),
-                       seconds(report.server_cpu) * 1e6 / count,
-                       seconds(report.server_cpu) / took);
+                       cpu_microseconds_each(report),
+                       seconds(report.server_cpu) / duration_of(report));
   }
   if (report.failures > 0) {
     out += fmt::format("{} FAILED; the first: {}\n", report.failures, report.first_failure);

@@ -1,0 +1,29 @@
+// SPDX-License-Identifier: Apache-2.0
+// What `tetrarch bench` measures: each part with a server of its own, so that none inherits from
+// another.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace tetrarch::app {
+
+struct Figure {
+  std::string what;  ///< with its unit
+  double value = 0;
+  std::string aim = {};  ///< what docs/performance.md wants; empty: nothing
+};
+
+struct BenchPart {
+  std::string_view name;
+  bool needs_agent;  ///< and so root, and images
+  Result<std::vector<Figure>> (*measure)(const std::filesystem::path& images);
+};
+
+const std::vector<BenchPart>& bench_parts();
+
+}  // namespace tetrarch::app
