@@ -96,7 +96,7 @@ Result<Report> place(async::IoPool& pool,
   if (sent.failures > 0) {
     return sent;
   }
-  TRY(auto report, report_of(bindings, begun));
+  TRY(auto report, report_of(placed, begun));
   report.server_cpu = cpu_time(arguments.server_pid) - cpu;
   return report;
 }

@@ -211,6 +211,7 @@ class ApiPromises(ClusterTest):
         self.assertEqual(changed["metadata"]["generation"], 2)
         lied = self.api.ok("PATCH", path, {"metadata": {"generation": 50}}, **merge)
         self.assertEqual(lied["metadata"]["generation"], 2)
+        wait_until(lambda: self.api.ok("GET", path)["status"].get("observedGeneration") == 2, 10, "the controller is done")
         scale = self.api.ok("GET", f"{path}/scale")
         self.assertEqual((scale["kind"], scale["apiVersion"], scale["spec"].get("replicas", 0)), ("Scale", "autoscaling/v1", 0))
         self.api.ok("PUT", f"{path}/scale", {**scale, "spec": {"replicas": 1}})
