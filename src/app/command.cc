@@ -22,7 +22,10 @@ void print_bash() {
       "_tetrarch() {{\n"
       "  local word=${{COMP_WORDS[COMP_CWORD]}}\n"
       "  if [ \"$COMP_CWORD\" = 1 ]; then COMPREPLY=($(compgen -W \"{}\" -- \"$word\"))\n"
-      "  elif [[ $word == -* ]]; then COMPREPLY=($(compgen -W \"{}--purge\" -- \"$word\"))\n"
+      "  elif [[ $word == -* ]]; then COMPREPLY=($(compgen -W \"{}--purge --force\" -- "
+      "\"$word\"))\n"
+      "  elif [ \"$COMP_CWORD $3\" = \"2 store\" ]; then\n"
+      "    COMPREPLY=($(compgen -W \"backup restore check\" -- \"$word\"))\n"
       "  else COMPREPLY=($(compgen -f -- \"$word\")); fi\n"
       "}}\n"
       "complete -F _tetrarch tetrarch\n",
@@ -35,6 +38,8 @@ void print_fish() {
     fmt::print(
         "complete -c tetrarch -n __fish_use_subcommand -a {} -d '{}'\n", command.name, command.doc);
   }
+  fmt::print(
+      "complete -c tetrarch -n '__fish_seen_subcommand_from store' -a 'backup restore check'\n");
   for (const ConfigKey& key : config_keys()) {
     fmt::print("complete -c tetrarch -l {} -r -d '{}'\n", key.name, key.doc);
   }
@@ -58,6 +63,11 @@ const std::vector<Command>& commands() {
        "a new key for Secrets at rest or for tokens; a running server takes it",
        {"data-dir"},
        run_rotate},
+      {"store",
+       "backup FILE|DIR | restore FILE [--force] | check [FILE]",
+       "copy the store while it runs, bring it back, look whether it is whole",
+       {"data-dir"},
+       run_store},
       {"image",
        "load FILE.tar",
        "import a docker or OCI archive on this machine",

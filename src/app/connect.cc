@@ -10,6 +10,7 @@
 #include "async/io_pool.h"
 #include "async/task_group.h"
 #include "base/encoding.h"
+#include "object/document.h"
 
 namespace tetrarch::app {
 namespace {
@@ -50,6 +51,38 @@ Task<void> ask_into(net::Client& client,
   out.set_value(co_await client.request(std::move(request)));
 }
 
+/// The words of a Status object, or the text itself.
+Error refusal_of(int status, const std::string& body) {
+  const auto document = Document::parse(body);
+  const std::string message(document.ok() ? (*document)->root()["message"].string(body) : body);
+  return {Code::unavailable, fmt::format("the server answers {}: {}", status, message)};
+}
+
+Task<Status> pass_on(net::Client& client,
+                     net::ClientRequest request,
+                     const Connection::Sink& sink) {
+  constexpr std::size_t kRefusalMax = 64 * 1024;
+  CO_TRY(const auto stream, co_await client.stream(std::move(request)));
+  if (stream->status() != 200) {
+    CO_TRY(const auto body, co_await stream->read_all(kRefusalMax));
+    co_return refusal_of(stream->status(), body);
+  }
+  while (true) {
+    CO_TRY(const auto bytes, co_await stream->read());
+    if (bytes.empty()) {
+      co_return ok();
+    }
+    CO_TRY_STATUS(sink(bytes));
+  }
+}
+
+Task<void> pass_on_into(net::Client& client,
+                        net::ClientRequest request,
+                        const Connection::Sink& sink,
+                        std::promise<Status>& out) {
+  out.set_value(co_await pass_on(client, std::move(request), sink));
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Connection>> Connection::open(net::ClientOptions options,
@@ -72,6 +105,15 @@ Result<net::Response> Connection::ask(net::ClientRequest request) {
   auto response = answer.get_future().get();
   group.stop_and_wait();
   return response;
+}
+
+Status Connection::receive(net::ClientRequest request, const Sink& sink) {
+  async::TaskGroup group(pool_.strand(), "command");
+  std::promise<Status> outcome;
+  group.spawn(pass_on_into(*client_, std::move(request), sink, outcome));
+  auto done = outcome.get_future().get();
+  group.stop_and_wait();
+  return done;
 }
 
 }  // namespace tetrarch::app

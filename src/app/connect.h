@@ -3,8 +3,10 @@
 // at a time.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "async/io_pool.h"
 #include "base/result.h"
@@ -23,6 +25,10 @@ class Connection {
 
   /// Sends one request and waits for the whole answer.
   Result<net::Response> ask(net::ClientRequest request);
+  /// The same for an answer of any length: its bytes go to `sink` as they come, which may refuse to
+  /// go on. Where the server refuses, its words are the error.
+  using Sink = std::function<Status(std::string_view bytes)>;
+  Status receive(net::ClientRequest request, const Sink& sink);
 
  private:
   async::IoPool pool_{1};  // outlives the client, whose kept connections belong to it

@@ -24,6 +24,7 @@
 #include "reconcile/every_controller.h"
 #include "registry/registry.h"
 #include "schema/catalog.h"
+#include "store/backup.h"
 #include "store/journal_rocksdb.h"
 #include "store/store.h"
 #include "trust/at_rest.h"
@@ -54,6 +55,7 @@ struct ControlPlane::Impl {
   }
 
   Status open_trust();
+  Status expect_store(const std::filesystem::path& place) const;
   Status open_store();
 
   std::string token_issuer() const {
@@ -115,8 +117,25 @@ Status ControlPlane::Impl::open_trust() {
   return ok();
 }
 
+/// Whoever has a join token has run before: an empty store would be a loss, not a beginning.
+Status ControlPlane::Impl::expect_store(const std::filesystem::path& place) const {
+  const auto token = std::filesystem::path(config.data_dir) / "join-token";
+  if (std::filesystem::exists(place) || !std::filesystem::exists(token)) {
+    return ok();
+  }
+  return Error{Code::internal,
+               fmt::format("the store {} is missing, though a cluster has run from here. `tetrarch "
+                           "store restore BACKUP --data-dir {} --force` brings it back; to begin "
+                           "an empty one remove {}",
+                           place.string(),
+                           config.data_dir,
+                           token.string())};
+}
+
 Status ControlPlane::Impl::open_store() {
-  TRY(auto journal, store::open_rocksdb_journal({.directory = (directory() / "store").string()}));
+  const auto place = directory() / "store";
+  TRY_STATUS(expect_store(place));
+  TRY(auto journal, store::open_rocksdb_journal({.directory = place.string()}));
   store::Options options;
   options.sealing = sealing_with(rest_keys);
   options.metrics = &metrics;
@@ -219,6 +238,13 @@ api::kubernetes::Parts ControlPlane::Impl::api_parts() {
   parts.token_issuer = {token_issuer(), [this] { return token_keys->jwks(); }};
   parts.options.fairness.seats = static_cast<std::size_t>(config.max_requests_inflight);
   parts.audit = audit ? &audit->log : nullptr;
+  parts.begin_backup = [this]() -> api::kubernetes::NextPiece {
+    const auto source = std::make_shared<store::BackupSource>(  // shared by copies of the function
+        store->snapshot(),
+        sealing_with(rest_keys),
+        system_clock().now());
+    return [source] { return source->next(); };
+  };
   parts.options.advertise_address = fmt::format("{}:{}", advertise, port);
   return parts;
 }

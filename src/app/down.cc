@@ -55,6 +55,13 @@ void purge(const std::string& data_dir) {
                                       "agent.sock"}) {
     std::filesystem::remove_all(std::filesystem::path(data_dir) / name, ignored);
   }
+  // What `store restore` puts aside, or did not finish.
+  for (const auto& entry : std::filesystem::directory_iterator(data_dir, ignored)) {
+    const std::string name = entry.path().filename();
+    if (name.starts_with("server.replaced-") || name == "server.restoring") {
+      std::filesystem::remove_all(entry.path(), ignored);
+    }
+  }
   std::filesystem::remove(data_dir, ignored);
 }
 

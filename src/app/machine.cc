@@ -121,4 +121,14 @@ Status make_directory(const std::filesystem::path& path) {
   return ok();
 }
 
+Status sync_directory(const std::filesystem::path& path) {
+  const int fd = open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  if (fd < 0) {
+    return os_error("cannot open", path);
+  }
+  const bool is_synced = fsync(fd) == 0;
+  close(fd);
+  return is_synced ? ok() : Status(os_error("cannot sync", path));
+}
+
 }  // namespace tetrarch::app

@@ -24,5 +24,7 @@ Result<std::string> read_file(const std::filesystem::path& path);
 Status write_private_file(const std::filesystem::path& path, std::string_view content);
 /// Made with mode 0700 where it is missing, parents too.
 Status make_directory(const std::filesystem::path& path);
+/// So that names in it that are new, or gone, stay so after a power loss.
+Status sync_directory(const std::filesystem::path& path);
 
 }  // namespace tetrarch::app

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // `tetrarch up`, `server` and `agent`: one process per data directory, until a signal ends it.
 #include <csignal>
-#include <cstring>
-#include <fcntl.h>
 #include <future>
 #include <optional>
 #include <unistd.h>
 
 #include <fmt/format.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -16,8 +13,8 @@
 #include "app/command.h"
 #include "app/config_values.h"
 #include "app/control_plane.h"
-#include "app/machine.h"
 #include "app/node.h"
+#include "app/ownership.h"
 #include "app/start_memory.h"
 #include "async/io_pool.h"
 #include "async/task_group.h"
@@ -29,53 +26,6 @@ namespace {
 
 constexpr std::string_view kRoom = "app";
 constexpr timespec kSettled{.tv_sec = 20, .tv_nsec = 0};  // what a start takes, and its pods
-
-/// The directory belongs to one process: its lock and its pid.
-class Ownership {
- public:
-  static Result<std::unique_ptr<Ownership>> take(const std::string& data_dir) {
-    TRY_STATUS(make_directory(data_dir));
-    const auto path = data_dir + "/tetrarch.pid";
-    const int fd = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (fd < 0) {
-      return Error{Code::internal, fmt::format("cannot open {}: {}", path, std::strerror(errno))};
-    }
-    auto owned = std::make_unique<Ownership>(fd, path);
-    if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-      owned->is_ours_ = false;
-      return Error{
-          Code::unavailable,
-          fmt::format(
-              "another tetrarch runs from {} (process {}); `tetrarch down --data-dir {}` ends it",
-              data_dir,
-              read_file(path).value_or("?"),
-              data_dir)};
-    }
-    const auto pid = std::to_string(getpid());
-    if (ftruncate(fd, 0) != 0 ||
-        write(fd, pid.data(), pid.size()) != static_cast<ssize_t>(pid.size())) {
-      return Error{Code::internal, fmt::format("cannot write {}", path)};
-    }
-    return owned;
-  }
-
-  Ownership(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
-
-  ~Ownership() {
-    if (is_ours_) {
-      unlink(path_.c_str());
-    }
-    close(fd_);
-  }
-
-  Ownership(const Ownership&) = delete;
-  Ownership& operator=(const Ownership&) = delete;
-
- private:
-  int fd_;
-  std::string path_;
-  bool is_ours_ = true;
-};
 
 /// Runs one task to its end from the main thread.
 template <class T>

@@ -135,11 +135,24 @@ Stored Batch::apply_one(const Mutation& mutation) {
   } else {
     change.now = Entry::make(place_of(mutation.key), mutation.tag, revision, mutation.document);
     change.before = edit_.put(table.tree, change.now);
+    table.marks += mark_of(*table.resource, change.now->place(), revision);
   }
+  if (change.before) {
+    table.marks -= mark_of(*table.resource, change.before->place(), change.before->revision());
+  }
+  touched_.insert(*table.resource);
   const DocumentPtr& document = change.now ? change.now->document() : change.before->document();
   Stored stored{.key = mutation.key, .revision = revision, .document = document};
   publications_.push_back({.resource = *table.resource, .change = std::move(change)});
   return stored;
+}
+
+std::vector<Journal::Write> Batch::sums() const {
+  std::vector<Journal::Write> out;
+  for (const std::string_view resource : touched_) {
+    out.push_back(encode_sum(resource, root_->table(resource).sum()));
+  }
+  return out;
 }
 
 const Entry* Batch::find(const Key& key) const {

@@ -6,6 +6,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <set>
+#include <string_view>
 #include <vector>
 
 #include "store/hub.h"
@@ -31,6 +33,9 @@ class Batch {
 
   std::vector<Journal::Write>& writes() { return writes_; }
 
+  /// The new sum of each resource that it changes.
+  std::vector<Journal::Write> sums() const;
+
   const std::vector<Publication>& publications() const { return publications_; }
 
   std::shared_ptr<const Snapshot::Root> root() const { return root_; }
@@ -47,7 +52,8 @@ class Batch {
   Edit edit_;
   std::vector<Journal::Write> writes_;
   std::vector<Publication> publications_;
-  bool is_volatile_ = true;  // as long as every transaction is
+  std::set<std::string_view> touched_;  // resources; their texts are the tables'
+  bool is_volatile_ = true;             // as long as every transaction is
 };
 
 }  // namespace tetrarch::store

@@ -100,10 +100,14 @@ void Committer::commit(std::vector<Request> requests) {
   }
 }
 
-/// One append: the objects, the last revision, and where the reserved ones do not suffice, the next
-/// block. Revisions of that block are not seen by anybody before the append is durable.
+/// One append: the objects, the sums, the last revision, and where the reserved ones do not
+/// suffice, the next block. Revisions of that block are not seen by anybody before the append is
+/// durable.
 Status Committer::write(Batch& batch) {
   bool is_durable = !batch.is_volatile();
+  for (Journal::Write& sum : batch.sums()) {
+    batch.writes().push_back(std::move(sum));
+  }
   batch.writes().push_back(encode_number(kLastKey, batch.last().number));
   Revision reserved = reserved_;
   if (batch.last() > reserved_) {

@@ -27,6 +27,9 @@ class Journal {
   virtual ~Journal() = default;
   /// Every pair in bytewise order of the keys; stops at the first error of `visit` and returns it.
   virtual Status load(const Visit& visit) = 0;
+  /// Once, after load and before the first append: what was loaded has been found whole, and what
+  /// is kept may be changed from here on. Until then nothing on the disk is.
+  virtual Status begin() = 0;
   /// All or nothing, and after all earlier appends. On success it survives kill -9, with
   /// `is_durable` power loss too. After an error nothing is known about the batch, and every
   /// further append fails as well.

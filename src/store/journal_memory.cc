@@ -95,6 +95,8 @@ class MemoryJournal : public Journal {
     return ok();
   }
 
+  Status begin() override { return ok(); }
+
   Status append(const std::vector<Write>& writes, bool is_durable) override {
     return disk_->append(writes, is_durable);
   }

@@ -3,139 +3,125 @@
 
 #include <array>
 #include <cerrno>
+#include <optional>
 #include <system_error>
 #include <utility>
 
 #include <fmt/format.h>
-#include <rocksdb/cache.h>
 #include <rocksdb/db.h>
-#include <rocksdb/options.h>
-#include <rocksdb/table.h>
 #include <rocksdb/write_batch.h>
 #include <sys/stat.h>
+
+#include "base/log.h"
+#include "store/damage.h"
+#include "store/log_scan.h"
+#include "store/rocksdb_files.h"
+#include "store/rocksdb_reader.h"
+#include "store/synced_mark.h"
 
 namespace tetrarch::store {
 namespace {
 
-rocksdb::Options tuned(const RocksdbOptions& ours) {
-  rocksdb::BlockBasedTableOptions table;
-  table.no_block_cache = true;  // nothing is read after the load
-  table.block_size = std::size_t{32}
-                     << 10;  // read in order only: large blocks, small indexes in memory
-  table.format_version = 5;
-  table.checksum = rocksdb::kXXH3;
-  rocksdb::Options options;
-  options.create_if_missing = true;
-  options.table_factory.reset(rocksdb::NewBlockBasedTableFactory(table));
-  options.write_buffer_size = ours.write_buffer_bytes;
-  options.max_write_buffer_number = 2;
-  options.arena_block_size = std::size_t{256} << 10;
-  options.max_total_wal_size = 4 * ours.write_buffer_bytes;
-  options.max_background_jobs = 2;
-  options.max_open_files = 256;
-  options.compression = rocksdb::kLZ4Compression;
-  options.level_compaction_dynamic_level_bytes = true;
-  options.target_file_size_base = std::size_t{16} << 20;
-  options.max_bytes_for_level_base = std::size_t{64} << 20;
-  // A torn tail of the log is what power loss leaves behind volatile writes; all before it is
-  // taken. Everything that was synced lies before it, since one thread writes in order.
-  options.wal_recovery_mode = rocksdb::WALRecoveryMode::kPointInTimeRecovery;
-  options.track_and_verify_wals_in_manifest = true;
-  options.paranoid_checks = true;
-  options.allow_concurrent_memtable_write = false;  // one writer
-  options.enable_write_thread_adaptive_yield = false;
-  options.enable_pipelined_write = false;
-  options.avoid_flush_during_shutdown = false;
-  options.info_log_level = rocksdb::InfoLogLevel::WARN_LEVEL;
-  options.keep_log_file_num = 2;
-  options.max_log_file_size = std::size_t{1} << 20;
-  options.stats_dump_period_sec = 0;
-  options.stats_persist_period_sec = 0;
-  return options;
+void fill(rocksdb::WriteBatch& batch, const std::vector<Journal::Write>& writes) {
+  // These fail only over a size limit, of which there is none.
+  for (const Journal::Write& write : writes) {
+    const rocksdb::Slice key(write.key);
+    if (write.is_delete) {
+      batch.Delete(key).PermitUncheckedError();
+      continue;
+    }
+    const std::array<rocksdb::Slice, 2> value{rocksdb::Slice(write.head),
+                                              rocksdb::Slice(write.body.data(), write.body.size())};
+    batch.Put(rocksdb::SliceParts(&key, 1), rocksdb::SliceParts(value.data(), 2))
+        .PermitUncheckedError();
+  }
 }
 
-Error explained(const std::string& place, std::string_view doing, const rocksdb::Status& status) {
-  const std::string why = status.ToString();
-  if (status.IsIOError() && why.find("LOCK") != std::string::npos) {
-    return {Code::unavailable,
-            fmt::format(
-                "the store in {} is open in another process; end that one first ({})", place, why)};
-  }
-  if (status.IsCorruption()) {
-    return {Code::internal,
-            fmt::format("the store in {} is damaged ({}): {}; restore the directory from a copy",
-                        place,
-                        doing,
-                        why)};
-  }
-  if (status.IsNoSpace()) {
-    return {Code::unavailable, fmt::format("no space left for the store in {}: {}", place, why)};
-  }
-  return {Code::unavailable, fmt::format("the store in {} failed ({}): {}", place, doing, why)};
-}
-
+/// Opened to be read first (`reader_`), then to be written (`db_`).
 class RocksdbJournal : public Journal {
  public:
-  RocksdbJournal(std::unique_ptr<rocksdb::DB> db, std::string directory)
-      : db_(std::move(db)), directory_(std::move(directory)) {}
+  RocksdbJournal(RocksdbOptions options, DirectoryLock lock, std::unique_ptr<RocksdbReader> reader)
+      : options_(std::move(options)), lock_(std::move(lock)), reader_(std::move(reader)) {}
 
-  ~RocksdbJournal() override { db_->Close().PermitUncheckedError(); }
+  ~RocksdbJournal() override {
+    if (db_) {
+      db_->Close().PermitUncheckedError();
+    }
+  }
 
   RocksdbJournal(const RocksdbJournal&) = delete;
   RocksdbJournal& operator=(const RocksdbJournal&) = delete;
 
-  Status load(const Visit& visit) override {
-    rocksdb::ReadOptions read;
-    read.verify_checksums = true;
-    read.readahead_size = std::size_t{1} << 20;
-    read.fill_cache = false;
-    const std::unique_ptr<rocksdb::Iterator> at(db_->NewIterator(read));
-    std::string last = "the first key";
-    for (at->SeekToFirst(); at->Valid(); at->Next()) {
-      TRY_STATUS(visit(at->key().ToStringView(), at->value().ToStringView()));
-      last.assign(at->key().data(), at->key().size());
+  Status load(const Visit& visit) override { return reader_ ? reader_->read(visit) : ok(); }
+
+  Status begin() override {
+    const std::uint64_t found = reader_ ? reader_->last_sequence() : 0;
+    reader_.reset();
+    lock_.release();  // RocksDB takes it itself
+    rocksdb::DB* opened = nullptr;
+    const auto status = rocksdb::DB::Open(
+        rocksdb_options(options_.write_buffer_bytes), options_.directory, &opened);
+    db_.reset(opened);
+    if (!status.ok()) {
+      return refusal(options_.directory,
+                     explain_rocksdb(options_.directory, "while opening it to write", status));
     }
-    if (!at->status().ok()) {
-      for (char& c : last) {
-        c = c == '\0' ? ' ' : c;
-      }
-      return explained(directory_, fmt::format("reading what follows {}", last), at->status());
+    const std::uint64_t now = db_->GetLatestSequenceNumber();
+    if (now < found) {
+      return damaged_store(
+          options_.directory,
+          fmt::format("it had {} changes when it was read and has {} now", found, now));
     }
+    TRY(mark_, SyncedMark::make(options_.directory, now));
     return ok();
   }
 
   Status append(const std::vector<Write>& writes, bool is_durable) override {
     if (is_failed_) {
-      return Error{Code::unavailable, fmt::format("the store in {} has failed before", directory_)};
+      return Error{Code::unavailable,
+                   fmt::format("the store in {} has failed before", options_.directory)};
     }
     rocksdb::WriteBatch batch;
-    for (const Write& write : writes) {
-      const rocksdb::Slice key(write.key);
-      if (write.is_delete) {
-        batch.Delete(key)
-            .PermitUncheckedError();  // fails only over a size limit, of which there is none
-        continue;
-      }
-      const std::array<rocksdb::Slice, 2> value{
-          rocksdb::Slice(write.head), rocksdb::Slice(write.body.data(), write.body.size())};
-      batch.Put(rocksdb::SliceParts(&key, 1), rocksdb::SliceParts(value.data(), 2))
+    if (is_durable) {
+      batch.PutLogData(rocksdb::Slice(kSyncedNote.data(), kSyncedNote.size()))
           .PermitUncheckedError();
     }
+    fill(batch, writes);
     rocksdb::WriteOptions options;
     options.sync = is_durable;
     const rocksdb::Status written = db_->Write(options, &batch);
     if (!written.ok()) {
       is_failed_ = true;
-      return explained(directory_, "writing", written);
+      return Error{
+          Code::unavailable,
+          fmt::format(
+              "the store in {} cannot be written: {}", options_.directory, written.ToString())};
+    }
+    if (is_durable) {
+      mark_synced();
     }
     return ok();
   }
 
-  std::string place() const override { return directory_; }
+  std::string place() const override { return options_.directory; }
 
  private:
-  const std::unique_ptr<rocksdb::DB> db_;
-  const std::string directory_;
+  /// A mark that is behind is no error, only less of a witness.
+  void mark_synced() {
+    if (!mark_) {
+      return;
+    }
+    if (const auto marked = mark_->set(db_->GetLatestSequenceNumber()); !marked.ok()) {
+      log::warning("store", "{}; it is not written any more", marked.error().message);
+      mark_.reset();
+    }
+  }
+
+  const RocksdbOptions options_;
+  DirectoryLock lock_;
+  std::unique_ptr<RocksdbReader> reader_;
+  std::unique_ptr<rocksdb::DB> db_;
+  std::unique_ptr<SyncedMark> mark_;
   bool is_failed_ =
       false;  // RocksDB may recover by itself from a full disk; we cannot know what is missing
 };
@@ -151,18 +137,38 @@ Status make_directory(const std::string& directory) {
   return ok();
 }
 
+/// Null where there is nothing to read yet.
+Result<std::unique_ptr<RocksdbReader>> open_reader(const std::string& directory) {
+  TRY(const auto presence, look_at(directory));
+  if (presence == Presence::absent) {
+    return std::unique_ptr<RocksdbReader>();
+  }
+  if (presence == Presence::headless) {
+    return damaged_store(directory, "its file CURRENT is missing, which says what counts");
+  }
+  auto opened = RocksdbReader::open(directory);
+  if (!opened.ok()) {
+    return refusal(directory, opened.error());
+  }
+  auto reader = std::move(opened).value();
+  TRY(const auto lost, reader->lost_from_log());
+  if (!lost.empty()) {
+    return damaged_store(directory, lost);
+  }
+  if (const auto mark = SyncedMark::read(directory); !mark.ok()) {
+    log::warning("store", "{} in {}; it is made again", mark.error().message, directory);
+  }
+  return reader;
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Journal>> open_rocksdb_journal(RocksdbOptions options) {
   TRY_STATUS(make_directory(options.directory));
-  rocksdb::DB* opened = nullptr;
-  const rocksdb::Status status = rocksdb::DB::Open(tuned(options), options.directory, &opened);
-  std::unique_ptr<rocksdb::DB> db(opened);
-  if (!status.ok()) {
-    return explained(options.directory, "opening", status);
-  }
+  TRY(auto lock, DirectoryLock::take(options.directory));
+  TRY(auto reader, open_reader(options.directory));
   return std::unique_ptr<Journal>(
-      std::make_unique<RocksdbJournal>(std::move(db), std::move(options.directory)));
+      std::make_unique<RocksdbJournal>(std::move(options), std::move(lock), std::move(reader)));
 }
 
 }  // namespace tetrarch::store

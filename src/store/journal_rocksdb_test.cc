@@ -136,6 +136,7 @@ TEST_F(RocksdbJournalTest, RefusesANewerFormatAndADamagedObjectByName) {
   store_.reset();
   const auto overwrite = [this](std::string key, std::string value) {
     auto journal = open_rocksdb_journal({.directory = directory_}).value();
+    EXPECT_TRUE(journal->begin().ok());
     EXPECT_TRUE(
         journal->append({{.key = std::move(key), .head = std::move(value), .body = {}}}, true)
             .ok());
@@ -166,7 +167,7 @@ TEST_F(RocksdbJournalTest, SaysWhereATableIsDamaged) {
 
   const std::string why = why_not();
   EXPECT_THAT(why, HasSubstr("is damaged"));
-  EXPECT_THAT(why, HasSubstr("restore the directory from a copy"));
+  EXPECT_THAT(why, HasSubstr("`tetrarch store restore` puts a backup"));
 }
 
 }  // namespace

@@ -1,12 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/record.h"
 
-#include <array>
 #include <charconv>
-#include <cstring>
 #include <optional>
 
 #include <fmt/format.h>
+
+#include "store/bytes.h"
 
 namespace tetrarch::store {
 namespace {
@@ -20,37 +20,8 @@ constexpr std::size_t kRevisionAt = 9;
 constexpr std::size_t kTagSizeAt = 17;
 constexpr std::size_t kTagAt = 19;
 
-void put_little(std::string& out, std::uint64_t number, std::size_t bytes) {
-  for (std::size_t i = 0; i < bytes; ++i) {
-    out += static_cast<char>(number >> (8 * i) & 0xff);
-  }
-}
-
-std::uint64_t get_little(std::string_view in, std::size_t at, std::size_t bytes) {
-  std::uint64_t number = 0;
-  for (std::size_t i = 0; i < bytes; ++i) {
-    number |= std::uint64_t{static_cast<unsigned char>(in[at + i])} << (8 * i);
-  }
-  return number;
-}
-
-/// Finds damage, not malice: every step is a bijection, so that no single changed byte goes
-/// unnoticed. RocksDB has checksums of its own; this one names the object and covers what lies
-/// between the two.
-std::uint64_t digest(std::string_view bytes, std::uint64_t seed) {
-  constexpr std::uint64_t kMultiplier = 0x9E3779B97F4A7C15U;  // odd
-  std::uint64_t hash = seed ^ (bytes.size() * kMultiplier);
-  while (!bytes.empty()) {
-    std::uint64_t word = 0;
-    const std::size_t size = std::min(bytes.size(), sizeof(word));
-    std::memcpy(&word, bytes.data(), size);
-    bytes.remove_prefix(size);
-    hash = (hash ^ word) * kMultiplier;
-    hash ^= hash >> 32;
-  }
-  return hash;
-}
-
+/// RocksDB has checksums of its own; this one names the object and covers what lies between the
+/// two.
 std::uint64_t digest_value(std::string_view key,
                            char flags,
                            std::string_view head,
@@ -67,25 +38,8 @@ std::string bound_to(std::string_view key, Revision revision) {
   return bound;
 }
 
-std::optional<Key> parse_key(std::string_view text) {
-  if (!text.starts_with(kObjectPrefix)) {
-    return std::nullopt;
-  }
-  text.remove_prefix(kObjectPrefix.size());
-  const std::size_t first = text.find('\0');
-  const std::size_t second = first == text.npos ? text.npos : text.find('\0', first + 1);
-  if (second == text.npos) {
-    return std::nullopt;
-  }
-  return Key{.resource = std::string(text.substr(0, first)),
-             .ns = std::string(text.substr(first + 1, second - first - 1)),
-             .name = std::string(text.substr(second + 1))};
-}
-
 Error damaged(std::string_view what) {
-  return {Code::internal,
-          fmt::format("the stored form of {} is damaged; restore the data directory from a copy",
-                      what)};
+  return {Code::internal, fmt::format("the stored form of {} is damaged", what)};
 }
 
 }  // namespace
@@ -100,6 +54,21 @@ std::string object_key(const Key& key) {
   text += '\0';
   text += key.name;
   return text;
+}
+
+std::optional<Key> parse_key(std::string_view text) {
+  if (!text.starts_with(kObjectPrefix)) {
+    return std::nullopt;
+  }
+  text.remove_prefix(kObjectPrefix.size());
+  const std::size_t first = text.find('\0');
+  const std::size_t second = first == text.npos ? text.npos : text.find('\0', first + 1);
+  if (second == text.npos) {
+    return std::nullopt;
+  }
+  return Key{.resource = std::string(text.substr(0, first)),
+             .ns = std::string(text.substr(first + 1, second - first - 1)),
+             .name = std::string(text.substr(second + 1))};
 }
 
 std::string describe(const Key& key) {

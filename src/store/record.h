@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -17,11 +18,12 @@
 
 namespace tetrarch::store {
 
-inline constexpr std::uint64_t kFormat = 1;
+inline constexpr std::uint64_t kFormat = 2;  ///< 1 had no sums
 inline constexpr std::string_view kFormatKey = "m/format";
 inline constexpr std::string_view kLastKey = "m/last";  ///< revision of the last change
 inline constexpr std::string_view kReservedKey =
-    "m/reserved";  ///< none above this was ever given out
+    "m/reserved";                                         ///< none above this was ever given out
+inline constexpr std::string_view kSumPrefix = "m/sum/";  ///< and a resource: see sums.h
 inline constexpr std::string_view kObjectPrefix = "o/";
 
 struct Record {
@@ -32,6 +34,8 @@ struct Record {
 };
 
 std::string object_key(const Key& key);
+/// None where it is no object's.
+std::optional<Key> parse_key(std::string_view text);
 /// "pods default/web", as messages name an object.
 std::string describe(const Key& key);
 

@@ -106,10 +106,10 @@ TEST_F(StoreTest, KeepsTagsThroughARestart) {
 TEST_F(StoreTest, RefusesANewerFormat) {
   must_put(start(), pod("a"), "1");
   stop();
-  disk_->overwrite(std::string(kFormatKey), "2");
+  disk_->overwrite(std::string(kFormatKey), "3");
 
   EXPECT_THAT(why_not(),
-              HasSubstr("format 2, which a newer version wrote; this one reads up to 1"));
+              HasSubstr("format 3, which a newer version wrote; this one reads up to 2"));
 }
 
 TEST_F(StoreTest, NamesTheObjectThatIsDamaged) {

@@ -10,6 +10,7 @@
 
 #include "store/btree.h"
 #include "store/store.h"
+#include "store/sums.h"
 
 namespace tetrarch::store {
 
@@ -17,6 +18,9 @@ namespace tetrarch::store {
 struct Table {
   std::shared_ptr<const std::string> resource;
   Tree tree;
+  std::uint64_t marks = 0;  ///< sum of the entries' marks, see sums.h
+
+  Sum sum() const { return {.objects = tree.size(), .marks = marks}; }
 };
 
 class Snapshot::Root {

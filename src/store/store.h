@@ -94,6 +94,9 @@ class Snapshot {
   /// Every resource that has an object.
   std::vector<std::string> resources() const;
 
+  /// For this room: see root.h.
+  const Root& root() const { return *root_; }
+
  private:
   std::shared_ptr<const Root> root_;
 };

@@ -76,7 +76,7 @@ class Commands(ClusterTest):
         script = ('source <("$0" completion bash); COMP_WORDS=(tetrarch "$1"); COMP_CWORD=1; _tetrarch; '
                   'echo "${COMPREPLY[*]}"; COMP_WORDS=(tetrarch up "$2"); COMP_CWORD=2; _tetrarch; echo "${COMPREPLY[*]}"')
         commands, flags = run("bash", "-c", script, BINARY, "s", "--pod").stdout.split("\n")[:2]
-        self.assertEqual(sorted(commands.split()), ["server", "status"])
+        self.assertEqual(sorted(commands.split()), ["server", "status", "store"])
         self.assertEqual(flags.split(), ["--pod-cidr"])
 
     def test_docker_and_oci_archives_are_loaded_and_run(self):

@@ -159,6 +159,8 @@ Task<Status> serve_path(Context& context) {
       co_return co_await serve_feed(context);
     case Action::reach:
       co_return co_await serve_reach(context);
+    case Action::backup:
+      co_return co_await serve_backup(context);
     default:
       co_return co_await serve_document(context);
   }

@@ -63,6 +63,9 @@ struct HealthCheck {
   std::function<bool()> is_ok;
 };
 
+/// The next piece of a body that is made while it is sent; empty: the end.
+using NextPiece = std::function<Result<std::string>()>;
+
 struct Options {
   std::string git_version = "v1.35.0+tetrarch";
   std::string build_date = "1970-01-01T00:00:00Z";
@@ -90,6 +93,8 @@ struct Parts {
   Options options = {};
   TokenIssuer token_issuer = {};
   const AuditLog* audit = nullptr;  ///< null: no audit log
+  /// Begins a backup of the store as it is now.
+  std::function<NextPiece()> begin_backup = {};
 };
 
 std::unique_ptr<net::Handler> make_kubernetes_api(Parts parts);

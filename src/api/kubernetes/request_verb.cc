@@ -74,6 +74,7 @@ bool is_long_running(const Match& match, const net::Request& request) {
     case Action::portforward:
     case Action::feed:
     case Action::reach:
+    case Action::backup:
     case Action::watch_collection:
     case Action::watch_object:
       return true;

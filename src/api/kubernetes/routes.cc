@@ -35,6 +35,7 @@ constexpr auto kRoutes = std::to_array<Route>({
     {"POST", "/tetrarch/v1/join", Action::join},
     {"GET", "/tetrarch/v1/nodes/{name}/feed", Action::feed},
     {"GET", "/tetrarch/v1/nodes/{name}/reach", Action::reach},
+    {"GET", "/tetrarch/v1/backup", Action::backup},
 
     {"GET", "/api", Action::api_versions},
     {"GET", "/api/v1", Action::resource_list},

@@ -39,6 +39,7 @@ enum class Action : std::uint8_t {
   join,
   feed,
   reach,
+  backup,
   definitions,
 };
 

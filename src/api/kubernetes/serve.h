@@ -35,5 +35,6 @@ Task<Status> serve_portforward(Context& context);
 Task<Status> serve_join(Context& context);
 Task<Status> serve_feed(Context& context);
 Task<Status> serve_reach(Context& context);
+Task<Status> serve_backup(Context& context);
 
 }  // namespace tetrarch::api::kubernetes
