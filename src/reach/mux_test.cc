@@ -194,6 +194,23 @@ TEST_F(MuxTest, RefusesRequestsThatAreTooLong) {
   EXPECT_EQ(near_->open(std::string(100'000, 'r')).error().code, Code::too_large);
 }
 
+TEST(MuxLimits, OpensNoMoreStreamsThanItMay) {
+  auto [near_end, far_end] = net::make_pipe();
+  MuxOptions few;
+  few.streams_max = 3;
+  const auto mux = std::make_shared<Mux>(std::move(near_end), few, nullptr, system_clock());
+  std::vector<std::unique_ptr<net::Stream>> streams;
+  for (int i = 0; i < 3; ++i) {
+    streams.push_back(std::move(mux->open("echo")).value());
+  }
+  const auto one_more = mux->open("echo");
+  ASSERT_FALSE(one_more.ok());
+  EXPECT_EQ(one_more.error().code, Code::exhausted);
+
+  streams.pop_back();
+  EXPECT_TRUE(mux->open("echo").ok());
+}
+
 struct BadRow {
   std::string name;
   std::string bytes;

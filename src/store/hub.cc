@@ -23,6 +23,7 @@ void remove_from(std::vector<std::shared_ptr<Watcher>>& watchers,
 
 Hub::Hub(const Options& options, Revision last, Revision first)
     : unread_max_(options.subscription_events_max),
+      unread_bytes_max_(options.subscription_bytes_max),
       watchers_gauge_(
           options.metrics == nullptr
               ? nullptr
@@ -177,11 +178,13 @@ void Hub::deliver_to(const Watchers& watchers, const Change& change, Watchers& w
     if (watcher->has_fallen_behind) {
       continue;
     }
-    if (watcher->unread.size() >= unread_max_) {
+    const std::size_t bytes = watcher->unread_bytes + held_bytes(change);
+    if (watcher->unread.size() >= unread_max_ || bytes > unread_bytes_max_) {
       watcher->has_fallen_behind = true;
       watcher->unread.clear();
     } else {
       watcher->unread.push_back(change);
+      watcher->unread_bytes = bytes;
     }
     if (!watcher->is_woken) {
       watcher->is_woken = true;

@@ -72,6 +72,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
                     Watchers& woken);
 
   const std::size_t unread_max_;
+  const std::size_t unread_bytes_max_;
   Gauge* const watchers_gauge_;
   Gauge* const events_gauge_;
   std::atomic<std::uint64_t> published_;

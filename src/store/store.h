@@ -141,6 +141,8 @@ struct Options {
                                   << 20;  ///< of the documents that the events hold
   std::size_t subscription_events_max =
       20'000;  ///< a watcher with more unread than this has fallen behind
+  /// The same by the bytes of the documents that it has not read.
+  std::size_t subscription_bytes_max = std::size_t{64} << 20;
   std::uint64_t revision_block = 10'000;  ///< revisions reserved durably at a time
   std::size_t queue_max = 16'384;  ///< transactions waiting; further ones are refused as exhausted
   std::size_t batch_max = 2'048;   ///< transactions of one journal batch

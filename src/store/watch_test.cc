@@ -170,6 +170,19 @@ TEST_F(StoreTest, ExpiresAWatcherThatReadsTooSlowlyAndOnlyThatOne) {
   EXPECT_EQ(seen, 5U);
 }
 
+TEST_F(StoreTest, ExpiresAWatcherThatHoldsTooManyBytesAndCountsWhatItReads) {
+  Options options;
+  options.subscription_bytes_max = 10'000;
+  Store& store = start(options);
+  auto slow = watch({"pods"}, store.snapshot().revision());
+  auto quick = watch({"pods"}, store.snapshot().revision());
+  for (int i = 0; i < 20; ++i) {
+    must_put(store, pod("a"), std::string(900, 'x'));
+    EXPECT_THAT(poll(*quick), testing::SizeIs(1)) << i;
+  }
+  EXPECT_THAT(poll(*slow), ElementsAre("expired"));
+}
+
 TEST_F(StoreTest, ForgetsTheOldestOfTheBusiestResourceFirst) {
   Options options;
   options.history_events_max = 200;

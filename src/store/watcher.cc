@@ -50,6 +50,7 @@ class LiveSubscription : public Subscription {
     }
     while (events.size() < max && !watcher_->unread.empty()) {
       take(watcher_->unread.front(), events);
+      watcher_->unread_bytes -= held_bytes(watcher_->unread.front());
       watcher_->unread.pop_front();
     }
     if (watcher_->unread.empty()) {
@@ -111,6 +112,11 @@ std::optional<Event::Type> meaning(const WatchFilter& filter, const Change& chan
     return Event::Type::modified;
   }
   return is_now ? Event::Type::added : Event::Type::deleted;
+}
+
+std::size_t held_bytes(const Change& change) {
+  const EntryPtr& entry = change.now ? change.now : change.before;
+  return entry->document()->bytes().size();
 }
 
 std::unique_ptr<Subscription> make_subscription(std::shared_ptr<Hub> hub,

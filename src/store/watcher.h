@@ -19,13 +19,17 @@ namespace tetrarch::store {
 /// What a change means under a filter; none where it does not concern it.
 std::optional<Event::Type> meaning(const WatchFilter& filter, const Change& change);
 
+/// What a watcher holds by not having read a change: its document.
+std::size_t held_bytes(const Change& change);
+
 /// Shared by its subscription (one thread) and the Hub (the committer's).
 struct Watcher {
   WatchFilter filter;
   Revision from;
 
-  std::mutex mutex;  // guards the three below
+  std::mutex mutex;  // guards the four below
   std::deque<Change> unread;
+  std::size_t unread_bytes = 0;  // of their documents
   bool has_fallen_behind = false;
   bool is_woken = false;  // is on the committer's list already
 
