@@ -55,6 +55,8 @@ class History {
 
   std::size_t events() const { return events_; }
 
+  std::size_t bytes() const { return bytes_; }
+
  private:
   struct Chunk {
     std::shared_ptr<Change[]> changes;  // kChunk of them; shared with slices

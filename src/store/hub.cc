@@ -32,6 +32,10 @@ Hub::Hub(const Options& options, Revision last, Revision first)
                         ? nullptr
                         : &options.metrics->gauge("tetrarch_store_history_events",
                                                   "Changes that watches can resume from.")),
+      bytes_gauge_(options.metrics == nullptr
+                       ? nullptr
+                       : &options.metrics->gauge("tetrarch_store_history_bytes",
+                                                 "Bytes of the documents of those changes.")),
       published_(first.number),
       history_({options.history_events_max, options.history_bytes_max}, last, first) {}
 
@@ -121,6 +125,7 @@ void Hub::publish(const std::vector<Publication>& changes, Revision head) {
     history_.trim();
     if (events_gauge_ != nullptr) {
       events_gauge_->set(static_cast<std::int64_t>(history_.events()));
+      bytes_gauge_->set(static_cast<std::int64_t>(history_.bytes()));
     }
   }
   // After the deliveries: who reads this first and then finds nothing unread has everything up to

@@ -75,6 +75,7 @@ class Hub : public std::enable_shared_from_this<Hub> {
   const std::size_t unread_bytes_max_;
   Gauge* const watchers_gauge_;
   Gauge* const events_gauge_;
+  Gauge* const bytes_gauge_;
   std::atomic<std::uint64_t> published_;
   mutable std::mutex mutex_;  // guards the history and the desks; taken before a watcher's
   History history_;

@@ -184,6 +184,10 @@ TEST_F(StoreTest, CountsWhatItHoldsAndDoes) {
   options.metrics = &again;
   start(options);
   EXPECT_THAT(again.text(), HasSubstr("tetrarch_store_objects{resource=\"pods\"} 1\n"));
+  must_put(*store_, pod("b"), "1");
+  const auto bytes = store_->snapshot().get(pod("b"))->document->bytes().size();
+  EXPECT_THAT(again.text(),
+              HasSubstr("tetrarch_store_history_bytes " + std::to_string(bytes) + "\n"));
 }
 
 // A journal whose appends wait until the test lets them go on.
