@@ -2,7 +2,7 @@
 // pods/portforward: a SPDY session, on the bare connection or inside a WebSocket, in which every
 // forwarded connection is a pair of streams (data and error) with one request id. Source:
 // Kubernetes documentation, "Port Forward", protocol portforward.k8s.io; Seen: kubectl 1.20
-// and 1.32.
+// and 1.32. Or channels in a WebSocket: portforward_channels.h.
 #include <charconv>
 #include <map>
 #include <optional>
@@ -12,6 +12,7 @@
 #include <fmt/core.h>
 
 #include "api/kubernetes/pod_target.h"
+#include "api/kubernetes/portforward_channels.h"
 #include "api/kubernetes/serve.h"
 #include "api/kubernetes/websocket_bytes.h"
 #include "async/timer.h"
@@ -93,17 +94,26 @@ Task<void> copy_down(net::Stream& agent, Pair& pair) {
   (void)co_await pair.error->shut_write();  // the client may have gone
 }
 
+/// The agent's end of a connection to the port.
+Task<Result<std::unique_ptr<net::Stream>>> open(const NodeAccess& nodes,
+                                                const PodTarget& target,
+                                                int port) {
+  NodeName node = target.node;
+  auto request = reach_request(target, port);
+  auto agent = co_await nodes.open(std::move(node), std::move(request));
+  if (!agent.ok()) {
+    auto message = fmt::format(
+        "error forwarding port {} to pod {}: {}", port, target.pod.key.name, agent.error().message);
+    co_return Error{agent.error().code, std::move(message)};
+  }
+  co_return agent;
+}
+
 Task<void> serve_pair(Session& session, Pair pair) {
   const int port = port_of(*pair.data);
-  NodeName node = session.target.node;
-  auto request = reach_request(session.target, port);
-  auto agent = co_await session.nodes.open(std::move(node), std::move(request));
+  auto agent = co_await open(session.nodes, session.target, port);
   if (!agent.ok()) {
-    const auto message = fmt::format("error forwarding port {} to pod {}: {}",
-                                     port,
-                                     session.target.pod.key.name,
-                                     agent.error().message);
-    (void)co_await pair.error->write(message);
+    (void)co_await pair.error->write(agent.error().message);
     (void)co_await pair.error->shut_write();
     (void)co_await pair.data->shut_write();
     co_return;
@@ -170,9 +180,9 @@ Task<Result<std::unique_ptr<net::Stream>>> upgrade(Context& context) {
   const auto& headers = context.request.headers;
   if (headers.has_word("Upgrade", "websocket")) {
     if (!headers.has_word("Sec-WebSocket-Protocol", kTunnel)) {
-      co_return Error{
-          Code::malformed,
-          "unable to upgrade: use the WebSocket subprotocol SPDY/3.1+portforward.k8s.io"};
+      co_return Error{Code::malformed,
+                      "unable to upgrade: none of the WebSocket subprotocols is known; use "
+                      "SPDY/3.1+portforward.k8s.io or v4.channel.k8s.io"};
     }
     context.answered = 101;
     std::string subprotocol(kTunnel);
@@ -190,6 +200,29 @@ Task<Result<std::unique_ptr<net::Stream>>> upgrade(Context& context) {
   co_return co_await context.exchange.upgrade_raw(std::move(answer));
 }
 
+bool wants_channels(const net::Request& request) {
+  return request.headers.has_word("Upgrade", "websocket") &&
+         !request.headers.has_word("Sec-WebSocket-Protocol", kTunnel) &&
+         request.headers.has_word("Sec-WebSocket-Protocol", kForwardChannels);
+}
+
+Task<Status> serve_channels(Context& context, const PodTarget& target) {
+  CO_TRY(auto ports, forwarded_ports(context.request));
+  for (auto& port : ports) {
+    auto agent = co_await open(context.parts.nodes, target, port.number);
+    if (agent.ok()) {
+      port.agent = std::move(*agent);
+    } else {
+      port.error = agent.error().message;
+    }
+  }
+  context.answered = 101;
+  std::string subprotocol(kForwardChannels);
+  CO_TRY(auto socket, co_await context.exchange.upgrade_websocket(std::move(subprotocol)));
+  co_await relay_channels(std::move(socket), std::move(ports));
+  co_return ok();
+}
+
 }  // namespace
 
 Task<Status> serve_portforward(Context& context) {
@@ -200,6 +233,9 @@ Task<Status> serve_portforward(Context& context) {
         Code::malformed,
         fmt::format("unable to forward port because pod is not running. Current status={}",
                     target.pod.root()["status"]["phase"].string())};
+  }
+  if (wants_channels(context.request)) {
+    co_return co_await serve_channels(context, target);
   }
   CO_TRY(auto connection, co_await upgrade(context));
   net::SpdySession spdy(std::move(connection));

@@ -93,9 +93,21 @@ class StreamsTest : public ApiTest {
   }
 
   FakeExchange& exec(std::string query, std::string subprotocols, std::vector<std::string> input) {
+    return connect("exec?" + query, std::move(subprotocols), std::move(input));
+  }
+
+  FakeExchange& forward(std::string query,
+                        std::string subprotocols,
+                        std::vector<std::string> input) {
+    return connect("portforward?" + query, std::move(subprotocols), std::move(input));
+  }
+
+  FakeExchange& connect(std::string what,
+                        std::string subprotocols,
+                        std::vector<std::string> input) {
     exchange_ = std::make_unique<FakeExchange>();
     exchange_->web_socket = std::make_unique<FakeSocket>(std::move(input), &client_heard_);
-    auto question = request("GET", "/api/v1/namespaces/a/pods/web/exec?" + query);
+    auto question = request("GET", "/api/v1/namespaces/a/pods/web/" + what);
     question.headers.add("Upgrade", "websocket");
     question.headers.add("Sec-WebSocket-Protocol", std::move(subprotocols));
     return call(std::move(question));
@@ -317,6 +329,68 @@ TEST_F(StreamsTest, PortForwardNeedsARunningPodAndAnUpgrade) {
       stored("pods", R"({"metadata":{"name":"web"},"spec":{},"status":{"phase":"Pending"}})", 5);
   EXPECT_THAT(send("POST", "/api/v1/namespaces/a/pods/web/portforward", "").body,
               HasSubstr("pod is not running"));
+}
+
+struct ForwardRefusal {
+  std::string_view query;
+  std::string_view message;
+};
+
+TEST_F(StreamsTest, ForwardingByChannelsCarriesBytesAfterThePortsNumber) {
+  agent_says("world");
+
+  const auto& answer = forward("ports=8080",
+                               "v5.channel.k8s.io, v4.channel.k8s.io",
+                               {std::string("\0hello", 6), "\x01not yours", "\x04no such port"});
+
+  EXPECT_EQ(answer.status, 101);
+  EXPECT_EQ(answer.subprotocol, "v4.channel.k8s.io");
+  EXPECT_EQ(
+      client_heard_,
+      (std::vector<std::string>{
+          std::string("\0\x90\x1f", 3), "\x01\x90\x1f", std::string("\0world", 6), "closed 1000"}));
+  EXPECT_EQ(agent_heard_, "hello");
+  EXPECT_THAT(reach_request_, HasSubstr(R"("kind":"portforward")"));
+  EXPECT_THAT(reach_request_, HasSubstr(R"("port":8080)"));
+}
+
+TEST_F(StreamsTest, ForwardingByChannelsTellsWhyAPortIsNotReached) {
+  reach_stream_ = Error{Code::unavailable, "Connection refused"};  // it says so once
+
+  forward("ports=80,81", "v4.channel.k8s.io", {});
+
+  EXPECT_EQ(client_heard_.size(), 7U);
+  EXPECT_THAT(client_heard_,
+              testing::IsSupersetOf(
+                  {std::string("\0P\0", 3),
+                   std::string("\x01P\0", 3),
+                   std::string("\x02Q\0", 3),
+                   std::string("\x03Q\0", 3),
+                   std::string("\x01") + "error forwarding port 80 to pod web: Connection refused",
+                   std::string("\x03") + "error forwarding port 81 to pod web: "}));
+  EXPECT_EQ(client_heard_.back(), "closed 1000");
+}
+
+TEST_F(StreamsTest, ForwardingByChannelsRefusesBeforeItUpgrades) {
+  std::string many = "ports=1";
+  for (int port = 2; port <= 101; ++port) {
+    many += "," + std::to_string(port);
+  }
+  const ForwardRefusal rows[] = {
+      {"", "query parameter \"ports\" is required"},
+      {"ports=0", "\"0\" is no port: it must be 1 to 65535"},
+      {"ports=80,x", "\"x\" is no port: it must be 1 to 65535"},
+      {"ports=70000", "\"70000\" is no port: it must be 1 to 65535"},
+      {"ports=", "\"\" is no port: it must be 1 to 65535"},
+      {many, "101 ports were asked for; at most 100 fit"},
+  };
+  for (const auto& row : rows) {
+    const auto& answer = forward(std::string(row.query), "v4.channel.k8s.io", {});
+    EXPECT_EQ(answer.status, 400) << row.query;
+    EXPECT_EQ(answer.json()->root()["message"].string(), row.message);
+  }
+  EXPECT_EQ(forward("ports=80", "v4.base64.channel.k8s.io", {}).status, 400);
+  EXPECT_EQ(reach_request_, "");
 }
 
 TEST(Frames, AreCutWhereThePayloadIsLong) {
