@@ -39,6 +39,7 @@ set_tests_properties(e2e.two_clusters PROPERTIES RUN_SERIAL TRUE)
 add_e2e(helm 300)
 add_e2e(python_client 300)
 add_e2e(node_client 300)
+add_e2e(client_go 300)
 
 # Programs of other folders that need the release build or a real containerd.
 set(kill_rounds 20)
