@@ -2,33 +2,24 @@
 """A controller on client-go (clients/controller): shared informers, a work queue, events and leader election, in two
 processes of which one sends protobuf. What counts is what the services answer."""
 import os
-import subprocess
-import threading
 
 import harness
 from harness import ClusterTest, is_ready
 from machine import wait_until
+from programs import Program
 
 PROGRAM = os.path.join(harness.ROOT, "build/clients/controller")
 
 
-class Controller:
+class Controller(Program):
     def __init__(self, namespace, identity, env, *flags):
+        super().__init__([PROGRAM, "--namespace", namespace, "--identity", identity, *flags], env)
         self.identity, self.lines = identity, []
-        self.child = subprocess.Popen([PROGRAM, "--namespace", namespace, "--identity", identity, *flags],
-                                      stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
-        self.reader = threading.Thread(target=lambda: self.lines.extend(self.child.stdout), daemon=True)
-        self.reader.start()
+        for pipe in (self.child.stdout, self.child.stderr):
+            self.hear(pipe, self.lines.append)
 
     def leads(self):
         return f"leads {self.identity}\n" in self.lines
-
-    def close(self):
-        if self.child.poll() is None:
-            self.child.kill()
-        self.child.wait(10)
-        self.reader.join(10)
-        self.child.stdout.close()
 
 
 class ClientGo(ClusterTest):
@@ -73,7 +64,6 @@ class ClientGo(ClusterTest):
                 wait_until(lambda: not self.get("deployments,services,pods")["items"], 40, "what it owned is collected")
                 controller.child.terminate()
                 controller.child.wait(10)
-        self.kubectl("delete", "events", "--all")
 
     def test_another_takes_over_and_restarts_are_survived(self):
         first = self.start("first", "--protobuf")

@@ -4,35 +4,27 @@ clients/node_client.mjs; they tell what they see, and the tests compare that wit
 import json
 import os
 import queue
-import subprocess
-import threading
 
 import harness
 import machine
 from api import Api
 from harness import ClusterTest, container_of, make_deployment, make_pod, make_service
 from machine import wait_until
+from programs import Program
 
 PROGRAM = os.path.join(harness.ROOT, "tests/e2e/clients/node_client.mjs")
 PACKAGE = os.path.join(harness.ROOT, "build/clients/node/node_modules/@kubernetes/client-node")
 TICKS = "n=0; while [ $n -lt 50 ]; do n=$((n+1)); echo tick $n; sleep 0.1; done; sleep 3600"
 
 
-class Running:
+class Running(Program):
     """A program that tells a JSON value a line."""
 
     def __init__(self, words, env):
-        self.child = subprocess.Popen(["node", PROGRAM, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                                      stderr=subprocess.PIPE, text=True, env=env)
+        super().__init__(["node", PROGRAM, *words], env)
         self.told, self.noise = queue.Queue(), []
-        self.readers = [threading.Thread(target=self.read, daemon=True),
-                        threading.Thread(target=lambda: self.noise.extend(self.child.stderr), daemon=True)]
-        for reader in self.readers:
-            reader.start()
-
-    def read(self):
-        for line in self.child.stdout:
-            self.told.put(json.loads(line))
+        self.hear(self.child.stdout, lambda line: self.told.put(json.loads(line)))
+        self.hear(self.child.stderr, self.noise.append)
 
     def next(self, timeout=30):
         try:
@@ -50,15 +42,6 @@ class Running:
         """Ends its standard input and waits; returns its exit status."""
         self.child.stdin.close()
         return self.child.wait(timeout)
-
-    def close(self):
-        if self.child.poll() is None:
-            self.child.kill()
-        self.child.wait(10)
-        for reader in self.readers:
-            reader.join(10)
-        for pipe in (self.child.stdin, self.child.stdout, self.child.stderr):
-            pipe.close()
 
 
 class NodeClient(ClusterTest):

@@ -17,6 +17,7 @@ import peers
 from harness import SharedCluster, container_of, make_pod, make_service
 from machine import wait_until
 from peers import Peer
+from programs import Program
 from terminal import Terminal
 
 SLEEP = ("sleep", "3600")
@@ -29,11 +30,11 @@ def sum_of(content):
     return hashlib.sha256(content).hexdigest()
 
 
-class Forward:
+class Forward(Program):
     """A `kubectl port-forward` and the local ports that it has opened."""
 
     def __init__(self, words, env):
-        self.child = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=env, text=True)
+        super().__init__(words, env)
         self.ports, self.said = {}, []
         wanted = sum(1 for word in words if re.fullmatch(r"\d*:\d+", word))
         while len(self.ports) < wanted:
@@ -43,25 +44,11 @@ class Forward:
                 self.ports[int(found[2])] = int(found[1])
             elif not line:
                 raise AssertionError(f"port-forward ended: {self.child.stderr.read()}")
-        self.readers = [threading.Thread(target=self.listen, args=(pipe,), daemon=True)
-                        for pipe in (self.child.stdout, self.child.stderr)]
-        for reader in self.readers:
-            reader.start()
-
-    def listen(self, pipe):
-        self.said.extend(pipe)
+        for pipe in (self.child.stdout, self.child.stderr):
+            self.hear(pipe, self.said.append)
 
     def connect(self, port, timeout=30):
         return socket.create_connection(("127.0.0.1", self.ports[port]), timeout)
-
-    def close(self):
-        if self.child.poll() is None:
-            self.child.kill()
-        self.child.wait(10)
-        for reader in self.readers:
-            reader.join(10)
-        self.child.stdout.close()
-        self.child.stderr.close()
 
 
 class Streams:
