@@ -20,6 +20,7 @@ BINARY = os.environ.get("TETRARCH", os.path.join(ROOT, "build/release/tetrarch")
 IMAGES = os.path.join(ROOT, "build/images")
 KUBECTLS = {version: os.path.join(ROOT, f"build/clients/kubectl-{version}") for version in ("1.20", "1.35")}
 NEWEST = "1.35"
+USUAL = os.environ.get("E2E_KUBECTL", NEWEST)  # what a test uses that does not ask for one
 
 PAUSE = "tetrarch.dev/pause:1"
 DEMO = "tetrarch.dev/demo:1"
@@ -219,7 +220,7 @@ class Cluster:
         clean = {key: value for key, value in os.environ.items() if "proxy" not in key.lower()}
         return {**clean, "KUBECONFIG": f"{self.data}/admin.kubeconfig", "HOME": self.directory, **more}
 
-    def kubectl(self, *words, check=True, input=None, timeout=120, version=NEWEST, env=None):
+    def kubectl(self, *words, check=True, input=None, timeout=120, version=USUAL, env=None):
         return run(KUBECTLS[version], *words, check=check, input=input, timeout=timeout,
                    env=self.environment(**(env or {})))
 
@@ -384,7 +385,7 @@ class SharedCluster(ClusterTest):
     says `tearDownModule = harness.stop_shared_cluster`."""
 
     shared = None
-    version = NEWEST
+    version = USUAL
 
     @classmethod
     def setUpClass(cls):

@@ -8,6 +8,16 @@ function(add_e2e subject timeout)
   set_tests_properties(e2e.${subject} PROPERTIES LABELS e2e TIMEOUT ${timeout})
 endfunction()
 
+# The same module by the oldest kubectl. test_kubectl and test_streams run both by themselves.
+function(add_e2e_by_oldest_kubectl)
+  foreach(subject IN LISTS ARGN)
+    add_test(NAME e2e.${subject}.kubectl_1.20 COMMAND ${ROOT}/tests/e2e/run test_${subject})
+    set_tests_properties(e2e.${subject}.kubectl_1.20 PROPERTIES
+      LABELS e2e TIMEOUT 600 RUN_SERIAL TRUE ENVIRONMENT E2E_KUBECTL=1.20)
+  endforeach()
+endfunction()
+
+add_e2e(quickstart 900)
 add_e2e(first_path 300)
 add_e2e(kubectl 600)
 add_e2e(streams 300)
@@ -40,6 +50,11 @@ add_e2e(helm 300)
 add_e2e(python_client 300)
 add_e2e(node_client 300)
 add_e2e(client_go 300)
+
+add_e2e_by_oldest_kubectl(first_path rollout)
+if(TIER STREQUAL "full")
+  add_e2e_by_oldest_kubectl(pods restarts services)
+endif()
 
 # Programs of other folders that need the release build or a real containerd.
 set(kill_rounds 20)
