@@ -33,6 +33,18 @@ Result<Report> run_on(const load::Arguments& arguments) {
   return report;
 }
 
+Status started_again(BenchServer& server) {
+  TRY(const double took, server.start());
+  (void)took;
+  return ok();
+}
+
+Result<std::unique_ptr<BenchServer>> started() {
+  TRY(auto server, BenchServer::make("server"));
+  TRY_STATUS(started_again(*server));
+  return server;
+}
+
 Status fill(const BenchServer& server, int pods) {
   if (pods == 0) {
     return ok();
@@ -45,9 +57,7 @@ Status fill(const BenchServer& server, int pods) {
 }
 
 Result<Figures> measure_create(const fs::path&) {
-  TRY(const auto server, BenchServer::make("server"));
-  TRY(const auto took, server->start());
-  (void)took;
+  TRY(const auto server, started());
   TRY(auto creates, server->arguments("create"));
   creates.requests = 20'000;
   TRY(const auto report, run_on(creates));
@@ -58,9 +68,7 @@ Result<Figures> measure_create(const fs::path&) {
 }
 
 Result<Figures> measure_list(const fs::path&) {
-  TRY(const auto server, BenchServer::make("server"));
-  TRY(const auto took, server->start());
-  (void)took;
+  TRY(const auto server, started());
   TRY(auto lists, server->arguments("list"));
   lists.connections = 1;
   lists.requests = 100;
@@ -70,9 +78,7 @@ Result<Figures> measure_list(const fs::path&) {
 }
 
 Result<Figures> measure_watch(const fs::path&) {
-  TRY(const auto server, BenchServer::make("server"));
-  TRY(const auto took, server->start());
-  (void)took;
+  TRY(const auto server, started());
   TRY(auto watches, server->arguments("watch"));
   watches.connections = 100;
   watches.requests = 2000;
@@ -85,9 +91,7 @@ Result<Figures> measure_watch(const fs::path&) {
 }
 
 Result<Report> place(const std::string& mode) {
-  TRY(const auto server, BenchServer::make("server"));
-  TRY(const auto took, server->start());
-  (void)took;
+  TRY(const auto server, started());
   TRY(auto placements, server->arguments(mode));
   placements.nodes = 5000;
   placements.requests = 20'000;
@@ -118,11 +122,10 @@ Result<Figures> measure_start(const fs::path&) {
       {{0, "empty", "0.15"}, {10'000, "10,000 pods", "0.3"}, {100'000, "100,000 pods", "1.5"}});
   Figures out;
   for (const auto& size : kSizes) {
-    TRY(const auto server, BenchServer::make("server"));
-    TRY(auto took, server->start());
+    TRY(const auto server, started());
     TRY_STATUS(fill(*server, size.pods));
     server->stop();
-    TRY(took, server->start());
+    TRY(const double took, server->start());
     out.push_back({fmt::format("s from exec to ready, {}", size.words), took, size.aim});
     out.push_back({fmt::format("s of CPU for it, {}", size.words), server->cpu_seconds()});
   }
@@ -131,13 +134,12 @@ Result<Figures> measure_start(const fs::path&) {
 
 Result<Figures> measure_memory(const fs::path&) {
   constexpr int kPods = 100'000;
-  TRY(const auto server, BenchServer::make("server"));
-  TRY(auto took, server->start());
+  TRY(const auto server, started());
   std::this_thread::sleep_for(kSettled);
   const double idle = server->resident_mb();
   TRY_STATUS(fill(*server, kPods));
   server->stop();
-  TRY(took, server->start());
+  TRY_STATUS(started_again(*server));
   std::this_thread::sleep_for(kSettled);
   return Figures{{"MB resident, idle server", idle},
                  {"KB per stored pod", (server->resident_mb() - idle) * 1024 / kPods, "4"}};
@@ -178,7 +180,7 @@ Result<double> runtime_seconds(const BenchServer& server) {
 Status wait_for_node(const BenchServer& server) {
   for (int i = 0; i < 600; ++i) {
     TRY(const auto nodes, server.get("/api/v1/nodes"));
-    if (nodes.find(R"("type":"Ready","status":"True")") != std::string::npos) {
+    if (nodes.find(R"("reason":"KubeletReady")") != std::string::npos) {
       return ok();
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
@@ -190,8 +192,7 @@ Result<Figures> measure_run(const fs::path& images) {
   constexpr int kPods = 20;
   TRY(const auto server, BenchServer::make("up"));
   TRY_STATUS(put_images(images, server->data()));
-  TRY(const auto took, server->start());
-  (void)took;
+  TRY_STATUS(started_again(*server));
   TRY_STATUS(wait_for_node(*server));
   std::this_thread::sleep_for(kSettled);
   const double idle = server->resident_mb();

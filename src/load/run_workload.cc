@@ -34,6 +34,7 @@ Task<void> run_each(net::Client& client,
 Result<Report> run_run(async::IoPool& pool, const Arguments& arguments, const std::string& run) {
   auto pods = arguments;
   pods.node.clear();
+  async::IoPool own(1);  // of the one who waits for what a watch of the other shows
   TRY(const auto clients, make_clients(arguments, 2));
   Sightings running(run, arguments.requests);
   async::TaskGroup group(pool.strand(), "load");
@@ -43,12 +44,9 @@ Result<Report> run_run(async::IoPool& pool, const Arguments& arguments, const st
   Report report;
   const auto cpu = cpu_time(arguments.server_pid);
   const auto begun = system_clock().steady();
-  {
-    async::IoPool own(1);  // it waits for the watch, which is in the other
-    async::TaskGroup creator(own.strand(), "load");
-    creator.spawn(run_each(*clients[1], pods, run, running, report));
-    wait_until_empty(creator);
-  }
+  async::TaskGroup creator(own.strand(), "load");
+  creator.spawn(run_each(*clients[1], pods, run, running, report));
+  wait_until_empty(creator);
   report.duration = system_clock().steady() - begun;
   report.server_cpu = cpu_time(arguments.server_pid) - cpu;
   group.stop_and_wait();

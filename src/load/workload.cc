@@ -15,7 +15,6 @@
 namespace tetrarch::load {
 namespace {
 
-constexpr std::size_t kFiller = 600;
 constexpr int kFillingConnections = 32;
 
 /// One request and what came of it: the bytes of its body.
@@ -170,10 +169,6 @@ std::string pod_body(const Arguments& arguments, const std::string& name) {
       .begin_object()
       .field("app", "load")
       .field("run", name)
-      .end_object();
-  writer.key("annotations")
-      .begin_object()
-      .field("tetrarch.test/filler", std::string(kFiller, 'x'))
       .end_object();
   writer.end_object().key("spec").begin_object().field("restartPolicy", "Never");
   if (!arguments.node.empty()) {
