@@ -130,7 +130,8 @@ void BenchServer::end_at_once() {
 }
 
 Status BenchServer::spawn() {
-  // Addresses of an `up` beside another cluster of this machine.
+  // Addresses of an `up` beside another cluster of this machine, and a range for each of 5,000
+  // nodes.
   pid_ = run_child({"tetrarch",
                     command_,
                     "--data-dir",
@@ -140,7 +141,7 @@ Status BenchServer::spawn() {
                     "--node-name",
                     "bench",
                     "--pod-cidr",
-                    "10.78.0.0/16",
+                    "10.96.0.0/11",
                     "--service-cidr",
                     "10.79.0.0/16"},
                    directory_ / "log");

@@ -117,7 +117,7 @@ std::string usage() {
          "watch: --connections watchers, --requests updates of one object, --rate of them a "
          "second.\n"
          "bind: pods without a node, until a watcher has seen each on one. backlog: the same with\n"
-         "nodes that are opened when all pods wait.\n"
+         "nodes of which one is opened when all pods wait.\n"
          "run: pods of --image one after the other, until a watcher has seen each run.\n";
 }
 

@@ -54,7 +54,7 @@ Result<Report> run_watch(async::IoPool& pool, const Arguments& arguments, const 
 /// Pods that the scheduler places on `arguments.nodes` hollow nodes; latencies are from before the
 /// create is sent to the event of a watcher that shows the pod on a node.
 Result<Report> run_bind(async::IoPool& pool, const Arguments& arguments, const std::string& run);
-/// The same where all pods wait before the nodes are opened; latencies are from the first opening.
+/// The same where all pods wait, and then one of the nodes is opened; latencies are from that.
 Result<Report> run_backlog(async::IoPool& pool, const Arguments& arguments, const std::string& run);
 
 /// Pods one after the other on a cluster that runs them; latencies are from the create's

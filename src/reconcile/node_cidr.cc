@@ -17,28 +17,46 @@ namespace {
 /// One key answers for all nodes: two allocations are never planned from two views.
 const Key kAllNodes{"nodes", "", ""};
 
+std::string_view range_of(const Stored& node) {
+  return node.root()["spec"]["podCIDR"].string();
+}
+
+/// A node has come without a range, or one has become free. All else that happens to nodes is no
+/// reason to look at all of them.
+bool matters(const Observed& change) {
+  return change.after == nullptr ||
+         (range_of(*change.after).empty() &&
+          (change.before == nullptr || !range_of(*change.before).empty()));
+}
+
 class NodeCidr final : public Controller {
  public:
   NodeCidr(Ipv4Range cluster, int node_bits) : cluster_(cluster), node_bits_(node_bits) {}
 
   std::string_view name() const override { return "node-cidr"; }
 
-  std::vector<Watching> watches() const override { return {{"nodes", fixed_key(kAllNodes)}}; }
+  std::vector<Watching> watches() const override {
+    return {{"nodes", [](const Mirror&, const Observed& change, std::vector<Key>& keys) {
+               if (matters(change)) {
+                 keys.push_back(kAllNodes);
+               }
+             }}};
+  }
 
   Plan reconcile(const Question& asked) const override {
     Plan plan;
     std::set<std::uint32_t> taken;
+    std::uint64_t next = 0;
     for (const auto* node : asked.seen.list("nodes")) {
-      if (const auto range = Ipv4Range::parse(node->root()["spec"]["podCIDR"].string());
-          range.ok()) {
+      if (const auto range = Ipv4Range::parse(range_of(*node)); range.ok()) {
         taken.insert(range->base);
       }
     }
     for (const auto* node : asked.seen.list("nodes")) {
-      if (!node->root()["spec"]["podCIDR"].string().empty() || is_terminating(*node)) {
+      if (!range_of(*node).empty() || is_terminating(*node)) {
         continue;
       }
-      const auto free = first_free(taken);
+      const auto free = next_free(taken, next);
       if (!free) {
         plan.notes.push_back(
             note_about(*node,
@@ -47,7 +65,6 @@ class NodeCidr final : public Controller {
                        "Node " + node->key.name + " status is now: CIDRNotAvailable"));
         continue;
       }
-      taken.insert(*free);
       const auto text = Ipv4Range{*free, node_bits_}.text();
       Edit edit(*node);
       edit.spec()["podCIDR"] = text;
@@ -58,11 +75,13 @@ class NodeCidr final : public Controller {
   }
 
  private:
-  std::optional<std::uint32_t> first_free(const std::set<std::uint32_t>& taken) const {
+  /// `next` is the number of the first range that was not asked about yet.
+  std::optional<std::uint32_t> next_free(const std::set<std::uint32_t>& taken,
+                                         std::uint64_t& next) const {
     const auto count = std::uint64_t{1} << (node_bits_ - cluster_.bits);
     const auto step = std::uint64_t{1} << (32 - node_bits_);
-    for (std::uint64_t i = 0; i < count; ++i) {
-      const auto address = static_cast<std::uint32_t>(cluster_.base + i * step);
+    while (next < count) {
+      const auto address = static_cast<std::uint32_t>(cluster_.base + next++ * step);
       if (!taken.contains(address)) {
         return address;
       }

@@ -192,7 +192,7 @@ class Round {
   Plan plan_;
 };
 
-/// Heartbeats change nothing of this.
+/// Heartbeats change nothing of this, nor do taints that evict nobody.
 bool matters(const Observed& change) {
   if (change.before == nullptr || change.after == nullptr) {
     return true;
@@ -200,7 +200,8 @@ bool matters(const Observed& change) {
   const auto differs = [&](std::string_view path) {
     return !change.before->root().find(path).same_as(change.after->root().find(path));
   };
-  return ready_status(*change.before) != ready_status(*change.after) || differs("spec.taints") ||
+  return ready_status(*change.before) != ready_status(*change.after) ||
+         !evicting_taint(*change.before).view().same_as(evicting_taint(*change.after).view()) ||
          differs("metadata.labels");
 }
 

@@ -45,23 +45,13 @@ void Cluster::log_change(Place place) {
   log_.places.push_back(place);
 }
 
-std::vector<PlacedPod*> Cluster::pods_at(Place place) {
-  std::vector<PlacedPod*> out;
-  for (auto& [uid, pod] : pods_) {
-    if (pod.place == place) {
-      out.push_back(&pod);
-    }
-  }
-  return out;
-}
-
 void Cluster::upsert_node(const Stored& node) {
   const Place known = nodes_.find(node.key.name);
   const bool was_known = known != kNowhere;
   // Domains change with the labels, and taints decide what counts in them: take the node's pods out
   // of the counts while they do.
   const bool moves = was_known && !nodes_.has_labels_and_taints(known, node.root());
-  const auto here = moves ? pods_at(known) : std::vector<PlacedPod*>();
+  const auto here = moves ? pods_.at(known) : std::vector<PlacedPod*>();
   bool is_changed = false;
   for (PlacedPod* pod : here) {
     counts_.remove(*pod);
@@ -72,9 +62,9 @@ void Cluster::upsert_node(const Stored& node) {
   }
   if (!was_known) {
     // Pods that were told of before their node.
-    for (PlacedPod* pod : pods_at(kNowhere)) {
-      if (pod->object.root()["spec"]["nodeName"].string() == node.key.name) {
-        pod->place = place;
+    for (PlacedPod* pod : pods_.at(kNowhere)) {
+      if (pod->root()["spec"]["nodeName"].string() == node.key.name) {
+        pods_.move(*pod, place);
         nodes_.claim(place, pod->claim);
         counts_.add(*pod);
       }
@@ -91,9 +81,9 @@ void Cluster::remove_node(std::string_view name) {
   if (place == kNowhere) {
     return;
   }
-  for (PlacedPod* pod : pods_at(place)) {
+  for (PlacedPod* pod : pods_.at(place)) {
     counts_.remove(*pod);
-    pod->place = kNowhere;
+    pods_.move(*pod, kNowhere);
   }
   nodes_.remove(name);
   log_change(place);
@@ -101,13 +91,13 @@ void Cluster::remove_node(std::string_view name) {
 }
 
 void Cluster::put(const Stored& pod, Place place, Claim claim) {
-  PlacedPod placed{pod, place, std::move(claim), anti_affinity_of(pod.root(), texts_)};
+  const PlacedPod& placed =
+      pods_.put({pod.document, place, std::move(claim), anti_affinity_of(pod.root(), texts_)});
   if (place != kNowhere) {
     nodes_.claim(place, placed.claim);
     room_version_ += counts_.add(placed) ? 1 : 0;
     log_change(place);
   }
-  pods_.insert_or_assign(std::string(pod.uid()), std::move(placed));
 }
 
 void Cluster::upsert_pod(const Stored& pod) {
@@ -121,20 +111,20 @@ void Cluster::upsert_pod(const Stored& pod) {
     return;
   }
   const Place place = nodes_.find(node_name);
-  const auto known = pods_.find(std::string(pod.uid()));
-  if (known == pods_.end()) {
+  auto* known = pods_.find(pod.uid());
+  if (known == nullptr) {
     put(pod, place, claim_of_pod(pod.root(), dimensions_));
     return;
   }
   // The claim decides, not the spec: confirming our own placement adds spec.nodeName and makes no
   // room.
-  PlacedPod& placed = known->second;
+  PlacedPod& placed = *known;
   auto claim = claim_of_pod(pod.root(), dimensions_);
   const bool is_same = placed.place == place && placed.claim == claim &&
                        placed.is_terminating() == !view.metadata().deletion_timestamp().empty() &&
                        placed.labels().same_as(view.metadata().labels().view());
   if (is_same) {
-    placed.object = pod;
+    pods_.renew(placed, pod.document);
     return;
   }
   remove_pod(pod.uid());
@@ -142,17 +132,17 @@ void Cluster::upsert_pod(const Stored& pod) {
 }
 
 void Cluster::remove_pod(std::string_view uid) {
-  const auto known = pods_.find(std::string(uid));
-  if (known == pods_.end()) {
+  auto* known = pods_.find(uid);
+  if (known == nullptr) {
     return;
   }
-  const PlacedPod& pod = known->second;
+  const PlacedPod& pod = *known;
   if (pod.place != kNowhere) {
     counts_.remove(pod);
     nodes_.release(pod.place, pod.claim);
     log_change(pod.place);
   }
-  pods_.erase(known);
+  pods_.erase(*known);
   ++room_version_;
 }
 
@@ -234,8 +224,8 @@ Decision Cluster::place_at(const Stored& pod, Place wanted, PodClass& like) {
 }
 
 void Cluster::forget(std::string_view uid) {
-  const auto known = pods_.find(std::string(uid));
-  const bool is_bound = known != pods_.end() && known->second.object.root()["spec"]["nodeName"];
+  const auto* known = pods_.find(uid);
+  const bool is_bound = known != nullptr && known->root()["spec"]["nodeName"];
   if (!is_bound) {
     remove_pod(uid);
   }

@@ -11,6 +11,7 @@
 #include <unordered_map>
 
 #include "object/stored.h"
+#include "schedule/placed_pods.h"
 #include "schedule/pod_class.h"
 
 namespace tetrarch::schedule {
@@ -71,13 +72,11 @@ class Cluster {
   std::string signature(const Stored& pod) const;
   void put(const Stored& pod, Place place, Claim claim);
   void log_change(Place place);
-  std::vector<PlacedPod*> pods_at(Place place);
 
   Interner texts_;
   Dimensions dimensions_;
   Nodes nodes_;
-  std::unordered_map<std::string, PlacedPod>
-      pods_;  // by uid; place kNowhere: its node is not known (yet)
+  PlacedPods pods_;
   PodCounts counts_;
   std::unordered_map<std::string, Living> classes_;  // by signature
   std::list<std::string> ages_;                      // signatures, least recently used first

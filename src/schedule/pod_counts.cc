@@ -95,11 +95,11 @@ std::shared_ptr<Counter> PodCounts::counter(const PodQuestion& question) {
     }
   }
   auto made = std::make_shared<Counter>(question);
-  for (const auto& [uid, pod] : pods_) {
+  pods_.for_each([&](const PlacedPod& pod) {
     if (pod.place != kNowhere) {
       count_pod(*made, pod, 1);
     }
-  }
+  });
   selected_.push_back(made);
   return made;
 }

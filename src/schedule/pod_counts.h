@@ -5,42 +5,15 @@
 #pragma once
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <unordered_map>
 #include <vector>
 
-#include "object/selector.h"
-#include "object/stored.h"
-#include "schedule/counted_nodes.h"
 #include "schedule/nodes.h"
+#include "schedule/placed_pods.h"
+#include "schedule/pod_question.h"
 
 namespace tetrarch::schedule {
-
-/// Which pods a counter counts.
-struct PodQuestion {
-  /// selected: pods whose labels match. holding: pods that themselves carry this required
-  /// anti-affinity term.
-  enum class What : std::uint8_t { selected, holding };
-  What what = What::selected;
-  std::uint32_t topology_key = Interner::kNone;
-  std::vector<std::string> namespaces = {};  ///< sorted; empty: all
-  object::LabelSelector selector = {};
-  /// Labels that must be there too, key and value; ordered.
-  std::vector<std::pair<std::string, std::string>> also = {};
-  bool skips_terminating = false;
-  std::shared_ptr<const CountedNodes> nodes = nullptr;  ///< null: all nodes in a domain
-
-  bool operator==(const PodQuestion& other) const;
-
-  /// Whether a pod with these labels in this namespace is meant.
-  bool means(std::string_view ns, object::View labels) const;
-};
-
-/// The required anti-affinity terms of a pod, as questions (what: holding).
-std::vector<PodQuestion> anti_affinity_of(object::View pod, Interner& texts);
-/// A PodAffinityTerm as a question (what: selected).
-PodQuestion question_of_term(object::View term, std::string_view own_namespace, Interner& texts);
 
 class Counter {
  public:
@@ -60,24 +33,9 @@ class Counter {
   std::int64_t total_ = 0;
 };
 
-/// A pod that is placed.
-struct PlacedPod {
-  Stored object;
-  Place place = kNowhere;
-  Claim claim;
-  std::vector<PodQuestion> anti_affinity;
-
-  object::View labels() const { return object.root()["metadata"]["labels"]; }
-
-  std::string_view ns() const { return object.key.ns; }
-
-  bool is_terminating() const { return object.root()["metadata"]["deletionTimestamp"].is_string(); }
-};
-
 class PodCounts {
  public:
-  PodCounts(const Nodes& nodes, const std::unordered_map<std::string, PlacedPod>& pods)
-      : nodes_(nodes), pods_(pods) {}
+  PodCounts(const Nodes& nodes, const PlacedPods& pods) : nodes_(nodes), pods_(pods) {}
 
   /// The shared counter for a question; counts all placed pods when it is new.
   std::shared_ptr<Counter> counter(const PodQuestion& question);
@@ -102,7 +60,7 @@ class PodCounts {
   bool is_meant(const PodQuestion& question, const PlacedPod& pod) const;
 
   const Nodes& nodes_;
-  const std::unordered_map<std::string, PlacedPod>& pods_;
+  const PlacedPods& pods_;
   std::vector<std::weak_ptr<Counter>> selected_;  // kept alive by the classes that ask
   std::vector<std::shared_ptr<Counter>> holding_;
   std::uint64_t version_ = 0;

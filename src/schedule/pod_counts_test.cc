@@ -25,10 +25,10 @@ class PodCountsTest : public testing::Test {
   PlacedPod& place(const PodSpec& spec, Place place) {
     const auto pod = a_pod(spec);
     PlacedPod placed;
-    placed.object = pod;
+    placed.document = pod.document;
     placed.place = place;
     placed.anti_affinity = anti_affinity_of(pod.root(), texts_);
-    return pods_.insert_or_assign(std::string(pod.uid()), std::move(placed)).first->second;
+    return pods_.put(std::move(placed));
   }
 
   PodQuestion question(std::string_view app, std::vector<std::string> namespaces = {"default"}) {
@@ -48,7 +48,7 @@ class PodCountsTest : public testing::Test {
   Interner texts_;
   Dimensions dimensions_;
   Nodes nodes_{dimensions_, texts_};
-  std::unordered_map<std::string, PlacedPod> pods_;
+  PlacedPods pods_;
   PodCounts counts_{nodes_, pods_};
 };
 
@@ -239,9 +239,9 @@ TEST_F(PodCountsTest, ACounterThatLivedThroughItAllAgreesWithANewOne) {
 
   for (int step = 0; step < 400; ++step) {
     const auto name = fmt::format("p{}", random() % 20);
-    if (const auto known = pods_.find("u-" + name); known != pods_.end()) {
-      counts_.remove(known->second);
-      pods_.erase(known);
+    if (auto* known = pods_.find("u-" + name); known != nullptr) {
+      counts_.remove(*known);
+      pods_.erase(*known);
       continue;
     }
     const bool is_ending = random() % 3 == 0;

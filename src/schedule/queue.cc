@@ -2,6 +2,7 @@
 #include "schedule/queue.h"
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "schema/views/core.h"
@@ -33,7 +34,9 @@ void Queue::upsert(const Stored& pod) {
     asleep->second.pod = pod;
     return;
   }
-  sleepers_.erase(uid);
+  if (asleep != sleepers_.end()) {
+    get_up(asleep);
+  }
   if (const auto known = orders_.find(uid); known != orders_.end()) {
     ready_.erase(known->second);
   }
@@ -48,7 +51,9 @@ void Queue::remove(std::string_view uid) {
     ready_.erase(known->second);
     orders_.erase(known);
   }
-  sleepers_.erase(key);
+  if (const auto asleep = sleepers_.find(key); asleep != sleepers_.end()) {
+    get_up(asleep);
+  }
   tries_.erase(key);
 }
 
@@ -69,29 +74,61 @@ TimePoint Queue::back_off(const std::string& uid, TimePoint now) {
 
 void Queue::put_aside(const Stored& pod, std::uint64_t room_version, TimePoint now) {
   const std::string uid(pod.uid());
-  sleepers_.insert_or_assign(uid, Sleeper{pod, room_version, back_off(uid, now), now + kSleepMax});
+  lie_down(uid, {pod, room_version, back_off(uid, now), now + kSleepMax});
 }
 
 void Queue::retry_later(const Stored& pod, TimePoint now) {
   put_aside(pod, 0, now);
 }
 
-std::optional<TimePoint> Queue::wake(std::uint64_t room_version, TimePoint now) {
-  std::vector<Stored> due;
-  std::optional<TimePoint> next;
-  for (const auto& [uid, sleeper] : sleepers_) {
-    if (sleeper.room_version == room_version && now < sleeper.not_after) {
-      continue;
-    }
-    if (sleeper.not_before <= now) {
-      due.push_back(sleeper.pod);
-    } else if (!next || sleeper.not_before < *next) {
-      next = sleeper.not_before;
-    }
+void Queue::lie_down(const std::string& uid, Sleeper sleeper) {
+  if (const auto known = sleepers_.find(uid); known != sleepers_.end()) {
+    get_up(known);
   }
-  for (const Stored& pod : due) {
-    sleepers_.erase(std::string(pod.uid()));
+  backing_off_.emplace(sleeper.not_before, uid);
+  sleepers_.emplace(uid, std::move(sleeper));
+}
+
+void Queue::get_up(std::unordered_map<std::string, Sleeper>::iterator sleeper) {
+  const auto& [uid, state] = *sleeper;
+  if (state.is_for_room) {
+    for_room_.erase({state.not_after, uid});
+  } else {
+    backing_off_.erase({state.not_before, uid});
+  }
+  sleepers_.erase(sleeper);
+}
+
+std::optional<TimePoint> Queue::wake(std::uint64_t room_version, TimePoint now) {
+  const bool has_more_room = std::exchange(room_version_, room_version) != room_version;
+  std::vector<std::string> due;
+  for (const auto& [not_after, uid] : for_room_) {
+    if (!has_more_room && not_after > now) {
+      break;
+    }
+    due.push_back(uid);
+  }
+  while (!backing_off_.empty() && backing_off_.begin()->first <= now) {
+    const auto uid = backing_off_.begin()->second;
+    auto& sleeper = sleepers_.at(uid);
+    if (sleeper.room_version != room_version || sleeper.not_after <= now) {
+      due.push_back(uid);
+    }
+    backing_off_.erase(backing_off_.begin());
+    sleeper.is_for_room = true;
+    for_room_.emplace(sleeper.not_after, uid);
+  }
+  for (const auto& uid : due) {
+    const auto asleep = sleepers_.find(uid);
+    const Stored pod = std::move(asleep->second.pod);
+    get_up(asleep);
     upsert(pod);
+  }
+  std::optional<TimePoint> next;
+  for (const auto* times : {&backing_off_, &for_room_}) {
+    if (!times->empty()) {
+      next = std::min(next.value_or(times->begin()->first), times->begin()->first);
+    }
   }
   return next;
 }

@@ -6,6 +6,7 @@
 
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <tuple>
 #include <unordered_map>
@@ -27,8 +28,8 @@ class Queue {
   void put_aside(const Stored& pod, std::uint64_t room_version, TimePoint now);
   /// Its commit failed: tried again after its back-off.
   void retry_later(const Stored& pod, TimePoint now);
-  /// Wakes the sleepers that are due. Returns when the next back-off ends, if any sleeper only
-  /// waits for that.
+  /// Wakes the sleepers that are due: costs those, not the others. Returns when to look again where
+  /// time alone may wake one.
   std::optional<TimePoint> wake(std::uint64_t room_version, TimePoint now);
 
   std::size_t ready() const { return ready_.size(); }
@@ -44,14 +45,23 @@ class Queue {
     std::uint64_t room_version;
     TimePoint not_before;
     TimePoint not_after;
+    bool is_for_room = false;
   };
 
+  /// Sleepers by a time of theirs.
+  using Times = std::set<std::pair<TimePoint, std::string>>;
+
   static Order order_of(const Stored& pod);
+  void lie_down(const std::string& uid, Sleeper sleeper);
+  void get_up(std::unordered_map<std::string, Sleeper>::iterator sleeper);
   TimePoint back_off(const std::string& uid, TimePoint now);
 
   std::map<Order, Stored> ready_;
   std::unordered_map<std::string, Order> orders_;      // of ready pods, by uid
-  std::unordered_map<std::string, Sleeper> sleepers_;  // by uid
+  std::unordered_map<std::string, Sleeper> sleepers_;  // by uid; each also in one of these two:
+  Times backing_off_;                                  // by not_before
+  Times for_room_;                                     // back-off over: by not_after
+  std::uint64_t room_version_ = 0;                     // of the last wake
   std::unordered_map<std::string, int> tries_;         // failures so far, by uid
 };
 

@@ -3,6 +3,7 @@
 
 #include <map>
 #include <random>
+#include <set>
 
 #include <fmt/format.h>
 #include <gtest/gtest.h>
@@ -43,12 +44,86 @@ TEST(Queue, WakesASleeperOnlyWhenThereIsMoreRoomAndItsBackOffIsOver) {
   Queue queue;
   queue.put_aside(a_pod("a"), 7, kStart);
 
-  EXPECT_EQ(queue.wake(7, kStart + std::chrono::minutes(4)), std::nullopt);
-  EXPECT_EQ(queue.ready(), 0U);
   EXPECT_EQ(queue.wake(8, kStart), kStart + std::chrono::seconds(1));
   EXPECT_EQ(queue.ready(), 0U);
   EXPECT_EQ(queue.wake(8, kStart + std::chrono::seconds(1)), std::nullopt);
   EXPECT_EQ(pop_name(queue), "a");
+}
+
+TEST(Queue, ASleeperWhoseBackOffIsOverWaitsForRoomAlone) {
+  Queue queue;
+  queue.put_aside(a_pod("a"), 7, kStart);
+  queue.put_aside(a_pod("b"), 7, kStart + std::chrono::seconds(3));
+
+  EXPECT_EQ(queue.wake(7, kStart + std::chrono::seconds(2)), kStart + std::chrono::seconds(4));
+  EXPECT_EQ(queue.wake(7, kStart + std::chrono::minutes(4)), kStart + std::chrono::minutes(5));
+  EXPECT_EQ(queue.ready(), 0U);
+  EXPECT_EQ(queue.asleep(), 2U);
+  queue.remove("b");
+  EXPECT_EQ(queue.wake(8, kStart + std::chrono::minutes(4)), std::nullopt);
+  EXPECT_EQ(queue.asleep(), 0U);
+  EXPECT_EQ(pop_name(queue), "a");
+}
+
+/// What the queue should do, with a look at every sleeper.
+struct Slow {
+  struct Sleeper {
+    std::uint64_t room_version;
+    TimePoint not_before;
+    TimePoint not_after;
+  };
+
+  std::map<std::string, Sleeper> sleepers;
+  std::map<std::string, int> tries;
+
+  void put_aside(const std::string& name, std::uint64_t version, TimePoint now) {
+    const int seconds = std::min(1 << std::min(tries[name]++, 10), 10);
+    sleepers[name] = {version, now + std::chrono::seconds(seconds), now + std::chrono::minutes(5)};
+  }
+
+  std::set<std::string> wake(std::uint64_t version, TimePoint now) {
+    std::set<std::string> due;
+    for (const auto& [name, sleeper] : sleepers) {
+      if ((sleeper.room_version != version || now >= sleeper.not_after) &&
+          sleeper.not_before <= now) {
+        due.insert(name);
+      }
+    }
+    for (const auto& name : due) {
+      sleepers.erase(name);
+    }
+    return due;
+  }
+};
+
+TEST(Queue, WakesThoseThatALookAtEachWouldWake) {
+  for (unsigned seed = 1; seed <= 30; ++seed) {
+    std::mt19937 random(seed);
+    Queue queue;
+    Slow slow;
+    auto now = kStart;
+    std::uint64_t version = 1;
+    for (int i = 0; i < 300; ++i) {
+      now += std::chrono::milliseconds(random() % 900);
+      now += std::chrono::minutes(random() % 50 == 0 ? 5 : 0);
+      version += random() % 6 == 0 ? 1 : 0;
+      const auto name = fmt::format("p{}", random() % 40);
+      if (random() % 8 == 0) {
+        queue.remove(name);
+        slow.sleepers.erase(name);
+        slow.tries.erase(name);
+      } else {
+        queue.put_aside(a_pod(name), version, now);
+        slow.put_aside(name, version, now);
+      }
+      queue.wake(version, now);
+      std::set<std::string> woken;
+      while (const auto pod = queue.pop()) {
+        woken.insert(pod->key.name);
+      }
+      ASSERT_EQ(woken, slow.wake(version, now)) << "seed " << seed << ", step " << i;
+    }
+  }
 }
 
 TEST(Queue, WakesASleeperAfterFiveMinutesWhateverWeMissed) {
