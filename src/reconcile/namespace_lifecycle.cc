@@ -21,6 +21,7 @@ using object::TreeObject;
 using std::chrono::seconds;
 
 constexpr std::string_view kFinalizer = "kubernetes";
+constexpr std::string_view kPods = "pods";
 constexpr std::size_t kRemovalsMost = 500;
 constexpr seconds kAgain{5};
 
@@ -150,7 +151,13 @@ class NamespaceLifecycle final : public Controller {
  private:
   Content empty(const Question& asked, Plan* plan) const {
     Content left;
+    // Pods first: what they use (secrets, policies, services) lasts as long as they run.
+    // Source: KEP-5080, ordered namespace deletion.
+    const bool has_pods = !asked.seen.list(kPods, asked.key.name).empty();
     for (const auto& resource : namespaced_) {
+      if (has_pods && resource != kPods) {
+        continue;
+      }
       for (const auto* object : asked.seen.list(resource, asked.key.name)) {
         ++left.resources[resource];
         for (const auto finalizer : object->metadata()["finalizers"].elements()) {

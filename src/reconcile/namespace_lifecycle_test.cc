@@ -69,7 +69,6 @@ TEST_F(NamespaceTest, ATerminatingOneIsEmptiedAndThenGone) {
 
   world_.remove(namespace_);
   ASSERT_TRUE(world_.settle());
-  EXPECT_THAT(world_.names("secrets", "ns"), IsEmpty());
   ASSERT_NE(world_.get(namespace_), nullptr);  // the pod still ends
   EXPECT_EQ(condition("NamespaceContentRemaining"),
             "True SomeResourcesRemain Some resources are remaining: pods. has 1 resource "
@@ -79,6 +78,21 @@ TEST_F(NamespaceTest, ATerminatingOneIsEmptiedAndThenGone) {
   ASSERT_TRUE(world_.settle());
   EXPECT_EQ(world_.get(namespace_), nullptr);
   EXPECT_THAT(world_.names("secrets"), ElementsAre("s"));
+}
+
+TEST_F(NamespaceTest, PodsGoBeforeWhatTheyUse) {
+  world_.create("pods", R"({"kind":"Pod","metadata":{"name":"p","namespace":"ns"},"spec":{}})");
+  world_.make_ready({"pods", "ns", "p"});
+  world_.create("secrets", R"({"kind":"Secret","metadata":{"name":"s","namespace":"ns"}})");
+  world_.remove(namespace_);
+  ASSERT_TRUE(world_.settle());
+
+  EXPECT_THAT(world_.names("secrets", "ns"), ElementsAre("s")) << "the pod still ends";
+  world_.end_terminating();
+  ASSERT_TRUE(world_.settle());
+
+  EXPECT_THAT(world_.names("secrets", "ns"), IsEmpty());
+  EXPECT_EQ(world_.get(namespace_), nullptr);
 }
 
 TEST(NamespaceChance, IsNeverFinalizedWhileTheServerStillHasSomethingThatWeHaveNotSeen) {
@@ -161,7 +175,7 @@ TEST_F(NamespaceTest, CountsWhatIsLeftByResourceAndGroup) {
       "namespaces",
       R"({"kind":"Namespace","metadata":{"name":"ns"},"spec":{"finalizers":["kubernetes"]}})");
   for (const auto& [resource, name] :
-       {std::pair("deployments.apps", "d"), std::pair("pods", "p"), std::pair("pods", "q")}) {
+       {std::pair("deployments.apps", "d"), std::pair("secrets", "p"), std::pair("secrets", "q")}) {
     world.create(resource,
                  fmt::format(R"({{"metadata":{{"name":"{}","namespace":"ns",
                  "finalizers":["x"]}},"spec":{{}}}})",
@@ -171,8 +185,8 @@ TEST_F(NamespaceTest, CountsWhatIsLeftByResourceAndGroup) {
   ASSERT_TRUE(world.settle());
 
   EXPECT_EQ(world.get(namespace_)->root()["status"]["conditions"].at(3)["message"].string(),
-            "Some resources are remaining: deployments.apps has 1 resource instances, pods. has 2 "
-            "resource instances");
+            "Some resources are remaining: deployments.apps has 1 resource instances, secrets. has "
+            "2 resource instances");
 }
 
 TEST_F(NamespaceTest, SaysWhyItCannotBeEmptied) {
@@ -207,8 +221,9 @@ TEST_F(NamespaceTest, ATerminatingOneGetsNoDefaultsAgain) {
   world_.create("pods", R"({"kind":"Pod","metadata":{"name":"p","namespace":"ns"},"spec":{}})");
   world_.make_ready({"pods", "ns", "p"});
 
-  world_.remove(namespace_);
+  world_.remove(namespace_);  // the pod still ends; both are missing while it does
   world_.remove({"serviceaccounts", "ns", "default"});
+  world_.remove({"configmaps", "ns", "kube-root-ca.crt"});
   ASSERT_TRUE(world_.settle());
 
   EXPECT_THAT(world_.names("serviceaccounts", "ns"), IsEmpty());

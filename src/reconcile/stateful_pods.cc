@@ -56,10 +56,17 @@ class Walk {
     return true;
   }
 
-  /// From the highest number down. One that is broken does not stand in the way of its own end.
+  /// From the highest number down. What is unwell holds an ordered set, but for the lowest that is:
+  /// that one does not stand in the way of its own end.
   bool shrink() {
+    const Stored* lowest_unwell = nullptr;
     for (const auto& slot : pods_.surplus) {
-      if (!is_terminating(*slot.pod)) {
+      lowest_unwell = is_healthy(*slot.pod) ? lowest_unwell : slot.pod;
+    }
+    for (const auto& slot : pods_.surplus) {
+      const bool is_held =
+          rules_.is_ordered && !rules_.is_available(*slot.pod) && slot.pod != lowest_unwell;
+      if (!is_held && !is_terminating(*slot.pod)) {
         step_.removed.push_back(slot.pod);
       }
       if (rules_.is_ordered) {

@@ -150,6 +150,24 @@ TEST_F(StatefulSetTest, GoesFromTheHighestNumberDown) {
   EXPECT_THAT(world_.names("pods"), ElementsAre("db-0"));
 }
 
+TEST_F(StatefulSetTest, WhatIsUnwellHoldsItsShrinking) {
+  create(stateful_set(3));
+  go_on();
+  for (const int number : {1, 2}) {
+    world_.make_ready(pod(number), false);
+  }
+  settle();
+  set("replicas", 1);
+  EXPECT_FALSE(is_terminating(*world_.get(pod(2)))) << "db-1 is unwell too";
+
+  ready(2);
+  EXPECT_TRUE(is_terminating(*world_.get(pod(2))));
+  world_.end_terminating();
+  settle();
+
+  EXPECT_TRUE(is_terminating(*world_.get(pod(1)))) << "the last that is unwell may go";
+}
+
 TEST_F(StatefulSetTest, DoesAllAtOnceWhereItMay) {
   create(stateful_set(3, R"(,"podManagementPolicy":"Parallel")"));
   EXPECT_THAT(world_.names("pods"), SizeIs(3));
