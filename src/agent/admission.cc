@@ -3,8 +3,13 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
+#include <string>
+#include <utility>
 
 #include <fmt/format.h>
+
+#include "agent/status.h"
 
 namespace tetrarch::agent {
 namespace {
@@ -44,7 +49,67 @@ bool wants_apparmor(views::PodView pod) {
   return false;
 }
 
+struct HostPort {
+  std::string_view address;  ///< empty: every one
+  std::string_view protocol;
+  std::int64_t number;
+
+  bool clashes(const HostPort& other) const {
+    return number == other.number && protocol == other.protocol &&
+           (address.empty() || other.address.empty() || address == other.address);
+  }
+};
+
+std::vector<HostPort> host_ports(views::PodView pod) {
+  std::vector<HostPort> out;
+  const auto add = [&](views::ContainerView container) {
+    for (const auto port : container.ports()) {
+      if (port.host_port() > 0) {
+        const auto address = port.host_ip() == "0.0.0.0" ? std::string_view() : port.host_ip();
+        const auto protocol = port.protocol().empty() ? std::string_view("TCP") : port.protocol();
+        out.push_back({address, protocol, port.host_port()});
+      }
+    }
+  };
+  for (const auto container : pod.spec().containers()) {
+    add(container);
+  }
+  for (const auto container : pod.spec().init_containers()) {
+    if (container.restart_policy() == "Always") {
+      add(container);
+    }
+  }
+  return out;
+}
+
+bool comes_before(views::PodView other, views::PodView pod) {
+  const auto standing = [](views::PodView each) {
+    return std::pair(each.metadata().creation_timestamp(), each.metadata().uid());
+  };
+  return !other.status().start_time().empty() || standing(other) < standing(pod);
+}
+
 }  // namespace
+
+std::optional<Reason> port_conflict(views::PodView pod, const std::vector<Stored>& pods) {
+  const auto wanted = host_ports(pod);
+  for (const auto& stored : pods) {
+    const views::PodView other(stored.root());
+    if (wanted.empty() || other.metadata().uid() == pod.metadata().uid() ||
+        is_final(other.view()) || !comes_before(other, pod)) {
+      continue;
+    }
+    for (const auto& held : host_ports(other)) {
+      if (std::ranges::any_of(wanted, [&](const auto& port) { return port.clashes(held); })) {
+        // Source: kubelet, lifecycle/predicate.go (1.34).
+        return Reason{"NodePorts",
+                      "Predicate NodePorts failed: node(s) didn't have free ports for the "
+                      "requested pod ports"};
+      }
+    }
+  }
+  return std::nullopt;
+}
 
 std::optional<Reason> refusal_of(views::PodView pod, bool has_apparmor) {
   // Source: kubelet's reasons and messages (pkg/kubelet/sysctl, pkg/security/apparmor), v1.34.

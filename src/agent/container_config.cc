@@ -181,8 +181,9 @@ runtime::Dns dns_of(views::PodView pod, const NodeSettings& node) {
 }
 
 std::string etc_hosts(views::PodView pod, const PodFacts& facts, const NodeSettings& node) {
+  // Source: kubelet's first line, by which its users tell whose file it is.
   std::string out =
-      "# Written by tetrarch for this pod.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost "
+      "# Kubernetes-managed hosts file.\n127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost "
       "ip6-loopback\nfe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\n"
       "fe00::2\tip6-allrouters\n";
   const auto name = host_name(pod);

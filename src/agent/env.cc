@@ -205,19 +205,15 @@ std::string joined(const std::vector<std::string>& list) {
   return out;
 }
 
-/// All entries of a map, as `key="escaped"` lines. Source: Kubernetes documentation, "Downward
-/// API".
+/// All entries of a map, as `key="escaped"`, a newline between two. Source: kubelet,
+/// pkg/fieldpath, FormatMap (1.35).
 std::string printed_map(object::View map) {
   std::vector<std::string> lines;
   for (const auto [key, value] : map.members()) {
     lines.push_back(fmt::format("{}={}", key, value.raw()));
   }
   std::sort(lines.begin(), lines.end());
-  std::string out;
-  for (const auto& line : lines) {
-    out += line + "\n";
-  }
-  return out;
+  return fmt::format("{}", fmt::join(lines, "\n"));
 }
 
 }  // namespace

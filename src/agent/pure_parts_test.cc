@@ -73,13 +73,14 @@ Sources sources() {
 }
 
 TEST(Environment, GathersServicesReferencesAndExpansions) {
-  const auto pod =
-      parse(R"({"metadata":{"name":"p","namespace":"n","labels":{"app":"x"}},"spec":{"containers":[{
+  const auto pod = parse(
+      R"({"metadata":{"name":"p","namespace":"n","labels":{"app":"x","b":"y"}},"spec":{"containers":[{
     "name":"c","envFrom":[{"prefix":"P_","configMapRef":{"name":"map"}}],
     "resources":{"limits":{"cpu":"1500m"}},"env":[
     {"name":"A","value":"1"},{"name":"B","value":"$(A)2"},
     {"name":"S","valueFrom":{"secretKeyRef":{"name":"secret","key":"password"}}},
     {"name":"L","valueFrom":{"fieldRef":{"fieldPath":"metadata.labels['app']"}}},
+    {"name":"ALL","valueFrom":{"fieldRef":{"fieldPath":"metadata.labels"}}},
     {"name":"CPU","valueFrom":{"resourceFieldRef":{"resource":"limits.cpu"}}}]}]}})");
   const views::PodView view(pod->root());
 
@@ -89,6 +90,7 @@ TEST(Environment, GathersServicesReferencesAndExpansions) {
   for (const auto& [name, value] : {std::pair("B", "12"),
                                     std::pair("S", "s"),
                                     std::pair("L", "x"),
+                                    std::pair("ALL", "app=\"x\"\nb=\"y\""),
                                     std::pair("CPU", "2"),
                                     std::pair("P_k", "v"),
                                     std::pair("KUBERNETES_SERVICE_HOST", "10.43.0.1"),

@@ -167,8 +167,8 @@ class Reporter {
     std::string message = {};
   };
 
-  object::View old_condition(std::string_view type) const {
-    for (const auto condition : before_["conditions"].elements()) {
+  static object::View condition_in(object::View status, std::string_view type) {
+    for (const auto condition : status["conditions"].elements()) {
       if (condition["type"].string() == type) {
         return condition;
       }
@@ -177,7 +177,7 @@ class Reporter {
   }
 
   void write_condition(std::string_view type, const Verdict& verdict) {
-    const auto old = old_condition(type);
+    const auto old = condition_in(before_, type);
     const std::string_view value = verdict.is_true ? "True" : "False";
     writer_.begin_object().field("type", type).field("status", value);
     writer_.key("lastProbeTime").null();
@@ -251,7 +251,8 @@ class Reporter {
       return containers;
     }
     for (const auto gate : pod_.spec().readiness_gates()) {
-      if (old_condition(gate.condition_type())["status"].string() != "True") {
+      const auto told = condition_in(pod_.status().view(), gate.condition_type());
+      if (told["status"].string() != "True") {
         return {false,
                 "ReadinessGatesNotReady",
                 fmt::format("corresponding condition of pod readiness gate \"{}\" does not exist "
@@ -271,11 +272,8 @@ class Reporter {
     write_condition("Ready", ready(containers));
     write_condition("ContainersReady", containers);
     write_condition("PodScheduled", {true});
-    for (const auto condition : before_["conditions"].elements()) {
-      const auto type = condition["type"].string();
-      constexpr std::string_view kOurs[] = {
-          "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"};
-      if (std::find(std::begin(kOurs), std::end(kOurs), type) == std::end(kOurs)) {
+    for (const auto condition : pod_.status().view()["conditions"].elements()) {
+      if (!is_own_condition(condition["type"].string())) {
         writer_.view(condition);
       }
     }
@@ -494,7 +492,29 @@ class Reporter {
   bool showed_waiting_ = false;
 };
 
+/// Ours, and those of others as they are now: they may be newer than what the status was made from.
+void write_joined_conditions(Writer& writer, object::View ours, object::View present) {
+  writer.key("conditions").begin_array();
+  for (const auto condition : ours.elements()) {
+    if (is_own_condition(condition["type"].string())) {
+      writer.view(condition);
+    }
+  }
+  for (const auto condition : present.elements()) {
+    if (!is_own_condition(condition["type"].string())) {
+      writer.view(condition);
+    }
+  }
+  writer.end_array();
+}
+
 }  // namespace
+
+bool is_own_condition(std::string_view type) {
+  constexpr std::string_view kOurs[] = {
+      "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"};
+  return std::find(std::begin(kOurs), std::end(kOurs), type) != std::end(kOurs);
+}
 
 std::string status_of(views::PodView pod,
                       object::View before,
@@ -505,6 +525,7 @@ std::string status_of(views::PodView pod,
 }
 
 DocumentPtr with_status(object::View pod, std::string_view status) {
+  const auto made = Document::from_canonical(std::string(status));
   std::string out;
   object::Writer writer(out);
   writer.begin_object();
@@ -513,8 +534,15 @@ DocumentPtr with_status(object::View pod, std::string_view status) {
       writer.field(name, value);
     }
   }
-  writer.key("status").raw(status);
-  writer.end_object();
+  writer.key("status").begin_object();
+  for (const auto [name, value] : made->root().members()) {
+    if (name == "conditions") {
+      write_joined_conditions(writer, value, pod["status"]["conditions"]);
+    } else {
+      writer.field(name, value);
+    }
+  }
+  writer.end_object().end_object();
   return Document::from_canonical(std::move(out));
 }
 

@@ -11,16 +11,18 @@
 
 namespace tetrarch::agent {
 
-/// Canonical JSON of status. `before` is the status last written (or the pod's own): where a
-/// condition has not changed, its transition time is kept; conditions of others are kept as they
-/// are.
+/// Whether the agent says how it stands; all other conditions are what others write.
+bool is_own_condition(std::string_view type);
+
+/// Canonical JSON of status. `before` is the status last written (or the pod's own): where one of
+/// our conditions has not changed, its transition time is kept. Those of others are the pod's own.
 std::string status_of(views::PodView pod,
                       object::View before,
                       const Observation& seen,
                       const PodMemory& memory,
                       TimePoint now);
 
-/// The same pod with another status (canonical JSON).
+/// The same pod with another status (canonical JSON). Conditions that are not ours stay the pod's.
 DocumentPtr with_status(object::View pod, std::string_view status);
 
 /// The pod has succeeded or failed: its containers never run again, whatever comes.

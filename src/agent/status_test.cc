@@ -152,15 +152,42 @@ TEST(Status, OfARefusedPodNamesNoContainers) {
 }
 
 TEST(Status, KeepsTransitionTimesAndTheConditionsOfOthers) {
-  Bench bench(kPod);
+  Bench bench(R"({"metadata":{"name":"p"},"spec":{"containers":[{"name":"a","image":"i"}]},
+    "status":{"conditions":[{"type":"example.com/gate","status":"True"}]}})");
   const auto before = *Document::parse(R"({"conditions":[
     {"type":"Ready","status":"False","lastTransitionTime":"2020-01-01T00:00:00Z"},
-    {"type":"example.com/gate","status":"True"}]})");
+    {"type":"example.com/gate","status":"False"}]})");
 
   bench.status(before->root());
 
   EXPECT_EQ(bench.condition("Ready")["lastTransitionTime"].string(), "2020-01-01T00:00:00Z");
   EXPECT_EQ(bench.condition("example.com/gate")["status"].string(), "True");
+}
+
+TEST(Status, AGateOpensWhenSomebodySaysSo) {
+  const std::string gated = R"({"metadata":{"name":"p"},"spec":{"containers":[{"name":"a"}],
+    "readinessGates":[{"conditionType":"example.com/gate"}]},"status":{"conditions":[
+    {"type":"example.com/gate","status":"True"}]}})";
+  Bench bench(gated);
+  bench.has("a", ContainerState::running);
+  bench.memory.containers["a"].is_ready = true;
+  const auto before = *Document::parse(R"({"conditions":[{"type":"Ready","status":"False"}]})");
+
+  bench.status(before->root());
+
+  EXPECT_EQ(bench.condition("Ready")["status"].string(), "True");
+}
+
+TEST(Status, IsWrittenBesideTheConditionsThatOthersHaveWrittenMeanwhile) {
+  const auto pod = *Document::parse(R"({"kind":"Pod","status":{"phase":"Running","conditions":[
+    {"type":"Ready","status":"True"},{"type":"DisruptionTarget","status":"True"}]}})");
+  const auto written = with_status(
+      pod->root(),
+      R"({"phase":"Failed","conditions":[{"type":"Ready","status":"False"},{"type":"old","status":"True"}]})");
+
+  EXPECT_EQ(written->root()["status"].raw(),
+            R"({"phase":"Failed","conditions":[{"type":"Ready","status":"False"},)"
+            R"({"type":"DisruptionTarget","status":"True"}]})");
 }
 
 TEST(Status, IsTheSameWhenNothingChanged) {

@@ -317,6 +317,9 @@ void PodWorker::check_admission() {
   const bool has_apparmor =
       std::filesystem::exists("/sys/module/apparmor/parameters/enabled", ignored);
   memory_.failed = refusal_of(view(), has_apparmor);
+  if (!memory_.failed) {
+    memory_.failed = port_conflict(view(), shop_.objects.all("pods"));
+  }
   if (memory_.failed) {
     shop_.events.warning(subject(), memory_.failed->reason, memory_.failed->message);
   }
