@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Planner: JSON patch, merge patch and strategic merge patch, each as an update of what is there
 // now.
+#include <algorithm>
+#include <iterator>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "object/json_patch.h"
 #include "object/merge_patch.h"
@@ -9,6 +13,7 @@
 #include "registry/managed.h"
 #include "registry/planner.h"
 #include "registry/versions.h"
+#include "schema/duplicates.h"
 
 namespace tetrarch::registry {
 
@@ -47,6 +52,33 @@ Error undecodable(const Call& call, std::string_view patched, const Error& why) 
   FieldErrors faults;
   faults.push_back(invalid_value("patch", quoted(patched), text));
   return invalid("", call.name, std::move(faults));
+}
+
+/// What stands twice in the patch counts as what stands twice in an object. Source: kube-apiserver,
+/// handlers/patch.go (1.35): before what is wrong with the result. Empty: nothing is, or nobody
+/// asks.
+std::string judge_duplicates(const Call& call, std::string_view body) {
+  if (call.field_validation == FieldValidation::ignore) {
+    return {};
+  }
+  auto found = schema::duplicate_fields(body);
+  if (call.field_validation == FieldValidation::strict) {
+    return fmt::format("{}", fmt::join(found, ", "));
+  }
+  if (call.warnings != nullptr) {
+    std::ranges::move(found, std::back_inserter(*call.warnings));
+  }
+  return {};
+}
+
+/// The error of a strict decoding with those before it.
+Error with_duplicates(Error why, const std::string& duplicates) {
+  constexpr std::string_view kStrict = "strict decoding error: ";
+  const auto at = why.message.find(kStrict);
+  if (at != std::string::npos) {
+    why.message.insert(at + kStrict.size(), duplicates + ", ");
+  }
+  return why;
 }
 
 }  // namespace
@@ -93,7 +125,13 @@ Result<Plan> Planner::patch(const Call& call,
   const auto snapshot = here_.store.snapshot();
   TRY(const auto old, existing(call, snapshot));
   TRY(const auto document, patched(call, type, body, old));
+  const auto duplicates = judge_duplicates(call, body);
   auto fresh = decode(call, document->bytes());
+  if (fresh.ok() && !duplicates.empty()) {
+    fresh = Error{Code::malformed, "strict decoding error: " + duplicates};
+  } else if (!fresh.ok() && !duplicates.empty()) {
+    fresh = with_duplicates(std::move(fresh).error(), duplicates);
+  }
   if (!fresh.ok()) {
     return undecodable(call, document->bytes(), fresh.error());
   }

@@ -266,6 +266,15 @@ TEST_F(PatchTest, NamesTheUnknownFieldWhenStrict) {
               HasSubstr(R"(strict decoding error: unknown field "spec.foo")"));
 }
 
+TEST_F(PatchTest, NamesWhatStandsTwiceWhenStrict) {
+  EXPECT_THAT(text_of(patch(kMerge, R"({"spec":{"foo":1,"replicas":1,"replicas":2}})", true)),
+              HasSubstr("strict decoding error: duplicate field \"spec.replicas\", unknown field "
+                        "\"spec.foo\""));
+  EXPECT_THAT(text_of(patch(kStrategic, R"({"spec":{"replicas":1,"replicas":2}})", true)),
+              HasSubstr("strict decoding error: duplicate field \"spec.replicas\""));
+  EXPECT_TRUE(patch(kMerge, R"({"spec":{"replicas":1,"replicas":2}})").ok());
+}
+
 TEST_F(PatchTest, TellsOfAQuantityInItsCanonicalFormNoChange) {
   const auto limits = [](const std::string& cpu) {
     return in_template(R"({"containers":[{"name":"one","resources":{"limits":{"cpu":")" + cpu +

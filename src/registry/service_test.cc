@@ -150,6 +150,19 @@ TEST_F(ServiceTest, ChangingTheTypeGivesBackWhatTheNewTypeDoesNotHave) {
   EXPECT_THAT(claims(), ElementsAre(kubernetes));
 }
 
+TEST_F(ServiceTest, AffinityThatIsSwitchedOffLeavesNoSettings) {
+  const auto made = create(
+      "services", "default", service("s", R"("sessionAffinity":"ClientIP","ports":[{"port":80}])"));
+  ASSERT_TRUE(made->root().find("spec.sessionAffinityConfig").exists()) << text_of(made);
+  auto where = call("services", "default", "s");
+
+  const auto off = run(registry_->patch(
+      where, client::PatchType::merge, R"({"spec":{"sessionAffinity":"None"}})", {}));
+
+  ASSERT_TRUE(off.ok()) << text_of(off);
+  EXPECT_FALSE(off->root().find("spec.sessionAffinityConfig").exists());
+}
+
 TEST_F(ServiceTest, ADryRunTakesNoAddress) {
   auto where = call("services", "default");
   where.is_dry_run = true;

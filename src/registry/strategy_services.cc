@@ -29,6 +29,11 @@ class Assignment {
   Status run() {
     const auto type = spec_["type"].string("ClusterIP");
     drop_fields_of_old_type(type);
+    // Source: Kubernetes pkg/apis/core/v1, SetDefaults_Service (1.35): clients switch affinity off
+    // and send its settings back.
+    if (spec_["sessionAffinity"].string() == "None" && spec_["sessionAffinityConfig"].exists()) {
+      draft_.drop("spec.sessionAffinityConfig");
+    }
     if (type == "ExternalName") {
       drop_address();
       drop_node_ports();

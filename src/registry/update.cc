@@ -218,7 +218,9 @@ Result<DocumentPtr> Planner::finish_change(Write& write,
   if (fresh->bytes() == old.document->bytes()) {
     return fresh;
   }
-  if (strategy.counts_generation && mode != Mode::status &&
+  // Source: KEP-5067: what a user asks of a pod is of generation 1 until somebody changes it; being
+  // placed is no such change.
+  if (strategy.counts_generation && mode != Mode::status && mode != Mode::placement &&
       has_other_spec(fresh->root(), old.root())) {
     ++draft.meta.generation;
     fresh = draft.finish();

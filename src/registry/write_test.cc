@@ -216,7 +216,9 @@ TEST_F(WriteTest, TheOlderBindingsPathPlacesAPodToo) {
       create("bindings", "default", R"({"metadata":{"name":"p"},"target":{"name":"n1"}})");
 
   ASSERT_TRUE(bound.ok()) << text_of(bound);
-  EXPECT_EQ(get("pods", "default", "p")->root().find("spec.nodeName").string(), "n1");
+  const auto placed = get("pods", "default", "p");
+  EXPECT_EQ(placed->root().find("spec.nodeName").string(), "n1");
+  EXPECT_EQ(placed->metadata()["generation"].integer(), 1) << "nobody has asked for anything else";
 }
 
 TEST_F(WriteTest, DryRunChecksEverythingAndCommitsNothing) {

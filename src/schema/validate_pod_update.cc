@@ -46,13 +46,18 @@ bool contains(View list, View wanted) {
   return false;
 }
 
-bool only_adds(View fresh, View old) {
-  for (const auto each : old.elements()) {
-    if (!contains(fresh, each)) {
-      return false;
+/// More may be added, and what is there may be tolerated for another time.
+void check_tolerations(Problems& problems, const Site& spec) {
+  for (const auto old : spec.old["tolerations"].elements()) {
+    bool is_kept = false;
+    for (const auto each : spec.fresh["tolerations"].elements()) {
+      is_kept = is_kept || same_but(each, old, {"tolerationSeconds"});
+    }
+    if (!is_kept) {
+      problems.forbidden(spec.at("tolerations"),
+                         "existing toleration can not be modified except its tolerationSeconds");
     }
   }
-  return true;
 }
 
 /// Gates are lifted, never added; while a pod is gated its node selector and affinity may be
@@ -94,6 +99,7 @@ void check_pod(Problems& problems, const Site& site) {
   const auto spec = site.child("spec");
   check_gates(problems, spec);
   check_deadline(problems, spec);
+  check_tolerations(problems, spec);
   std::vector<std::string_view> except{"containers",
                                        "initContainers",
                                        "activeDeadlineSeconds",
@@ -106,7 +112,6 @@ void check_pod(Problems& problems, const Site& site) {
   const bool is_allowed =
       same_containers(spec.fresh["containers"], spec.old["containers"]) &&
       same_containers(spec.fresh["initContainers"], spec.old["initContainers"]) &&
-      only_adds(spec.fresh["tolerations"], spec.old["tolerations"]) &&
       grace_may_change(spec.fresh["terminationGracePeriodSeconds"],
                        spec.old["terminationGracePeriodSeconds"]) &&
       same_but(spec.fresh, spec.old, except);

@@ -1,9 +1,36 @@
 // SPDX-License-Identifier: Apache-2.0
 // Rules of security contexts. Source: Kubernetes pkg/apis/core/validation/validation.go, v1.34.
+#include <cstdint>
+
+#include <fmt/format.h>
+
 #include "schema/rules.h"
 #include "schema/views/core.h"
 
 namespace tetrarch::schema {
+
+namespace {
+
+/// Parts between dots or slashes: a-z, 0-9, and - and _ inside. Source: Kubernetes
+/// pkg/apis/core/validation, SysctlContainSlashFmt (1.35).
+bool is_sysctl_name(std::string_view name) {
+  constexpr std::size_t kLengthMax = 253;
+  enum class Before : std::uint8_t { nothing, plain, dash } before = Before::nothing;
+  for (const char c : name) {
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) {
+      before = Before::plain;
+    } else if ((c == '-' || c == '_') && before != Before::nothing) {
+      before = Before::dash;
+    } else if ((c == '.' || c == '/') && before == Before::plain) {
+      before = Before::nothing;
+    } else {
+      return false;
+    }
+  }
+  return before == Before::plain && name.size() <= kLengthMax;
+}
+
+}  // namespace
 
 void check_security_context(Problems& problems, const Site& site) {
   const views::SecurityContextView context{site.fresh};
@@ -40,8 +67,16 @@ void check_seccomp_profile(Problems& problems, const Site& site) {
 void check_sysctls(Problems& problems, const Site& spec) {
   const views::PodSpecView pod{spec.fresh};
   const auto path = spec.at("securityContext.sysctls");
+  std::size_t place = 0;
   for (const auto sysctl : pod.security_context().sysctls()) {
     const auto name = sysctl.name();
+    const auto at = fmt::format("{}[{}].name", path, place++);
+    if (!name.empty() && !is_sysctl_name(name)) {
+      problems.invalid(at,
+                       name,
+                       "must have at most 253 characters and match regex "
+                       "^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$");
+    }
     // Source: Kubernetes pkg/apis/core/validation (ValidateHostSysctl) and
     // k8s.io/component-helpers/node/util/sysctl (the prefixes of each namespace).
     if (pod.host_network() && name.starts_with("net.")) {

@@ -175,6 +175,10 @@ INSTANTIATE_TEST_SUITE_P(Metadata,
                          [](const auto& row) { return std::string{row.param.name}; });
 
 const std::string kFirst = "spec.containers[0].";
+const std::string kSysctls = "spec.securityContext.sysctls";
+const std::string kSysctlName =
+    "must have at most 253 characters and match regex "
+    "^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
 
 const std::vector<Row> kPodRows{
     {"escalation_of_the_privileged",
@@ -200,6 +204,16 @@ const std::vector<Row> kPodRows{
      R"("containers":[{"name":"c","image":"i"}]}})",
      {"spec.securityContext.sysctls[net.core.somaxconn]: Invalid value: \"net.core.somaxconn\": "
       "may not be specified when 'hostNetwork' is true"}},
+    {"sysctls_of_no_name",
+     "",
+     "Pod",
+     R"({"metadata":{"name":"p","namespace":"n"},"spec":{"securityContext":{"sysctls":[)"
+     R"({"name":"foo-","value":"1"},{"name":"net.ipv4/ip-a_b","value":"1"},)"
+     R"({"name":"bar..","value":"1"},{"name":"-a","value":"1"}]},)"
+     R"("containers":[{"name":"c","image":"i"}]}})",
+     {kSysctls + "[0].name: Invalid value: \"foo-\": " + kSysctlName,
+      kSysctls + "[2].name: Invalid value: \"bar..\": " + kSysctlName,
+      kSysctls + "[3].name: Invalid value: \"-a\": " + kSysctlName}},
     {"no_containers",
      "",
      "Pod",
@@ -543,7 +557,16 @@ std::vector<UpdateRow> update_rows() {
        "Pod",
        pod("", R"("tolerations":[{"operator":"Exists"}],)"),
        pod(),
-       {pod_rule}},
+       {"spec.tolerations: Forbidden: existing toleration can not be modified except its "
+        "tolerationSeconds"}},
+      {"toleration_for_another_time",
+       "",
+       "Pod",
+       pod("",
+           R"("tolerations":[{"operator":"Exists","effect":"NoExecute","tolerationSeconds":9}],)"),
+       pod("",
+           R"("tolerations":[{"operator":"Exists","effect":"NoExecute","tolerationSeconds":7}],)"),
+       {}},
       {"gate_lifted", "", "Pod", pod("", R"("schedulingGates":[{"name":"a"}],)"), pod(), {}},
       {"gate_added",
        "",
