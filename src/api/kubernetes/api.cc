@@ -110,7 +110,7 @@ Task<Status> serve_resource(Context& context) {
   const bool is_stream =
       match.route->action == Action::log || match.route->action == Action::exec ||
       match.route->action == Action::attach || match.route->action == Action::portforward;
-  const auto form = negotiate(accept_of(context.request));
+  const auto form = negotiate(accept_of(context.request), context.kind->has_verb("list"));
   if (!form && !is_stream) {
     co_return co_await refuse_media(context);
   }

@@ -430,6 +430,14 @@ TEST_F(ApiTest, NothingThatTheClientTakesIs406) {
   EXPECT_EQ(exchange_->json()->root()["reason"].string(), "NotAcceptable");
 }
 
+TEST_F(ApiTest, AReviewAsATableIs406) {
+  const std::string table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+  auto question = request("POST", "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews");
+  question.headers.add("Accept", table);
+
+  EXPECT_EQ(call(std::move(question)).status, 406);
+}
+
 TEST_F(ApiTest, AnUnknownTokenIs401) {
   auto question = request("GET", "/api/v1/nodes");
   question.headers = {};

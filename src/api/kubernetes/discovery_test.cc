@@ -40,6 +40,17 @@ TEST_F(ApiTest, DiscoveryListsTheGroupsInTheirOrder) {
       << "kubectl drain looks for it before it evicts";
 }
 
+TEST_F(ApiTest, EveryGroupAndVersionHasResources) {
+  const auto json = get("/apis").json();
+  for (const auto group : json->root()["groups"].elements()) {
+    for (const auto version : group["versions"].elements()) {
+      const auto path = "/apis/" + std::string(version["groupVersion"].string());
+      const auto listed = get(path).json();
+      EXPECT_TRUE(listed->root()["resources"].at(0).exists()) << path;
+    }
+  }
+}
+
 TEST_F(ApiTest, DiscoveryListsResourcesAndSubresources) {
   const auto json = get("/api/v1").json();
   const auto resources = json->root()["resources"];

@@ -61,9 +61,9 @@ std::vector<Group> groups_of(const schema::Catalog& catalog) {
   std::map<std::tuple<std::size_t, std::string>, std::map<std::tuple<int, int, int>, Version>>
       found;
   for (const auto& kind : catalog.kinds()) {
-    auto& version = found[group_rank(kind->group)][version_rank(kind->version)];
-    version.name = kind->version;
-    if (!kind->plural.empty()) {
+    if (!kind->plural.empty()) {  // a group of bodies alone (Scale) is no group of the API
+      auto& version = found[group_rank(kind->group)][version_rank(kind->version)];
+      version.name = kind->version;
       version.kinds.push_back(kind.get());
     }
   }

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// pods/log: the agent sends the bytes, we pass them on as they come.
+// pods/log: the agent sends the bytes, we pass them on as they come; over a WebSocket where the
+// client asks for one.
 #include <fmt/core.h>
 
 #include "api/kubernetes/body.h"
@@ -8,6 +9,7 @@
 #include "api/kubernetes/serve.h"
 #include "async/timer.h"
 #include "async/together.h"
+#include "base/encoding.h"
 
 namespace tetrarch::api::kubernetes {
 namespace {
@@ -92,12 +94,76 @@ Task<void> copy(net::Stream& from, net::Exchange& to) {
   }
 }
 
+// Source: k8s.io/apiserver, pkg/util/wsstream, NewDefaultReaderProtocols (1.35).
+constexpr std::string_view kBinary = "binary.k8s.io";
+constexpr std::string_view kBase64 = "base64.binary.k8s.io";
+constexpr std::uint16_t kNormalClosure = 1000;  // Source: RFC 6455 section 7.4.1
+
+/// Empty: the client names none, and takes bytes.
+Result<std::string> log_subprotocol(const net::Headers& headers) {
+  constexpr auto kName = "Sec-WebSocket-Protocol";
+  for (const auto protocol : {kBinary, kBase64}) {
+    if (headers.has_word(kName, protocol)) {
+      return std::string(protocol);
+    }
+  }
+  if (headers.contains(kName)) {
+    return Error{Code::malformed,
+                 "unable to upgrade: none of the WebSocket subprotocols is known; use "
+                 "binary.k8s.io or base64.binary.k8s.io"};
+  }
+  return std::string{};
+}
+
+Task<void> copy_messages(net::Stream& from, net::WebSocket& to, bool is_base64) {
+  std::string buffer(kChunk, '\0');
+  while (true) {
+    const auto count = co_await from.read(buffer.data(), buffer.size());
+    if (!count.ok() || *count == 0) {
+      co_return;
+    }
+    const std::string_view bytes(buffer.data(), *count);
+    const auto message = is_base64 ? base64_encode(bytes) : std::string(bytes);
+    const auto written = co_await to.write(is_base64, message);
+    if (!written.ok()) {
+      co_return;
+    }
+  }
+}
+
+/// Ends when the client closes; what it sends is no concern of a log.
+Task<void> drain(net::WebSocket& socket) {
+  while (true) {
+    const auto message = co_await socket.read();
+    if (!message.ok()) {
+      co_return;
+    }
+  }
+}
+
+Task<Status> serve_websocket(Context& context, NodeName node, std::string request) {
+  CO_TRY(auto subprotocol, log_subprotocol(context.request.headers));
+  const bool is_base64 = subprotocol == kBase64;
+  CO_TRY(const auto agent, co_await context.parts.nodes.open(std::move(node), std::move(request)));
+  context.answered = 101;
+  CO_TRY(const auto socket, co_await context.exchange.upgrade_websocket(std::move(subprotocol)));
+  // Clients may wait for a first, empty message.
+  CO_TRY_STATUS(co_await socket->write(is_base64, ""));
+  co_await async::first_of(copy_messages(*agent, *socket, is_base64), drain(*socket));
+  agent->close();
+  (void)co_await socket->close(kNormalClosure, "");  // the client may have closed first
+  co_return ok();
+}
+
 }  // namespace
 
 Task<Status> serve_log(Context& context) {
   context.verb = "connect";
   CO_TRY(const auto target, co_await find_target(context, "get", true));
   CO_TRY(auto request, log_request(context.request, target));
+  if (context.request.headers.has_word("Upgrade", "websocket") && !target.node.text.empty()) {
+    co_return co_await serve_websocket(context, target.node, std::move(request));
+  }
   if (target.node.text.empty()) {
     co_return co_await respond_text(context, 200, "text/plain", "");  // nothing has run yet
   }

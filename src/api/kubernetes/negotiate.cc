@@ -110,13 +110,14 @@ std::string Representation::content_type() const {
   return "application/json";
 }
 
-std::optional<Representation> negotiate(std::string_view accept) {
+std::optional<Representation> negotiate(std::string_view accept, bool has_other_forms) {
   const auto clauses = parse_accept(accept);
   if (clauses.empty()) {
     return Representation{};
   }
   for (const auto& clause : clauses) {
-    if (auto found = representation(clause)) {
+    auto found = representation(clause);
+    if (found && (has_other_forms || found->form == Form::object)) {
       return found;
     }
   }

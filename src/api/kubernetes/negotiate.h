@@ -33,8 +33,9 @@ struct Representation {
   bool is_list_form = false;  ///< asked for as PartialObjectMetadataList
 };
 
-/// Empty: nothing that the client takes is served (406).
-std::optional<Representation> negotiate(std::string_view accept);
+/// Empty: nothing that the client takes is served (406). What is never stored (reviews) has no
+/// metadata to make a table of: `has_other_forms` is false then.
+std::optional<Representation> negotiate(std::string_view accept, bool has_other_forms = true);
 
 /// All Accept headers of a request, as one.
 std::string accept_of(const net::Request& request);

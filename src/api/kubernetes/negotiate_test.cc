@@ -70,6 +70,13 @@ INSTANTIATE_TEST_SUITE_P(Table, AcceptTest, testing::ValuesIn(kAccepts), [](cons
   return std::string(row.param.name);
 });
 
+TEST(Accept, WhatIsNeverStoredHasNoTable) {
+  const std::string table = "application/json;as=Table;v=v1;g=meta.k8s.io";
+
+  EXPECT_EQ(describe(negotiate(table, false)), "");
+  EXPECT_EQ(describe(negotiate(table + ",application/json", false)), "object");
+}
+
 TEST(MediaType, IsLowerCaseWithoutParameters) {
   EXPECT_EQ(media_type("Application/JSON ; charset=utf-8"), "application/json");
 }

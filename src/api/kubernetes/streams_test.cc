@@ -113,6 +113,16 @@ class StreamsTest : public ApiTest {
     return call(std::move(question));
   }
 
+  FakeExchange& log_over_websocket(std::string subprotocol) {
+    exchange_ = std::make_unique<FakeExchange>();
+    exchange_->web_socket =
+        std::make_unique<FakeSocket>(std::vector<std::string>{}, &client_heard_);
+    auto question = request("GET", "/api/v1/namespaces/a/pods/web/log");
+    question.headers.add("Upgrade", "websocket");
+    question.headers.add("Sec-WebSocket-Protocol", std::move(subprotocol));
+    return call(std::move(question));
+  }
+
   std::string agent_heard_;
   std::vector<std::string> client_heard_;
 };
@@ -134,6 +144,23 @@ TEST_F(StreamsTest, LogsPassTheAgentsBytesOn) {
       R"("previous":false,"timestamps":true,"tailLines":2,"sinceSeconds":60})");
   EXPECT_EQ(registry_.authorized.subresource, "log");
   EXPECT_EQ(registry_.authorized.verb, "get");
+}
+
+TEST_F(StreamsTest, LogsGoOverAWebSocketAsBytesOrText) {
+  agent_says("one\n");
+  EXPECT_EQ(log_over_websocket("binary.k8s.io").subprotocol, "binary.k8s.io");
+  EXPECT_THAT(client_heard_, testing::ElementsAre("", "one\n", "closed 1000"));
+
+  client_heard_.clear();
+  agent_says("one\n");
+  EXPECT_EQ(log_over_websocket("base64.binary.k8s.io").subprotocol, "base64.binary.k8s.io");
+  EXPECT_THAT(client_heard_, testing::ElementsAre("", "b25lCg==", "closed 1000"));
+}
+
+TEST_F(StreamsTest, LogsRefuseAnUnknownSubprotocol) {
+  agent_says("one\n");
+
+  EXPECT_EQ(log_over_websocket("chat").status, 400);
 }
 
 TEST_F(StreamsTest, LogsOfAPodWithoutANodeAreEmpty) {
