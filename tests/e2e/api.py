@@ -5,6 +5,7 @@ import contextlib
 import http.client
 import json
 import os
+import socket
 import ssl
 from urllib.parse import urlencode
 
@@ -106,6 +107,26 @@ class Api:
             yield Watch(response)
         finally:
             connection.close()
+
+
+    def websocket(self, path, protocol, timeout=20):
+        """Messages that a WebSocket brings, until it is closed. Source: RFC 6455, sections 4.1 and 5.2."""
+        key = base64.b64encode(os.urandom(16)).decode()
+        with socket.create_connection(("127.0.0.1", self.port), timeout) as plain, \
+                self.context.wrap_socket(plain, server_hostname="127.0.0.1") as to, to.makefile("rb") as reader:
+            to.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+                       f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: {protocol}\r\n\r\n".encode())
+            head = b"".join(iter(reader.readline, b"\r\n")).decode()
+            if " 101 " not in head or f"sec-websocket-protocol: {protocol}" not in head.lower():
+                raise AssertionError(head)
+            while True:
+                code, size = reader.read(2)
+                if size >= 126:
+                    size = int.from_bytes(reader.read(2 if size == 126 else 8), "big")
+                message = reader.read(size)
+                if code & 15 == 8:
+                    return
+                yield message
 
 
 class Watch:

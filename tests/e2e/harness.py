@@ -38,6 +38,14 @@ def make_pod(name, *command, image=BUSYBOX, labels=None, container=None, **spec)
             "spec": {"containers": [main], "terminationGracePeriodSeconds": 1, **spec}}
 
 
+def make_template(labels, *command, restart=None, **spec):
+    """The template of a workload; with what make_pod takes."""
+    pod = make_pod("x", *command, labels=labels, **spec)["spec"]
+    if restart:
+        pod["restartPolicy"] = restart
+    return {"metadata": {"labels": labels}, "spec": pod}
+
+
 def make_deployment(name, replicas, image=DEMO, container=None, **spec):
     template = make_pod(name, image=image, container=container)
     return {"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": name, "labels": {"app": name}},
@@ -162,6 +170,17 @@ class Cluster:
                          "--token", token, "--node-name", name], os.path.join(self.directory, f"{name}.log"))
         self.agents[data] = agent
         return agent
+
+    def start_nodes(self, *names):
+        """A server alone, and agents beside it: one machine plays several, each with service addresses of its own."""
+        self.start(node=False)
+        with open(f"{self.data}/join-token", encoding="ascii") as file:
+            token = file.read().strip()
+        for number, name in enumerate(names):
+            services = f"{self.slot.service_prefix.rsplit('.', 1)[0]}.{128 + 16 * number}.0/20"
+            self.add_agent(name, token, service_cidr=services).start()
+        for name in names:
+            self.wait_node(name)
 
     def stop(self):
         """`down --purge` for every data directory, then a search of the machine."""

@@ -33,15 +33,8 @@ class Resources(ClusterTest):
     @classmethod
     def start_cluster(cls):
         cls.cluster = Cluster(cls.name, command="server")
-        cls.cluster.start(node=False)
-        with open(f"{cls.cluster.data}/join-token", encoding="ascii") as file:
-            token = file.read().strip()
-        for number, node in enumerate(NODES):
-            # One machine plays three: each has name service and service rules on addresses of its own.
-            services = f"{cls.cluster.slot.service_prefix.rsplit('.', 1)[0]}.{128 + 16 * number}.0/20"
-            cls.cluster.add_agent(node, token, service_cidr=services).start()
+        cls.cluster.start_nodes(*NODES)
         for node in NODES:
-            cls.cluster.wait_node(node)
             cls.cluster.kubectl("label", "node", node, f"zone={ZONES[node]}")
 
     # ---- shorthands -------------------------------------------------------------------------------------------

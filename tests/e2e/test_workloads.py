@@ -5,19 +5,12 @@ import re
 
 import harness
 from api import Api
-from harness import BUSYBOX, Cluster, ClusterTest, is_ready, make_pod, make_service
+from harness import BUSYBOX, Cluster, ClusterTest, is_ready, make_service, make_template
 from machine import wait_until
 
 TAINTED = "workloads-second"
 SLEEP = ["sh", "-c", "trap exit TERM; sleep 3600 & wait"]
 BEAR_ALL = [{"operator": "Exists"}]
-
-
-def make_template(labels, *command, restart=None, **spec):
-    pod = make_pod("x", *command, labels=labels, **spec)
-    if restart:
-        pod["spec"]["restartPolicy"] = restart
-    return {"metadata": {"labels": labels}, "spec": pod["spec"]}
 
 
 def make_set(kind, name, replicas=None, pod=None, **spec):

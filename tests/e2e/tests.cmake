@@ -55,6 +55,13 @@ add_e2e_by_oldest_kubectl(first_path rollout)
 if(TIER STREQUAL "full")
   add_e2e_by_oldest_kubectl(pods restarts services)
 endif()
+add_e2e(conform_api 300)
+add_e2e(conform_kinds 300)
+add_e2e(conform_apps 600)
+add_e2e(conform_node 600)
+add_e2e(conform_cli 300)
+add_e2e(conform_network 300)
+add_e2e(conform_volumes 300)
 
 # Programs of other folders that need the release build or a real containerd.
 set(kill_rounds 20)
