@@ -155,6 +155,11 @@ std::vector<ConfigKey> api_keys() {
        "requests served at a time; more wait for their turn",
        nullptr,
        &Config::max_requests_inflight},
+      {"watch-history",
+       "N",
+       "changes that a watch can resume from; a longer one takes more memory",
+       nullptr,
+       &Config::watch_history},
   };
 }
 

@@ -30,6 +30,7 @@ struct Config {
   int audit_log_maxbackup = 10;
   int audit_log_maxage = 0;  ///< days; 0: for ever
   int max_requests_inflight = 600;
+  int watch_history = 200'000;  ///< changes
   int io_threads = 2;
   int max_pods = 110;
   int certificate_seconds = 365 * 24 * 3600;  ///< how long certificates of nodes and clients last

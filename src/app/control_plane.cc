@@ -138,6 +138,7 @@ Status ControlPlane::Impl::open_store() {
   TRY(auto journal, store::open_rocksdb_journal({.directory = place.string()}));
   store::Options options;
   options.sealing = sealing_with(rest_keys);
+  options.history_events_max = static_cast<std::size_t>(config.watch_history);
   options.metrics = &metrics;
   TRY(store, store::Store::open(std::move(journal), std::move(options)));
   return ok();

@@ -2,7 +2,6 @@
 // `tetrarch store backup`: the store at one revision, as the running server streams it, and the
 // files that a cluster needs besides, which never cross the network.
 #include <filesystem>
-#include <optional>
 
 #include <fmt/format.h>
 

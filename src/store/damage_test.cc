@@ -21,12 +21,6 @@ using testing::IsEmpty;
 using testing::Not;
 using testing::SizeIs;
 
-Transaction volatile_put(Key key, std::string_view text) {
-  Transaction transaction = change(put(std::move(key), text));
-  transaction.is_volatile = true;
-  return transaction;
-}
-
 class DamageTest : public DirectoryTest {
  protected:
   /// Objects in a table, further ones and deletions in the log, all acknowledged.

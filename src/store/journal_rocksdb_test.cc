@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/journal_rocksdb.h"
 
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
-#include <iterator>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "store/directory_fixture.h"
 #include "store/record.h"
-#include "store/store_fixture.h"
 
 namespace tetrarch::store {
 namespace {
@@ -20,50 +18,15 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-class RocksdbJournalTest : public testing::Test {
+class RocksdbJournalTest : public DirectoryTest {
  protected:
-  RocksdbJournalTest() {
-    std::string pattern = testing::TempDir() + "tetrarch-store-XXXXXX";
-    root_ = ::mkdtemp(pattern.data());
-    directory_ = root_ / "store";
-  }
-
-  ~RocksdbJournalTest() override {
-    store_.reset();
-    fs::remove_all(root_);
-  }
-
-  Store& start(Options options = {}) {
-    store_.reset();
-    auto opened =
-        Store::open(open_rocksdb_journal({.directory = directory_}).value(), std::move(options));
-    EXPECT_TRUE(opened.ok()) << (opened.ok() ? "" : opened.error().message);
-    store_ = std::move(opened).value();
-    return *store_;
-  }
-
-  std::string why_not() {
-    store_.reset();
-    auto journal = open_rocksdb_journal({.directory = directory_});
-    if (!journal.ok()) {
-      return journal.error().message;
-    }
-    const auto opened = Store::open(std::move(journal).value(), {});
-    return opened.ok() ? "" : opened.error().message;
-  }
-
   std::string all_files() const {
     std::string bytes;
-    for (const auto& file : fs::directory_iterator(directory_)) {
-      std::ifstream in(file.path(), std::ios::binary);
-      bytes.append(std::istreambuf_iterator<char>(in), {});
+    for (const auto& [name, content] : files_of(directory_)) {
+      bytes += content;
     }
     return bytes;
   }
-
-  fs::path root_;
-  fs::path directory_;
-  std::unique_ptr<Store> store_;
 };
 
 TEST_F(RocksdbJournalTest, KeepsObjectsTagsAndRevisionsThroughRestarts) {

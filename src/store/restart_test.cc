@@ -15,12 +15,6 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
 
-Transaction volatile_put(Key key, std::string_view text) {
-  Transaction transaction = change(put(std::move(key), text));
-  transaction.is_volatile = true;
-  return transaction;
-}
-
 TEST_F(StoreTest, GoesOnWithTheVeryNextRevisionAfterAnOrderlyEnd) {
   const Revision last = must_put(start(), pod("a"), "1");
 

@@ -44,6 +44,12 @@ inline Transaction change(Mutation mutation) {
   return transaction;
 }
 
+inline Transaction volatile_put(Key key, std::string_view text) {
+  Transaction transaction = change(put(std::move(key), text));
+  transaction.is_volatile = true;
+  return transaction;
+}
+
 /// Commits from a plain thread and waits for the answer.
 inline Committing commit(Store& store, Transaction transaction) {
   auto answer = std::make_shared<std::promise<Committing>>();

@@ -38,9 +38,9 @@ class Bounds(ClusterTest):
             with self.api.context.wrap_socket(plain, server_hostname="127.0.0.1") as stream:
                 yield stream
 
-    def answer_to(self, request):
+    def answer_to(self, request, source="127.0.0.1"):
         """The head of what the server sends for these bytes, though it may answer before it has them all."""
-        with self.open_tls() as stream:
+        with self.open_tls(source) as stream:
             with contextlib.suppress(ConnectionError, ssl.SSLError):
                 stream.sendall(request)
             got = b""
@@ -150,20 +150,20 @@ class Bounds(ClusterTest):
         soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(hard, 20_000), hard))
         self.addCleanup(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
-        flood, refused = [], 0
-        try:
-            for _ in range(5_300):
-                flood.append(socket.create_connection(("127.0.0.1", self.cluster.port), 10, ("127.0.0.77", 0)))
+        flood = []
+        with contextlib.ExitStack() as closing:
+            def connect(count):
+                for _ in range(count):
+                    flood.append(closing.enter_context(socket.create_connection(
+                        ("127.0.0.1", self.cluster.port), 10, ("127.0.0.77", 0))))
+            connect(5_050)
+            begun = time.monotonic()
+            self.assertIn("503", self.answer_to(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", "127.0.0.77"))
+            connect(1_000)
             self.assertEqual(self.api.get("/version").status, 200, "others are served")
             self.assertEqual(len(self.cluster.get("nodes")["items"]), 1)
-            for connection in flood:
-                connection.settimeout(0)
-            wait_until(lambda: self.count_closed(flood) >= 250, 20, "those over the bound are closed")
-            refused = self.count_closed(flood)
-        finally:
-            for connection in flood:
-                connection.close()
-        self.assertGreaterEqual(refused, 250)
+            wait_until(lambda: self.count_closed(flood) >= 400, 10, "far over the bound they are closed at once")
+            self.assertLess(time.monotonic() - begun, 14, "before they would have been for their silence")
 
         def served():
             with self.open_tls("127.0.0.77") as stream:
@@ -176,7 +176,7 @@ class Bounds(ClusterTest):
         closed = 0
         for connection in connections:
             try:
-                closed += len(connection.recv(4096, socket.MSG_PEEK)) == 0
+                closed += len(connection.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)) == 0
             except BlockingIOError:
                 continue
             except OSError:

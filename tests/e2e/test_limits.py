@@ -43,7 +43,7 @@ class Limits(ClusterTest):
         with open(policy, "w", encoding="ascii") as file:
             file.write(POLICY)
         cls.cluster.process.words += ["--audit-policy-file", policy, "--audit-log-path", cls.log,
-                                      "--audit-log-maxsize", "1", "--max-requests-inflight", "10"]
+                                      "--audit-log-maxsize", "1", "--max-requests-inflight", "10", "--watch-history", "400"]
         cls.cluster.start()
 
     def setUp(self):
@@ -104,6 +104,16 @@ class Limits(ClusterTest):
                 is_one_line = len(file.readlines()) == 1
             self.assertTrue(os.path.getsize(path) <= 1 << 20 or is_one_line, path)
         self.assertEqual(os.stat(self.log).st_mode & 0o777, 0o600)
+
+    def test_a_watch_resumes_from_so_many_changes(self):
+        made = self.api.ok("POST", self.maps, config_map("a"))["metadata"]["resourceVersion"]
+        with self.api.watch(self.maps, resourceVersion=made, timeoutSeconds="1") as watch:
+            self.assertEqual(watch.status, 200)
+        for i in range(900):
+            self.api.ok("PUT", f"{self.maps}/a", config_map("a", {"k": str(i)}))
+        with self.api.watch(self.maps, resourceVersion=made) as watch:
+            code = watch.status if watch.status != 200 else next(watch)["object"]["code"]
+        self.assertEqual(code, 410)
 
     def test_a_flood_of_one_user(self):
         for i in range(3):
