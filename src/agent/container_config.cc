@@ -74,7 +74,7 @@ runtime::Namespaces namespaces_of(views::PodView pod) {
 }
 
 bool is_any_privileged(views::PodView pod) {
-  for (const char* list : {"initContainers", "containers"}) {
+  for (const char* list : {"initContainers", "containers", "ephemeralContainers"}) {
     for (const auto container : pod.spec().view()[list].elements()) {
       if (container["securityContext"]["privileged"].boolean()) {
         return true;

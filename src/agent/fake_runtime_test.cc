@@ -169,7 +169,11 @@ Task<Result<std::vector<runtime::Sandbox>>> FakeRuntime::sandboxes(std::string p
 Task<Result<std::string>> FakeRuntime::create_container(std::string sandbox_id,
                                                         runtime::ContainerConfig config,
                                                         runtime::SandboxConfig sandbox) {
-  on_call(fmt::format("create {}/{} in {}", config.name, config.attempt, sandbox_id));
+  on_call(fmt::format("create {}/{} in {}{}",
+                      config.name,
+                      config.attempt,
+                      sandbox_id,
+                      config.pid_target.empty() ? "" : " beside " + config.pid_target));
   CO_TRY_STATUS(failure("create"));
   Container container;
   container.id = fmt::format("{}-{}", config.name, config.attempt);

@@ -51,6 +51,9 @@ Task<Result<std::set<std::string>>> Agent::Impl::images_in_use() {
     for (const auto container : pod.spec().containers()) {
       wanted.emplace_back(container.image());
     }
+    for (const auto container : pod.spec().ephemeral_containers()) {
+      wanted.emplace_back(container.image());
+    }
   }
   for (const auto& name : wanted) {
     const auto known = co_await runtime->image(name);

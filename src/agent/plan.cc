@@ -124,6 +124,7 @@ class Planner {
     for (const auto container : pod_.spec().containers()) {
       stop_if_running(container);
     }
+    for_each_ephemeral(pod_, stop_if_running);
     for (const auto container : pod_.spec().init_containers()) {
       if (!is_sidecar(container)) {
         stop_if_running(container);
@@ -163,6 +164,12 @@ class Planner {
     for (const auto container : pod_.spec().containers()) {
       hold(container, pod_.spec().restart_policy());
     }
+    for_each_ephemeral(pod_, [this](views::ContainerView container) {
+      const auto& attempts = attempts_of(seen_, container.name());
+      if (is_running(attempts)) {
+        stop(container.name(), *attempts.current, "held");
+      }
+    });
   }
 
   void hold(views::ContainerView container, std::string_view policy) {
@@ -204,6 +211,8 @@ class Planner {
       make_sandbox();
       return;
     }
+    for_each_ephemeral(pod_,
+                       [this](views::ContainerView container) { start_ephemeral(container); });
     if (!run_init_containers()) {
       return;
     }
@@ -284,6 +293,18 @@ class Planner {
       return;
     }
     start_if_due(container, attempts, true);
+  }
+
+  /// Once in its life, whatever became of it; also while init containers run.
+  /// Source: Kubernetes documentation, "Ephemeral Containers": never restarted.
+  void start_ephemeral(views::ContainerView container) {
+    const auto& attempts = attempts_of(seen_, container.name());
+    const bool was_made = memory_of(memory_, container.name()).restarts_told >= 0;
+    const bool is_unstarted =
+        attempts.current && attempts.current->state == ContainerState::created;
+    if (!was_made || is_unstarted) {
+      start_if_due(container, attempts, false);
+    }
   }
 
   void keep_as_it_should_run(views::ContainerView container,

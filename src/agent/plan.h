@@ -56,6 +56,15 @@ enum class Outcome : std::uint8_t { open, succeeded, failed };
 Outcome outcome_of(views::PodView pod, const Observation& seen, const PodMemory& memory);
 
 bool is_sidecar(views::ContainerView container);
+
+/// Those that were added for debugging, as what they have in common with all containers.
+template <class Function>
+void for_each_ephemeral(views::PodView pod, const Function& function) {
+  for (const auto container : pod.spec().ephemeral_containers()) {
+    function(views::ContainerView(container.view()));
+  }
+}
+
 /// The restart count of an attempt: what it was made with, else its number.
 std::uint32_t restarts_of(const runtime::Container& container);
 /// Whether the next attempt goes on with the root of an earlier one: the pod was held meanwhile.

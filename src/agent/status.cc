@@ -17,6 +17,21 @@ using object::Writer;
 using runtime::Container;
 using runtime::ContainerState;
 
+/// What a container is to its pod.
+enum class Role : std::uint8_t { init, app, ephemeral };
+
+std::string_view statuses_name(Role role) {
+  switch (role) {
+    case Role::init:
+      return "initContainerStatuses";
+    case Role::app:
+      return "containerStatuses";
+    case Role::ephemeral:
+      break;
+  }
+  return "ephemeralContainerStatuses";
+}
+
 /// One call of status_of.
 class Reporter {
  public:
@@ -48,8 +63,9 @@ class Reporter {
       writer_.field("startTime", format_time(*memory_.started));
     }
     if (!is_refused()) {
-      write_statuses("initContainerStatuses", pod_.spec().init_containers(), true);
-      write_statuses("containerStatuses", pod_.spec().containers(), false);
+      write_statuses(pod_.spec().init_containers(), Role::init);
+      write_statuses(pod_.spec().containers(), Role::app);
+      write_statuses(pod_.spec().ephemeral_containers(), Role::ephemeral);
     }
     writer_.field("qosClass", to_string(qos_of(pod_)));
     if (const auto generation = pod_.metadata().generation(); generation > 0) {
@@ -309,7 +325,7 @@ class Reporter {
   }
 
   /// Why a container that has never run does not run yet.
-  void write_not_started(const ContainerMemory* memory, bool is_init) {
+  void write_not_started(const ContainerMemory* memory, Role role) {
     if (memory != nullptr && memory->waiting && phase_ != "Failed") {
       write_waiting(memory->waiting->reason, memory->waiting->message);
       return;
@@ -317,7 +333,7 @@ class Reporter {
     // Source: Kubernetes documentation, "Debug Init Containers"; a pod without them has nothing to
     // wait for but its containers.
     const bool has_init = !pod_.spec().init_containers().empty();
-    if (phase_ == "Failed" && !is_init && !has_init) {
+    if (phase_ == "Failed" && role != Role::init && !has_init) {
       write_unknown();
       return;
     }
@@ -333,11 +349,12 @@ class Reporter {
     writer_.end_object();
   }
 
-  bool will_restart(views::ContainerView container, const Container& ended, bool is_init) const {
+  bool will_restart(views::ContainerView container, const Container& ended, Role role) const {
     if (outcome_ != Outcome::open || !pod_.metadata().deletion_timestamp().empty() ||
-        memory_.failed) {
+        memory_.failed || role == Role::ephemeral) {
       return false;
     }
+    const bool is_init = role == Role::init;
     if (is_init && !is_sidecar(container)) {
       return ended.exit_code != 0 && pod_.spec().restart_policy() != "Never";
     }
@@ -349,15 +366,19 @@ class Reporter {
   void write_state(views::ContainerView container,
                    const Attempts* found,
                    const ContainerMemory* memory,
-                   bool is_init) {
+                   Role role) {
     writer_.key("state").begin_object();
     const Container* now = found != nullptr && found->current ? &*found->current : nullptr;
+    const bool is_lost = role == Role::ephemeral && now == nullptr && memory != nullptr &&
+                         memory->restarts_told >= 0;
     const bool is_hooked = now != nullptr && memory != nullptr && memory->hook_id == now->id;
-    if (now == nullptr || now->state == ContainerState::created ||
-        (is_hooked && now->state == ContainerState::running)) {
+    if (is_lost) {
+      write_unknown();
+    } else if (now == nullptr || now->state == ContainerState::created ||
+               (is_hooked && now->state == ContainerState::running)) {
       // Source: Kubernetes documentation, "Container Lifecycle Hooks": a container runs, for the
       // API, once its postStart hook has ended.
-      write_not_started(memory, is_init);
+      write_not_started(memory, role);
     } else if (now->state == ContainerState::running) {
       writer_.key("running").begin_object();
       if (now->started) {
@@ -365,7 +386,7 @@ class Reporter {
       }
       writer_.end_object();
     } else if ((memory == nullptr || !is_kept(*found, *memory)) &&
-               will_restart(container, *now, is_init)) {
+               will_restart(container, *now, role)) {
       write_restart_wait(container, *now, memory);
     } else {
       write_terminated(*now, message_of(memory, *now));
@@ -424,9 +445,8 @@ class Reporter {
     writer_.end_object();
   }
 
-  object::View told_status(std::string_view name, bool is_init) const {
-    for (const auto entry :
-         before_[is_init ? "initContainerStatuses" : "containerStatuses"].elements()) {
+  object::View told_status(std::string_view name, Role role) const {
+    for (const auto entry : before_[statuses_name(role)].elements()) {
       if (entry["name"].string() == name) {
         return entry;
       }
@@ -434,27 +454,29 @@ class Reporter {
     return {};
   }
 
-  void write_container(views::ContainerView container, bool is_init) {
+  void write_container(views::ContainerView container, Role role) {
     const auto* found = attempts(container.name());
     const auto* memory = container_memory(container.name());
     const Container* now = found != nullptr && found->current ? &*found->current : nullptr;
-    const bool is_regular_init = is_init && !is_sidecar(container);
+    const bool is_regular_init = role == Role::init && !is_sidecar(container);
     const bool runs = is_running(container.name());
     showed_waiting_ = false;
     // What the runtime has forgotten of a pod that is over stays as it was told.
     const bool is_over = phase_ == "Failed" || phase_ == "Succeeded" || memory_.is_removing;
-    if (const auto told = told_status(container.name(), is_init);
-        is_over && now == nullptr && told["state"]["terminated"]) {
+    const bool is_forgotten = is_over || role == Role::ephemeral;  // never made again
+    if (const auto told = told_status(container.name(), role);
+        is_forgotten && now == nullptr && told["state"]["terminated"]) {
       writer_.view(told);
       return;
     }
     writer_.begin_object().field("name", container.name());
-    write_state(container, found, memory, is_init);
+    write_state(container, found, memory, role);
     write_last_state(found, memory);
     const bool init_done = is_regular_init && now != nullptr &&
                            now->state == ContainerState::exited && now->exit_code == 0;
     const bool is_ready = !is_regular_init && runs && memory != nullptr && memory->is_ready;
-    writer_.field("ready", init_done || is_ready);
+    // Source: kubelet's prober tells the two of init and app containers only.
+    writer_.field("ready", role != Role::ephemeral && (init_done || is_ready));
     const int told_restarts = std::max(memory == nullptr ? 0 : memory->restarts_told, 0);
     writer_.field("restartCount",
                   now == nullptr ? told_restarts : static_cast<int>(restarts_of(*now)));
@@ -463,19 +485,20 @@ class Reporter {
     if (now != nullptr) {
       writer_.field("containerID", "containerd://" + now->id);
     }
-    writer_.field("started", runs && memory != nullptr && memory->has_started);
+    if (role != Role::ephemeral) {
+      writer_.field("started", runs && memory != nullptr && memory->has_started);
+    }
     writer_.end_object();
   }
 
-  void write_statuses(std::string_view name,
-                      views::ListView<views::ContainerView> containers,
-                      bool is_init) {
+  template <class List>
+  void write_statuses(const List& containers, Role role) {
     if (containers.empty()) {
       return;
     }
-    writer_.key(name).begin_array();
+    writer_.key(statuses_name(role)).begin_array();
     for (const auto container : containers) {
-      write_container(container, is_init);
+      write_container(views::ContainerView(container.view()), role);
     }
     writer_.end_array();
   }

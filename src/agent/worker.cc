@@ -34,8 +34,29 @@ views::ContainerView container_named(views::PodView pod, std::string_view name) 
       return container;
     }
   }
+  for (const auto container : pod.spec().ephemeral_containers()) {
+    if (container.name() == name) {
+      return views::ContainerView(container.view());
+    }
+  }
   return {};
 }
+
+namespace {
+
+/// Where a container stands in the spec.
+std::string_view list_of(views::PodView pod, std::string_view name) {
+  for (const auto* list : {"initContainers", "ephemeralContainers"}) {
+    for (const auto container : pod.spec().view()[list].elements()) {
+      if (container["name"].string() == name) {
+        return list;
+      }
+    }
+  }
+  return "containers";
+}
+
+}  // namespace
 
 PodWorker::PodWorker(Workshop& shop, Stored pod)
     : shop_(shop), key_(pod.key), uid_(pod.uid()), pod_(std::move(pod)) {
@@ -52,7 +73,8 @@ void PodWorker::adopt_status() {
     memory_.facts.pod_ips.emplace_back(ip["ip"].string());
   }
   memory_.facts.pod_ip = std::string(status.pod_ip());
-  for (const char* list : {"initContainerStatuses", "containerStatuses"}) {
+  for (const char* list :
+       {"initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"}) {
     for (const auto entry : status.view()[list].elements()) {
       // Without an id: an earlier process told the count of what the runtime had lost.
       if (!entry["containerID"].string().empty() || entry["restartCount"].integer() > 0) {
@@ -186,12 +208,7 @@ EventSubject PodWorker::subject(std::string_view container) const {
   out.name = key_.name;
   out.uid = uid_;
   if (!container.empty()) {
-    bool is_init = false;
-    for (const auto init : view().spec().init_containers()) {
-      is_init = is_init || init.name() == container;
-    }
-    out.field_path =
-        fmt::format("spec.{}{{{}}}", is_init ? "initContainers" : "containers", container);
+    out.field_path = fmt::format("spec.{}{{{}}}", list_of(view(), container), container);
   }
   return out;
 }
@@ -248,6 +265,9 @@ void PodWorker::adopt_containers() {
   for (const auto container : view().spec().containers()) {
     note_state(container, seen_.containers[std::string(container.name())]);
   }
+  for_each_ephemeral(view(), [this](views::ContainerView container) {
+    note_state(container, seen_.containers[std::string(container.name())]);
+  });
   is_adopted_ = true;
 }
 

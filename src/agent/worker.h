@@ -143,6 +143,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   Task<ImageAnswer> image_for(std::string name, std::string image);
   Task<Status> create_and_start(Action action, ReadyImage image);
   Result<Making> making_of(DocumentPtr document, const Action& action, const ReadyImage& image);
+  Result<std::string> pid_target_of(views::ContainerView container) const;
   Task<Status> undo_unstarted(std::string container);
   Task<Status> take_over_root(std::string container, std::string id);
   Task<void> note_kept_root(std::string container, std::string id);

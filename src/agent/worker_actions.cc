@@ -288,7 +288,22 @@ Result<PodWorker::Making> PodWorker::making_of(DocumentPtr document,
     config.log_path = log.empty() || log.starts_with("..") ? config.log_path : log;
   }
   config.annotations[runtime::kAnnotationRestarts] = std::to_string(restarts);
+  TRY(config.pid_target, pid_target_of(container));
   return out;
+}
+
+/// The container that an ephemeral one is to look into; empty where it names none.
+Result<std::string> PodWorker::pid_target_of(views::ContainerView container) const {
+  const std::string name(container.view()["targetContainerName"].string());
+  if (name.empty()) {
+    return std::string();
+  }
+  const auto at = seen_.containers.find(name);
+  if (at == seen_.containers.end() || !at->second.current) {
+    // Source: kubelet's words, which users search for.
+    return Error{Code::invalid, fmt::format("unable to find target container {}", name)};
+  }
+  return at->second.current->id;
 }
 
 /// A process that ended between making a container and starting it has left one that may have the

@@ -71,6 +71,7 @@ class WorkerBench {
   void command(const std::string& verb, const std::vector<std::string>& words);
   void control_pod(const std::string& verb, const std::vector<std::string>& words);
   void put_pod(const std::string& json);
+  void note_images(object::View containers);
   void merge_into_pod(const std::string& patch);
   void advance(std::chrono::nanoseconds time);
   std::size_t take_turns();

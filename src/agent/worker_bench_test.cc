@@ -450,7 +450,8 @@ void WorkerBench::say_status(object::View status) {
   }
   text += is_true(status, "Initialized") ? "" : " uninitialized";
   text += is_true(status, "Ready") ? " Ready" : "";
-  for (const char* list : {"initContainerStatuses", "containerStatuses"}) {
+  for (const char* list :
+       {"initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"}) {
     for (const auto container : status[list].elements()) {
       text += " | " + container_text(container);
     }
@@ -470,18 +471,25 @@ void WorkerBench::put_pod(const std::string& json) {
           kUid));
   const auto document = decoded(whole->bytes());
   for (const char* list : {"initContainers", "containers"}) {
-    for (const auto container : document->root()["spec"][list].elements()) {
-      const std::string image(container["image"].string());
-      if (!absent_images_.contains(image)) {
-        runtime_.present_images[image].id = "image-" + image;
-      }
-    }
+    note_images(document->root()["spec"][list]);
   }
   server_.put(kPod, document);
 }
 
+/// Every image that a pod names is there, unless the script said that it is not.
+void WorkerBench::note_images(object::View containers) {
+  for (const auto container : containers.elements()) {
+    const std::string image(container["image"].string());
+    if (!absent_images_.contains(image)) {
+      runtime_.present_images[image].id = "image-" + image;
+    }
+  }
+}
+
 void WorkerBench::merge_into_pod(const std::string& patch) {
-  server_.put(kPod, merged(*server_.find(kPod)->document, patch));
+  const auto document = merged(*server_.find(kPod)->document, patch);
+  note_images(document->root()["spec"]["ephemeralContainers"]);
+  server_.put(kPod, document);
 }
 
 void WorkerBench::control_pod(const std::string& verb, const std::vector<std::string>& words) {

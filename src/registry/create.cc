@@ -113,7 +113,7 @@ Result<Plan> Planner::create_from(const Call& call,
     TRY_STATUS(strategy.on_create(write, draft));
   }
   auto document = draft.finish();
-  TRY_STATUS(check(*call.kind, key.name, document->root(), View(), true));
+  TRY_STATUS(check(call, key.name, document->root(), View(), true));
   if (snapshot.get(key)) {
     return already_exists(qualified(*call.kind), key.name);
   }

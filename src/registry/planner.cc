@@ -85,8 +85,9 @@ Result<Stored> Planner::existing(const Call& call, const store::Snapshot& snapsh
 }
 
 Status Planner::check(
-    const schema::Kind& asked, const std::string& name, View fresh, View old, bool is_whole) const {
-  auto faults = schema::validate(storage(asked), fresh, old);
+    const Call& call, const std::string& name, View fresh, View old, bool is_whole) const {
+  const auto& asked = *call.kind;
+  auto faults = schema::validate(storage(asked), fresh, old, call.subresource);
   const auto& strategy = this->strategy(asked);
   FieldErrors own;
   if (strategy.check != nullptr && is_whole) {

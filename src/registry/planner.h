@@ -97,10 +97,13 @@ class Planner {
   /// Metadata rules, validation, generation, no-op and last finalizer: the common end of every
   /// change.
   Result<Plan> settle(Write& write, const Stored& old, Draft& draft, Mode mode) const;
+  Mode mode_of(const Call& call) const;
+  /// What of a sent object counts: all but the status, the status alone, or a part.
+  Result<Draft> drafted(Write& write, const Stored& old, const DocumentPtr& fresh, Mode mode) const;
   Result<DocumentPtr> finish_change(Write& write, const Stored& old, Draft& draft, Mode mode) const;
-  /// The rules of the schema and of the kind; `is_whole`: the object itself changes, not a part of
-  /// it.
-  Status check(const schema::Kind& asked,
+  /// The rules of the schema and of the kind; those of the kind only where the object itself
+  /// changes, not a part of it.
+  Status check(const Call& call,
                const std::string& name,
                object::View fresh,
                object::View old,

@@ -75,6 +75,9 @@ struct Strategy {
   Status (*on_update)(Write& write, object::View old, Draft& draft) = nullptr;
   /// Before a status update.
   Status (*on_status)(Write& write, object::View old, Draft& draft) = nullptr;
+  /// Takes from `fresh` what the subresource of the call may change; the rest of the draft is what
+  /// is stored. Null: the kind has no such subresource.
+  Status (*on_part)(Write& write, object::View fresh, Draft& draft) = nullptr;
   /// Rules that the schema does not state; `old` is absent on create.
   void (*check)(object::View fresh, object::View old, FieldErrors& faults) = nullptr;
   /// Seconds that a delete leaves it; null: none. `asked` is what the caller wants.

@@ -67,6 +67,15 @@ Status on_status(Write& write, View old, Draft& draft) {
   return ok();
 }
 
+Status on_part(Write& write, View fresh, Draft& draft) {
+  if (write.call.subresource == "ephemeralcontainers") {
+    const View list = fresh["spec"]["ephemeralContainers"];
+    auto& change = draft.changes.at("spec.ephemeralContainers");
+    list.size() > 0 ? change.replace(std::string(list.raw())) : change.drop();
+  }
+  return ok();
+}
+
 std::int64_t grace(View pod, std::optional<std::int64_t> asked) {
   const auto phase = pod.find("status.phase").string();
   if (pod.find("spec.nodeName").string().empty() || phase == "Succeeded" || phase == "Failed") {
@@ -94,6 +103,7 @@ Strategy pods_strategy() {
                 {"status.nominatedNodeName"}};
   out.on_create = &on_create;
   out.on_status = &on_status;
+  out.on_part = &on_part;
   out.grace = &grace;
   return out;
 }

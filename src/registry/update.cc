@@ -158,10 +158,8 @@ Result<Plan> Planner::update_from(const Call& call,
                                   Body body,
                                   const client::WriteOptions& options,
                                   bool is_patch) const {
-  const auto& kind = storage(*call.kind);
   const auto& strategy = this->strategy(*call.kind);
-  // An approval is a part of the status with an access of its own.
-  const bool is_status = call.subresource == "status" || call.subresource == "approval";
+  const auto mode = mode_of(call);
   const auto& version = body.resource_version;
   const bool is_free = version.empty() || version == "0";
   if ((!is_free && version != std::to_string(old.revision.number)) ||
@@ -182,29 +180,56 @@ Result<Plan> Planner::update_from(const Call& call,
                     options.expected_uid,
                     old.uid()));
   }
-  const auto fresh = body.document;
-  Draft draft(kind, is_status ? old.document : fresh);
-  if (is_status) {
+  Plan plan;
+  Write write{here_, call, snapshot, plan.transaction, format_time(here_.clock.now())};
+  TRY(auto draft, drafted(write, old, body.document, mode));
+  if (mode == Mode::part) {
+    body.document = draft.finish();  // what else was sent is nobody's
+    body.asked = nullptr;
+  }
+  TRY(draft.meta.managed, managed_of_update(tracking_of(write), old, body));
+  const auto hook = mode == Mode::status   ? strategy.on_status
+                    : mode == Mode::object ? strategy.on_update
+                                           : nullptr;
+  if (hook != nullptr) {
+    TRY_STATUS(hook(write, old.root(), draft));
+  }
+  TRY(plan, settle(write, old, draft, mode));
+  if ((call.is_dry_run || options.is_dry_run)) {
+    plan.transaction = {};
+  }
+  return plan;
+}
+
+Planner::Mode Planner::mode_of(const Call& call) const {
+  // An approval is a part of the status with an access of its own.
+  if (call.subresource == "status" || call.subresource == "approval") {
+    return Mode::status;
+  }
+  return call.subresource.empty() || strategy(*call.kind).on_part == nullptr ? Mode::object
+                                                                             : Mode::part;
+}
+
+Result<Draft> Planner::drafted(Write& write,
+                               const Stored& old,
+                               const DocumentPtr& fresh,
+                               Mode mode) const {
+  const auto& strategy = this->strategy(*write.call.kind);
+  const auto sent = Meta::read(fresh->root()["metadata"]);
+  TRY_STATUS(check_address(write.call, sent));
+  Draft draft(storage(*write.call.kind), mode == Mode::object ? fresh : old.document);
+  if (mode == Mode::part) {
+    draft.meta.uid = sent.uid;
+    TRY_STATUS(strategy.on_part(write, fresh->root(), draft));
+  } else if (mode == Mode::status) {
     const auto owners = draft.meta.owners;
-    draft.meta = Meta::read(fresh->root()["metadata"]);
+    draft.meta = sent;
     draft.meta.owners = owners;
     draft.take("status", fresh->root());
   } else if (strategy.has_status) {
     draft.take("status", old.root());
   }
-  TRY_STATUS(check_address(call, draft.meta));
-  Plan plan;
-  Write write{here_, call, snapshot, plan.transaction, format_time(here_.clock.now())};
-  TRY(draft.meta.managed, managed_of_update(tracking_of(write), old, body));
-  const auto hook = is_status ? strategy.on_status : strategy.on_update;
-  if (hook != nullptr) {
-    TRY_STATUS(hook(write, old.root(), draft));
-  }
-  TRY(plan, settle(write, old, draft, is_status ? Mode::status : Mode::object));
-  if ((call.is_dry_run || options.is_dry_run)) {
-    plan.transaction = {};
-  }
-  return plan;
+  return draft;
 }
 
 Result<DocumentPtr> Planner::finish_change(Write& write,
@@ -228,7 +253,7 @@ Result<DocumentPtr> Planner::finish_change(Write& write,
   TRY_STATUS(check_finalizers_kept(write.call, before, draft.meta));
   // An update may not move a pod to a node; a binding may.
   const View compared = mode == Mode::placement ? View() : old.root();
-  TRY_STATUS(check(*write.call.kind, old.key.name, fresh->root(), compared, mode == Mode::object));
+  TRY_STATUS(check(write.call, old.key.name, fresh->root(), compared, mode == Mode::object));
   return fresh;
 }
 
@@ -246,7 +271,7 @@ Result<Plan> Planner::settle(Write& write, const Stored& old, Draft& draft, Mode
     plan.settled = old;
     return plan;
   }
-  if (mode == Mode::object && may_grow(old.key.resource)) {
+  if ((mode == Mode::object || mode == Mode::part) && may_grow(old.key.resource)) {
     TRY_STATUS(charge_quotas(write, old.key, fresh->root(), old.root()));
   }
   return plan_put(write, old, std::move(fresh));

@@ -34,9 +34,13 @@ Result<Decoded> decode_as_given(const Kind& kind, std::string_view json, Unknown
 /// What is wrong with an object, field by field, in the words of Kubernetes; empty: nothing. Both
 /// views are canonical (decoded) objects of this kind; `old` is absent on create and what is stored
 /// on update. Checked: what the tables say (required, ranges, choices, formats, immutable) and the
-/// rules of src/schema/rules.h, pod updates included; so do not call it for what the server itself
-/// changes in a spec (binding a pod), nor, with `old`, before server-given fields (uid,
-/// creationTimestamp, cluster IPs) are carried over. A generateName has become a name before.
-std::vector<FieldError> validate(const Kind& kind, object::View fresh, object::View old);
+/// rules of src/schema/rules.h, pod updates included; so do not call it, with `old`, before
+/// server-given fields (uid, creationTimestamp, cluster IPs) are carried over. A generateName has
+/// become a name before. `part`: the subresource through which the change comes; what only an
+/// update of the object itself may not change is then not looked at.
+std::vector<FieldError> validate(const Kind& kind,
+                                 object::View fresh,
+                                 object::View old,
+                                 std::string_view part = {});
 
 }  // namespace tetrarch::schema

@@ -43,6 +43,7 @@ struct Site {
   object::View fresh;
   object::View old;  ///< absent on create
   std::string path;
+  std::string_view part = {};  ///< of the object itself: the subresource that changes it
 
   bool is_update() const { return old.exists(); }
 

@@ -34,6 +34,7 @@ constexpr auto kRules = std::to_array<TypeRule>({
     {"core", "NodeSelectorRequirement", check_node_requirement},
     {"core", "Pod", check_pod},
     {"core", "PodSpec", check_pod_spec},
+    {"core", "PodTemplateSpec", check_pod_template},
     {"core", "Probe", check_probe},
     {"core", "ReplicationController", check_replication_controller},
     {"core", "ResourceQuota", check_resource_quota},

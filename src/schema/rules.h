@@ -37,6 +37,12 @@ void check_security_context(Problems& problems, const Site& site);
 void check_seccomp_profile(Problems& problems, const Site& site);
 /// Of a PodSpec: what needs namespaces of its own.
 void check_sysctls(Problems& problems, const Site& spec);
+// validate_ephemeral.cc
+/// Of a PodSpec: what containers that are added later may not have.
+void check_ephemeral_containers(Problems& problems, const Site& spec);
+void check_pod_template(Problems& problems, const Site& site);
+/// Of a Pod that gets further ones.
+void check_ephemeral_update(Problems& problems, const Site& pod);
 // validate_pod_update.cc
 void check_pod(Problems& problems, const Site& site);
 // validate_workload.cc

@@ -41,7 +41,7 @@ std::string range_text(const Field& field) {
 
 class Walk {
  public:
-  explicit Walk(bool is_update) : is_update_(is_update) {}
+  Walk(bool is_update, std::string_view part) : is_update_(is_update), part_(part) {}
 
   void check_type(const Type& type, View fresh, View old, const Step* at) {
     const auto begin = members_.size();
@@ -59,7 +59,9 @@ class Walk {
     }
     members_.resize(begin);
     if (const auto rule = find_rule(type.group, type.name); rule != nullptr) {
-      rule(problems, Site{fresh, old, at == nullptr ? "" : path_of(*at)});
+      const bool is_whole = at == nullptr;
+      rule(problems,
+           Site{fresh, old, is_whole ? "" : path_of(*at), is_whole ? part_ : std::string_view()});
     }
   }
 
@@ -181,13 +183,14 @@ class Walk {
   }
 
   bool is_update_;
+  std::string_view part_;
   std::vector<View> members_;  // of the objects around the current one, one behind the other
 };
 
 }  // namespace
 
-std::vector<FieldError> validate(const Kind& kind, View fresh, View old) {
-  Walk walk{old.exists()};
+std::vector<FieldError> validate(const Kind& kind, View fresh, View old, std::string_view part) {
+  Walk walk{old.exists(), part};
   const auto* metadata = kind.type->field("metadata");
   const bool is_object =
       metadata != nullptr && metadata->ref.type->name == "ObjectMeta" && kind.has_verb("get");

@@ -93,7 +93,7 @@ void check_container_list(Problems& problems, const Site& site, std::string_view
     check_mounted_volumes(problems, path, container, seen);
     if (list == "initContainers") {
       check_init_container(problems, path, container);
-    } else if (!container.restart_policy().empty()) {
+    } else if (list == "containers" && !container.restart_policy().empty()) {
       problems.forbidden(join_path(path, "restartPolicy"),
                          "may not be set for non-init containers");
     }
@@ -133,6 +133,7 @@ void check_pod_spec(Problems& problems, const Site& site) {
   for (const auto* list : kContainerLists) {
     check_container_list(problems, site, list, seen);
   }
+  check_ephemeral_containers(problems, site);
   check_dns(problems, site, spec);
   check_host_aliases(problems, site, spec);
   check_sysctls(problems, site);

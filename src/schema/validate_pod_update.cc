@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What an update of a pod may change. Placement (spec.nodeName), status and the other subresources
-// do not come here. Source: Kubernetes pkg/apis/core/validation/validation.go, ValidatePodUpdate,
-// v1.34.
+// What an update of a pod may change, and which rules hold for its parts. Placement (spec.nodeName)
+// and status have none. Source: Kubernetes pkg/apis/core/validation/validation.go,
+// ValidatePodUpdate, v1.34.
 #include <algorithm>
 #include <string>
 #include <string_view>
@@ -90,12 +90,8 @@ bool grace_may_change(View fresh, View old) {
   return fresh.same_as(old) || (old.integer() < 0 && fresh.integer() == 1);
 }
 
-}  // namespace
-
-void check_pod(Problems& problems, const Site& site) {
-  if (!site.is_update()) {
-    return;
-  }
+/// Of an update of the pod itself.
+void check_pod_update(Problems& problems, const Site& site) {
   const auto spec = site.child("spec");
   check_gates(problems, spec);
   check_deadline(problems, spec);
@@ -117,6 +113,20 @@ void check_pod(Problems& problems, const Site& site) {
       same_but(spec.fresh, spec.old, except);
   if (!is_allowed) {
     problems.forbidden(spec.path, kOnlyThese);
+  }
+}
+
+}  // namespace
+
+void check_pod(Problems& problems, const Site& site) {
+  if (site.part == "ephemeralcontainers") {
+    check_ephemeral_update(problems, site);
+  } else if (!site.part.empty()) {
+    return;
+  } else if (site.is_update()) {
+    check_pod_update(problems, site);
+  } else if (site.fresh["spec"]["ephemeralContainers"].size() > 0) {
+    problems.forbidden("spec.ephemeralContainers", "cannot be set on create");
   }
 }
 

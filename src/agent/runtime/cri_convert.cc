@@ -237,6 +237,11 @@ cri::ContainerConfig to_cri(const ContainerConfig& config, const Namespaces& nam
   out.set_tty(config.has_tty);
   fill(*out.mutable_linux()->mutable_resources(), config.resources);
   fill(*out.mutable_linux()->mutable_security_context(), config.security, namespaces);
+  auto& options = *out.mutable_linux()->mutable_security_context()->mutable_namespace_options();
+  if (!config.pid_target.empty() && options.pid() == cri::CONTAINER) {
+    options.set_pid(cri::TARGET);
+    options.set_target_id(config.pid_target);
+  }
   return out;
 }
 

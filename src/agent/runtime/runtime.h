@@ -123,6 +123,8 @@ struct ContainerConfig {
   bool has_tty = false;
   Resources resources = {};
   SecurityContext security = {};
+  /// A container whose processes it sees and can trace: one PID namespace for the two.
+  std::string pid_target = {};
 };
 
 struct Sandbox {

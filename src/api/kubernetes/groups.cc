@@ -86,6 +86,7 @@ const Subresource& subresource_of(std::string_view name) {
   static const std::vector<Subresource> kSubresources = {
       {"status", "", "", "", {"get", "patch", "update"}},
       {"scale", "autoscaling", "v1", "Scale", {"get", "patch", "update"}},
+      {"ephemeralcontainers", "", "", "", {"get", "patch", "update"}},
       {"finalize", "", "", "", {"update"}},
       {"log", "", "", "", {"get"}},
       {"exec", "", "v1", "PodExecOptions", {"create", "get"}},
