@@ -77,9 +77,12 @@ Agent::Impl::Impl(Options given, Dependencies dependencies)
       statuses(with.client, objects),
       events(with.client, options.node_name, with.clock, with.random),
       images(*runtime, objects),
-      tokens(with.client, with.clock) {}
+      tokens(with.client, with.clock),
+      pressure(options.pressure_transition),
+      measured{places.agent, places.containerd} {}
 
 Task<Status> Agent::Impl::start() {
+  CO_TRY(thresholds, parse_thresholds(options.eviction_hard));
   auto prepare = [this]() -> Result<Machine> {
     std::error_code error;
     for (const auto& place : {places.objects, places.pods, places.logs, places.run / "pipes"}) {
@@ -96,7 +99,7 @@ Task<Status> Agent::Impl::start() {
   tasks.spawn(containerd.supervise());
   CO_TRY_STATUS(co_await wait_for_runtime());
   co_await import_archives();
-  registrar = std::make_unique<Registrar>(options, machine, with.client, *runtime, with.clock);
+  make_registrar(machine);
   make_workshop(machine);
   objects.on_change(
       [this](const Key& key, DocumentPtr document) { take(key, std::move(document)); });
@@ -118,8 +121,22 @@ Task<Status> Agent::Impl::start() {
   tasks.spawn(keep_network());
   tasks.spawn(keep_logs());
   tasks.spawn(keep_house());
+  tasks.spawn(keep_pressure());
   log::info("agent", "node {} runs, address {}", options.node_name, machine.address);
   co_return ok();
+}
+
+void Agent::Impl::make_registrar(const Machine& machine) {
+  // An image is as old as the first look at it, also where it is needed when the disk is full.
+  auto note = [this](const std::vector<runtime::Image>& found) {
+    for (const auto& image : found) {
+      images_used.try_emplace(image.id, with.clock.now());
+    }
+  };
+  registrar = std::make_unique<Registrar>(
+      options,
+      machine,
+      Registrar::Parts{with.client, *runtime, with.clock, pressure, thresholds, std::move(note)});
 }
 
 void Agent::Impl::make_workshop(const Machine& machine) {
@@ -147,7 +164,8 @@ void Agent::Impl::make_workshop(const Machine& machine) {
                                              with.clock,
                                              std::move(node),
                                              places.pods,
-                                             std::move(facts)});
+                                             std::move(facts),
+                                             &pressure});
 }
 
 Task<Status> Agent::Impl::wait_for_runtime() {

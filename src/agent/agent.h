@@ -54,6 +54,11 @@ struct Options {
   // Source: kubelet looks for unused images every 5 minutes. Ours: for old containers every 20 s.
   std::chrono::seconds image_gc_interval{300};
   std::chrono::seconds housekeeping_interval{20};
+  /// When pods have to go (pressure.h); empty: never.
+  std::string eviction_hard = {};
+  // Source: kubelet, evictionPressureTransitionPeriod; it looks every 10 s.
+  std::chrono::seconds pressure_transition{300};
+  std::chrono::seconds pressure_interval{10};
   std::int64_t reserved_cpu_millicores = 0;
   std::int64_t reserved_memory_bytes = 0;
   std::string pod_cidr = "10.42.0.0/16";  ///< of the whole cluster

@@ -11,6 +11,8 @@
 
 #include "agent/agent.h"
 #include "agent/places.h"
+#include "agent/pressure.h"
+#include "agent/pressure_measure.h"
 #include "agent/registrar.h"
 #include "agent/runtime/containerd.h"
 #include "agent/volume_mounts.h"
@@ -23,6 +25,7 @@ struct Agent::Impl {
 
   // agent.cc
   Task<Status> start();
+  void make_registrar(const Machine& machine);
   void make_workshop(const Machine& machine);
   Task<Status> wait_for_runtime();
   Task<void> import_archives();
@@ -44,7 +47,7 @@ struct Agent::Impl {
   Task<void> keep_logs();
   Task<void> rotate_logs();
   Task<void> keep_house();
-  Task<void> remove_old_attempts();
+  Task<void> remove_old_attempts(std::size_t kept_of_each);
   Task<void> remove_attempt(runtime::Container container, std::vector<std::string> kept);
   Task<void> remove_old_sandboxes(std::vector<runtime::Sandbox> sandboxes);
   Task<void> remove_leftover_files(std::vector<runtime::Sandbox> sandboxes);
@@ -53,6 +56,16 @@ struct Agent::Impl {
   Task<void> remove_unused_images();
   Task<Result<std::set<std::string>>> images_in_use();
   Task<Result<std::vector<runtime::Image>>> unused_images();
+
+  // evictions.cc: what to do when the machine runs short.
+  Task<void> keep_pressure();
+  Task<Observations> observe_machine();
+  Task<bool> relieve();
+  void note_pressure(const std::vector<Threshold>& wanted);
+  Task<bool> free_image_space(Threshold wanted);
+  Task<std::vector<Candidate>> candidates(Signal signal);
+  Task<bool> evict_one(Threshold threshold, Observed observed);
+  Task<void> wait_for_end(std::shared_ptr<PodWorker> worker);
 
   const Options options;
   Dependencies with;
@@ -71,6 +84,9 @@ struct Agent::Impl {
   std::set<std::string> imported;  ///< names from archives: what is removed of them is lost
   Tokens tokens;
   CgroupFiles cgroups;
+  std::vector<Threshold> thresholds;
+  PressureState pressure;
+  Measured measured;
   std::unique_ptr<Registrar> registrar;
   std::unique_ptr<Workshop> shop;
   std::map<std::string, std::shared_ptr<PodWorker>> workers;  ///< by uid; shared with their tasks

@@ -167,6 +167,14 @@ Status CgroupFiles::remove(std::string_view path) const {
              : Status(Error{Code::unavailable, fmt::format("cgroup {} is still in use", path)});
 }
 
+std::int64_t CgroupFiles::processes(std::string_view path) const {
+  const auto group = (is_v2_ ? mount_ : mount_ / "pids") / relative(path);
+  std::ifstream file(group / "pids.current");
+  std::int64_t out = 0;
+  file >> out;
+  return file ? out : 0;
+}
+
 void CgroupFiles::kill_all(std::string_view path, int tries) const {
   for (; tries > 0; --tries) {
     std::size_t count = 0;

@@ -21,6 +21,8 @@ class CgroupFiles {
   Status make(std::string_view path, const runtime::Resources& resources) const;
   /// Removes the group with all below it; what still has processes stays (an error says so).
   Status remove(std::string_view path) const;
+  /// How many processes and threads are in the group and below; 0 where that is not counted.
+  std::int64_t processes(std::string_view path) const;
   /// SIGKILL to all processes below the group, until none is left or `tries` of 50 ms have passed.
   void kill_all(std::string_view path, int tries) const;
 

@@ -119,7 +119,7 @@ Task<void> Agent::Impl::keep_house() {
   std::optional<TimePoint> images_looked;
   while (true) {
     co_await async::sleep_for(options.housekeeping_interval);
-    co_await remove_old_attempts();
+    co_await remove_old_attempts(kAttemptsKept);
     auto sandboxes = co_await runtime->sandboxes("");
     if (sandboxes.ok()) {
       co_await remove_old_sandboxes(*sandboxes);
@@ -133,8 +133,8 @@ Task<void> Agent::Impl::keep_house() {
   }
 }
 
-/// Keeps the newest attempt of every container and one dead one.
-Task<void> Agent::Impl::remove_old_attempts() {
+/// Keeps so many attempts of every container, and what runs.
+Task<void> Agent::Impl::remove_old_attempts(std::size_t kept_of_each) {
   auto all = co_await runtime->containers("");
   if (!all.ok()) {
     co_return;
@@ -149,7 +149,7 @@ Task<void> Agent::Impl::remove_old_attempts() {
       continue;
     }
     auto& ids = kept[std::pair(uid->second, container.name)];
-    if (ids.size() < kAttemptsKept || container.state == runtime::ContainerState::running) {
+    if (ids.size() < kept_of_each || container.state == runtime::ContainerState::running) {
       ids.push_back(container.id);
     } else {
       co_await remove_attempt(container, ids);

@@ -129,6 +129,45 @@ void write_condition(Writer& writer,
   writer.field("reason", condition.reason).field("message", condition.message).end_object();
 }
 
+struct PressureRow {
+  Pressure pressure;
+  std::string_view reason_on;
+  std::string_view message_on;
+  std::string_view reason_off;
+  std::string_view message_off;
+};
+
+// Source: kubelet, nodestatus/setters.go.
+constexpr auto kPressureRows = std::to_array<PressureRow>({
+    {Pressure::memory,
+     "KubeletHasInsufficientMemory",
+     "kubelet has insufficient memory available",
+     "KubeletHasSufficientMemory",
+     "kubelet has sufficient memory available"},
+    {Pressure::disk,
+     "KubeletHasDiskPressure",
+     "kubelet has disk pressure",
+     "KubeletHasNoDiskPressure",
+     "kubelet has no disk pressure"},
+    {Pressure::pids,
+     "KubeletHasInsufficientPID",
+     "kubelet has insufficient PID available",
+     "KubeletHasSufficientPID",
+     "kubelet has sufficient PID available"},
+});
+
+/// What is left for pods of an amount: what must stay free is not theirs.
+/// Source: Kubernetes documentation, "Reserve Compute Resources", eviction thresholds.
+std::int64_t rest_of(std::int64_t amount,
+                     std::int64_t capacity,
+                     const std::vector<Threshold>& thresholds,
+                     Signal signal) {
+  for (const auto& threshold : thresholds) {
+    amount -= threshold.signal == signal ? threshold.of(capacity) : 0;
+  }
+  return std::max<std::int64_t>(amount, 0);
+}
+
 void write_images(Writer& writer, const std::vector<runtime::Image>& images) {
   constexpr std::size_t kImagesMax = 50;  // Source: kubelet, nodeStatusMaxImages
   writer.key("images").begin_array();
@@ -228,24 +267,27 @@ std::string node_status(const Options& options,
   writer.key("allocatable");
   write_amounts(writer,
                 std::max<std::int64_t>(machine.cpus * 1000 - options.reserved_cpu_millicores, 0),
-                std::max<std::int64_t>(machine.memory_bytes - options.reserved_memory_bytes, 0),
+                rest_of(machine.memory_bytes - options.reserved_memory_bytes,
+                        machine.memory_bytes,
+                        state.thresholds,
+                        Signal::memory_available),
                 {options, machine},
                 before["capacity"]);
-  const Condition conditions[] = {
-      {"MemoryPressure",
-       false,
-       "KubeletHasSufficientMemory",
-       "kubelet has sufficient memory available"},
-      {"DiskPressure", false, "KubeletHasNoDiskPressure", "kubelet has no disk pressure"},
-      {"PIDPressure", false, "KubeletHasSufficientPID", "kubelet has sufficient PID available"},
-      {"Ready",
-       state.is_ready,
-       state.is_ready ? "KubeletReady" : "KubeletNotReady",
-       state.is_ready ? "kubelet is posting ready status" : state.not_ready_reason}};
   writer.key("conditions").begin_array();
-  for (const auto& condition : conditions) {
+  for (const auto& row : kPressureRows) {
+    const bool is_on = state.pressures.contains(row.pressure);
+    const Condition condition{to_string(row.pressure),
+                              is_on,
+                              is_on ? row.reason_on : row.reason_off,
+                              std::string(is_on ? row.message_on : row.message_off)};
     write_condition(writer, condition, before, now);
   }
+  const Condition ready{
+      "Ready",
+      state.is_ready,
+      state.is_ready ? "KubeletReady" : "KubeletNotReady",
+      state.is_ready ? "kubelet is posting ready status" : state.not_ready_reason};
+  write_condition(writer, ready, before, now);
   writer.end_array();
   writer.key("addresses").begin_array();
   writer.begin_object().field("type", "InternalIP").field("address", machine.address).end_object();

@@ -3,10 +3,12 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 #include <vector>
 
 #include "agent/agent.h"
+#include "agent/pressure.h"
 #include "agent/runtime/runtime.h"
 #include "object/document.h"
 
@@ -33,6 +35,8 @@ struct NodeState {
   std::vector<runtime::Image> images = {};
   bool is_ready = false;
   std::string not_ready_reason = {};
+  std::set<Pressure> pressures = {};
+  std::vector<Threshold> thresholds = {};  ///< what is kept free is not for pods
 };
 
 /// What is created when the server knows no such node.

@@ -48,6 +48,34 @@ TEST(NodeStatus, KeepsExtendedResourcesOfOthersAndOffersThem) {
   EXPECT_FALSE(status->root()["allocatable"]["gone.example/x"].exists());
 }
 
+TEST(NodeStatus, SaysWhatItIsShortOf) {
+  Options options;
+  NodeState state;
+  state.pressures = {Pressure::disk};
+  const auto status = Document::from_canonical(
+      node_status(options, a_machine(), state, status_after("{}")->root(), kNow));
+
+  std::string told;
+  for (const auto condition : status->root()["conditions"].elements()) {
+    told += std::string(condition["type"].string()) + "=" +
+            std::string(condition["status"].string()) + " ";
+  }
+  EXPECT_EQ(told, "MemoryPressure=False DiskPressure=True PIDPressure=False Ready=False ");
+  EXPECT_EQ(status->root()["conditions"].at(1)["reason"].string(), "KubeletHasDiskPressure");
+}
+
+TEST(NodeStatus, WhatMustStayFreeIsNotForPods) {
+  Options options;
+  options.reserved_memory_bytes = 1 << 20;
+  NodeState state;
+  state.thresholds = {{Signal::memory_available, 0, 25}, {Signal::pid_available, 5, 0}};
+  const auto status =
+      Document::from_canonical(node_status(options, a_machine(), state, object::View(), kNow));
+
+  EXPECT_EQ(status->root()["allocatable"]["memory"].string(), "3144704Ki");
+  EXPECT_EQ(status->root()["capacity"]["memory"].string(), "4194304Ki");
+}
+
 TEST(NodeStatus, AFurtherResourceIsAChange) {
   const auto plain = status_after("{}");
   const auto more = status_after(R"({"capacity":{"example.com/device":"3"}})");

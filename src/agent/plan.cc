@@ -484,6 +484,9 @@ std::string spec_hash(views::ContainerView container) {
 }
 
 std::chrono::seconds grace_of(views::PodView pod, const PodMemory& memory) {
+  if (memory.is_evicted) {
+    return seconds(1);  // Source: kubelet, immediateEvictionGracePeriodSeconds
+  }
   const auto metadata = pod.metadata();
   if (metadata.has_deletion_grace_period_seconds()) {
     return seconds(metadata.deletion_grace_period_seconds());

@@ -69,6 +69,8 @@ struct PodMemory {
   std::optional<TimePoint> started = {};  ///< when this node took the pod
   std::optional<Reason> failed =
       {};                    ///< the pod as a whole has failed: DeadlineExceeded, Evicted …
+  bool is_evicted = false;   ///< for the node's sake: nothing that it wrote stays
+  bool is_admitted = false;  ///< this node has looked at it before
   bool is_removing = false;  ///< what it ran is being forgotten
   bool is_gone = false;      ///< the API no longer has it
   bool is_finished = false;  ///< nothing is left on this node

@@ -35,16 +35,15 @@ DocumentPtr with_member(object::View root, std::string_view name, const std::str
 
 }  // namespace
 
-Registrar::Registrar(const Options& options,
-                     Machine machine,
-                     client::Client& client,
-                     runtime::Runtime& runtime,
-                     const Clock& clock)
+Registrar::Registrar(const Options& options, Machine machine, const Parts& parts)
     : options_(options),
       machine_(std::move(machine)),
-      client_(client),
-      runtime_(runtime),
-      clock_(clock) {}
+      client_(parts.client),
+      runtime_(parts.runtime),
+      clock_(parts.clock),
+      pressure_(parts.pressure),
+      thresholds_(parts.thresholds),
+      on_images_(parts.on_images) {}
 
 Task<NodeState> Registrar::look() {
   NodeState state;
@@ -58,7 +57,16 @@ Task<NodeState> Registrar::look() {
   }
   state.runtime_version = version_;
   auto images = co_await runtime_.images();
+  for (const auto each : kPressures) {
+    if (pressure_.has(each)) {
+      state.pressures.insert(each);
+    }
+  }
+  state.thresholds = thresholds_;
   state.images = images.ok() ? std::move(*images) : std::vector<runtime::Image>();
+  if (on_images_) {
+    on_images_(state.images);
+  }
   co_return state;
 }
 

@@ -3,7 +3,9 @@
 // changes and every five minutes, lease renewed every ten seconds. Used on the agent's strand.
 #pragma once
 
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "agent/agent.h"
 #include "agent/node.h"
@@ -15,11 +17,17 @@ namespace tetrarch::agent {
 
 class Registrar {
  public:
-  Registrar(const Options& options,
-            Machine machine,
-            client::Client& client,
-            runtime::Runtime& runtime,
-            const Clock& clock);
+  /// All outlive it.
+  struct Parts {
+    client::Client& client;
+    runtime::Runtime& runtime;
+    const Clock& clock;
+    const PressureState& pressure;
+    const std::vector<Threshold>& thresholds;
+    std::function<void(const std::vector<runtime::Image>&)> on_images = {};  ///< at every look
+  };
+
+  Registrar(const Options& options, Machine machine, const Parts& parts);
 
   const Machine& machine() const { return machine_; }
 
@@ -42,6 +50,9 @@ class Registrar {
   client::Client& client_;
   runtime::Runtime& runtime_;
   const Clock& clock_;
+  const PressureState& pressure_;
+  const std::vector<Threshold>& thresholds_;
+  std::function<void(const std::vector<runtime::Image>&)> on_images_;
   std::string version_;
   bool is_registered_ = false;
   TimePoint last_write_ = {};

@@ -114,6 +114,28 @@ runtime::Resources container_resources(views::ResourceRequirementsView resources
   return out;
 }
 
+std::int64_t pod_request(views::PodView pod, std::string_view resource) {
+  const auto value = [&](object::View requests) {
+    return resource == "cpu" ? object::milli_value_of(requests[resource])
+                             : object::value_of(requests[resource]);
+  };
+  // Source: Kubernetes documentation, "Sidecar Containers", resource sharing within containers.
+  std::int64_t sum = 0;
+  std::int64_t most = 0;
+  for (const auto container : pod.spec().init_containers()) {
+    const auto own = value(container.resources().view()["requests"]);
+    if (is_sidecar(container)) {
+      sum += own;
+    } else {
+      most = std::max(most, sum + own);
+    }
+  }
+  for (const auto container : pod.spec().containers()) {
+    sum += value(container.resources().view()["requests"]);
+  }
+  return std::max(sum, most) + value(pod.spec().view()["overhead"]);
+}
+
 runtime::Resources pod_resources(views::PodView pod) {
   std::int64_t cpu_request = 0;
   std::int64_t cpu_limit = 0;

@@ -29,6 +29,8 @@ std::int64_t oom_score_adjust(Qos qos, std::int64_t memory_request, std::int64_t
 runtime::Resources container_resources(views::ResourceRequirementsView resources,
                                        Qos qos,
                                        std::int64_t node_memory);
+/// What its containers ask for together of "cpu" (thousandths), "memory" or "ephemeral-storage".
+std::int64_t pod_request(views::PodView pod, std::string_view resource);
 /// What the pod's own cgroup gets: the sum of its containers' requests; limits only where every
 /// container has one.
 runtime::Resources pod_resources(views::PodView pod);

@@ -152,7 +152,9 @@ class Reporter {
   /// the pod's reason. Seen: kubectl get takes a container's waiting reason over the pod's.
   bool is_refused() const {
     const auto was_made = [](const auto& entry) { return entry.second.current.has_value(); };
-    return memory_.failed && !seen_.sandbox &&
+    const bool was_refused =
+        pod_.status().phase() == "Failed" && before_["containerStatuses"].size() == 0;
+    return (memory_.failed || was_refused) && !memory_.is_evicted && !seen_.sandbox &&
            std::none_of(seen_.containers.begin(), seen_.containers.end(), was_made);
   }
 
@@ -288,8 +290,15 @@ class Reporter {
     write_condition("Ready", ready(containers));
     write_condition("ContainersReady", containers);
     write_condition("PodScheduled", {true});
+    const bool was_evicted = memory_.is_evicted && memory_.failed;
+    if (was_evicted) {
+      // Source: Kubernetes documentation, "Pod disruption conditions".
+      write_condition("DisruptionTarget", {true, "TerminationByKubelet", memory_.failed->message});
+    }
     for (const auto condition : pod_.status().view()["conditions"].elements()) {
-      if (!is_own_condition(condition["type"].string())) {
+      const auto type = condition["type"].string();
+      const bool is_told = was_evicted && type == "DisruptionTarget";
+      if (!is_told && !is_own_condition(type)) {
         writer_.view(condition);
       }
     }

@@ -69,6 +69,9 @@ PodWorker::PodWorker(Workshop& shop, Stored pod)
 /// What an earlier process has told, for what the runtime does not show.
 void PodWorker::adopt_status() {
   const auto status = view().status();
+  memory_.is_admitted = !status.start_time().empty();
+  memory_.is_evicted = status.phase() == "Failed" && status.reason() == "Evicted" &&
+                       !status.container_statuses().empty();
   for (const auto ip : status.view()["podIPs"].elements()) {
     memory_.facts.pod_ips.emplace_back(ip["ip"].string());
   }
@@ -83,6 +86,19 @@ void PodWorker::adopt_status() {
       }
     }
   }
+}
+
+void PodWorker::evict(std::string message) {
+  memory_.is_evicted = true;
+  memory_.failed = Reason{"Evicted", std::move(message)};
+  shop_.events.warning(subject(), memory_.failed->reason, memory_.failed->message);
+  wake();
+}
+
+bool PodWorker::is_active() const {
+  const auto phase = view().status().phase();
+  return !is_ending() && !memory_.is_finished && phase != "Failed" && phase != "Succeeded" &&
+         outcome_of(view(), seen_, memory_) == Outcome::open;
 }
 
 bool PodWorker::is_ending() const {
@@ -329,7 +345,7 @@ void PodWorker::adopt_readiness(views::ContainerView container, const runtime::C
 
 /// Only before anything of it ran: what an earlier agent took stays.
 void PodWorker::check_admission() {
-  if (memory_.failed || seen_.sandbox) {
+  if (memory_.failed || seen_.sandbox || std::exchange(memory_.is_admitted, true)) {
     return;
   }
   std::error_code ignored;
@@ -339,6 +355,9 @@ void PodWorker::check_admission() {
   memory_.failed = refusal_of(view(), has_apparmor);
   if (!memory_.failed) {
     memory_.failed = port_conflict(view(), shop_.objects.all("pods"));
+  }
+  if (!memory_.failed && shop_.pressure != nullptr) {
+    memory_.failed = refusal_under(*shop_.pressure, view());
   }
   if (memory_.failed) {
     shop_.events.warning(subject(), memory_.failed->reason, memory_.failed->message);

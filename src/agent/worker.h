@@ -18,6 +18,7 @@
 #include "agent/objects.h"
 #include "agent/plan.h"
 #include "agent/pod_state.h"
+#include "agent/pressure.h"
 #include "agent/probe.h"
 #include "agent/runtime/runtime.h"
 #include "agent/status_writer.h"
@@ -47,7 +48,8 @@ struct Workshop {
   const Clock& clock;
   NodeSettings node;
   std::filesystem::path pods_directory;
-  PodFacts node_facts;  ///< host address and size
+  PodFacts node_facts;                      ///< host address and size
+  const PressureState* pressure = nullptr;  ///< null: the machine is never short
 };
 
 /// Shared between the agent and the tasks under way. Used on the agent's strand.
@@ -65,6 +67,14 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   /// looks again soon.
   void expect_exit(const std::string& id);
   void refresh_content();
+
+  /// The machine runs short: the pod has failed, its containers end, and what they wrote goes.
+  void evict(std::string message);
+  /// It runs, or is about to.
+  bool is_active() const;
+
+  /// It has ended, and nothing is kept for it but its status.
+  bool is_released() const { return memory_.is_released || memory_.is_finished; }
 
   /// Until nothing of the pod is left on this node.
   static Task<void> run(std::shared_ptr<PodWorker> self, std::function<void()> finished);
@@ -153,6 +163,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   Task<void> stop_sandbox(Action action);
   Task<Status> stop_sandboxes();
   Task<void> release();
+  Task<Status> forget_evicted();
   Task<void> remove();
   Task<void> refresh();
   void wait_with(std::string_view container, Reason reason, std::chrono::seconds retry);

@@ -267,7 +267,8 @@ struct WorkerBench::Parts {
              bench.time_,
              {},
              bench.place_ / "pods",
-             {}} {
+             {},
+             &pressure} {
     shop.node.instance = "ab12cd";
     shop.node.logs_directory = bench.place_ / "logs";
     shop.node.cluster_domain = "cluster.local";
@@ -283,6 +284,7 @@ struct WorkerBench::Parts {
   Images images;
   Tokens tokens;
   CgroupFiles cgroups;
+  PressureState pressure{seconds(300)};
   Workshop shop;
   std::shared_ptr<PodWorker> worker;  // shared with its own tasks
 };
@@ -546,6 +548,10 @@ void WorkerBench::command(const std::string& verb, const std::vector<std::string
     runtime_.kill_sandbox();
   } else if (verb == "server") {
     server_.is_away = words.at(1) == "away";
+  } else if (verb == "evict") {
+    parts_->worker->evict(joined(words, 1));
+  } else if (verb == "pressure") {
+    static_cast<void>(parts_->pressure.note(*parse_thresholds(words.at(1)), time_.now()));
   } else if (verb == "stop-agent") {
     stop_agent();
   } else if (verb == "start-agent") {

@@ -112,10 +112,30 @@ Task<void> PodWorker::stop_sandbox(Action action) {
   stopped_sandboxes_.insert(action.id);
 }
 
+/// Containers, logs and volumes of a pod that went for the node's sake. Its status was told.
+Task<Status> PodWorker::forget_evicted() {
+  CO_TRY_STATUS(co_await stop_sandboxes());
+  CO_TRY(const auto sandboxes, co_await shop_.runtime.sandboxes(uid_));
+  for (const auto& sandbox : sandboxes) {
+    CO_TRY_STATUS(co_await shop_.runtime.remove_sandbox(sandbox.id));
+  }
+  auto work = [place = directory(), logs = log_directory(shop_.node, view())]() -> Status {
+    std::error_code ignored;
+    fs::remove_all(logs, ignored);
+    return remove_volumes(place);
+  };
+  co_return co_await on_pool(shop_.blocking, std::move(work));
+}
+
 /// An ended pod may stay in the API for days; its secrets do not stay in memory.
 Task<void> PodWorker::release() {
-  auto work = [place = directory()] { return unmount_below(place); };
-  const auto released = co_await on_pool(shop_.blocking, std::move(work));
+  Status released = ok();
+  if (memory_.is_evicted) {
+    released = co_await forget_evicted();
+  } else {
+    auto work = [place = directory()] { return unmount_below(place); };
+    released = co_await on_pool(shop_.blocking, std::move(work));
+  }
   memory_.is_released = released.ok();
   if (!released.ok()) {
     log::warning("agent", "pod {}/{}: {}", key_.ns, key_.name, released.error().message);

@@ -124,6 +124,21 @@ std::vector<ConfigKey> general_keys() {
   };
 }
 
+/// When the machine runs short.
+std::vector<ConfigKey> pressure_keys() {
+  return {
+      {"eviction-hard",
+       "SIGNAL<AMOUNT,…",
+       "what must stay free of memory, disks and processes; below it pods have to go",
+       &Config::eviction_hard},
+      {"eviction-pressure-transition-period",
+       "SECONDS",
+       "how long the node is said to be short after it last was",
+       nullptr,
+       &Config::eviction_pressure_transition_period},
+  };
+}
+
 /// What the API does with requests.
 std::vector<ConfigKey> api_keys() {
   return {
@@ -168,8 +183,9 @@ std::vector<ConfigKey> api_keys() {
 const std::vector<ConfigKey>& config_keys() {
   static const std::vector<ConfigKey> keys = [] {
     auto out = general_keys();
-    const auto more = api_keys();
-    out.insert(out.end(), more.begin(), more.end());
+    for (const auto& more : {pressure_keys(), api_keys()}) {
+      out.insert(out.end(), more.begin(), more.end());
+    }
     return out;
   }();
   return keys;

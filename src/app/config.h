@@ -40,6 +40,11 @@ struct Config {
   int image_gc_low_threshold = 80;
   int image_gc_minimum_age = 120;  ///< seconds
   int image_gc_maximum_age = 0;    ///< seconds; 0: none
+  // Source: kubelet, DefaultEvictionHard, v1.35.
+  std::string eviction_hard =
+      "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,"
+      "imagefs.available<15%,imagefs.inodesFree<5%";
+  int eviction_pressure_transition_period = 300;  ///< seconds
 };
 
 /// One key of the configuration, for help, completion and the two readers.

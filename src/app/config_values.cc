@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 
+#include "agent/pressure.h"
 #include "object/names.h"
 #include "object/quantity.h"
 
@@ -163,8 +164,11 @@ Result<std::vector<agent::Taint>> parse_taints(std::string_view text) {
 
 namespace {
 
-/// Logs and images of the node.
+/// Logs and images of the node, and what it keeps free.
 Status check_housekeeping(const Config& config) {
+  if (const auto thresholds = agent::parse_thresholds(config.eviction_hard); !thresholds.ok()) {
+    return thresholds.error();
+  }
   const auto size = object::Quantity::parse(config.container_log_max_size);
   if (!size.ok() || size->value() < 4096) {
     return Error{

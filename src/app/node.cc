@@ -48,6 +48,8 @@ Result<agent::Options> agent_options(const Config& config) {
   options.image_gc_low_percent = config.image_gc_low_threshold;
   options.image_age_min = std::chrono::seconds(config.image_gc_minimum_age);
   options.image_age_max = std::chrono::seconds(config.image_gc_maximum_age);
+  options.eviction_hard = config.eviction_hard;
+  options.pressure_transition = std::chrono::seconds(config.eviction_pressure_transition_period);
   options.pod_cidr = config.pod_cidr;
   options.service_cidr = config.service_cidr;
   options.cluster_domain = config.cluster_domain;

@@ -275,6 +275,7 @@ Task<Result<std::vector<Stats>>> Containers::stats(std::string pod_uid) {
     stats.memory_working_set_bytes = item.memory().working_set_bytes().value();
     stats.memory_usage_bytes = item.memory().usage_bytes().value();
     stats.disk_bytes = item.writable_layer().used_bytes().value();
+    stats.disk_inodes = item.writable_layer().inodes_used().value();
     out.push_back(std::move(stats));
   }
   co_return out;

@@ -184,7 +184,8 @@ struct Stats {
   std::uint64_t cpu_nanoseconds = 0;  ///< since the container was made
   std::uint64_t memory_working_set_bytes = 0;
   std::uint64_t memory_usage_bytes = 0;
-  std::uint64_t disk_bytes = 0;  ///< of the writable layer
+  std::uint64_t disk_bytes = 0;   ///< of the writable layer
+  std::uint64_t disk_inodes = 0;  ///< likewise
 };
 
 struct ExecResult {
