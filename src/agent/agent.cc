@@ -79,7 +79,9 @@ Agent::Impl::Impl(Options given, Dependencies dependencies)
       images(*runtime, objects),
       tokens(with.client, with.clock),
       pressure(options.pressure_transition),
-      measured{places.agent, places.containerd} {}
+      measured{places.agent, places.containerd},
+      static_folder(options.static_pods.empty() ? options.data_directory / "manifests"
+                                                : options.static_pods) {}
 
 Task<Status> Agent::Impl::start() {
   CO_TRY(thresholds, parse_thresholds(options.eviction_hard));
@@ -109,6 +111,10 @@ Task<Status> Agent::Impl::start() {
   for (const auto& pod : objects.all("pods")) {
     take(pod.key, pod.document);
   }
+  if (const auto looked = co_await read_folder(); !looked.ok()) {
+    log::warning("agent", "{}", looked.error().message);
+  }
+  run_static_pods();
   co_await set_up_network();
   tasks.spawn(registrar->keep_node());
   tasks.spawn(registrar->keep_lease());
@@ -122,6 +128,7 @@ Task<Status> Agent::Impl::start() {
   tasks.spawn(keep_logs());
   tasks.spawn(keep_house());
   tasks.spawn(keep_pressure());
+  tasks.spawn(keep_static_pods());
   log::info("agent", "node {} runs, address {}", options.node_name, machine.address);
   co_return ok();
 }
@@ -247,11 +254,13 @@ void Agent::Impl::take_pod(const Key& key, DocumentPtr document) {
                                             : document->root().find("metadata.uid").string());
   // A pod of that name with another uid: the former has gone.
   for (const auto& [known, worker] : workers) {
-    if (worker->key() == key && known != uid) {
+    if (worker->key() == key && known != uid && !worker->is_static()) {
       worker->set_gone();
     }
   }
-  if (document == nullptr) {
+  const bool is_mirror = document != nullptr && !mirrored_uid(document->root()).empty();
+  if (document == nullptr || is_mirror) {
+    note_mirror(key);
     return;
   }
   const auto* stored = objects.find(key);
@@ -262,9 +271,18 @@ void Agent::Impl::take_pod(const Key& key, DocumentPtr document) {
     at->second->update(*stored);
     return;
   }
-  auto worker = std::make_shared<PodWorker>(*shop, *stored);
+  start_worker(*stored);
+}
+
+void Agent::Impl::start_worker(const Stored& pod) {
+  const std::string uid(pod.uid());
+  auto worker = std::make_shared<PodWorker>(*shop, pod);
   workers[uid] = worker;
-  tasks.spawn(PodWorker::run(worker, [this, uid] { workers.erase(uid); }));
+  auto finished = [this, uid] {
+    workers.erase(uid);
+    static_changed.raise();  // one that waits for its name may begin
+  };
+  tasks.spawn(PodWorker::run(worker, std::move(finished)));
 }
 
 Task<void> Agent::Impl::follow_feed() {

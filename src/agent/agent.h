@@ -21,6 +21,7 @@
 #include "base/result.h"
 #include "client/client.h"
 #include "net/http.h"
+#include "schema/catalog.h"
 
 namespace tetrarch::agent {
 
@@ -54,6 +55,8 @@ struct Options {
   // Source: kubelet looks for unused images every 5 minutes. Ours: for old containers every 20 s.
   std::chrono::seconds image_gc_interval{300};
   std::chrono::seconds housekeeping_interval{20};
+  /// Manifests of pods that this node runs by itself; empty: <data_directory>/manifests.
+  std::filesystem::path static_pods = {};
   /// When pods have to go (pressure.h); empty: never.
   std::string eviction_hard = {};
   // Source: kubelet, evictionPressureTransitionPeriod; it looks every 10 s.
@@ -75,7 +78,8 @@ struct Dependencies {
   const Clock& clock;
   Random& random;
   Metrics& metrics;
-  network::Network* network = nullptr;  ///< null: the agent makes the real one
+  network::Network* network = nullptr;       ///< null: the agent makes the real one
+  const schema::Catalog* catalog = nullptr;  ///< reads manifests; null: none are read
 };
 
 class Agent {

@@ -15,6 +15,7 @@
 #include "agent/pressure_measure.h"
 #include "agent/registrar.h"
 #include "agent/runtime/containerd.h"
+#include "agent/static_pods.h"
 #include "agent/volume_mounts.h"
 #include "agent/worker.h"
 
@@ -33,6 +34,7 @@ struct Agent::Impl {
   Task<void> note_imported(std::vector<std::string> names);
   void take(const Key& key, DocumentPtr document);
   void take_pod(const Key& key, DocumentPtr document);
+  void start_worker(const Stored& pod);
   void take_node(object::View node);
   Task<void> follow_feed();
   Task<void> follow_events();
@@ -67,6 +69,23 @@ struct Agent::Impl {
   Task<bool> evict_one(Threshold threshold, Observed observed);
   Task<void> wait_for_end(std::shared_ptr<PodWorker> worker);
 
+  // manifests.cc: static pods and their mirrors.
+  Task<void> keep_static_pods();
+  Task<Status> read_folder();
+  const Stored* static_pod(std::string_view uid) const;
+  void run_static_pods();
+  void note_mirror(const Key& key);
+  Task<void> settle_mirrors();
+  Task<void> remove_mirror(Stored shown);
+  Task<void> create_mirror(Stored pod);
+
+  /// A file as last read; without a document it is no pod.
+  struct Manifest {
+    std::string text = {};
+    bool is_read = false;
+    Stored pod = {};
+  };
+
   const Options options;
   Dependencies with;
   const Places places;
@@ -90,6 +109,9 @@ struct Agent::Impl {
   std::unique_ptr<Registrar> registrar;
   std::unique_ptr<Workshop> shop;
   std::map<std::string, std::shared_ptr<PodWorker>> workers;  ///< by uid; shared with their tasks
+  const std::filesystem::path static_folder;
+  std::map<std::string, Manifest> manifests;     ///< by file
+  async::Event static_changed;                   ///< a mirror came or went, a static pod has ended
   std::map<std::string, TimePoint> images_used;  ///< by id: last seen in use, or first seen at all
   std::map<Key, DocumentPtr> network_changes;
   async::Event has_network_changes;

@@ -491,7 +491,7 @@ std::chrono::seconds grace_of(views::PodView pod, const PodMemory& memory) {
   if (metadata.has_deletion_grace_period_seconds()) {
     return seconds(metadata.deletion_grace_period_seconds());
   }
-  if (memory.is_gone) {
+  if (memory.is_gone && !memory.is_static) {
     return seconds(2);  // taken out of the API by force: nobody waits for a clean end
   }
   return seconds(pod.spec().has_termination_grace_period_seconds()

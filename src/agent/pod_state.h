@@ -73,6 +73,7 @@ struct PodMemory {
   bool is_admitted = false;  ///< this node has looked at it before
   bool is_removing = false;  ///< what it ran is being forgotten
   bool is_gone = false;      ///< the API no longer has it
+  bool is_static = false;    ///< it is of this node's own files
   bool is_finished = false;  ///< nothing is left on this node
   std::optional<TimePoint> ending_since = {};  ///< when the grace that holds now began
   std::chrono::seconds ending_grace{0};

@@ -2,6 +2,8 @@
 // What servers ask of this node over reach: logs, exec, attach, port-forward, stats. Each request
 // is one stream: the answer line first, then raw bytes (logs, port-forward, stats) or channel
 // frames (exec, attach).
+#include <algorithm>
+
 #include <boost/asio/co_spawn.hpp>
 #include <fmt/format.h>
 
@@ -260,7 +262,16 @@ Task<void> serve_stats(runtime::Runtime& runtime, Target target, net::Stream& st
 /// Looks at the workers, on the agent's strand.
 Task<std::optional<Result<Target>>> find_target(
     std::map<std::string, std::shared_ptr<PodWorker>>& workers, DocumentPtr request) {
-  const auto at = workers.find(std::string(request->root()["uid"].string()));
+  auto at = workers.find(std::string(request->root()["uid"].string()));
+  if (at == workers.end()) {
+    // What the API shows of a static pod has a uid of its own.
+    const Key key{"pods",
+                  std::string(request->root()["namespace"].string()),
+                  std::string(request->root()["pod"].string())};
+    at = std::find_if(workers.begin(), workers.end(), [&](const auto& entry) {
+      return entry.second->is_static() && entry.second->key() == key;
+    });
+  }
   if (at == workers.end()) {
     Error missing{Code::not_found,
                   fmt::format("pod \"{}\" is not on this node", request->root()["pod"].string())};

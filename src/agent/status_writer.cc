@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/status_writer.h"
 
+#include "agent/static_pods.h"
 #include "agent/status.h"
 #include "base/log.h"
 
@@ -61,7 +62,7 @@ Task<bool> StatusWriter::write_batch() {
       break;
     }
     const auto* stored = objects_.find(entry.pod);
-    if (stored == nullptr || stored->uid() != uid) {
+    if (stored == nullptr || !is_shown_by(*stored, uid)) {
       batch.emplace_back(uid, entry);
       changes.emplace_back();
       continue;
@@ -69,7 +70,7 @@ Task<bool> StatusWriter::write_batch() {
     client::Change change;
     change.key = entry.pod;
     change.document = with_status(stored->root(), entry.status);
-    change.write = options_for(uid, stored->revision);
+    change.write = options_for(std::string(stored->uid()), stored->revision);
     batch.emplace_back(uid, entry);
     changes.push_back(std::move(change));
   }
@@ -133,11 +134,12 @@ Task<void> StatusWriter::settle(std::string uid, Entry entry, Result<Stored> wri
 
 Task<Result<Stored>> StatusWriter::write_on_fresh(std::string uid, Entry entry) {
   CO_TRY(const Stored fresh, co_await client_.get(entry.pod));
-  if (fresh.uid() != uid) {
+  if (!is_shown_by(fresh, uid)) {
     co_return Error{Code::not_found, "another pod of that name"};
   }
+  auto options = options_for(std::string(fresh.uid()), fresh.revision);
   co_return co_await client_.update(
-      entry.pod, with_status(fresh.root(), entry.status), options_for(uid, fresh.revision));
+      entry.pod, with_status(fresh.root(), entry.status), std::move(options));
 }
 
 }  // namespace tetrarch::agent

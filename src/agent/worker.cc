@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "agent/admission.h"
+#include "agent/static_pods.h"
 #include "agent/status.h"
 #include "base/log.h"
 
@@ -61,6 +62,7 @@ std::string_view list_of(views::PodView pod, std::string_view name) {
 PodWorker::PodWorker(Workshop& shop, Stored pod)
     : shop_(shop), key_(pod.key), uid_(pod.uid()), pod_(std::move(pod)) {
   memory_.facts = shop_.node_facts;
+  memory_.is_static = is_static_pod(pod_.root());
   const auto start = parse_time(view().status().start_time());
   memory_.started = start.ok() ? *start : shop_.clock.now();
   adopt_status();
@@ -148,6 +150,12 @@ void PodWorker::set_gone() {
 
 void PodWorker::wake() {
   woken_.raise();
+}
+
+void PodWorker::tell_again() {
+  last_status_.clear();
+  is_told_ = false;
+  wake();
 }
 
 void PodWorker::expect_exit(const std::string& id) {
@@ -398,9 +406,11 @@ void PodWorker::report() {
   const auto before =
       last_status_document_ ? last_status_document_->root() : pod_.document->root()["status"];
   auto status = status_of(view(), before, seen_, memory_, shop_.clock.now());
-  if (status == last_status_ || status == pod_.document->root()["status"].raw()) {
+  const bool is_known = is_told_ && status == pod_.document->root()["status"].raw();
+  if (status == last_status_ || is_known) {
     return;
   }
+  is_told_ = true;
   last_status_ = status;
   last_status_document_ = Document::from_canonical(status);
   shop_.statuses.submit(key_, uid_, std::move(status));

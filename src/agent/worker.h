@@ -67,6 +67,11 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   /// looks again soon.
   void expect_exit(const std::string& id);
   void refresh_content();
+  /// What shows the pod in the API is another object now: its status is told again.
+  void tell_again();
+
+  /// Of a file of this node: the API does not say when it ends.
+  bool is_static() const { return memory_.is_static; }
 
   /// The machine runs short: the pod has failed, its containers end, and what they wrote goes.
   void evict(std::string message);
@@ -201,6 +206,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   DocumentPtr last_status_document_;
   bool is_content_dirty_ = false;  ///< an object that volumes show has changed
   bool is_adopted_ = false;
+  bool is_told_ = true;                        ///< what the API shows of the pod is in it
   std::map<std::string, int> expected_exits_;  ///< runtime id -> how often looked since
   async::Event woken_;
 };

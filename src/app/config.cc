@@ -124,9 +124,14 @@ std::vector<ConfigKey> general_keys() {
   };
 }
 
-/// When the machine runs short.
-std::vector<ConfigKey> pressure_keys() {
+/// What the node runs by itself, and when it runs short.
+std::vector<ConfigKey> node_keys() {
   return {
+      {"static-pods",
+       "DIR",
+       "manifests of pods that this node runs with or without a server; default: "
+       "DATA-DIR/manifests",
+       &Config::static_pods},
       {"eviction-hard",
        "SIGNAL<AMOUNT,…",
        "what must stay free of memory, disks and processes; below it pods have to go",
@@ -183,7 +188,7 @@ std::vector<ConfigKey> api_keys() {
 const std::vector<ConfigKey>& config_keys() {
   static const std::vector<ConfigKey> keys = [] {
     auto out = general_keys();
-    for (const auto& more : {pressure_keys(), api_keys()}) {
+    for (const auto& more : {node_keys(), api_keys()}) {
       out.insert(out.end(), more.begin(), more.end());
     }
     return out;

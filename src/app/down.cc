@@ -48,6 +48,7 @@ void purge(const std::string& data_dir) {
   for (const std::string_view name : {"server",
                                       "agent",
                                       "images",
+                                      "manifests",
                                       "admin.kubeconfig",
                                       "join-token",
                                       "tetrarch.pid",

@@ -48,6 +48,7 @@ Result<agent::Options> agent_options(const Config& config) {
   options.image_gc_low_percent = config.image_gc_low_threshold;
   options.image_age_min = std::chrono::seconds(config.image_gc_minimum_age);
   options.image_age_max = std::chrono::seconds(config.image_gc_maximum_age);
+  options.static_pods = config.static_pods;
   options.eviction_hard = config.eviction_hard;
   options.pressure_transition = std::chrono::seconds(config.eviction_pressure_transition_period);
   options.pod_cidr = config.pod_cidr;
@@ -126,9 +127,9 @@ Status Node::Impl::make() {
   TRY(connection, net::Client::make({.url = keys.server_url}, tls));
   client = client::make_http_client(*connection, *catalog);
   TRY(auto options, agent_options(config));
-  agent = std::make_unique<agent::Agent>(
-      std::move(options),
-      agent::Dependencies{*client, io_pool, blocking, system_clock(), system_random(), metrics});
+  agent::Dependencies with{*client, io_pool, blocking, system_clock(), system_random(), metrics};
+  with.catalog = catalog.get();
+  agent = std::make_unique<agent::Agent>(std::move(options), with);
   auto answer = [this](std::string request, std::unique_ptr<net::Stream> stream) {
     return agent->serve_reach(std::move(request), std::move(stream));
   };

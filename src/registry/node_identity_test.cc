@@ -77,7 +77,7 @@ TEST_F(NodeIdentityTest, OpensWhatIsItsOwnAndNothingElse) {
       {"update", "pods/status", "default", "theirs", false},
       {"delete", "pods", "default", "theirs", false},
       {"update", "pods", "default", "mine", false},
-      {"create", "pods", "default", "", false},
+      {"create", "pods", "default", "", true},  // whether it is a mirror pod is seen later
       {"create", "pods/binding", "default", "mine", false},
       {"create", "pods/exec", "default", "mine", false},
       {"list", "pods", "", "", false},

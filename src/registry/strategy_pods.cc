@@ -7,6 +7,7 @@
 #include "registry/admission_limits.h"
 #include "registry/admission_pods.h"
 #include "registry/authorizer.h"
+#include "registry/mirror_pods.h"
 #include "registry/strategy.h"
 
 namespace tetrarch::registry {
@@ -45,6 +46,7 @@ std::string_view qos_class(View spec) {
 }
 
 Status on_create(Write& write, Draft& draft) {
+  TRY_STATUS(admit_mirror_pod(write, draft));
   TRY(const bool is_changed, admit_limits(write, draft));
   const auto limited = is_changed ? draft.finish() : nullptr;
   const View spec = is_changed ? limited->root()["spec"] : draft.base()["spec"];

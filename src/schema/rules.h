@@ -12,6 +12,9 @@
 
 namespace tetrarch::schema {
 
+/// Of a pod that shows what a node runs from a file of its own.
+inline constexpr std::string_view kMirrorAnnotation = "kubernetes.io/config.mirror";
+
 using Rule = void (*)(Problems& problems, const Site& site);
 
 /// nullptr: the type has no rule of its own. Types are named as in the tables, without their

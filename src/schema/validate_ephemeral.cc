@@ -26,7 +26,6 @@ constexpr auto kRefusedFields = std::to_array<std::string_view>({"ports",
                                                                  "startupProbe",
                                                                  "lifecycle"});
 constexpr std::string_view kRefused = "cannot be set for an Ephemeral Container";
-constexpr std::string_view kMirror = "kubernetes.io/config.mirror";
 
 bool is_set(View value) {
   return value.is_string() ? !value.string().empty() : value && value.size() > 0;
@@ -97,7 +96,7 @@ void check_pod_template(Problems& problems, const Site& site) {
 }
 
 void check_ephemeral_update(Problems& problems, const Site& pod) {
-  if (pod.old["metadata"]["annotations"][kMirror]) {
+  if (pod.old["metadata"]["annotations"][kMirrorAnnotation]) {
     problems.forbidden("", "static pods do not support ephemeral containers");
     return;
   }

@@ -90,6 +90,24 @@ bool grace_may_change(View fresh, View old) {
   return fresh.same_as(old) || (old.integer() < 0 && fresh.integer() == 1);
 }
 
+/// What shows a static pod does so from the beginning to the end.
+void check_mirror(Problems& problems, const Site& pod) {
+  const auto fresh = pod.fresh["metadata"]["annotations"][kMirrorAnnotation];
+  const auto path = key_path("metadata.annotations", kMirrorAnnotation);
+  if (!pod.is_update()) {
+    if (fresh && pod.fresh["spec"]["nodeName"].string().empty()) {
+      problems.invalid(path, fresh, "must set spec.nodeName if mirror pod annotation is set");
+    }
+    return;
+  }
+  const auto old = pod.old["metadata"]["annotations"][kMirrorAnnotation];
+  if (old && !old.same_as(fresh)) {
+    problems.forbidden(path, "may not remove or update mirror pod annotation");
+  } else if (fresh && !old) {
+    problems.forbidden(path, "may not add mirror pod annotation");
+  }
+}
+
 /// Of an update of the pod itself.
 void check_pod_update(Problems& problems, const Site& site) {
   const auto spec = site.child("spec");
@@ -121,9 +139,13 @@ void check_pod_update(Problems& problems, const Site& site) {
 void check_pod(Problems& problems, const Site& site) {
   if (site.part == "ephemeralcontainers") {
     check_ephemeral_update(problems, site);
-  } else if (!site.part.empty()) {
     return;
-  } else if (site.is_update()) {
+  }
+  if (!site.part.empty()) {
+    return;
+  }
+  check_mirror(problems, site);
+  if (site.is_update()) {
     check_pod_update(problems, site);
   } else if (site.fresh["spec"]["ephemeralContainers"].size() > 0) {
     problems.forbidden("spec.ephemeralContainers", "cannot be set on create");
