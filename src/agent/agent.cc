@@ -172,7 +172,10 @@ void Agent::Impl::make_workshop(const Machine& machine) {
                                              std::move(node),
                                              places.pods,
                                              std::move(facts),
-                                             &pressure});
+                                             &pressure,
+                                             [this](const std::string& uid, views::PodView wanted) {
+                                               return refuse_resize(uid, wanted);
+                                             }});
 }
 
 Task<Status> Agent::Impl::wait_for_runtime() {
@@ -239,6 +242,19 @@ void Agent::Impl::take(const Key& key, DocumentPtr document) {
       }
     }
   }
+}
+
+std::optional<Reason> Agent::Impl::refuse_resize(const std::string& uid,
+                                                 views::PodView wanted) const {
+  Room used;
+  for (const auto& [other, worker] : workers) {
+    if (other != uid && worker->is_active()) {
+      const auto asked = request_of(views::PodView(worker->document()->root()));
+      used.cpu_milli += asked.cpu_milli;
+      used.memory_bytes += asked.memory_bytes;
+    }
+  }
+  return resize_refusal(wanted, allocatable_of(options, registrar->machine(), thresholds), used);
 }
 
 /// Somebody else may say what more the node has: that can be allocated at once.

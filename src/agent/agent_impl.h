@@ -35,6 +35,7 @@ struct Agent::Impl {
   void take(const Key& key, DocumentPtr document);
   void take_pod(const Key& key, DocumentPtr document);
   void start_worker(const Stored& pod);
+  std::optional<Reason> refuse_resize(const std::string& uid, views::PodView wanted) const;
   void take_node(object::View node);
   Task<void> follow_feed();
   Task<void> follow_events();

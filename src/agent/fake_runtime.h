@@ -61,6 +61,7 @@ class FakeRuntime final : public runtime::Runtime {
                                              runtime::SandboxConfig sandbox) override;
   Task<Status> start_container(std::string id) override;
   Task<Status> stop_container(std::string id, std::chrono::seconds grace) override;
+  Task<Status> update_container(std::string id, runtime::Resources resources) override;
   Task<Status> remove_container(std::string id) override;
   Task<Status> move_root(std::string from, std::string to) override;
   Task<Status> pause_container(std::string id) override;

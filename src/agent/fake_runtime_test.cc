@@ -225,6 +225,15 @@ Task<Status> FakeRuntime::stop_container(std::string id, std::chrono::seconds gr
   co_return ok();
 }
 
+Task<Status> FakeRuntime::update_container(std::string id, runtime::Resources resources) {
+  on_call(fmt::format("update {} shares={} quota={} memory={}",
+                      id,
+                      resources.cpu_shares,
+                      resources.cpu_quota_us,
+                      resources.memory_limit_bytes));
+  co_return failure("update");
+}
+
 Task<Status> FakeRuntime::remove_container(std::string id) {
   on_call("remove " + id);
   containers_.erase(id);
@@ -305,7 +314,7 @@ Task<Result<std::unique_ptr<runtime::Session>>> FakeRuntime::attach(std::string,
 }
 
 Task<Result<std::vector<runtime::Stats>>> FakeRuntime::stats(std::string) {
-  co_return unimplemented();
+  co_return std::vector<runtime::Stats>();  // nothing uses anything
 }
 
 Task<Result<std::optional<runtime::Image>>> FakeRuntime::image(std::string reference) {

@@ -253,6 +253,16 @@ std::string node_document(const Options& options, const Machine& machine) {
   return out;
 }
 
+Room allocatable_of(const Options& options,
+                    const Machine& machine,
+                    const std::vector<Threshold>& thresholds) {
+  return {std::max<std::int64_t>(machine.cpus * 1000 - options.reserved_cpu_millicores, 0),
+          rest_of(machine.memory_bytes - options.reserved_memory_bytes,
+                  machine.memory_bytes,
+                  thresholds,
+                  Signal::memory_available)};
+}
+
 std::string node_status(const Options& options,
                         const Machine& machine,
                         const NodeState& state,
@@ -264,15 +274,9 @@ std::string node_status(const Options& options,
   writer.key("capacity");
   write_amounts(
       writer, machine.cpus * 1000, machine.memory_bytes, {options, machine}, before["capacity"]);
+  const auto left = allocatable_of(options, machine, state.thresholds);
   writer.key("allocatable");
-  write_amounts(writer,
-                std::max<std::int64_t>(machine.cpus * 1000 - options.reserved_cpu_millicores, 0),
-                rest_of(machine.memory_bytes - options.reserved_memory_bytes,
-                        machine.memory_bytes,
-                        state.thresholds,
-                        Signal::memory_available),
-                {options, machine},
-                before["capacity"]);
+  write_amounts(writer, left.cpu_milli, left.memory_bytes, {options, machine}, before["capacity"]);
   writer.key("conditions").begin_array();
   for (const auto& row : kPressureRows) {
     const bool is_on = state.pressures.contains(row.pressure);

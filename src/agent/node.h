@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "agent/agent.h"
+#include "agent/grants.h"
 #include "agent/pressure.h"
 #include "agent/runtime/runtime.h"
 #include "object/document.h"
@@ -41,6 +42,10 @@ struct NodeState {
 
 /// What is created when the server knows no such node.
 std::string node_document(const Options& options, const Machine& machine);
+/// What pods may have together.
+Room allocatable_of(const Options& options,
+                    const Machine& machine,
+                    const std::vector<Threshold>& thresholds);
 /// Canonical JSON of status; transition times are kept from `before` where nothing changed.
 std::string node_status(const Options& options,
                         const Machine& machine,

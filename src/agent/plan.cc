@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "agent/grants.h"
 #include "agent/status.h"
 #include "trust/sha256.h"
 
@@ -53,6 +54,11 @@ std::chrono::microseconds ran_for(const runtime::Container& container) {
     return std::chrono::microseconds(0);
   }
   return *container.finished - *container.started;
+}
+
+/// It ended so that the next may have other amounts, whatever the pod's policy says.
+bool ended_for_resize(const Attempts& attempts, const ContainerMemory& memory) {
+  return attempts.current && memory.resized_id == attempts.current->id;
 }
 
 /// One call of plan(): collects actions.
@@ -289,7 +295,7 @@ class Planner {
       return;
     }
     if (has_exited(attempts) && !may_restart(policy, attempts.current->exit_code) &&
-        !is_kept(attempts, memory)) {
+        !is_kept(attempts, memory) && !ended_for_resize(attempts, memory)) {
       return;
     }
     start_if_due(container, attempts, true);
@@ -314,12 +320,26 @@ class Planner {
       stop(container.name(), *attempts.current, memory.kill->message);
       return;
     }
+    resize_if_due(container, attempts, memory);
     const bool should_pause = run_state_of(pod_) == RunState::paused;
     if (should_pause != memory.is_paused) {
       add({should_pause ? Verb::pause_container : Verb::resume_container,
            std::string(container.name()),
            attempts.current->id});
     }
+  }
+
+  void resize_if_due(views::ContainerView container,
+                     const Attempts& attempts,
+                     const ContainerMemory& memory) {
+    if (!is_to_resize(container, memory)) {
+      return;
+    }
+    if (memory.resize_retry_at && *memory.resize_retry_at > now_) {
+      wake_at(*memory.resize_retry_at);
+      return;
+    }
+    add({Verb::resize_container, std::string(container.name()), attempts.current->id});
   }
 
   void start_if_due(views::ContainerView container, const Attempts& attempts, bool counts_backoff) {
@@ -374,6 +394,8 @@ std::string_view to_string(Verb verb) {
       return "pause";
     case Verb::resume_container:
       return "resume";
+    case Verb::resize_container:
+      return "resize";
     case Verb::stop_sandbox:
       return "sandbox-stop";
     case Verb::release:
@@ -403,6 +425,11 @@ RunState run_state_of(views::PodView pod) {
 
 bool is_sidecar(views::ContainerView container) {
   return container.restart_policy() == "Always";
+}
+
+bool is_to_resize(views::ContainerView container, const ContainerMemory& memory) {
+  return memory.enacted != nullptr && container &&
+         !same_amounts(memory.enacted->root(), container.resources().view());
 }
 
 std::uint32_t restarts_of(const runtime::Container& container) {
@@ -443,7 +470,8 @@ Outcome outcome_of(views::PodView pod, const Observation& seen, const PodMemory&
   for (const auto container : pod.spec().containers()) {
     const auto& attempts = attempts_of(seen, container.name());
     if (!has_exited(attempts) || may_restart(policy, attempts.current->exit_code) ||
-        is_kept(attempts, memory_of(memory, container.name()))) {
+        is_kept(attempts, memory_of(memory, container.name())) ||
+        ended_for_resize(attempts, memory_of(memory, container.name()))) {
       return Outcome::open;
     }
     has_failure = has_failure || attempts.current->exit_code != 0;

@@ -22,6 +22,7 @@ enum class Verb : std::uint8_t {
   stop_container,   ///< preStop, stop
   pause_container,
   resume_container,
+  resize_container,
   stop_sandbox,
   release,  ///< what an ended pod that stays in the API had mounted: memory is given back
   remove,   ///< containers, sandboxes, volumes, cgroup, then the API object
@@ -56,6 +57,9 @@ enum class Outcome : std::uint8_t { open, succeeded, failed };
 Outcome outcome_of(views::PodView pod, const Observation& seen, const PodMemory& memory);
 
 bool is_sidecar(views::ContainerView container);
+
+/// Whether what it may use differs from what it is granted.
+bool is_to_resize(views::ContainerView container, const ContainerMemory& memory);
 
 /// Those that were added for debugging, as what they have in common with all containers.
 template <class Function>

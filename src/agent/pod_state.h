@@ -12,6 +12,7 @@
 #include "agent/env.h"
 #include "agent/runtime/runtime.h"
 #include "base/clock.h"
+#include "object/document.h"
 
 namespace tetrarch::agent {
 
@@ -50,8 +51,14 @@ struct ContainerMemory {
   std::string stop_hooked_id = {};  ///< the attempt whose preStop hook has been begun
   std::string backoff_id = {};      ///< the attempt of which a BackOff event has told
   int restarts_told = -1;           ///< what the API last said, for when the runtime forgot
-  std::string kept_id = {};         ///< the attempt whose root the next takes over: it was held
-  std::string probed_id = {};       ///< the attempt that the flags above are about
+  /// What the current attempt may use: canonical JSON of its resources; null: not known.
+  DocumentPtr enacted = nullptr;
+  std::string enacted_id = {};  ///< which attempt that is
+  std::string resized_id = {};  ///< the attempt that ends for a resize: another follows
+  std::string resize_error = {};
+  std::optional<TimePoint> resize_retry_at = {};
+  std::string kept_id = {};    ///< the attempt whose root the next takes over: it was held
+  std::string probed_id = {};  ///< the attempt that the flags above are about
   std::string termination_message = {};  ///< of the newest attempt that ended
   std::string message_id = {};           ///< which one that is
   std::string last_message = {};         ///< of the attempt before
@@ -68,13 +75,15 @@ struct PodMemory {
   int sandbox_failures = 0;
   std::optional<TimePoint> started = {};  ///< when this node took the pod
   std::optional<Reason> failed =
-      {};                    ///< the pod as a whole has failed: DeadlineExceeded, Evicted …
-  bool is_evicted = false;   ///< for the node's sake: nothing that it wrote stays
-  bool is_admitted = false;  ///< this node has looked at it before
-  bool is_removing = false;  ///< what it ran is being forgotten
-  bool is_gone = false;      ///< the API no longer has it
-  bool is_static = false;    ///< it is of this node's own files
-  bool is_finished = false;  ///< nothing is left on this node
+      {};  ///< the pod as a whole has failed: DeadlineExceeded, Evicted …
+  std::optional<Reason> resize_pending = {};   ///< what the spec asks for is not granted yet
+  bool is_cgroup_raised = false;               ///< the pod's group is to shrink after a resize
+  bool is_evicted = false;                     ///< for the node's sake: nothing that it wrote stays
+  bool is_admitted = false;                    ///< this node has looked at it before
+  bool is_removing = false;                    ///< what it ran is being forgotten
+  bool is_gone = false;                        ///< the API no longer has it
+  bool is_static = false;                      ///< it is of this node's own files
+  bool is_finished = false;                    ///< nothing is left on this node
   std::optional<TimePoint> ending_since = {};  ///< when the grace that holds now began
   std::chrono::seconds ending_grace{0};
   PodFacts facts = {};

@@ -281,6 +281,54 @@ class Reporter {
     return {true};
   }
 
+  /// Source: Kubernetes documentation, "Resize CPU and Memory Resources assigned to Containers".
+  void write_resize_conditions() {
+    if (phase_ == "Failed" || phase_ == "Succeeded") {
+      return;
+    }
+    if (memory_.resize_pending) {
+      write_condition("PodResizePending",
+                      {true, memory_.resize_pending->reason, memory_.resize_pending->message});
+    }
+    bool is_resizing = false;
+    std::string error;
+    for (const auto& [name, memory] : memory_.containers) {
+      if (is_running(name) && is_to_resize(container_named(name), memory)) {
+        is_resizing = true;
+        error = memory.resize_error.empty() ? error : memory.resize_error;
+      }
+    }
+    if (is_resizing) {
+      write_condition("PodResizeInProgress", {true, error.empty() ? "" : "Error", error});
+    }
+  }
+
+  views::ContainerView container_named(std::string_view name) const {
+    for (const auto* list : {"containers", "initContainers"}) {
+      for (const auto container : pod_.spec().view()[list].elements()) {
+        if (container["name"].string() == name) {
+          return views::ContainerView(container);
+        }
+      }
+    }
+    return {};
+  }
+
+  /// What is granted, and what holds now.
+  void write_amounts(views::ContainerView container, const ContainerMemory* memory) {
+    const auto granted = container.resources().view();
+    if (granted["requests"].size() > 0) {
+      writer_.field("allocatedResources", granted["requests"]);
+    }
+    const bool is_told = is_running(container.name()) && memory != nullptr && memory->enacted;
+    writer_.key("resources");
+    if (is_told || granted.exists()) {
+      writer_.view(is_told ? memory->enacted->root() : granted);
+    } else {
+      writer_.begin_object().end_object();
+    }
+  }
+
   void write_conditions() {
     const auto containers = containers_ready();
     const bool has_sandbox = seen_.sandbox && seen_.sandbox->is_ready;
@@ -290,15 +338,15 @@ class Reporter {
     write_condition("Ready", ready(containers));
     write_condition("ContainersReady", containers);
     write_condition("PodScheduled", {true});
+    write_resize_conditions();
     const bool was_evicted = memory_.is_evicted && memory_.failed;
     if (was_evicted) {
       // Source: Kubernetes documentation, "Pod disruption conditions".
       write_condition("DisruptionTarget", {true, "TerminationByKubelet", memory_.failed->message});
     }
     for (const auto condition : pod_.status().view()["conditions"].elements()) {
-      const auto type = condition["type"].string();
-      const bool is_told = was_evicted && type == "DisruptionTarget";
-      if (!is_told && !is_own_condition(type)) {
+      const bool is_told = was_evicted && condition["type"].string() == "DisruptionTarget";
+      if (!is_told && !is_own_condition(condition)) {
         writer_.view(condition);
       }
     }
@@ -495,6 +543,7 @@ class Reporter {
       writer_.field("containerID", "containerd://" + now->id);
     }
     if (role != Role::ephemeral) {
+      write_amounts(container, memory);
       writer_.field("started", runs && memory != nullptr && memory->has_started);
     }
     writer_.end_object();
@@ -524,29 +573,7 @@ class Reporter {
   bool showed_waiting_ = false;
 };
 
-/// Ours, and those of others as they are now: they may be newer than what the status was made from.
-void write_joined_conditions(Writer& writer, object::View ours, object::View present) {
-  writer.key("conditions").begin_array();
-  for (const auto condition : ours.elements()) {
-    if (is_own_condition(condition["type"].string())) {
-      writer.view(condition);
-    }
-  }
-  for (const auto condition : present.elements()) {
-    if (!is_own_condition(condition["type"].string())) {
-      writer.view(condition);
-    }
-  }
-  writer.end_array();
-}
-
 }  // namespace
-
-bool is_own_condition(std::string_view type) {
-  constexpr std::string_view kOurs[] = {
-      "PodReadyToStartContainers", "Initialized", "Ready", "ContainersReady", "PodScheduled"};
-  return std::find(std::begin(kOurs), std::end(kOurs), type) != std::end(kOurs);
-}
 
 std::string status_of(views::PodView pod,
                       object::View before,
@@ -554,33 +581,6 @@ std::string status_of(views::PodView pod,
                       const PodMemory& memory,
                       TimePoint now) {
   return Reporter(pod, before, seen, memory, now).make();
-}
-
-DocumentPtr with_status(object::View pod, std::string_view status) {
-  const auto made = Document::from_canonical(std::string(status));
-  std::string out;
-  object::Writer writer(out);
-  writer.begin_object();
-  for (const auto [name, value] : pod.members()) {
-    if (name != "status") {
-      writer.field(name, value);
-    }
-  }
-  writer.key("status").begin_object();
-  for (const auto [name, value] : made->root().members()) {
-    if (name == "conditions") {
-      write_joined_conditions(writer, value, pod["status"]["conditions"]);
-    } else {
-      writer.field(name, value);
-    }
-  }
-  writer.end_object().end_object();
-  return Document::from_canonical(std::move(out));
-}
-
-bool is_final(object::View pod) {
-  const auto phase = pod["status"]["phase"].string();
-  return phase == "Failed" || phase == "Succeeded";
 }
 
 }  // namespace tetrarch::agent

@@ -12,7 +12,7 @@
 namespace tetrarch::agent {
 
 /// Whether the agent says how it stands; all other conditions are what others write.
-bool is_own_condition(std::string_view type);
+bool is_own_condition(object::View condition);
 
 /// Canonical JSON of status. `before` is the status last written (or the pod's own): where one of
 /// our conditions has not changed, its transition time is kept. Those of others are the pod's own.

@@ -19,6 +19,8 @@ using runtime::ContainerState;
 
 /// Nothing is missed for longer than this, whatever events get lost.
 constexpr std::chrono::seconds kLookAgain{60};
+/// How soon a resize that was not granted is asked for again.
+constexpr std::chrono::seconds kGrantRetry{3};
 /// How long ErrImagePull can be seen before it is called ImagePullBackOff.
 constexpr std::chrono::seconds kPullErrorShown{2};
 
@@ -59,14 +61,27 @@ std::string_view list_of(views::PodView pod, std::string_view name) {
 
 }  // namespace
 
-PodWorker::PodWorker(Workshop& shop, Stored pod)
-    : shop_(shop), key_(pod.key), uid_(pod.uid()), pod_(std::move(pod)) {
+PodWorker::PodWorker(Workshop& shop, Stored pod) : shop_(shop), key_(pod.key), uid_(pod.uid()) {
+  granted_ = told_grants(views::PodView(pod.root()));
+  take(std::move(pod));
   memory_.facts = shop_.node_facts;
   memory_.is_static = is_static_pod(pod_.root());
   const auto start = parse_time(view().status().start_time());
   memory_.started = start.ok() ? *start : shop_.clock.now();
   adopt_status();
 }
+
+namespace {
+
+void adopt_amounts(object::View status, ContainerMemory& memory) {
+  const auto id = status["containerID"].string();
+  if (status["resources"].exists() && !id.empty()) {
+    memory.enacted = Document::from_canonical(std::string(status["resources"].raw()));
+    memory.enacted_id = id.substr(id.find("://") + 3);
+  }
+}
+
+}  // namespace
 
 /// What an earlier process has told, for what the runtime does not show.
 void PodWorker::adopt_status() {
@@ -83,8 +98,9 @@ void PodWorker::adopt_status() {
     for (const auto entry : status.view()[list].elements()) {
       // Without an id: an earlier process told the count of what the runtime had lost.
       if (!entry["containerID"].string().empty() || entry["restartCount"].integer() > 0) {
-        memory_.containers[std::string(entry["name"].string())].restarts_told =
-            static_cast<int>(entry["restartCount"].integer());
+        auto& memory = memory_.containers[std::string(entry["name"].string())];
+        memory.restarts_told = static_cast<int>(entry["restartCount"].integer());
+        adopt_amounts(entry, memory);
       }
     }
   }
@@ -136,7 +152,7 @@ void PodWorker::tell_backoff(const Plan& next) {
 }
 
 void PodWorker::update(Stored pod) {
-  pod_ = std::move(pod);
+  take(std::move(pod));
   is_content_dirty_ = true;
   memory_.retry_at.reset();
   wake();
@@ -249,6 +265,7 @@ Task<void> PodWorker::run(std::shared_ptr<PodWorker> self, std::function<void()>
     self->check_admission();
     self->check_deadline();
     self->note_ending();
+    co_await self->settle_resize();
     self->report();
     const Plan next = plan(self->view(), self->seen_, self->memory_, self->shop_.clock.now());
     self->tell_backoff(next);
@@ -307,6 +324,10 @@ void PodWorker::note_state(views::ContainerView container, const Attempts& attem
     memory.backoff.adopt(static_cast<int>(restarts_of(current)));
   }
   const bool is_running = current.state == ContainerState::running;
+  if (memory.enacted_id != current.id) {
+    memory.enacted_id = current.id;
+    memory.enacted = Document::from_canonical(std::string(container.resources().view().raw()));
+  }
   if (memory.probed_id != current.id) {
     memory.probed_id.clear();
     memory.has_started = false;
@@ -445,6 +466,9 @@ std::chrono::nanoseconds PodWorker::time_to_wait(const Plan& next) const {
   if (next.wake) {
     until(*next.wake);
   }
+  if (memory_.resize_pending) {
+    until(now + kGrantRetry);
+  }
   for (const auto& [id, looks] : expected_exits_) {
     until(now + std::chrono::milliseconds(10) * (1 << std::min(looks, 8)));
   }
@@ -481,6 +505,9 @@ Task<void> PodWorker::execute(std::shared_ptr<PodWorker> self, Action action) {
       break;
     case Verb::resume_container:
       co_await self->pause_container(action, false);
+      break;
+    case Verb::resize_container:
+      co_await self->resize_container(action);
       break;
     case Verb::stop_sandbox:
       co_await self->stop_sandbox(action);

@@ -14,6 +14,7 @@
 #include "agent/cgroup_files.h"
 #include "agent/container_config.h"
 #include "agent/event_recorder.h"
+#include "agent/grants.h"
 #include "agent/images.h"
 #include "agent/objects.h"
 #include "agent/plan.h"
@@ -50,6 +51,9 @@ struct Workshop {
   std::filesystem::path pods_directory;
   PodFacts node_facts;                      ///< host address and size
   const PressureState* pressure = nullptr;  ///< null: the machine is never short
+  /// Why the node cannot grant what a pod asks for now; empty: it can.
+  std::function<std::optional<Reason>(const std::string& uid, views::PodView wanted)>
+      refuse_resize = {};
 };
 
 /// Shared between the agent and the tasks under way. Used on the agent's strand.
@@ -173,6 +177,16 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   Task<void> refresh();
   void wait_with(std::string_view container, Reason reason, std::chrono::seconds retry);
 
+  // worker_resize.cc
+  void take(Stored pod);
+  Task<void> settle_resize();
+  Task<void> seek_grant();
+  Task<bool> set_pod_cgroup(runtime::Resources numbers);
+  void note_resize_restarts();
+  bool is_resizing() const;
+  Task<Status> check_memory_fits(std::string id, std::int64_t limit);
+  Task<void> resize_container(Action action);
+
   // worker_mounts.cc
   void add_mounts(Making& out,
                   views::PodView pod,
@@ -198,7 +212,9 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   Workshop& shop_;
   Key key_;
   std::string uid_;
-  Stored pod_;
+  Stored desired_;  ///< as the API has it
+  Grants granted_;  ///< what of its amounts is granted
+  Stored pod_;      ///< with those amounts: what is to run
   Observation seen_;
   std::set<std::string> stopped_sandboxes_;  ///< by this process: these hold nothing any more
   PodMemory memory_;

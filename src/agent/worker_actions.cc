@@ -365,6 +365,9 @@ Task<Status> PodWorker::create_and_start(Action action, ReadyImage image) {
   shop_.events.normal(
       subject(action.container), "Created", fmt::format("Created container: {}", action.container));
   auto& memory = memory_.containers[action.container];
+  memory.enacted_id = *id;
+  memory.enacted = Document::from_canonical(std::string(container.resources().view().raw()));
+  memory.resize_error.clear();
   if (goes_on) {
     if (const auto moved = co_await take_over_root(action.container, *id); !moved.ok()) {
       co_return refuse("CreateContainerError", moved.error());

@@ -109,8 +109,27 @@ std::string container_text(object::View status) {
   if (status["lastState"]["terminated"]) {
     out += " last=" + state_text(status["lastState"]);
   }
+  if (const auto granted = status["allocatedResources"]; granted.size() > 0) {
+    out += fmt::format(" granted={} has={}", granted.raw(), status["resources"].raw());
+  }
   out += status["started"].boolean() ? " started" : "";
   out += status["ready"].boolean() ? " ready" : "";
+  return out;
+}
+
+/// What is said of a resize, and what holds of each container's amounts where it has any.
+std::string resize_text(object::View status) {
+  std::string out;
+  for (const auto condition : status["conditions"].elements()) {
+    if (condition["type"].string().starts_with("PodResize")) {
+      const auto message = condition["message"].string();
+      out += fmt::format(" {}({}{}{})",
+                         condition["type"].string(),
+                         condition["reason"].string(),
+                         message.empty() ? "" : ": ",
+                         message);
+    }
+  }
   return out;
 }
 
@@ -452,6 +471,7 @@ void WorkerBench::say_status(object::View status) {
   }
   text += is_true(status, "Initialized") ? "" : " uninitialized";
   text += is_true(status, "Ready") ? " Ready" : "";
+  text += resize_text(status);
   for (const char* list :
        {"initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses"}) {
     for (const auto container : status[list].elements()) {
@@ -548,6 +568,14 @@ void WorkerBench::command(const std::string& verb, const std::vector<std::string
     runtime_.kill_sandbox();
   } else if (verb == "server") {
     server_.is_away = words.at(1) == "away";
+  } else if (verb == "no-room") {
+    parts_->shop.refuse_resize = [why = Reason{words.at(1), joined(words, 2)}](const auto&, auto) {
+      return std::optional(why);
+    };
+    parts_->worker->wake();
+  } else if (verb == "room") {
+    parts_->shop.refuse_resize = {};
+    parts_->worker->wake();
   } else if (verb == "evict") {
     parts_->worker->evict(joined(words, 1));
   } else if (verb == "pressure") {

@@ -3,47 +3,20 @@
 // leaves it.
 #include <fmt/format.h>
 
-#include "object/quantity.h"
 #include "registry/admission_limits.h"
 #include "registry/admission_pods.h"
 #include "registry/authorizer.h"
 #include "registry/mirror_pods.h"
 #include "registry/strategy.h"
+#include "schema/pod_qos.h"
 
 namespace tetrarch::registry {
 
-using object::Quantity;
 using object::View;
 
 namespace {
 
 constexpr std::int64_t kDefaultGraceSeconds = 30;
-
-bool is_zero(View quantity) {
-  const auto value = Quantity::from(quantity);
-  return !value.ok() || value->is_zero();
-}
-
-/// BestEffort, Burstable or Guaranteed. Source: Kubernetes documentation, "Pod Quality of Service
-/// Classes".
-std::string_view qos_class(View spec) {
-  bool asks_any = false;
-  bool is_guaranteed = true;
-  for (const auto* list : {"containers", "initContainers"}) {
-    for (const View container : spec[list].elements()) {
-      for (const auto* resource : {"cpu", "memory"}) {
-        const View request = container["resources"]["requests"][resource];
-        const View limit = container["resources"]["limits"][resource];
-        asks_any = asks_any || !is_zero(request) || !is_zero(limit);
-        const auto wanted = Quantity::from(request ? request : limit);
-        const auto most = Quantity::from(limit);
-        is_guaranteed =
-            is_guaranteed && !is_zero(limit) && wanted.ok() && most.ok() && *wanted == *most;
-      }
-    }
-  }
-  return !asks_any ? "BestEffort" : is_guaranteed ? "Guaranteed" : "Burstable";
-}
 
 Status on_create(Write& write, Draft& draft) {
   TRY_STATUS(admit_mirror_pod(write, draft));
@@ -51,7 +24,7 @@ Status on_create(Write& write, Draft& draft) {
   const auto limited = is_changed ? draft.finish() : nullptr;
   const View spec = is_changed ? limited->root()["spec"] : draft.base()["spec"];
   draft.set("status",
-            fmt::format("{{\"phase\":\"Pending\",\"qosClass\":\"{}\"}}", qos_class(spec)));
+            fmt::format("{{\"phase\":\"Pending\",\"qosClass\":\"{}\"}}", schema::qos_class(spec)));
   return admit_pod(write, draft);
 }
 
@@ -69,7 +42,43 @@ Status on_status(Write& write, View old, Draft& draft) {
   return ok();
 }
 
+View named(View list, std::string_view name) {
+  for (const View each : list.elements()) {
+    if (each["name"].string() == name) {
+      return each;
+    }
+  }
+  return {};
+}
+
+/// What containers may use and how they come to it, of those that are in both.
+void take_resources(View fresh, std::string_view list, Draft& draft) {
+  std::size_t place = 0;
+  for (const View old : draft.base()["spec"][list].elements()) {
+    const View now = named(fresh["spec"][list], old["name"].string());
+    for (const auto* field : {"resources", "resizePolicy"}) {
+      if (now && !now[field].same_as(old[field])) {
+        auto& change = draft.changes.member("spec").member(list).element(place).member(field);
+        now[field].exists() ? change.replace(std::string(now[field].raw())) : change.drop();
+      }
+    }
+    ++place;
+  }
+}
+
+Status take_resize(Write& write, View fresh, Draft& draft) {
+  take_resources(fresh, "initContainers", draft);
+  take_resources(fresh, "containers", draft);
+  // The bounds of limit ranges hold; their defaults are for new pods.
+  Draft bounded(draft.kind(), draft.finish());
+  const auto within = admit_limits(write, bounded);
+  return within.ok() ? ok() : Status(within.error());
+}
+
 Status on_part(Write& write, View fresh, Draft& draft) {
+  if (write.call.subresource == "resize") {
+    return take_resize(write, fresh, draft);
+  }
   if (write.call.subresource == "ephemeralcontainers") {
     const View list = fresh["spec"]["ephemeralContainers"];
     auto& change = draft.changes.at("spec.ephemeralContainers");

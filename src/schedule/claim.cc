@@ -55,8 +55,59 @@ Sum sum_of(const Quantities& quantities, Dimensions& dimensions) {
   return sum;
 }
 
-Sum sum_of_container(const views::ContainerView& container, Dimensions& dimensions) {
-  Sum sum = sum_of(container.resources().requests(), dimensions);
+/// What a node has told of a container; absent: nothing.
+object::View told_of(object::View statuses, std::string_view name) {
+  for (const auto status : statuses.elements()) {
+    if (status["name"].string() == name) {
+      return status;
+    }
+  }
+  return {};
+}
+
+/// What the node has told of a pod that it runs.
+struct Told {
+  object::View status;
+  bool is_infeasible = false;  ///< what the spec asks for will never be granted
+
+  object::View of(const char* list, std::string_view name) const {
+    return status ? told_of(status[list], name) : object::View();
+  }
+};
+
+Told told_by(object::View status) {
+  for (const auto condition : status["conditions"].elements()) {
+    if (condition["type"].string() == "PodResizePending") {
+      return {status, condition["reason"].string() == "Infeasible"};
+    }
+  }
+  return {status};
+}
+
+/// Source: Kubernetes enhancement 1287 (in-place resize), "Scheduler and API server interaction":
+/// the larger of what is asked for, granted and carried out.
+Sum requests_of(const views::ContainerView& container,
+                object::View told,
+                bool is_infeasible,
+                Dimensions& dimensions) {
+  const auto asked = container.resources().requests();
+  const auto granted = told["allocatedResources"];
+  if (granted.size() == 0) {
+    return sum_of(asked, dimensions);
+  }
+  Sum sum = sum_of(views::MapView<std::string_view>(granted), dimensions);
+  sum.raise_to(sum_of(views::MapView<std::string_view>(told["resources"]["requests"]), dimensions));
+  if (!is_infeasible) {
+    sum.raise_to(sum_of(asked, dimensions));
+  }
+  return sum;
+}
+
+Sum sum_of_container(const views::ContainerView& container,
+                     object::View told,
+                     bool is_infeasible,
+                     Dimensions& dimensions) {
+  Sum sum = requests_of(container, told, is_infeasible, dimensions);
   sum.ranked_cpu = sum.amounts.contains(kCpu) ? sum.amounts[kCpu] : kAssumedCpu;
   sum.ranked_memory = sum.amounts.contains(kMemory) ? sum.amounts[kMemory] : kAssumedMemory;
   return sum;
@@ -65,15 +116,19 @@ Sum sum_of_container(const views::ContainerView& container, Dimensions& dimensio
 /// Source: Kubernetes enhancement 753 (sidecar containers), "Resources calculation for scheduling":
 /// what runs at once is either all containers with all sidecars, or one init container with the
 /// sidecars started before it.
-Sum sum_of_pod(const views::PodSpecView& spec, Dimensions& dimensions) {
+Sum sum_of_pod(const views::PodSpecView& spec, const Told& told, Dimensions& dimensions) {
   Sum running;
   for (const auto container : spec.containers()) {
-    running.add(sum_of_container(container, dimensions));
+    running.add(sum_of_container(
+        container, told.of("containerStatuses", container.name()), told.is_infeasible, dimensions));
   }
   Sum sidecars;
   Sum starting;
   for (const auto container : spec.init_containers()) {
-    Sum own = sum_of_container(container, dimensions);
+    Sum own = sum_of_container(container,
+                               told.of("initContainerStatuses", container.name()),
+                               told.is_infeasible,
+                               dimensions);
     if (container.restart_policy() == "Always") {
       sidecars.add(own);
       own = sidecars;
@@ -138,7 +193,7 @@ std::int64_t amount_of(Dimension dimension, std::string_view quantity) {
 
 Claim claim_of_pod(object::View pod, Dimensions& dimensions) {
   const views::PodSpecView spec(pod["spec"]);
-  Sum sum = sum_of_pod(spec, dimensions);
+  Sum sum = sum_of_pod(spec, told_by(pod["status"]), dimensions);
   sum.amounts[kPods] = 1;
   Claim claim;
   for (const auto& [dimension, value] : sum.amounts) {

@@ -204,5 +204,33 @@ TEST(Interner, GivesEqualTextsOneNumberAndForgetsNone) {
   EXPECT_EQ(texts.size(), 2U);
 }
 
+/// A pod that asks for one cpu; what its node has told of it.
+object::View told_pod(std::string_view status) {
+  static DocumentPtr kept;
+  kept = *Document::parse(
+      R"({"spec":{"containers":[{"name":"c","resources":{"requests":{"cpu":"1"}}}]},"status":)" +
+      std::string(status) + "}");
+  return kept->root();
+}
+
+TEST(ResizedPod, CountsTheLargestOfAskedGrantedAndCarriedOut) {
+  Dimensions dimensions;
+  const auto cpu_of = [&](std::string_view status) {
+    return claim_of_pod(told_pod(status), dimensions).amounts.front().value;
+  };
+
+  EXPECT_EQ(cpu_of("{}"), 1000);
+  EXPECT_EQ(cpu_of(R"({"containerStatuses":[{"name":"c","allocatedResources":{"cpu":"300m"}}]})"),
+            1000);
+  EXPECT_EQ(cpu_of(R"({"containerStatuses":[{"name":"c","allocatedResources":{"cpu":"2"}}]})"),
+            2000);
+  EXPECT_EQ(cpu_of(R"({"containerStatuses":[{"name":"c","allocatedResources":{"cpu":"2"},)"
+                   R"("resources":{"requests":{"cpu":"3"}}}]})"),
+            3000);
+  EXPECT_EQ(cpu_of(R"({"conditions":[{"type":"PodResizePending","reason":"Infeasible"}],)"
+                   R"("containerStatuses":[{"name":"c","allocatedResources":{"cpu":"300m"}}]})"),
+            300);
+}
+
 }  // namespace
 }  // namespace tetrarch::schedule

@@ -131,7 +131,7 @@ class PathBuilder {
     const auto suffix = capitalized(name);
     const Kind* body = &subresource_body(catalog_, kind, name);
     const auto& type = body->type->full_name;
-    if (name == "status" || name == "scale" || name == "ephemeralcontainers") {
+    if (name == "status" || name == "scale" || name == "ephemeralcontainers" || name == "resize") {
       put(item, *body, {"get", "read", "get", type}, suffix, kind);
       put(item, *body, {"put", "replace", "put", type, type, kWriteQuery}, suffix, kind);
       put(item,

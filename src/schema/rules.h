@@ -46,6 +46,13 @@ void check_ephemeral_containers(Problems& problems, const Site& spec);
 void check_pod_template(Problems& problems, const Site& site);
 /// Of a Pod that gets further ones.
 void check_ephemeral_update(Problems& problems, const Site& pod);
+// validate_resize.cc
+/// Of a Pod whose containers get other amounts.
+void check_resize(Problems& problems, const Site& pod);
+void check_resize_policy(Problems& problems,
+                         const std::string& path,
+                         object::View policies,
+                         std::string_view restart_policy);
 // validate_pod_update.cc
 void check_pod(Problems& problems, const Site& site);
 // validate_workload.cc

@@ -91,6 +91,12 @@ void check_container_list(Problems& problems, const Site& site, std::string_view
     }
     check_ports(problems, path, container, seen);
     check_mounted_volumes(problems, path, container, seen);
+    if (list != "ephemeralContainers") {
+      check_resize_policy(problems,
+                          join_path(path, "resizePolicy"),
+                          element["resizePolicy"],
+                          site.fresh["restartPolicy"].string());
+    }
     if (list == "initContainers") {
       check_init_container(problems, path, container);
     } else if (list == "containers" && !container.restart_policy().empty()) {

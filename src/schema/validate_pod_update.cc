@@ -139,6 +139,8 @@ void check_pod_update(Problems& problems, const Site& site) {
 void check_pod(Problems& problems, const Site& site) {
   if (site.part == "ephemeralcontainers") {
     check_ephemeral_update(problems, site);
+  } else if (site.part == "resize") {
+    check_resize(problems, site);
     return;
   }
   if (!site.part.empty()) {

@@ -187,6 +187,14 @@ Task<Status> Containers::stop_container(std::string id, std::chrono::seconds gra
       TETRARCH_RPC(pods, StopContainer), std::move(request), deadline));
 }
 
+Task<Status> Containers::update_container(std::string id, Resources resources) {
+  cri::UpdateContainerResourcesRequest request;
+  request.set_container_id(std::move(id));
+  *request.mutable_linux() = to_cri(resources);
+  co_return nothing(co_await call<cri::EmptyResponse>(
+      TETRARCH_RPC(pods, UpdateContainerResources), std::move(request), kQuick));
+}
+
 Task<Status> Containers::remove_container(std::string id) {
   const auto timed = time_of("remove_container");
   cri::ContainerIdRequest request;

@@ -245,6 +245,12 @@ cri::ContainerConfig to_cri(const ContainerConfig& config, const Namespaces& nam
   return out;
 }
 
+cri::LinuxContainerResources to_cri(const Resources& resources) {
+  cri::LinuxContainerResources out;
+  fill(out, resources);
+  return out;
+}
+
 Sandbox from_cri(const cri::PodSandbox& sandbox) {
   return sandbox_of(sandbox);
 }

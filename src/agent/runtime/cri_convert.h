@@ -11,6 +11,7 @@ namespace tetrarch::agent::runtime {
 namespace cri = ::runtime::v1;
 
 cri::PodSandboxConfig to_cri(const SandboxConfig& config);
+cri::LinuxContainerResources to_cri(const Resources& resources);
 cri::ContainerConfig to_cri(const ContainerConfig& config, const Namespaces& namespaces);
 Sandbox from_cri(const cri::PodSandbox& sandbox);
 Sandbox from_cri(const cri::PodSandboxStatus& sandbox);

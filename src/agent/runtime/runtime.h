@@ -272,6 +272,8 @@ class Runtime {
   virtual Task<Status> start_container(std::string id) = 0;
   /// The stop signal of the image, then SIGKILL after `grace`. Returns when it has ended.
   virtual Task<Status> stop_container(std::string id, std::chrono::seconds grace) = 0;
+  /// Other numbers for a container that runs; what is 0 stays as it is.
+  virtual Task<Status> update_container(std::string id, Resources resources) = 0;
   virtual Task<Status> remove_container(std::string id) = 0;
   /// What `from`, which has ended, left in its root file system becomes the root of `to`, which is
   /// of the same image, made and not started. After it `from` has an untouched root. Repeating it

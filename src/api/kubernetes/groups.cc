@@ -87,6 +87,7 @@ const Subresource& subresource_of(std::string_view name) {
       {"status", "", "", "", {"get", "patch", "update"}},
       {"scale", "autoscaling", "v1", "Scale", {"get", "patch", "update"}},
       {"ephemeralcontainers", "", "", "", {"get", "patch", "update"}},
+      {"resize", "", "", "", {"get", "patch", "update"}},
       {"finalize", "", "", "", {"update"}},
       {"log", "", "", "", {"get"}},
       {"exec", "", "v1", "PodExecOptions", {"create", "get"}},
