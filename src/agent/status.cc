@@ -345,8 +345,9 @@ class Reporter {
       write_condition("DisruptionTarget", {true, "TerminationByKubelet", memory_.failed->message});
     }
     for (const auto condition : pod_.status().view()["conditions"].elements()) {
-      const bool is_told = was_evicted && condition["type"].string() == "DisruptionTarget";
-      if (!is_told && !is_own_condition(condition)) {
+      const bool is_disruption = condition["type"].string() == "DisruptionTarget";
+      // An eviction of an earlier process of ours is remembered here alone.
+      if (is_disruption ? !was_evicted : !is_own_condition(condition)) {
         writer_.view(condition);
       }
     }

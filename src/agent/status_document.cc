@@ -13,10 +13,12 @@ using object::View;
 using object::Writer;
 
 bool says(View conditions, std::string_view type) {
-  const auto all = conditions.elements();
-  return std::any_of(all.begin(), all.end(), [&](View condition) {
-    return is_own_condition(condition) && condition["type"].string() == type;
-  });
+  for (const auto condition : conditions.elements()) {
+    if (is_own_condition(condition) && condition["type"].string() == type) {
+      return true;
+    }
+  }
+  return false;
 }
 
 /// Ours, and those of others as they are now: they may be newer than what the status was made from.

@@ -13,7 +13,7 @@ function(add_e2e_by_oldest_kubectl)
   foreach(subject IN LISTS ARGN)
     add_test(NAME e2e.${subject}.kubectl_1.20 COMMAND ${ROOT}/tests/e2e/run test_${subject})
     set_tests_properties(e2e.${subject}.kubectl_1.20 PROPERTIES
-      LABELS e2e TIMEOUT 600 RUN_SERIAL TRUE ENVIRONMENT E2E_KUBECTL=1.20)
+      LABELS e2e TIMEOUT 600 ENVIRONMENT E2E_KUBECTL=1.20)
   endforeach()
 endfunction()
 
