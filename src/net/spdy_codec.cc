@@ -198,6 +198,9 @@ Result<std::optional<Frame>> Decoder::next() {
   if (is_control && (first >> 16U & 0x7FFFU) != 3) {
     return bad("a frame is not of version 3");
   }
+  if (is_control && (first & 0xFFFFU) == 0) {
+    return bad("a control frame has no type");  // ours for data: it would pass for such
+  }
   if (in.size() - 8 < size) {
     return std::optional<Frame>{};
   }

@@ -345,6 +345,7 @@ std::vector<BadFrameRow> bad_frames() {
   return {
       {"other_version", std::string("\x80\x02\x00\x01\x00\x00\x00\x00", 8)},
       {"huge_frame", std::string("\x80\x03\x00\x01\x00\xff\xff\xff", 8)},
+      {"control_frame_without_type", std::string("\x80\x03\x00\x00\x00\x00\x00\x00", 8)},
       {"short_syn_stream", spdy::control_frame(Type::syn_stream, 0, "abc")},
       {"bad_header_block",
        spdy::control_frame(Type::syn_stream, 0, std::string("\0\0\0\1\0\0\0\0\0\0garbage", 17))},

@@ -18,7 +18,7 @@ void History::append(std::string_view resource, const Change& change) {
   // A document is held by the event that made it; the one after it holds the same once more.
   const std::size_t bytes = change.now ? change.now->document()->bytes().size() : 0;
   Chunk& chunk = ring.chunks.back();
-  chunk.changes[chunk.size++] = change;
+  chunk.changes.get()[chunk.size++] = change;
   chunk.bytes += bytes;
   ring.bytes += bytes;
   bytes_ += bytes;
@@ -39,7 +39,7 @@ void History::trim() {
 
 void History::drop_oldest(Ring& ring) {
   const Chunk& chunk = ring.chunks.front();
-  ring.floor = chunk.changes[chunk.size - 1].revision;
+  ring.floor = chunk.changes.get()[chunk.size - 1].revision;
   ring.events -= chunk.size;
   ring.bytes -= chunk.bytes;
   ring.chunks.pop_front();
@@ -67,11 +67,11 @@ std::vector<Slice> History::since(std::string_view resource, Revision from) cons
   }
   const auto& chunks = found->second.chunks;
   const auto first = std::ranges::partition_point(chunks, [from](const Chunk& chunk) {
-    return chunk.changes[chunk.size - 1].revision <= from;
+    return chunk.changes.get()[chunk.size - 1].revision <= from;
   });
   for (auto chunk = first; chunk != chunks.end(); ++chunk) {
     std::size_t begin = 0;
-    while (chunk->changes[begin].revision <= from) {  // ends: the chunk's last is after from
+    while (chunk->changes.get()[begin].revision <= from) {  // ends: the chunk's last is after from
       ++begin;
     }
     slices.push_back(Slice{chunk->changes, begin, chunk->size});

@@ -89,7 +89,7 @@ class LiveSubscription : public Subscription {
     auto& replay = watcher_->replay;
     while (!replay.empty() && events.size() < max) {
       Slice& slice = replay.front();
-      take(slice.changes[slice.begin], events);
+      take(slice.changes.get()[slice.begin], events);
       if (++slice.begin == slice.end) {
         replay.pop_front();
       }
