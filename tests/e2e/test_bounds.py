@@ -157,13 +157,12 @@ class Bounds(ClusterTest):
                     flood.append(closing.enter_context(socket.create_connection(
                         ("127.0.0.1", self.cluster.port), 10, ("127.0.0.77", 0))))
             connect(5_050)
-            begun = time.monotonic()
             self.assertIn("503", self.answer_to(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n", "127.0.0.77"))
-            connect(1_000)
+            connect(900)
+            # For its silence a connection is closed after 15 s only.
+            wait_until(lambda: self.count_closed(flood[-300:]) >= 250, 10, "far over the bound they are closed at once")
             self.assertEqual(self.api.get("/version").status, 200, "others are served")
             self.assertEqual(len(self.cluster.get("nodes")["items"]), 1)
-            wait_until(lambda: self.count_closed(flood) >= 400, 10, "far over the bound they are closed at once")
-            self.assertLess(time.monotonic() - begun, 14, "before they would have been for their silence")
 
         def served():
             with self.open_tls("127.0.0.77") as stream:
