@@ -295,9 +295,11 @@ class Lives(ConformTest):
         observed(1)
         self.merge(path, {"metadata": {"labels": {"no": "change"}}})
         self.assertEqual(self.read(path)["metadata"]["generation"], 1)
-        seconds = lambda o, number: next(t for t in o["spec"]["tolerations"] if t.get("key") == "k").update(tolerationSeconds=number)
+        tolerations = self.read(path)["spec"]["tolerations"]
+        own = next(one for one in tolerations if one.get("key") == "k")
         for number in range(2, 501):
-            self.update(path, lambda o, n=number: seconds(o, 1000 - n))
+            own["tolerationSeconds"] = 1000 - number
+            self.merge(path, {"spec": {"tolerations": tolerations}})
         self.assertEqual(self.read(path)["metadata"]["generation"], 500)
         observed(500)
         self.merge(path, {"metadata": {"finalizers": ["example.com/hold"]}})
