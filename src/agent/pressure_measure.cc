@@ -54,9 +54,12 @@ void observe_disk(Observations& out, const fs::path& place, Signal bytes, Signal
   if (::statvfs(place.c_str(), &disk) != 0 || disk.f_blocks == 0) {
     return;
   }
+  // Ours: as df counts, so that what is reserved for others is no part of the disk. kubelet takes
+  // its whole size, and finds a disk short of which pods could still use a third.
   const auto unit = static_cast<std::int64_t>(disk.f_frsize);
-  out[bytes] = {static_cast<std::int64_t>(disk.f_bavail) * unit,
-                static_cast<std::int64_t>(disk.f_blocks) * unit};
+  const auto available = static_cast<std::int64_t>(disk.f_bavail) * unit;
+  const auto used = static_cast<std::int64_t>(disk.f_blocks - disk.f_bfree) * unit;
+  out[bytes] = {available, used + available};
   if (disk.f_files > 0) {  // some file systems make inodes as they go
     out[inodes] = {static_cast<std::int64_t>(disk.f_ffree),
                    static_cast<std::int64_t>(disk.f_files)};

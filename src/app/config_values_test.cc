@@ -68,6 +68,8 @@ TEST(ConfigValues, RefusesNonsenseAndNamesTheKey) {
            BadRow{"plain http", &Config::server, "http://a:1", "https://host:port"},
            BadRow{"label key", &Config::node_labels, "=x", "node-labels: '=x'"},
            BadRow{"taint effect", &Config::node_taints, "a=b:Never", "node-taints: 'a=b:Never'"},
+           BadRow{
+               "threshold", &Config::eviction_hard, "memory<1Gi", "eviction-hard: \"memory<1Gi\""},
            BadRow{"taint without effect", &Config::node_taints, "a=b", "node-taints: 'a=b'"},
        }) {
     auto config = a_config();
