@@ -156,8 +156,9 @@ void Agent::Impl::make_workshop(const Machine& machine) {
   node.host_resolv_conf = read_text("/etc/resolv.conf");
   PodFacts facts;
   facts.host_ip = machine.address;
-  facts.node_cpu_milli = machine.cpus * 1000;
-  facts.node_memory = machine.memory_bytes;
+  const auto room = allocatable_of(options, machine, thresholds);
+  facts.node_cpu_milli = room.cpu_milli;
+  facts.node_memory = room.memory_bytes;
   shop = std::make_unique<Workshop>(Workshop{*runtime,
                                              with.client,
                                              objects,

@@ -35,7 +35,7 @@ struct PodFacts {
   std::string pod_ip = {};
   std::vector<std::string> pod_ips = {};
   std::string host_ip = {};
-  std::int64_t node_cpu_milli = 0;  ///< stands for an absent limit in resourceFieldRef
+  std::int64_t node_cpu_milli = 0;  ///< allocatable: stands for an absent limit in resourceFieldRef
   std::int64_t node_memory = 0;
 };
 
