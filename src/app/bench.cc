@@ -87,13 +87,18 @@ void show_progress(const std::string& text) {
   fmt::print(stderr, "{}{}{}", is_terminal ? "\r\033[K" : "", text, is_terminal ? "" : "\n");
 }
 
+std::string text_of(double value) {
+  return value < 1000 ? fmt::format("{:.3g}", value) : fmt::format("{:.0f}", value);
+}
+
 /// The median of the runs, with the lowest and the highest.
 void print_figure(const Figure& figure, std::vector<double> values) {
   std::sort(values.begin(), values.end());
   const double median = values[values.size() / 2];
   const auto spread =
-      values.size() == 1 ? "" : fmt::format("{:.4g} to {:.4g}", values.front(), values.back());
-  fmt::print("{:<44} {:>10.4g}  {:<22} {}\n", figure.what, median, spread, figure.aim);
+      values.size() == 1 ? ""
+                         : fmt::format("{} to {}", text_of(values.front()), text_of(values.back()));
+  fmt::print("{:<44} {:>10}  {:<22} {}\n", figure.what, text_of(median), spread, figure.aim);
 }
 
 Status measure(const BenchPart& part, const Wish& wish, const std::string& place) {

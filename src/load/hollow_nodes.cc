@@ -146,7 +146,7 @@ Task<void> HollowNodes::renew_for_ever(std::size_t client) {
     const auto name = name_of(arguments_, i);
     const auto renewed = co_await send(
         *clients_[client], "PATCH", fmt::format("{}/{}", kLeases, name), lease_body(name));
-    if (!renewed.ok()) {
+    if (!renewed.ok() && renewed.error().code != Code::cancelled) {
       log::warning("load", "the lease of {} is not renewed: {}", name, renewed.error().message);
     }
     co_await async::sleep_for(pause);

@@ -327,6 +327,23 @@ TEST(Cluster, AHeartbeatOfANodeMakesNoRoomAndAnyOtherChangeDoes) {
   EXPECT_TRUE(has_grown());
 }
 
+TEST(Cluster, AnOpenedNodeIsOpenBeforeItsTaintIsGone) {
+  constexpr auto kTaint = R"({"key":"node.kubernetes.io/unschedulable","effect":"NoSchedule"})";
+  Cluster cluster;
+  cluster.upsert_node(
+      a_node({.spec = fmt::format(R"({{"unschedulable":true,"taints":[{}]}})", kTaint)}));
+  EXPECT_FALSE(cluster.place(a_pod({.name = "a"})).is_placed());
+  const auto before = cluster.room_version();
+
+  cluster.upsert_node(a_node({.spec = fmt::format(R"({{"taints":[{}]}})", kTaint)}));
+
+  EXPECT_GT(cluster.room_version(), before);
+  EXPECT_TRUE(cluster.place(a_pod({.name = "a"})).is_placed());
+  const auto opened = cluster.room_version();
+  cluster.upsert_node(a_node({}));
+  EXPECT_EQ(cluster.room_version(), opened);
+}
+
 TEST(Cluster, KeepsTheClassesUsedLast) {
   Cluster cluster;
   with_nodes(cluster, {{.cpu = "100000", .pods = "1000"}});

@@ -72,7 +72,13 @@ std::vector<Label> Nodes::read_labels(object::View node) {
 
 std::vector<Taint> Nodes::read_taints(object::View node) {
   std::vector<Taint> taints;
-  for (const auto taint : views::NodeView(node).spec().taints()) {
+  const auto spec = views::NodeView(node).spec();
+  for (const auto taint : spec.taints()) {
+    // A controller keeps this one like spec.unschedulable, a moment later: who waits for a node
+    // that is opened is not to be refused once more for it.
+    if (taint.key() == "node.kubernetes.io/unschedulable" && !spec.unschedulable()) {
+      continue;
+    }
     taints.push_back(
         {texts_.intern(taint.key()), texts_.intern(taint.value()), read_effect(taint.effect())});
   }
