@@ -24,6 +24,8 @@ class FakeRuntime final : public runtime::Runtime {
     int exit_code = 0;
     std::optional<std::chrono::seconds> after = {};  ///< a process without it runs until stopped
     std::chrono::seconds stops_after{0};             ///< how long a process takes to obey SIGTERM
+    /// The only word of its end comes while the call that starts it is still under way.
+    bool is_told_early = false;
   };
 
   explicit FakeRuntime(const Clock& clock) : clock_(clock) {}

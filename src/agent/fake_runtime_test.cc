@@ -11,6 +11,7 @@ using runtime::ContainerState;
 
 namespace {
 
+constexpr std::chrono::milliseconds kSlowStart{100};
 constexpr std::chrono::milliseconds kStep{100};
 
 Error unimplemented() {
@@ -44,7 +45,9 @@ void FakeRuntime::finish(const std::string& id, int exit_code) {
   container.reason = exit_code == 0 ? "Completed" : "Error";
   container.finished = clock_.now();
   ends_at_.erase(id);
-  on_event({runtime::EventKind::exited, id});
+  if (!processes[container.name].is_told_early) {
+    on_event({runtime::EventKind::exited, id});
+  }
 }
 
 void FakeRuntime::end(const std::string& name, int exit_code) {
@@ -197,6 +200,10 @@ Task<Result<std::string>> FakeRuntime::create_container(std::string sandbox_id,
 Task<Status> FakeRuntime::start_container(std::string id) {
   on_call("start " + id);
   CO_TRY_STATUS(failure("start"));
+  if (processes[containers_.at(id).name].is_told_early) {
+    on_event({runtime::EventKind::exited, id});
+    co_await async::sleep_for(kSlowStart);
+  }
   auto& container = containers_.at(id);
   container.state = ContainerState::running;
   container.started = clock_.now();

@@ -190,7 +190,9 @@ bool PodWorker::is_seen_ended(const std::string& id, int looks) const {
   }
   for (const auto& [name, attempts] : seen_.containers) {
     if (attempts.current && attempts.current->id == id) {
-      return attempts.current->state != ContainerState::running;
+      // One that is only created has not ended: its start is not back yet.
+      return attempts.current->state == ContainerState::exited ||
+             attempts.current->state == ContainerState::unknown;
     }
   }
   return true;

@@ -73,6 +73,7 @@ FakeRuntime::Behaviour behaviour_of(const std::vector<std::string>& words) {
   if (const auto stops = option(words, "stops"); !stops.empty()) {
     out.stops_after = std::chrono::duration_cast<seconds>(duration_of(stops));
   }
+  out.is_told_early = option(words, "told") == "early";
   return out;
 }
 

@@ -225,7 +225,7 @@ class PythonClient(ClusterTest):
         made = deployments.create(body=make_deployment("dyn", 1), namespace=self.namespace)
         self.assertEqual(made.spec.replicas, 1)
         seen = next(e for e in deployments.watch(namespace=self.namespace, timeout=30)
-                    if e["object"].status.readyReplicas == 1)
+                    if getattr(e["object"].status, "readyReplicas", None) == 1)
         self.assertEqual(seen["object"].metadata.name, "dyn")
         deployments.patch(body={"metadata": {"labels": {"a": "b"}}}, name="dyn", namespace=self.namespace,
                           content_type="application/merge-patch+json")
