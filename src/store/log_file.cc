@@ -15,7 +15,6 @@ constexpr std::size_t kHead = 7;
 // Types of pieces. Source: as in the header; others are not written with our settings.
 constexpr std::uint8_t kWhole = 1;
 constexpr std::uint8_t kFirst = 2;
-constexpr std::uint8_t kMiddle = 3;
 constexpr std::uint8_t kLast = 4;
 
 using CrcTables = std::array<std::array<std::uint32_t, 256>, 8>;
