@@ -10,7 +10,7 @@ void append_partial(std::string& out, const Stored& object, std::string_view met
   out += std::to_string(object.revision.number);
   out += '"';
   const auto metadata = object.metadata();
-  if (metadata.size() > 0) {
+  if (metadata.is_object() && metadata.size() > 0) {
     out += ',';
     out += metadata.raw().substr(1);  // with its closing brace
   } else {
