@@ -311,7 +311,8 @@ class Streams:
         with forward.connect(7005) as connection:
             connection.recv(1000)
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))  # ends with a reset
-        self.assertEqual(sending.ending(), "ended", "who sends to nobody is told")
+        ending = sending.ending()
+        self.assertTrue(ending == "ended" or isinstance(ending, ConnectionError), f"who sends to nobody is told: {ending!r}")
         if self.version != "1.20":  # Seen: 1.20 reads nothing more while such an answer is in its way
             self.assertEqual(self.ask(forward, 7003, b"next"), b"next", "other connections go on")
 
