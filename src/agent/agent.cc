@@ -105,9 +105,6 @@ Task<Status> Agent::Impl::start() {
   make_workshop(machine);
   objects.on_change(
       [this](const Key& key, DocumentPtr document) { take(key, std::move(document)); });
-  objects.on_untold_end([this](const Stored& pod) {
-    statuses.submit(pod.key, std::string(pod.uid()), std::string(pod.root()["status"].raw()));
-  });
   for (const auto& pod : objects.all("pods")) {
     take(pod.key, pod.document);
   }

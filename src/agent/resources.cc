@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "object/quantity.h"
+#include "schema/pod_qos.h"
 
 namespace tetrarch::agent {
 namespace {
@@ -50,26 +51,10 @@ std::string_view to_string(Qos qos) {
 }
 
 Qos qos_of(views::PodView pod) {
-  bool has_any = false;
-  bool is_guaranteed = true;
-  const auto look = [&](views::ContainerView container) {
-    const Amounts at = amounts_of(container.resources().view());
-    has_any = has_any || at.cpu_request_milli > 0 || at.cpu_limit_milli > 0 ||
-              at.memory_request > 0 || at.memory_limit > 0;
-    is_guaranteed = is_guaranteed && at.cpu_limit_milli > 0 && at.memory_limit > 0 &&
-                    at.cpu_request_milli == at.cpu_limit_milli &&
-                    at.memory_request == at.memory_limit;
-  };
-  for (const auto container : pod.spec().init_containers()) {
-    look(container);
-  }
-  for (const auto container : pod.spec().containers()) {
-    look(container);
-  }
-  if (!has_any) {
-    return Qos::best_effort;
-  }
-  return is_guaranteed ? Qos::guaranteed : Qos::burstable;
+  const auto name = schema::qos_class(pod.spec().view());
+  return name == to_string(Qos::guaranteed)  ? Qos::guaranteed
+         : name == to_string(Qos::burstable) ? Qos::burstable
+                                             : Qos::best_effort;
 }
 
 std::int64_t cpu_shares(std::int64_t milli) {

@@ -26,6 +26,13 @@ bool is_away(const Error& error) {
 
 }  // namespace
 
+StatusWriter::StatusWriter(client::Client& client, Objects& objects)
+    : client_(client), objects_(objects) {
+  objects_.on_untold_end([this](const Stored& pod) {
+    submit(pod.key, std::string(pod.uid()), std::string(pod.root()["status"].raw()));
+  });
+}
+
 void StatusWriter::submit(Key pod, std::string uid, std::string status) {
   waiting_[std::move(uid)] = Entry{std::move(pod), std::move(status), ++count_};
   changed_.raise();

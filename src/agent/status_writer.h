@@ -16,7 +16,10 @@ namespace tetrarch::agent {
 
 class StatusWriter {
  public:
-  StatusWriter(client::Client& client, Objects& objects) : client_(client), objects_(objects) {}
+  /// Tells again, too, of an end that the server has not heard of. Sets `objects`' on_untold_end.
+  StatusWriter(client::Client& client, Objects& objects);
+  StatusWriter(const StatusWriter&) = delete;
+  StatusWriter& operator=(const StatusWriter&) = delete;
 
   /// `status` is canonical JSON; replaces what waits for that pod.
   void submit(Key pod, std::string uid, std::string status);

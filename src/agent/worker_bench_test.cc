@@ -339,10 +339,6 @@ void WorkerBench::start_agent() {
   parts_ = std::make_unique<Parts>(*this);
   parts_->objects.on_change(
       [this](const Key& key, const DocumentPtr& document) { take_object(key, document); });
-  parts_->objects.on_untold_end([this](const Stored& pod) {
-    parts_->statuses.submit(
-        pod.key, std::string(pod.uid()), std::string(pod.root()["status"].raw()));
-  });
   parts_->objects.load();
   for (const auto& stored : parts_->objects.all("pods")) {
     take_object(stored.key, stored.document);

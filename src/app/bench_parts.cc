@@ -33,7 +33,7 @@ Result<Report> run_on(const load::Arguments& arguments) {
   return report;
 }
 
-Status started_again(BenchServer& server) {
+Status start(BenchServer& server) {
   TRY(const double took, server.start());
   (void)took;
   return ok();
@@ -41,8 +41,17 @@ Status started_again(BenchServer& server) {
 
 Result<std::unique_ptr<BenchServer>> started() {
   TRY(auto server, BenchServer::make("server"));
-  TRY_STATUS(started_again(*server));
+  TRY_STATUS(start(*server));
   return server;
+}
+
+/// One workload on a server of its own; `shape` says what is not by default.
+template <class Shape>
+Result<Report> run_alone(std::string mode, const Shape& shape) {
+  TRY(const auto server, started());
+  TRY(auto arguments, server->arguments(std::move(mode)));
+  shape(arguments);
+  return run_on(arguments);
 }
 
 Status fill(const BenchServer& server, int pods) {
@@ -57,10 +66,8 @@ Status fill(const BenchServer& server, int pods) {
 }
 
 Result<Figures> measure_create(const fs::path&) {
-  TRY(const auto server, started());
-  TRY(auto creates, server->arguments("create"));
-  creates.requests = 20'000;
-  TRY(const auto report, run_on(creates));
+  TRY(const auto report,
+      run_alone("create", [](load::Arguments& creates) { creates.requests = 20'000; }));
   return Figures{{"creates a second, 32 connections", load::per_second(report), "8000"},
                  {"us of server CPU per create", load::cpu_microseconds_each(report), "90"},
                  {"ms, half of the creates", load::percentile_ms(report.latencies, 0.5)},
@@ -68,21 +75,21 @@ Result<Figures> measure_create(const fs::path&) {
 }
 
 Result<Figures> measure_list(const fs::path&) {
-  TRY(const auto server, started());
-  TRY(auto lists, server->arguments("list"));
-  lists.connections = 1;
-  lists.requests = 100;
-  TRY(const auto report, run_on(lists));
+  const auto shape = [](load::Arguments& lists) {
+    lists.connections = 1;
+    lists.requests = 100;
+  };
+  TRY(const auto report, run_alone("list", shape));
   return Figures{{"MB a second, lists of 10,000 pods", load::megabytes_per_second(report), "550"},
                  {"ms of server CPU per list", load::cpu_microseconds_each(report) / 1000}};
 }
 
 Result<Figures> measure_watch(const fs::path&) {
-  TRY(const auto server, started());
-  TRY(auto watches, server->arguments("watch"));
-  watches.connections = 100;
-  watches.requests = 2000;
-  TRY(const auto report, run_on(watches));
+  const auto shape = [](load::Arguments& watches) {
+    watches.connections = 100;
+    watches.requests = 2000;
+  };
+  TRY(const auto report, run_alone("watch", shape));
   const auto& last = report.last_after_acknowledgement;
   return Figures{
       {"ms to the last of 100 watchers, half", load::percentile_ms(last, 0.5), "3"},
@@ -91,11 +98,10 @@ Result<Figures> measure_watch(const fs::path&) {
 }
 
 Result<Report> place(const std::string& mode) {
-  TRY(const auto server, started());
-  TRY(auto placements, server->arguments(mode));
-  placements.nodes = 5000;
-  placements.requests = 20'000;
-  return run_on(placements);
+  return run_alone(mode, [](load::Arguments& placements) {
+    placements.nodes = 5000;
+    placements.requests = 20'000;
+  });
 }
 
 Result<Figures> measure_bind(const fs::path&) {
@@ -139,7 +145,7 @@ Result<Figures> measure_memory(const fs::path&) {
   const double idle = server->resident_mb();
   TRY_STATUS(fill(*server, kPods));
   server->stop();
-  TRY_STATUS(started_again(*server));
+  TRY_STATUS(start(*server));
   std::this_thread::sleep_for(kSettled);
   return Figures{{"MB resident, idle server", idle},
                  {"KB per stored pod", (server->resident_mb() - idle) * 1024 / kPods, "4"}};
@@ -192,7 +198,7 @@ Result<Figures> measure_run(const fs::path& images) {
   constexpr int kPods = 20;
   TRY(const auto server, BenchServer::make("up"));
   TRY_STATUS(put_images(images, server->data()));
-  TRY_STATUS(started_again(*server));
+  TRY_STATUS(start(*server));
   TRY_STATUS(wait_for_node(*server));
   std::this_thread::sleep_for(kSettled);
   const double idle = server->resident_mb();

@@ -103,6 +103,10 @@ BenchServer::~BenchServer() {
     const std::lock_guard lock(alive_mutex);
     alive = nullptr;
   }
+  end();
+}
+
+void BenchServer::end() {
   if (command_ == "up") {
     const int down = run_child({"tetrarch", "down", "--purge", "--data-dir", data().string()},
                                directory_ / "down.log");
@@ -115,18 +119,9 @@ BenchServer::~BenchServer() {
 
 void BenchServer::end_at_once() {
   const std::lock_guard lock(alive_mutex);
-  if (alive == nullptr) {
-    return;
+  if (alive != nullptr) {
+    alive->end();
   }
-  if (alive->command_ == "up") {
-    ::waitpid(run_child({"tetrarch", "down", "--purge", "--data-dir", alive->data().string()},
-                        alive->directory_ / "down.log"),
-              nullptr,
-              0);
-  }
-  alive->stop();
-  std::error_code ignored;
-  fs::remove_all(alive->directory_, ignored);
 }
 
 Status BenchServer::spawn() {

@@ -43,6 +43,7 @@ class BenchServer {
   static void end_at_once();
 
  private:
+  void end();
   Status spawn();
   bool is_ready() const;
 

@@ -416,7 +416,10 @@ class Adopter final : public reconcile::Controller {
   std::string_view name() const override { return "adopter"; }
 
   std::vector<reconcile::Watching> watches() const override {
-    return {{"children", reconcile::fixed_key(Key{"parents", "ns", "p"})}};
+    return {{"children",
+             [](const reconcile::Mirror&, const reconcile::Observed&, std::vector<Key>& keys) {
+               keys.push_back(Key{"parents", "ns", "p"});
+             }}};
   }
 
   Plan reconcile(const Question& asked) const override {

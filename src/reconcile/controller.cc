@@ -67,10 +67,4 @@ Watching::Keys key_of_controller(std::string resource, std::string kind) {
   };
 }
 
-Watching::Keys fixed_key(Key key) {
-  return [key = std::move(key)](const Mirror&, const Observed&, std::vector<Key>& keys) {
-    keys.push_back(key);
-  };
-}
-
 }  // namespace tetrarch::reconcile

@@ -124,7 +124,5 @@ Watching::Keys own_key();
 /// The object's controlling owner, if it is a `kind` (Deployment), as a key of `resource`
 /// (deployments.apps).
 Watching::Keys key_of_controller(std::string resource, std::string kind);
-/// Always the same key: for what one key answers for everything.
-Watching::Keys fixed_key(Key key);
 
 }  // namespace tetrarch::reconcile
