@@ -5,7 +5,6 @@
 #include <charconv>
 #include <csignal>
 #include <filesystem>
-#include <pthread.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
@@ -13,6 +12,7 @@
 #include "app/bench_parts.h"
 #include "app/bench_server.h"
 #include "app/command.h"
+#include "app/machine.h"
 #include "async/io_pool.h"
 
 namespace tetrarch::app {
@@ -126,11 +126,6 @@ Status measure(const BenchPart& part, const Wish& wish, const std::string& place
 class SignalGuard {
  public:
   SignalGuard() {
-    sigemptyset(&set_);
-    sigaddset(&set_, SIGINT);
-    sigaddset(&set_, SIGTERM);
-    pthread_sigmask(SIG_BLOCK, &set_, nullptr);
-    std::signal(SIGPIPE, SIG_IGN);
     pool_.post([this] { watch(); });
   }
 
@@ -150,7 +145,7 @@ class SignalGuard {
     }
   }
 
-  sigset_t set_{};
+  const sigset_t set_ = block_signals();  // before there is a thread that would take them
   std::atomic<bool> is_over_ = false;
   async::BlockingPool pool_{1};  // last: ends first, and with it watch()
 };

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/machine.h"
 
+#include <csignal>
 #include <cstdlib>
 #include <fcntl.h>
 #include <fstream>
@@ -129,6 +130,17 @@ Status sync_directory(const std::filesystem::path& path) {
   const bool is_synced = fsync(fd) == 0;
   close(fd);
   return is_synced ? ok() : Status(os_error("cannot sync", path));
+}
+
+sigset_t block_signals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGHUP);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);
+  return set;
 }
 
 }  // namespace tetrarch::app

@@ -2,6 +2,7 @@
 // Facts of this machine, and small file duties of the commands.
 #pragma once
 
+#include <csignal>
 #include <filesystem>
 #include <string>
 #include <string_view>
@@ -26,5 +27,9 @@ Status write_private_file(const std::filesystem::path& path, std::string_view co
 Status make_directory(const std::filesystem::path& path);
 /// So that names in it that are new, or gone, stay so after a power loss.
 Status sync_directory(const std::filesystem::path& path);
+
+/// SIGTERM, SIGINT and SIGHUP, for who waits for them: threads made after this do not take them.
+/// SIGPIPE is ignored.
+sigset_t block_signals();
 
 }  // namespace tetrarch::app

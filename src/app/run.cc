@@ -13,6 +13,7 @@
 #include "app/command.h"
 #include "app/config_values.h"
 #include "app/control_plane.h"
+#include "app/machine.h"
 #include "app/node.h"
 #include "app/ownership.h"
 #include "app/start_memory.h"
@@ -44,18 +45,6 @@ T run_to_end(async::IoPool& pool, Task<T> task) {
 Task<Unit> as_unit(Task<void> task) {
   co_await std::move(task);
   co_return Unit{};
-}
-
-/// Signals are taken by the main thread alone; threads made after this inherit the mask.
-sigset_t block_signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  sigaddset(&set, SIGTERM);
-  sigaddset(&set, SIGINT);
-  sigaddset(&set, SIGHUP);
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-  std::signal(SIGPIPE, SIG_IGN);
-  return set;
 }
 
 void raise_file_limit() {

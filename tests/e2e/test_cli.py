@@ -101,6 +101,23 @@ class Commands(ClusterTest):
         self.assertIn("[1/1] create: run 1 of 1", done.stderr)
         self.assertEqual(os.listdir(place), [])
 
+    def test_bench_that_is_interrupted_leaves_nothing(self):
+        """In the part with an agent: containerd and its containers end too."""
+        place = f"{self.cluster.directory}/interrupted"
+        os.makedirs(place)
+        bench = subprocess.Popen(["env", f"TMPDIR={place}", BINARY, "bench", "run"], stdout=subprocess.DEVNULL,
+                                 stderr=subprocess.DEVNULL)
+        self.addCleanup(lambda: [run(BINARY, "down", "--purge", "--data-dir", f"{place}/{left}/data", check=False)
+                                 for left in os.listdir(place)])
+        ours = lambda: subprocess.run(["pgrep", "-f", f"containerd.*{place}"], check=False).returncode == 0
+        try:
+            wait_until(ours, 30, "containerd of the benchmark runs")
+        finally:
+            bench.send_signal(signal.SIGINT)
+        self.assertEqual(bench.wait(60), 128 + signal.SIGINT)
+        self.assertEqual(os.listdir(place), [])
+        self.assertFalse(ours(), "its containerd has ended")
+
     def test_unknown_words_and_flags_are_refused(self):
         for words, says in ((("uup",), "no command 'uup'"), (("up", "now"), "'now'"),
                             (("up", "--pod-cdir", "x"), "'--pod-cdir'"), (("status", "--json"), "'--json'"),
