@@ -352,7 +352,7 @@ Result<std::unique_ptr<net::Stream>> Mux::open(std::string request) {
   if (request.size() > kPayloadMax) {
     return Error{Code::too_large, "the request to the node is too long"};
   }
-  std::uint32_t id = 0;
+  std::shared_ptr<Half> half;
   {
     const std::lock_guard lock(mutex_);
     if (is_over_) {
@@ -362,16 +362,13 @@ Result<std::unique_ptr<net::Stream>> Mux::open(std::string request) {
       return Error{Code::exhausted, "there are too many streams to the node"};
     }
     // The frame is queued under the lock: ids reach the other side in order.
-    id = next_id_;
+    const auto id = next_id_;
     next_id_ += 2;
     if (!outbox_.push_now(head_of(kOpen, id, request.size()) + request)) {
       return Error{Code::unavailable, "the connection to the node is jammed"};
     }
-    streams_.emplace(id, std::make_shared<Half>(id));
-  }
-  const auto half = find(id);
-  if (!half) {
-    return Error{Code::unavailable, "the connection to the node has ended"};
+    // Not looked up afterwards: the other side may have answered and be done with it by then.
+    half = streams_.emplace(id, std::make_shared<Half>(id)).first->second;
   }
   return std::unique_ptr<net::Stream>(std::make_unique<MuxStream>(shared_from_this(), half));
 }
