@@ -22,6 +22,14 @@ views::ProbeView probe_of(views::ContainerView container, ProbeKind kind) {
   return {};
 }
 
+/// From the start of a container to its first probe. One that can end the container leaves it a
+/// period to begin: kubelet's workers look for a container's first time before it is there, so that
+/// they come to probe it about a period after its start too.
+std::int64_t first_probe_after_s(views::ProbeView spec, ProbeKind kind, seconds period) {
+  return kind == ProbeKind::liveness ? std::max(spec.initial_delay_seconds(), period.count())
+                                     : spec.initial_delay_seconds();
+}
+
 std::int64_t at_least(std::int64_t value, std::int64_t fallback) {
   return value > 0 ? value : fallback;
 }
@@ -66,7 +74,8 @@ Task<void> PodWorker::probe(std::shared_ptr<PodWorker> self,
   thresholds.failures = static_cast<int>(at_least(spec.failure_threshold(), 3));
   ProbeState state(kind, thresholds);
   const seconds period(at_least(spec.period_seconds(), 10));
-  co_await async::sleep_for(self->initial_delay(container, spec.initial_delay_seconds()));
+  co_await async::sleep_for(
+      self->initial_delay(container, first_probe_after_s(spec, kind, period)));
   while (self->is_current(container, id)) {
     const bool has_started = self->memory_.containers[container].has_started;
     if (kind == ProbeKind::startup && has_started) {

@@ -342,9 +342,10 @@ class Probed(ConformTest):
         cat = {"exec": {"command": ["cat", "/tmp/health"]}}
         fades = ("sh", "-c", "echo ok > /tmp/health; sleep 2; rm /tmp/health; sleep 600")
         stays = ("sh", "-c", "echo ok > /tmp/health; sleep 600")
+        late = ("sh", "-c", "sleep 0.5; exec busybox httpd -f -p 8080")
         demo = {"image": DEMO}
         calm = {"http-stays": ((), {**demo, **live(**http("/healthz"))}), "tcp-stays": ((), {**demo, **live(tcpSocket={"port": 8080})}),
-                "exec-stays": (stays, live(**cat)),
+                "exec-stays": (stays, live(**cat)), "tcp-late": (late, live(tcpSocket={"port": 8080})),
                 "unready": ((), {**demo, "readinessProbe": {**OFTEN, **http("/file/none")}}),
                 "delayed": ((), {**demo, "readinessProbe": {**OFTEN, **http("/healthz"), "initialDelaySeconds": 5}})}
         restarted = {"http-fades": ((), {**demo, **live(**http("/file/none"))}), "exec-fades": (fades, live(**cat)),

@@ -161,7 +161,12 @@ Task<Status> Containerd::start() {
   CO_TRY(daemon_, co_await on_pool(blocking_, std::move(prepare)));
   if (daemon_.pid != 0) {
     log::info("agent", "adopted containerd, pid {}", daemon_.pid);
-    co_return co_await wait_for_socket();
+    const auto up = co_await wait_for_socket();
+    if (up.ok() || process_start_time(daemon_.pid) == daemon_.start_time) {
+      co_return up;
+    }
+    // It was on its way out when we found it.
+    log::warning("agent", "containerd (pid {}) has ended; starting it again", daemon_.pid);
   }
   co_return co_await launch();
 }
