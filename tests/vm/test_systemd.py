@@ -40,13 +40,14 @@ class FreshMachine(unittest.TestCase):
 
     @classmethod
     def install(cls):
-        cls.vm.shell(f"""mkdir -p /mnt/clone {CLONE}/build/release
+        cls.vm.shell(f"""mkdir -p /mnt/clone {CLONE}/build/release {CLONE}/build/clients
             mount -t 9p -o trans=virtio,ro,version=9p2000.L,msize=512000 clone /mnt/clone
             cd /mnt/clone
             cp -r packaging examples {CLONE}
-            cp -r build/images build/clients {CLONE}/build
+            cp -r build/images {CLONE}/build
+            cp {KUBECTL.removeprefix(CLONE + '/')} {CLONE}/build/clients
             cp build/release/tetrarch {CLONE}/build/release
-            cd / && umount /mnt/clone""", timeout=120)
+            cd / && umount /mnt/clone""", timeout=300)
         cls.vm.shell(f"cd {CLONE}\n{install_steps()}", timeout=120)
         cls.kubectl("apply", "-f", f"{CLONE}/examples/hello.yaml")
         cls.wait_hello()
