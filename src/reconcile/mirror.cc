@@ -33,31 +33,35 @@ void Mirror::put(const Stored& object, TimePoint now) {
   const auto found = table.entries.find(Place{object.key.ns, object.key.name});
   table.revision = std::max(table.revision, object.revision);
   if (found == table.entries.end()) {
-    const auto& entry = *table.entries.emplace(object, now).first;
+    const auto& entry = **table.entries.insert(std::make_unique<Entry>(object, now)).first;
     index(table, entry);
     tell({nullptr, &entry.object});
     return;
   }
-  if (found->object.revision >= object.revision) {
+  auto& entry = **found;
+  if (entry.object.revision >= object.revision) {
     return;
   }
-  unindex(table, *found);
-  const Stored before = std::exchange(found->object, object);
-  found->seen = now;
-  index(table, *found);
-  tell({&before, &found->object});
+  unindex(table, entry);
+  // The key stays the one that the indexes are ordered by.
+  const Stored before{entry.object.key, entry.object.revision, std::move(entry.object.document)};
+  entry.object.revision = object.revision;
+  entry.object.document = object.document;
+  entry.seen = now;
+  index(table, entry);
+  tell({&before, &entry.object});
 }
 
 void Mirror::erase(const Stored& last) {
   auto& table = tables_[last.key.resource];
   table.revision = std::max(table.revision, last.revision);
   const auto found = table.entries.find(Place{last.key.ns, last.key.name});
-  if (found == table.entries.end() || found->object.revision > last.revision) {
+  if (found == table.entries.end() || (*found)->object.revision > last.revision) {
     return;
   }
-  unindex(table, *found);
+  unindex(table, **found);
   const auto gone = table.entries.extract(found);
-  tell({&gone.value().object, nullptr});
+  tell({&gone.value()->object, nullptr});
 }
 
 void Mirror::replace(std::string_view resource,
@@ -71,7 +75,7 @@ void Mirror::replace(std::string_view resource,
   std::vector<Stored> gone;
   for (const auto& entry : tables_[std::string(resource)].entries) {
     if (!kept.contains(ByPlace::of(entry))) {
-      gone.push_back(entry.object);
+      gone.push_back(entry->object);
     }
   }
   for (auto& last : gone) {
@@ -101,7 +105,7 @@ const Stored* Mirror::get(std::string_view resource,
     return nullptr;
   }
   const auto found = table->second.entries.find(Place{ns, name});
-  return found == table->second.entries.end() ? nullptr : &found->object;
+  return found == table->second.entries.end() ? nullptr : &(*found)->object;
 }
 
 std::vector<const Stored*> Mirror::list(std::string_view resource, std::string_view ns) const {
@@ -114,17 +118,17 @@ std::vector<const Stored*> Mirror::list(std::string_view resource, std::string_v
   for (auto at = ns.empty() ? entries.begin() : entries.lower_bound(Place{ns, ""});
        at != entries.end();
        ++at) {
-    if (!ns.empty() && at->object.key.ns != ns) {
+    if (!ns.empty() && (*at)->object.key.ns != ns) {
       break;
     }
-    out.push_back(&at->object);
+    out.push_back(&(*at)->object);
   }
   return out;
 }
 
 const Stored* Mirror::by_uid(std::string_view uid) const {
   const auto found = uids_.find(uid);
-  return found == uids_.end() ? nullptr : &found->second->object;
+  return found == uids_.end() ? nullptr : &(*found)->object;
 }
 
 std::vector<const Stored*> Mirror::entries_at(const EntriesBy& index, std::string_view at) {
@@ -204,15 +208,14 @@ TimePoint Mirror::seen_at(const Key& key) const {
   }
   const auto found = table->second.entries.find(Place{key.ns, key.name});
   return found == table->second.entries.end() ? observing_since_
-                                              : std::max(observing_since_, found->seen);
+                                              : std::max(observing_since_, (*found)->seen);
 }
 
 void Mirror::index(Table& table, const Entry& entry) {
   const Stored& object = entry.object;
   if (const auto uid = object.uid(); !uid.empty()) {
-    // The text of the key belongs to the entry too, so neither outlives the other.
-    uids_.erase(uid);
-    uids_.emplace(uid, &entry);
+    uids_.erase(uid);  // of an object that had it before
+    uids_.insert(&entry);
   }
   bool is_controlled = false;
   for (const auto reference : object.metadata()["ownerReferences"].elements()) {
@@ -230,7 +233,7 @@ void Mirror::index(Table& table, const Entry& entry) {
 void Mirror::unindex(Table& table, const Entry& entry) {
   const Stored& object = entry.object;
   const auto uid = uids_.find(object.uid());
-  if (uid != uids_.end() && uid->second == &entry) {
+  if (uid != uids_.end() && *uid == &entry) {
     uids_.erase(uid);
   }
   for (const auto reference : object.metadata()["ownerReferences"].elements()) {
