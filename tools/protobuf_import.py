@@ -17,7 +17,7 @@ HEAD = """\
 # SPDX-License-Identifier: Apache-2.0
 # Protobuf numbers of the fields in the tables: a type, then field=number. `!`: a zero counts as given, where it is
 # otherwise absent. `*Type=number`: the message of that Type (of the same package) has fields of this one.
-# Source: struct tags of k8s.io/api and k8s.io/apimachinery {release}. Made by tools/protobuf_import.py.
+# Source: struct tags of k8s.io/api and k8s.io/apimachinery {release}. Made by tools/protobuf_import.py, but for dev.tetrarch.
 """
 MEMBER = re.compile(r"^\t(?:\w+\s+)?(\S+)\s+`(json:.*)`")
 JSON = re.compile(r'\bjson:"([^"]*)"')
@@ -80,16 +80,23 @@ def entries(name, known, wanted, lines, package):
     return words
 
 
+OURS = "dev.tetrarch."
+
+
 def main():
     api, machinery, release = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
-    types, lines = tables(), {}
+    path = ROOT / "schema" / "protobuf.numbers"
+    types = {at: fields for at, fields in tables().items() if not at[0].startswith(OURS)}
+    lines = {}
     packages = {package: structs(folder_of(package, api, machinery)) for package, _ in types}
     for (package, name), fields in types.items():
         lines[package, name] = entries(name, packages[package], fields, lines, package)
     text = HEAD.format(release=release)
     for (package, name), words in sorted(lines.items()):
         text += " ".join([f"{package}.{name}", *words]) + "\n"
-    (ROOT / "schema" / "protobuf.numbers").write_text(text, encoding="utf-8")
+    # Our own kinds have numbers of our own.
+    text += "".join(line for line in path.read_text(encoding="utf-8").splitlines(True) if line.startswith(OURS))
+    path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

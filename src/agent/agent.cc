@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/agent.h"
 
+#include <algorithm>
+#include <array>
 #include <fstream>
 #include <sstream>
 #include <utility>
@@ -21,6 +23,13 @@ namespace fs = std::filesystem;
 using std::chrono::seconds;
 
 constexpr seconds kRelist{30};
+
+// Resources that the network is made of.
+constexpr std::array<std::string_view, 5> kOfNetwork{"services",
+                                                     "endpointslices.discovery.k8s.io",
+                                                     "noderoutes.network.tetrarch.dev",
+                                                     "nodes",
+                                                     "pods"};
 
 runtime::ContainerdOptions containerd_options(const Options& options,
                                               const Places& places,
@@ -49,6 +58,7 @@ std::unique_ptr<network::Network> make_own_network(const Options& options,
   out.service_cidr = options.service_cidr;
   out.cluster_domain = options.cluster_domain;
   out.dns_address = options.dns_address;
+  out.vni = options.vni;
   return network::make_network(std::move(out), with.pool, with.blocking, with.clock);
 }
 
@@ -221,8 +231,7 @@ Task<void> Agent::Impl::note_imported(std::vector<std::string> names) {
 
 /// Pods and what they refer to; services and endpoints go to the network as well.
 void Agent::Impl::take(const Key& key, DocumentPtr document) {
-  if (key.resource == "services" || key.resource == "endpointslices.discovery.k8s.io" ||
-      key.resource == "nodes" || key.resource == "pods") {
+  if (std::ranges::find(kOfNetwork, key.resource) != kOfNetwork.end()) {
     network_changes[key] = document;
     has_network_changes.raise();
   }
@@ -443,7 +452,7 @@ Task<void> Agent::Impl::set_up_network() {
   if (cidr.empty() || cidr == network_cidr) {
     co_return;
   }
-  const auto made = co_await node_network.set_up(cidr);
+  const auto made = co_await node_network.set_up(cidr, registrar->machine().address);
   if (!made.ok()) {
     log::error("agent", "network of this node: {}", made.error().message);
     co_return;
@@ -457,7 +466,7 @@ namespace {
 /// What the service tables are made of, as it is now.
 std::vector<network::Change> all_network_objects(const Objects& objects) {
   std::vector<network::Change> out;
-  for (const char* resource : {"services", "endpointslices.discovery.k8s.io", "nodes", "pods"}) {
+  for (const auto resource : kOfNetwork) {
     for (auto& stored : objects.all(resource)) {
       out.push_back({stored.key, stored.document});
     }

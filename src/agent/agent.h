@@ -68,6 +68,8 @@ struct Options {
   std::string service_cidr = "10.43.0.0/16";
   std::string cluster_domain = "cluster.local";
   std::string dns_address = "10.43.0.10";
+  std::uint32_t vni = 1;               ///< the cluster's number in VXLAN, 24 bits
+  std::string pod_transport = "auto";  ///< auto, routes or vxlan
 };
 
 /// What the agent is handed; all outlive it.

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/registrar.h"
 
+#include <fmt/format.h>
+
 #include "base/log.h"
 #include "object/writer.h"
 
@@ -17,6 +19,8 @@ constexpr seconds kLeaseDuration{40};
 constexpr seconds kLookInterval{10};
 constexpr minutes kStatusInterval{5};
 
+/// Source: docs/adr/0040-pod-network.md.
+constexpr std::string_view kTransport = "network.tetrarch.dev/transport";
 constexpr const char* kLeases = "leases.coordination.k8s.io";
 constexpr const char* kLeaseNamespace = "kube-node-lease";
 
@@ -81,9 +85,26 @@ Task<Result<Stored>> Registrar::get_or_create() {
   co_return co_await client_.create("nodes", "", fresh, options);
 }
 
+/// Other nodes learn of it by the node's route.
+Task<Status> Registrar::say_transport(const Stored& node) {
+  const auto said = node.metadata()["annotations"][kTransport].string();
+  if (said == options_.pod_transport || (said.empty() && options_.pod_transport == "auto")) {
+    co_return ok();
+  }
+  auto change = fmt::format(
+      R"({{"metadata":{{"annotations":{{"{}":"{}"}}}}}})", kTransport, options_.pod_transport);
+  client::WriteOptions options;
+  CO_TRY(const Stored written,
+         co_await client_.patch(
+             node.key, client::PatchType::merge, std::move(change), std::move(options)));
+  static_cast<void>(written);
+  co_return ok();
+}
+
 Task<Status> Registrar::write_status() {
   const NodeState state = co_await look();
   CO_TRY(const Stored node, co_await get_or_create());
+  CO_TRY_STATUS(co_await say_transport(node));
   if (!is_registered_) {
     log::info("agent", "node {} is registered", options_.node_name);
     is_registered_ = true;

@@ -41,6 +41,7 @@ class Registrar {
  private:
   Task<NodeState> look();
   Task<Result<Stored>> get_or_create();
+  Task<Status> say_transport(const Stored& node);
   Task<Status> write_status();
   Task<Status> renew_lease();
   std::string lease(std::string_view acquired) const;

@@ -86,6 +86,10 @@ Status check_names(const Config& config) {
   if (!object::dns_subdomain_faults(config.cluster_domain).empty()) {
     return bad_value("cluster-domain", config.cluster_domain, "a DNS domain");
   }
+  if (config.pod_transport != "auto" && config.pod_transport != "routes" &&
+      config.pod_transport != "vxlan") {
+    return bad_value("pod-transport", config.pod_transport, "auto, routes or vxlan");
+  }
   if (!config.advertise_address.empty() && !parse_ipv4(config.advertise_address)) {
     return bad_value("advertise-address", config.advertise_address, "an IPv4 address");
   }

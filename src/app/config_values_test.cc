@@ -64,6 +64,7 @@ TEST(ConfigValues, RefusesNonsenseAndNamesTheKey) {
            BadRow{"one number", &Config::service_node_ports, "30000", "is not FROM-TO"},
            BadRow{"upper case", &Config::node_name, "Node", "node-name: 'Node'"},
            BadRow{"space in domain", &Config::cluster_domain, "a b", "cluster-domain"},
+           BadRow{"transport", &Config::pod_transport, "wireguard", "auto, routes or vxlan"},
            BadRow{"name as address", &Config::advertise_address, "localhost", "an IPv4 address"},
            BadRow{"plain http", &Config::server, "http://a:1", "https://host:port"},
            BadRow{"label key", &Config::node_labels, "=x", "node-labels: '=x'"},

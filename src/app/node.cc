@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/node.h"
 
+#include <algorithm>
+#include <charconv>
 #include <filesystem>
 #include <optional>
 
@@ -21,6 +23,7 @@
 #include "reach/dialer.h"
 #include "schema/catalog.h"
 #include "trust/bearer_tokens.h"
+#include "trust/ca.h"
 
 namespace tetrarch::app {
 namespace {
@@ -34,7 +37,15 @@ std::vector<std::filesystem::path> image_directories() {
           binary.parent_path().parent_path() / "share" / "tetrarch" / "images"};
 }
 
-Result<agent::Options> agent_options(const Config& config) {
+/// Clusters that share a network do not hear each other's frames.
+Result<std::uint32_t> vni_of(std::string_view ca_pem) {
+  TRY(const auto fingerprint, trust::public_key_fingerprint(ca_pem));
+  std::uint32_t number = 0;
+  std::from_chars(fingerprint.data(), fingerprint.data() + 6, number, 16);
+  return std::max(number, 1U);
+}
+
+Result<agent::Options> agent_options(const Config& config, std::string_view ca_pem) {
   agent::Options options;
   options.node_name = config.node_name;
   options.data_directory = config.data_dir;
@@ -52,6 +63,8 @@ Result<agent::Options> agent_options(const Config& config) {
   options.eviction_hard = config.eviction_hard;
   options.pressure_transition = std::chrono::seconds(config.eviction_pressure_transition_period);
   options.pod_cidr = config.pod_cidr;
+  options.pod_transport = config.pod_transport;
+  TRY(options.vni, vni_of(ca_pem));
   options.service_cidr = config.service_cidr;
   options.cluster_domain = config.cluster_domain;
   options.dns_address = dns_service_address(config);
@@ -126,7 +139,7 @@ Status Node::Impl::make() {
           {keys.credentials.certificate_pem, keys.credentials.key_pem, keys.ca_pem}));
   TRY(connection, net::Client::make({.url = keys.server_url}, tls));
   client = client::make_http_client(*connection, *catalog);
-  TRY(auto options, agent_options(config));
+  TRY(auto options, agent_options(config, keys.ca_pem));
   agent::Dependencies with{*client, io_pool, blocking, system_clock(), system_random(), metrics};
   with.catalog = catalog.get();
   agent = std::make_unique<agent::Agent>(std::move(options), with);

@@ -120,8 +120,8 @@ class Client {
   /// this is one store batch; over HTTP, one request each.
   virtual Task<std::vector<Result<Stored>>> apply(std::vector<Change> changes) = 0;
   /// What one node's agent needs and nothing else: its Node, its Pods, the Secrets, ConfigMaps,
-  /// ServiceAccounts and RuntimeClasses that they name, all Services and EndpointSlices. First all
-  /// of it as `added`, then one bookmark
+  /// ServiceAccounts and RuntimeClasses that they name, all Services, EndpointSlices and
+  /// NodeRoutes. First all of it as `added`, then one bookmark
   /// ("synced"), then changes; `deleted` also when an object no longer concerns the node.
   virtual Task<Result<std::unique_ptr<Watch>>> feed(NodeName node) = 0;
 };

@@ -14,6 +14,7 @@
 #include "reconcile/job.h"
 #include "reconcile/namespace_lifecycle.h"
 #include "reconcile/node_lifecycle.h"
+#include "reconcile/node_route.h"
 #include "reconcile/replicaset.h"
 #include "reconcile/resource_quota.h"
 #include "reconcile/statefulset.h"
@@ -83,6 +84,7 @@ std::vector<std::unique_ptr<Controller>> every_controller(const schema::Catalog&
   out.push_back(namespace_lifecycle_controller(namespaced_resources(catalog)));
   out.push_back(garbage_collection_controller(lookup_in(catalog)));
   out.push_back(node_health_controller(settings.node_grace));
+  out.push_back(node_route_controller());
   out.push_back(node_disruption_controller(settings.node_grace));
   out.push_back(taint_eviction_controller(settings.node_grace));
   out.push_back(pod_sweep_controller(settings.terminated_pods_max, settings.node_grace));

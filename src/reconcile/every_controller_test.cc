@@ -47,6 +47,7 @@ TEST_F(EveryControllerTest, HasAllOfThemEachUnderItsOwnName) {
                                    "node-cidr",
                                    "node-disruption",
                                    "node-health",
+                                   "node-route",
                                    "pod-sweep",
                                    "replicaset",
                                    "replication-controller",

@@ -105,6 +105,7 @@ bool Authorizer::allows_node(std::string_view node, const Attributes& asked) con
   }
   if ((asked.group.empty() && resource == "services") ||
       (asked.group == "discovery.k8s.io" && resource == "endpointslices") ||
+      (asked.group == "network.tetrarch.dev" && resource == "noderoutes") ||
       (asked.group == "node.k8s.io" && resource == "runtimeclasses")) {
     return is_read(asked.verb);
   }

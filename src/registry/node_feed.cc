@@ -2,6 +2,7 @@
 #include "registry/node_feed.h"
 
 #include <algorithm>
+#include <array>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -20,9 +21,9 @@ namespace {
 
 constexpr std::size_t kBatch = 512;
 constexpr std::string_view kPods = "pods";
-// Every node needs all of them: its service proxy and DNS work from them.
-constexpr std::string_view kServices = "services";
-constexpr std::string_view kSlices = "endpointslices.discovery.k8s.io";
+// Every node needs all of them: its service proxy, DNS and routes are made of them.
+constexpr std::array<std::string_view, 3> kForAll{
+    "services", "endpointslices.discovery.k8s.io", "noderoutes.network.tetrarch.dev"};
 
 /// Which subscriptions have something. Shared with the store's callbacks.
 struct Wakeups {
@@ -54,12 +55,13 @@ class NodeFeed final : public client::Watch {
     const Key node_key{"nodes", "", node_.text};
     TRY_STATUS(subscribe(node_key, {"nodes", "", "", node_.text}, snapshot));
     TRY_STATUS(subscribe(all(kPods), {std::string(kPods), "", node_.text}, snapshot));
-    TRY_STATUS(subscribe(all(kServices), {std::string(kServices)}, snapshot));
-    TRY_STATUS(subscribe(all(kSlices), {std::string(kSlices)}, snapshot));
+    for (const auto resource : kForAll) {
+      TRY_STATUS(subscribe(all(resource), {std::string(resource)}, snapshot));
+    }
     if (auto node = snapshot.get(node_key)) {
       out_.push_back({EventType::added, *std::move(node)});
     }
-    for (const auto resource : {kServices, kSlices}) {
+    for (const auto resource : kForAll) {
       snapshot.scan(resource, "", {}, [&](const Stored& object) {
         out_.push_back({EventType::added, object});
         return true;

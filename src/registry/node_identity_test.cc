@@ -102,6 +102,8 @@ TEST_F(NodeIdentityTest, OpensWhatIsItsOwnAndNothingElse) {
       {"update", "services", "default", "kubernetes", false},
       {"list", "endpointslices.discovery.k8s.io", "", "", true},
       {"create", "endpointslices.discovery.k8s.io", "default", "", false},
+      {"list", "noderoutes.network.tetrarch.dev", "", "", true},
+      {"update", "noderoutes.network.tetrarch.dev", "", "n1", false},
       {"create", "clusterrolebindings.rbac.authorization.k8s.io", "", "", false},
       {"impersonate", "users", "", "admin", false},
       {"escalate", "clusterroles.rbac.authorization.k8s.io", "", "x", false},

@@ -31,7 +31,7 @@ class BridgeNetwork final : public network::Network {
   BridgeNetwork(std::filesystem::path directory, std::string bridge)
       : directory_(std::move(directory)), bridge_(std::move(bridge)) {}
 
-  Task<Status> set_up(std::string node_pod_cidr) override {
+  Task<Status> set_up(std::string node_pod_cidr, std::string) override {
     std::filesystem::create_directories(directory_ / "conf");
     std::ofstream(directory_ / "conf/10-test.conflist") << fmt::format(
         R"({{"cniVersion":"1.0.0","name":"{0}","plugins":[{{"type":"bridge","bridge":"{0}","isGateway":true,)"

@@ -99,7 +99,9 @@ class Vm:
                 raise RuntimeError(f"qemu ended with {self.process.returncode}: {self.complaints()}")
             return self.ask(["cat", "/proc/sys/kernel/random/boot_id"], None, 5)["out"].strip()
         boot = machine.wait_until(booted, timeout * self.patience, "the machine answers")
-        self.run("systemctl", "is-system-running", "--wait", timeout=60 * self.patience, check=False)
+        # The channel itself may be started anew while the machine comes up.
+        machine.wait_until(lambda: self.run("systemctl", "is-system-running", "--wait", timeout=60 * self.patience, check=False),
+                           60 * self.patience, "systemd has started everything")
         return boot
 
     def ask(self, command, input, timeout):

@@ -9,60 +9,16 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
-#include <net/if.h>
-#include <netlink/addr.h>
 #include <netlink/route/addr.h>
-#include <netlink/route/link.h>
 #include <netlink/route/link/bridge.h>
-#include <netlink/socket.h>
 #include <sys/wait.h>
+
+#include "agent/network/netlink.h"
 
 namespace tetrarch::agent::network {
 namespace {
 
-struct FreeSocket {
-  void operator()(nl_sock* socket) const { nl_socket_free(socket); }
-};
-
-struct FreeLink {
-  void operator()(rtnl_link* link) const { rtnl_link_put(link); }
-};
-
-struct FreeAddress {
-  void operator()(rtnl_addr* address) const { rtnl_addr_put(address); }
-};
-
-struct FreeNlAddress {
-  void operator()(nl_addr* address) const { nl_addr_put(address); }
-};
-
-struct FreeCache {
-  void operator()(nl_cache* cache) const { nl_cache_free(cache); }
-};
-
-using Socket = std::unique_ptr<nl_sock, FreeSocket>;
-using Link = std::unique_ptr<rtnl_link, FreeLink>;
-using Address = std::unique_ptr<rtnl_addr, FreeAddress>;
-using NlAddress = std::unique_ptr<nl_addr, FreeNlAddress>;
-using Cache = std::unique_ptr<nl_cache, FreeCache>;
-
-Error netlink_error(std::string_view what, int code) {
-  return {Code::internal, fmt::format("{}: {}", what, nl_geterror(code))};
-}
-
-Result<Socket> connect_socket() {
-  Socket socket(nl_socket_alloc());
-  if (const int code = nl_connect(socket.get(), NETLINK_ROUTE); code < 0) {
-    return netlink_error("netlink", code);
-  }
-  return socket;
-}
-
-Link find_link(nl_sock* socket, const std::string& name) {
-  rtnl_link* found = nullptr;
-  rtnl_link_get_kernel(socket, 0, name.c_str(), &found);
-  return Link(found);
-}
+using Address = std::unique_ptr<rtnl_addr, PutBack<rtnl_addr_put>>;
 
 /// Locally administered, and the same at every start, so that pods' ARP entries stay good.
 std::string hardware_address(const std::string& bridge) {
@@ -80,30 +36,17 @@ std::string hardware_address(const std::string& bridge) {
 Status make_bridge(nl_sock* socket, const std::string& name) {
   const Link link(rtnl_link_bridge_alloc());
   rtnl_link_set_name(link.get(), name.c_str());
-  nl_addr* hardware = nullptr;
-  nl_addr_parse(hardware_address(name).c_str(), AF_LLC, &hardware);
-  const NlAddress owner(hardware);
-  rtnl_link_set_addr(link.get(), hardware);
+  TRY(const auto hardware, parse_address(hardware_address(name), AF_LLC));
+  rtnl_link_set_addr(link.get(), hardware.get());
   const int code = rtnl_link_add(socket, link.get(), NLM_F_CREATE | NLM_F_EXCL);
   return code < 0 ? Status(netlink_error(fmt::format("making bridge {}", name), code)) : ok();
 }
 
-Status bring_up(nl_sock* socket, rtnl_link* link) {
-  const Link change(rtnl_link_alloc());
-  rtnl_link_set_flags(change.get(), IFF_UP);
-  const int code = rtnl_link_change(socket, link, change.get(), 0);
-  return code < 0 ? Status(netlink_error("setting the bridge up", code)) : ok();
-}
-
 Result<Address> make_address(int index, const std::string& text) {
-  nl_addr* local = nullptr;
-  if (const int code = nl_addr_parse(text.c_str(), AF_INET, &local); code < 0) {
-    return netlink_error(fmt::format("address {}", text), code);
-  }
-  const NlAddress owner(local);
+  TRY(const auto local, parse_address(text, AF_INET));
   Address address(rtnl_addr_alloc());
   rtnl_addr_set_ifindex(address.get(), index);
-  rtnl_addr_set_local(address.get(), local);
+  rtnl_addr_set_local(address.get(), local.get());
   return address;
 }
 
@@ -209,16 +152,6 @@ Status ensure_switches(const std::string& bridge, const std::filesystem::path& n
   }
   // Without it a pod's answer to a neighbour on the same bridge would pass by address translation.
   return write_switch(filter, "1");
-}
-
-Status remove_bridge(const std::string& name) {
-  TRY(const auto socket, connect_socket());
-  const Link link = find_link(socket.get(), name);
-  if (!link) {
-    return ok();
-  }
-  const int code = rtnl_link_delete(socket.get(), link.get());
-  return code < 0 ? Status(netlink_error(fmt::format("removing bridge {}", name), code)) : ok();
 }
 
 Status restore_switches(const std::filesystem::path& note) {

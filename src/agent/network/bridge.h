@@ -22,8 +22,6 @@ Status ensure_bridge(const BridgeOptions& options);
 /// ip_forward, answers to loopback clients, and the packet filter for frames between two pods of
 /// the bridge. What the machine had before is noted in `note` (once), for restore_switches.
 Status ensure_switches(const std::string& bridge, const std::filesystem::path& note);
-/// No such bridge is success.
-Status remove_bridge(const std::string& name);
 /// Puts back what ensure_switches noted, unless another bridge of ours is still there.
 Status restore_switches(const std::filesystem::path& note);
 

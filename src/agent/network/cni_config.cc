@@ -13,6 +13,9 @@ std::string render_conflist(const CniOptions& options) {
   writer.field("type", "bridge").field("bridge", options.bridge);
   // Ours: masquerading is in our own table (nftables); the plugin's would need iptables.
   writer.field("isGateway", true).field("ipMasq", false).field("hairpinMode", true);
+  if (options.mtu > 0) {
+    writer.field("mtu", options.mtu);
+  }
   writer.key("ipam").begin_object().field("type", "host-local");
   writer.field("dataDir", options.leases.string());
   writer.key("ranges").begin_array().begin_array().begin_object();

@@ -14,6 +14,7 @@ struct CniOptions {
   std::string bridge;
   Ipv4Range pod_cidr;
   std::filesystem::path leases;  ///< where host-local keeps who has which address
+  int mtu = 0;                   ///< of pods' interfaces, in bytes; 0: the kernel's usual
 };
 
 /// Source: CNI specification 1.0.0, "Network configuration format"; plugins bridge, host-local and

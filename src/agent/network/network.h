@@ -30,13 +30,14 @@ struct Options {
   std::string service_cidr = "10.43.0.0/16";
   std::string cluster_domain = "cluster.local";
   std::string dns_address = "10.43.0.10";  ///< answered on this node
+  std::uint32_t vni = 1;                   ///< the cluster's number in VXLAN, 24 bits
   std::uint16_t node_port_first = 30000;
   std::uint16_t node_port_last = 32767;
 };
 
 /// One object that the tables are made of, as the feed brought it: a Service ("services"), an
-/// EndpointSlice
-/// ("endpointslices.discovery.k8s.io"), a Pod of this node ("pods") or a Node ("nodes").
+/// EndpointSlice ("endpointslices.discovery.k8s.io"), a NodeRoute
+/// ("noderoutes.network.tetrarch.dev"), a Pod of this node ("pods") or its Node ("nodes").
 struct Change {
   Key key;
   DocumentPtr document;  ///< null: it is gone
@@ -50,7 +51,8 @@ class Network {
   /// Bridge, forwarding, tables, DNS socket and the CNI conflist for this node's range. Called when
   /// the range is known and again at every start or when the range changes; what is there already
   /// and right is kept, so that running pods notice nothing.
-  virtual Task<Status> set_up(std::string node_pod_cidr) = 0;
+  /// `node_address` is what other machines reach this one by.
+  virtual Task<Status> set_up(std::string node_pod_cidr, std::string node_address) = 0;
 
   /// Where the conflist is (the runtime's `conf_dir`) and where the plugins are; known before
   /// set_up.

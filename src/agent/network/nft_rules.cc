@@ -139,6 +139,15 @@ void Renderer::hooks() {
   line("add chain ip {} guard {{ type filter hook prerouting priority raw; policy accept; }}",
        table);
   line("add rule ip {} guard iifname \"{}\" ip daddr 127.0.0.0/8 drop", table, options_.bridge);
+  // Frames in VXLAN carry less than pods' interfaces do: both ends of a connection are told.
+  line("add chain ip {} clamp {{ type filter hook forward priority mangle; policy accept; }}",
+       table);
+  line("add rule ip {} clamp oifname \"{}\" tcp flags syn tcp option maxseg size set rt mtu",
+       table,
+       options_.vxlan);
+  line("add rule ip {} clamp iifname \"{}\" tcp flags syn tcp option maxseg size set rt mtu",
+       table,
+       options_.vxlan);
   // What still carries a service address here found no endpoint.
   for (const std::string_view hook : {"forward", "output"}) {
     const auto chain = fmt::format("refuse_{}", hook);

@@ -19,6 +19,7 @@ struct NftOptions {
   Ipv4Range cluster_pod_cidr;  ///< of all nodes
   Ipv4Range service_cidr;
   std::string dns_address;
+  std::string vxlan;  ///< the device to other segments
 };
 
 /// What was last made true.

@@ -132,7 +132,8 @@ NftOptions an_nft() {
           *Ipv4Range::parse("10.42.0.0/24"),
           *Ipv4Range::parse("10.42.0.0/16"),
           *Ipv4Range::parse("10.43.0.0/16"),
-          "10.43.0.10"};
+          "10.43.0.10",
+          "tetv-ab12cd"};
 }
 
 Change put(std::string resource, std::string name, std::string_view json) {

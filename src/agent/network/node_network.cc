@@ -11,9 +11,11 @@
 #include "agent/network/cni_config.h"
 #include "agent/network/dns_server.h"
 #include "agent/network/flows.h"
+#include "agent/network/netlink.h"
 #include "agent/network/network.h"
 #include "agent/network/nft.h"
 #include "agent/network/nft_rules.h"
+#include "agent/network/routes.h"
 #include "agent/network/torn_files.h"
 #include "async/blocking.h"
 #include "base/log.h"
@@ -31,6 +33,15 @@ std::string table_name(const Options& options) {
   return "tetrarch_" + options.instance;
 }
 
+std::string vxlan_name(const Options& options) {
+  return "tetv-" + options.instance;
+}
+
+/// Which routes of this machine may be ours, for tear_down.
+std::filesystem::path routes_note(const Options& options) {
+  return options.directory / "routes-within";
+}
+
 std::filesystem::path switches_note(const Options& options) {
   return options.directory / "switches-before";
 }
@@ -40,6 +51,10 @@ std::string read_file(const std::filesystem::path& path) {
   std::ostringstream out;
   out << file.rdbuf();
   return out.str();
+}
+
+std::string first_line(const std::string& text) {
+  return text.substr(0, text.find('\n'));
 }
 
 /// By rename, so that the runtime never reads half a file. Unchanged content is left alone:
@@ -71,6 +86,7 @@ Result<NftOptions> nft_options(const Options& options, const std::string& node_p
   out.table = table_name(options);
   out.bridge = bridge_name(options);
   out.dns_address = options.dns_address;
+  out.vxlan = vxlan_name(options);
   return out;
 }
 
@@ -86,9 +102,10 @@ class NodeNetwork final : public Network {
       : options_(std::move(options)),
         blocking_(blocking),
         table_(options_.node_name),
+        routes_(options_.node_name),
         zone_(zone_options(options_), table_) {}
 
-  Task<Status> set_up(std::string node_pod_cidr) override;
+  Task<Status> set_up(std::string node_pod_cidr, std::string node_address) override;
   Task<Status> apply(std::vector<Change> changes, bool is_whole) override;
   Task<void> stop() override;
 
@@ -102,6 +119,7 @@ class NodeNetwork final : public Network {
   Status set_up_links();
   void remove_torn_records() const;
   Status write_cni();
+  Status sync_peers();
   Status start_dns(asio::any_io_executor strand);
   Task<Status> render(bool is_whole);
   Task<void> forget_flows(NftState before);
@@ -110,10 +128,13 @@ class NodeNetwork final : public Network {
   async::BlockingPool& blocking_;
   Nft nft_;  // used on the blocking pool, one call at a time: the strand awaits each
   ServiceTable table_;
+  RouteTable routes_;
   DnsZone zone_;
   std::unique_ptr<DnsServer> dns_;
   NftOptions rules_;
+  std::string node_address_;
   NftState present_;
+  bool are_routes_wanted_ = false;  // others than the kernel's
   bool is_set_up_ = false;
   bool is_filled_ = false;  // apply() has been called
   bool has_frame_ = false;  // the table in the kernel is ours, of this process
@@ -141,8 +162,28 @@ void NodeNetwork::remove_torn_records() const {
   }
 }
 
+/// Blocking; reads routes_, which the strand leaves alone while it awaits this.
+Status NodeNetwork::sync_peers() {
+  TRY_STATUS(write_file(routes_note(options_), rules_.cluster_pod_cidr.text() + "\n"));
+  TRY(const auto segments, read_segments({rules_.bridge, rules_.vxlan}));
+  const auto peers = routes_.peers(segments);
+  RouteOptions routes;
+  routes.vxlan = rules_.vxlan;
+  routes.vni = options_.vni;
+  routes.own_pods = rules_.pod_cidr;
+  routes.own_address = routes_.own_address().value_or(0);
+  routes.cluster_pods = rules_.cluster_pod_cidr;
+  return sync_routes(routes, peers, segments);
+}
+
 Status NodeNetwork::write_cni() {
-  const CniOptions cni{rules_.bridge, rules_.pod_cidr, options_.directory / "leases"};
+  TRY(const auto segments, read_segments({rules_.bridge, rules_.vxlan}));
+  CniOptions cni{rules_.bridge, rules_.pod_cidr, options_.directory / "leases"};
+  for (const auto& segment : segments) {
+    if (ipv4_text(segment.address) == node_address_) {
+      cni.mtu = segment.mtu;
+    }
+  }
   return write_file(cni_conf_directory() / "10-tetrarch.conflist", render_conflist(cni));
 }
 
@@ -158,7 +199,8 @@ Status NodeNetwork::start_dns(asio::any_io_executor strand) {
   return ok();
 }
 
-Task<Status> NodeNetwork::set_up(std::string node_pod_cidr) {
+Task<Status> NodeNetwork::set_up(std::string node_pod_cidr, std::string node_address) {
+  node_address_ = std::move(node_address);
   CO_TRY(auto rules, nft_options(options_, node_pod_cidr));
   rules_ = std::move(rules);
   auto links = [this] { return set_up_links(); };
@@ -166,6 +208,7 @@ Task<Status> NodeNetwork::set_up(std::string node_pod_cidr) {
   CO_TRY_STATUS(start_dns(co_await asio::this_coro::executor));
   is_set_up_ = true;
   has_frame_ = false;
+  are_routes_wanted_ = true;
   log::info(
       kRoom, "bridge {} with {}, DNS on {}", rules_.bridge, node_pod_cidr, options_.dns_address);
   // What an earlier process left in the kernel serves on until we know the services: replacing it
@@ -173,6 +216,7 @@ Task<Status> NodeNetwork::set_up(std::string node_pod_cidr) {
   if (!is_filled_) {
     co_return ok();
   }
+  CO_TRY_STATUS(co_await apply({}, false));
   co_return co_await render(true);
 }
 
@@ -211,9 +255,15 @@ Task<void> NodeNetwork::forget_flows(NftState before) {
 
 Task<Status> NodeNetwork::apply(std::vector<Change> changes, bool is_whole) {
   table_.apply(changes, is_whole);
+  are_routes_wanted_ = routes_.apply(changes, is_whole) || are_routes_wanted_;
   is_filled_ = true;
   if (!is_set_up_) {
     co_return ok();
+  }
+  if (are_routes_wanted_) {
+    auto sync = [this] { return sync_peers(); };
+    CO_TRY_STATUS(co_await async::run_blocking(blocking_, std::move(sync)));
+    are_routes_wanted_ = false;
   }
   // A whole list after a relist mostly equals what is in force: only differences are written.
   co_return co_await render(false);
@@ -244,12 +294,14 @@ Status tear_down(const Options& options) {
     table = nft.run("delete table ip " + table_name(options));
   }
   // Each step is taken, whatever becomes of the others.
-  const Status bridge = remove_bridge(bridge_name(options));
+  const auto pods = Ipv4Range::parse(first_line(read_file(routes_note(options))));
+  const Status routes = pods.ok() ? remove_routes(vxlan_name(options), *pods) : ok();
+  const Status bridge = remove_link(bridge_name(options));
   const Status switches = restore_switches(switches_note(options));
-  if (!table.ok()) {
-    return table;
+  for (const auto& step : {table, routes, bridge}) {
+    TRY_STATUS(step);
   }
-  return bridge.ok() ? switches : bridge;
+  return switches;
 }
 
 }  // namespace tetrarch::agent::network

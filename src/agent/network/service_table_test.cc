@@ -123,7 +123,8 @@ NftOptions an_nft() {
           *Ipv4Range::parse("10.42.0.0/24"),
           *Ipv4Range::parse("10.42.0.0/16"),
           *Ipv4Range::parse("10.43.0.0/16"),
-          "10.43.0.10"};
+          "10.43.0.10",
+          "tetv-ab12cd"};
 }
 
 TEST(NftRules, WritesOnlyTheServicesThatChanged) {
@@ -242,7 +243,7 @@ TEST_F(DnsZoneTest, LeavesOtherNamesToOthers) {
 }
 
 TEST(NftRules, WhoSticksToAnEndpointThatStaysIsNotMoved) {
-  const NftOptions options{"t", "b", {}, {}, {}, "10.43.0.10"};
+  const NftOptions options{"t", "b", {}, {}, {}, "10.43.0.10", "v"};
   ServicePort port;
   port.service = "n/s";
   port.protocol = "tcp";
