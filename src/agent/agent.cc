@@ -266,6 +266,12 @@ std::optional<Reason> Agent::Impl::refuse_resize(const std::string& uid,
 
 /// Somebody else may say what more the node has: that can be allocated at once.
 void Agent::Impl::take_node(object::View node) {
+  for (const auto condition : node["status"]["conditions"].elements()) {
+    if (condition["type"].string() == "Ready" && condition["status"].string() == "Unknown" &&
+        registrar) {
+      registrar->wake();  // the control plane thinks that we are gone
+    }
+  }
   const std::string capacity(node["status"]["capacity"].raw());
   if (std::exchange(node_capacity, capacity) != capacity && registrar) {
     registrar->wake();

@@ -305,6 +305,13 @@ void ControlPlane::Impl::make_control() {
   control::ControllerManager::Options options;
   options.resources = control::mirrored_resources(*catalog);
   options.election.identity = "server-" + config.node_name;
+  options.signs = [this] {
+    std::vector<std::pair<std::string, std::chrono::nanoseconds>> out;
+    for (auto& sign : hub.signs()) {
+      out.emplace_back(std::move(sign.node), sign.silence);
+    }
+    return out;
+  };
   control_strand = pool.strand();
   manager = std::make_unique<control::ControllerManager>(
       control::ControllerManager::Parts{

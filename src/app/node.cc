@@ -28,6 +28,9 @@
 namespace tetrarch::app {
 namespace {
 
+// Ours: the server counts a node as unreachable after four beats (reconcile/node_lifecycle.h).
+constexpr std::chrono::seconds kBeat{2};
+
 /// The folder of images that comes with the binary: beside it in a build tree, under share when
 /// installed.
 std::vector<std::filesystem::path> image_directories() {
@@ -146,11 +149,12 @@ Status Node::Impl::make() {
   auto answer = [this](std::string request, std::unique_ptr<net::Stream> stream) {
     return agent->serve_reach(std::move(request), std::move(stream));
   };
-  dialer = std::make_unique<reach::Dialer>(io_pool,
-                                           *connection,
-                                           NodeName(config.node_name),
-                                           std::move(answer),
-                                           reach::Dialer::Options{});
+  reach::Dialer::Options beats;
+  beats.mux.ping_interval = kBeat;
+  beats.mux.silence_limit = 4 * kBeat;
+  beats.backoff_max = std::chrono::seconds(5);
+  dialer = std::make_unique<reach::Dialer>(
+      io_pool, *connection, NodeName(config.node_name), std::move(answer), beats);
   const auto files = keys.is_joined ? std::optional(JoinFiles(config)) : std::nullopt;
   renewal = std::make_unique<CertificateRenewal>(
       CertificateRenewal::Parts{*client, *tls, system_clock(), system_random()},

@@ -131,6 +131,10 @@ Task<Error> Cache::watch(std::string resource, Revision* from) {
   }
 }
 
+void Cache::hear(std::string_view node, std::chrono::nanoseconds ago) {
+  mirror_.hear(node, parts_.clock.now() - std::chrono::duration_cast<TimePoint::duration>(ago));
+}
+
 void Cache::take(const client::WatchEvent& event) {
   if (event.type == client::EventType::deleted) {
     mirror_.erase(event.object);

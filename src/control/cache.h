@@ -38,6 +38,9 @@ class Cache {
 
   const reconcile::Mirror& mirror() const { return mirror_; }
 
+  /// A node's agent gave a sign that long ago. On the strand.
+  void hear(std::string_view node, std::chrono::nanoseconds ago);
+
   bool mirrors(std::string_view resource) const;
   /// Called after each change, on the strand. Before run() only.
   void listen(reconcile::Mirror::Listener listener);

@@ -54,6 +54,7 @@ ControllerManager::ControllerManager(
              std::move(options.resources)),
       recorder_(parts.client, parts.clock, parts.random, parts.metrics, "tetrarch-controllers"),
       election_(parts.client, parts.clock, std::move(options.election)),
+      signs_(std::move(options.signs)),
       group_(strand, std::string(kRoom)) {
   for (const auto& controller : controllers_) {
     drivers_.push_back(std::make_unique<ControllerDriver>(
@@ -69,6 +70,19 @@ void ControllerManager::run() {
   cache_.run(group_);
   group_.spawn(recorder_.run());
   group_.spawn(lead());
+  if (signs_) {
+    group_.spawn(listen());
+  }
+}
+
+/// Also while another server leads: whoever takes over knows who is there.
+Task<void> ControllerManager::listen() {
+  while (true) {
+    for (const auto& [node, silence] : signs_()) {
+      cache_.hear(node, silence);
+    }
+    co_await async::sleep_for(std::chrono::seconds(1));
+  }
 }
 
 Task<void> ControllerManager::prepare() {

@@ -3,8 +3,11 @@
 // app; does nothing before run(). Everything in it lives on the one strand it is given.
 #pragma once
 
+#include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "async/task.h"
@@ -28,6 +31,9 @@ std::vector<std::string> mirrored_resources(const schema::Catalog& catalog);
 
 class ControllerManager {
  public:
+  /// The nodes whose agents are connected, and for how long each has said nothing. Any thread.
+  using Signs = std::function<std::vector<std::pair<std::string, std::chrono::nanoseconds>>()>;
+
   struct Parts {
     client::Client& client;  ///< as system:kube-controller-manager
     const Clock& clock;
@@ -38,6 +44,7 @@ class ControllerManager {
   struct Options {
     std::vector<std::string> resources;  ///< to mirror
     LeaderElection::Options election;    ///< identity is a must
+    Signs signs = {};                    ///< asked once a second; none: leases alone tell
   };
 
   ControllerManager(Parts parts,
@@ -59,6 +66,7 @@ class ControllerManager {
 
  private:
   Task<void> lead();
+  Task<void> listen();
   Task<void> prepare();
   void start_drivers();
   Task<void> stop_drivers();
@@ -69,6 +77,7 @@ class ControllerManager {
   Cache cache_;
   EventRecorder recorder_;
   LeaderElection election_;
+  Signs signs_;
   std::vector<std::unique_ptr<ControllerDriver>> drivers_;
   async::TaskGroup group_;                          // the watches, the election, the recorder
   std::unique_ptr<async::TaskGroup> driver_group_;  // while we lead

@@ -70,6 +70,17 @@ bool Hub::is_connected(const NodeName& node) const {
   return find(node) != nullptr;
 }
 
+std::vector<Hub::Sign> Hub::signs() const {
+  std::vector<Sign> out;
+  const auto now = clock_.steady();
+  const std::lock_guard lock(mutex_);
+  out.reserve(connections_.size());
+  for (const auto& [node, mux] : connections_) {
+    out.push_back({node.text, now - mux->last_heard()});
+  }
+  return out;
+}
+
 Task<Result<std::unique_ptr<net::Stream>>> Hub::open(NodeName node, std::string request_json) {
   const auto mux = find(node);
   if (!mux) {

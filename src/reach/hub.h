@@ -8,6 +8,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <vector>
 
 #include "async/task.h"
 #include "base/clock.h"
@@ -33,6 +34,14 @@ class Hub {
   /// of another status.
   Task<Result<std::unique_ptr<net::Stream>>> open_checked(NodeName node, std::string request_json);
   bool is_connected(const NodeName& node) const;
+
+  /// A node whose connection is there, and for how long nothing has come over it.
+  struct Sign {
+    std::string node;
+    std::chrono::nanoseconds silence;
+  };
+
+  std::vector<Sign> signs() const;
   /// Ends all connections: attach() returns.
   void close_all();
 

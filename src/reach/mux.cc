@@ -24,6 +24,8 @@ enum Kind : std::uint8_t {
 };
 
 constexpr std::size_t kHead = 9;
+// A timer that comes so much too late tells of ourselves.
+constexpr std::chrono::seconds kLate{1};
 constexpr std::size_t kPayloadMax = 64 * 1024;
 constexpr std::size_t kDataMax = 32 * 1024;
 /// What one side may send on a stream before the other has read any of it.
@@ -243,8 +245,13 @@ Task<void> Mux::read_frames() {
 
 Task<void> Mux::keep_alive() {
   while (true) {
+    const auto before = clock_.steady();
     co_await async::sleep_for(options_.ping_interval);
-    if (clock_.steady() - last_heard_ > options_.silence_limit) {
+    if (clock_.steady() - before > options_.ping_interval + kLate) {
+      last_heard_ =
+          clock_.steady();  // it was us who were away: what came meanwhile is not read yet
+    }
+    if (clock_.steady() - last_heard() > options_.silence_limit) {
       outcome_ = Error{Code::timeout, "the other side has been silent for too long"};
       co_return;
     }

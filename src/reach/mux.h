@@ -5,6 +5,7 @@
 // length, payload, numbers big-endian.
 #pragma once
 
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
@@ -52,6 +53,9 @@ class Mux : public std::enable_shared_from_this<Mux> {
   void close();
   std::size_t streams() const;
 
+  /// When anything came from the other side. Any thread.
+  SteadyPoint last_heard() const { return last_heard_.load(std::memory_order_relaxed); }
+
  private:
   struct Half;
   class MuxStream;
@@ -77,7 +81,7 @@ class Mux : public std::enable_shared_from_this<Mux> {
   const Clock& clock_;
   net::Outbox outbox_;
   Status outcome_ = ok();
-  SteadyPoint last_heard_;
+  std::atomic<SteadyPoint> last_heard_;
   mutable std::mutex mutex_;  // guards what follows
   std::map<std::uint32_t, std::shared_ptr<Half>> streams_;
   std::uint32_t next_id_;

@@ -364,6 +364,9 @@ TEST(Reach, OpensStreamsOverTheConnectionThatTheAgentDialled) {
   EXPECT_EQ(until_connected(), "line 1\nline 2\n");
   EXPECT_EQ(ask(R"({"kind":"dance"})"), "not found: no such kind");
   EXPECT_TRUE(hub.is_connected(NodeName("n1")));
+  ASSERT_EQ(hub.signs().size(), 1U);
+  EXPECT_EQ(hub.signs().front().node, "n1");
+  EXPECT_LT(hub.signs().front().silence, std::chrono::seconds(10));
 
   hub.close_all();
   EXPECT_EQ(until_connected(), "line 1\nline 2\n");  // dialled again
@@ -372,6 +375,7 @@ TEST(Reach, OpensStreamsOverTheConnectionThatTheAgentDialled) {
   server.stop_and_wait();
   group.stop_and_wait();
   EXPECT_FALSE(hub.is_connected(NodeName("n1")));
+  EXPECT_TRUE(hub.signs().empty());
   EXPECT_EQ(handler.paths.front(), "/tetrarch/v1/nodes/n1/reach");
 }
 

@@ -60,6 +60,9 @@ void Mirror::erase(const Stored& last) {
     return;
   }
   unindex(table, **found);
+  if (last.key.resource == "nodes") {
+    heard_.erase(last.key.name);
+  }
   const auto gone = table.entries.extract(found);
   tell({&gone.value()->object, nullptr});
 }
@@ -209,6 +212,20 @@ TimePoint Mirror::seen_at(const Key& key) const {
   const auto found = table->second.entries.find(Place{key.ns, key.name});
   return found == table->second.entries.end() ? observing_since_
                                               : std::max(observing_since_, (*found)->seen);
+}
+
+void Mirror::hear(std::string_view node, TimePoint time) {
+  if (const auto at = heard_.find(node); at != heard_.end()) {
+    at->second = std::max(at->second, time);
+  } else if (get("nodes", "", node) != nullptr) {
+    heard_.emplace(node, time);
+  }
+}
+
+std::optional<TimePoint> Mirror::heard_at(std::string_view node) const {
+  const auto at = heard_.find(node);
+  return at == heard_.end() || at->second < observing_since_ ? std::nullopt
+                                                             : std::optional(at->second);
 }
 
 void Mirror::index(Table& table, const Entry& entry) {

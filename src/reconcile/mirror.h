@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -48,6 +49,9 @@ class Mirror {
   /// A bookmark: everything up to `revision` has been seen.
   void advance(std::string_view resource, Revision revision);
 
+  /// Its agent's connection gave a sign at that time.
+  void hear(std::string_view node, TimePoint time);
+
   /// We were away (stopped, suspended): silence before `now` says nothing about others.
   void forget_silence(TimePoint now) { observing_since_ = now; }
 
@@ -73,6 +77,9 @@ class Mirror {
   Revision revision(std::string_view resource) const;
   /// When we, by our own clock, saw the object's last change; no earlier than observing_since().
   TimePoint seen_at(const Key& key) const;
+
+  /// The last sign from a node's agent over its connection; empty: none since observing_since().
+  std::optional<TimePoint> heard_at(std::string_view node) const;
 
   TimePoint observing_since() const { return observing_since_; }
 
@@ -136,8 +143,9 @@ class Mirror {
 
   std::map<std::string, Table, std::less<>> tables_;
   boost::unordered_flat_set<const Entry*, ByUid, ByUid> uids_;
-  EntriesBy dependents_;  // by owner uid
-  EntriesBy pods_;        // by node name
+  EntriesBy dependents_;                                 // by owner uid
+  EntriesBy pods_;                                       // by node name
+  std::map<std::string, TimePoint, std::less<>> heard_;  // by node name
   std::vector<Listener> listeners_;
   TimePoint observing_since_{};
 };

@@ -144,6 +144,27 @@ TEST(Mirror, ReplaceTellsOnlyWhatChanged) {
   EXPECT_EQ(mirror.seen_at(Key{"pods", "ns", "same"}), kStart);
 }
 
+TEST(Mirror, RemembersTheLastSignOfANodeForAsLongAsThereIsOne) {
+  Mirror mirror;
+  const Stored node{
+      {"nodes", "", "n1"}, Revision{1}, Document::from_canonical(R"({"metadata":{}})")};
+  mirror.hear("n1", kStart);
+  EXPECT_EQ(mirror.heard_at("n1"), std::nullopt) << "nobody knows such a node";
+
+  mirror.put(node, kStart);
+  mirror.hear("n1", kStart + seconds(4));
+  mirror.hear("n1", kStart + seconds(2));
+  EXPECT_EQ(mirror.heard_at("n1"), kStart + seconds(4));
+
+  mirror.forget_silence(kStart + seconds(60));
+  EXPECT_EQ(mirror.heard_at("n1"), std::nullopt) << "we were away ourselves";
+  mirror.hear("n1", kStart + seconds(61));
+  EXPECT_EQ(mirror.heard_at("n1"), kStart + seconds(61));
+
+  mirror.erase({node.key, Revision{2}, node.document});
+  EXPECT_EQ(mirror.heard_at("n1"), std::nullopt);
+}
+
 TEST(Mirror, SilenceWhileWeWereAwayDoesNotCount) {
   Mirror mirror;
   mirror.put(object("leases", "n1", 1), kStart);

@@ -74,7 +74,7 @@ bool is_state_taint(std::string_view key) {
 
 class NodeHealth final : public Controller {
  public:
-  explicit NodeHealth(seconds grace) : grace_(grace) {}
+  NodeHealth(seconds grace, seconds silence) : grace_(grace), silence_(silence) {}
 
   std::string_view name() const override { return "node-health"; }
 
@@ -94,7 +94,7 @@ class NodeHealth final : public Controller {
     if (node == nullptr) {
       return plan;
     }
-    const auto deadline = last_sign(asked.seen, *node) + grace_;
+    const auto deadline = deadline_of(asked.seen, *node);
     if (asked.now >= deadline) {
       if (mark_unknown(*node, asked.now, &plan)) {
         return plan;  // taints follow the conditions
@@ -115,6 +115,15 @@ class NodeHealth final : public Controller {
       return seen.seen_at(lease);
     }
     return std::max(seen.observing_since(), created_at(node));
+  }
+
+  TimePoint deadline_of(const Mirror& seen, const Stored& node) const {
+    const auto leased = last_sign(seen, node);
+    const auto heard = seen.heard_at(node.key.name);
+    // A Lease that is renewed although the connection is gone counts, but not one that came between
+    // the last two beats.
+    const bool is_by_lease = !heard || leased > *heard + silence_ / 2;
+    return is_by_lease ? leased + grace_ : *heard + silence_;
   }
 
   static bool mark_unknown(const Stored& node, TimePoint now, Plan* plan) {
@@ -199,6 +208,7 @@ class NodeHealth final : public Controller {
   }
 
   const seconds grace_;
+  const seconds silence_;
 };
 
 }  // namespace
@@ -207,8 +217,8 @@ std::string_view ready_status(const Stored& node) {
   return status_of(node, "Ready");
 }
 
-std::unique_ptr<Controller> node_health_controller(seconds grace) {
-  return std::make_unique<NodeHealth>(grace);
+std::unique_ptr<Controller> node_health_controller(seconds grace, seconds silence) {
+  return std::make_unique<NodeHealth>(grace, silence);
 }
 
 }  // namespace tetrarch::reconcile

@@ -12,8 +12,11 @@
 
 namespace tetrarch::reconcile {
 
-/// Conditions, and taints that keep further Pods away.
-std::unique_ptr<Controller> node_health_controller(std::chrono::seconds grace);
+/// Conditions, and taints that keep further Pods away. A node is out when its agent, which beats on
+/// its connection, has been silent for `silence`; one that is only known by its Lease, after
+/// `grace`.
+std::unique_ptr<Controller> node_health_controller(
+    std::chrono::seconds grace, std::chrono::seconds silence = std::chrono::seconds(8));
 /// The NoExecute taint of nodes that are out, which costs their Pods their place: one node after
 /// the other in each zone, slower or not at all where most of a zone is out, never where every node
 /// is. `grace`: not before some node has been ready that long.

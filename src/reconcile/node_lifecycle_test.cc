@@ -125,6 +125,36 @@ TEST_F(NodeTest, ASilentOneBecomesUnknownAndTaintedAndItsPodsLeaveTheirServices)
   EXPECT_FALSE(is_ending("p"));
 }
 
+TEST_F(NodeTest, OneThatBeatsIsOutEightSecondsAfterItsLastBeat) {
+  node("a");
+  const auto key = node("b");
+  for (int i = 0; i < 50; ++i) {
+    world_.advance(seconds(2));
+    world_.hear("b");
+    renew("a");
+    ASSERT_TRUE(world_.settle());
+  }
+  EXPECT_EQ(ready(key), "True") << "without any Lease";
+  renew("b");  // between two beats: no sign of life for 40 s more
+
+  world_.advance(seconds(7));
+  ASSERT_TRUE(world_.settle());
+  EXPECT_EQ(ready(key), "True");
+  world_.advance(seconds(1));
+  ASSERT_TRUE(world_.settle());
+  EXPECT_EQ(ready(key), "Unknown");
+}
+
+TEST_F(NodeTest, OneThatLostItsConnectionAndRenewsItsLeaseIsThere) {
+  node("a");
+  const auto key = node("b");
+  world_.hear("b");
+
+  pass(120, {"a", "b"});
+
+  EXPECT_EQ(ready(key), "True");
+}
+
 TEST_F(NodeTest, ItsPodsAreEvictedAfterWhatTheyTolerate) {
   node("a");
   node("b");

@@ -66,6 +66,9 @@ class World {
   /// Time passes; what asked to be looked at again is.
   void advance(std::chrono::seconds by);
 
+  /// Its agent's connection gives a sign.
+  void hear(std::string_view node) { mirror_.hear(node, now()); }
+
   /// Events wait for deliver() instead of reaching the mirror at once.
   void lag(bool is_lagging) { is_lagging_ = is_lagging; }
 
