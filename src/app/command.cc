@@ -26,6 +26,10 @@ void print_bash() {
       "\"$word\"))\n"
       "  elif [ \"$COMP_CWORD $3\" = \"2 store\" ]; then\n"
       "    COMPREPLY=($(compgen -W \"backup restore check\" -- \"$word\"))\n"
+      "  elif [ \"$COMP_CWORD $3\" = \"2 node\" ]; then\n"
+      "    COMPREPLY=($(compgen -W \"ls cordon uncordon drain rm\" -- \"$word\"))\n"
+      "  elif [ \"$COMP_CWORD $3\" = \"2 token\" ]; then\n"
+      "    COMPREPLY=($(compgen -W \"create ls rm\" -- \"$word\"))\n"
       "  else COMPREPLY=($(compgen -f -- \"$word\")); fi\n"
       "}}\n"
       "complete -F _tetrarch tetrarch\n",
@@ -39,7 +43,10 @@ void print_fish() {
         "complete -c tetrarch -n __fish_use_subcommand -a {} -d '{}'\n", command.name, command.doc);
   }
   fmt::print(
-      "complete -c tetrarch -n '__fish_seen_subcommand_from store' -a 'backup restore check'\n");
+      "complete -c tetrarch -n '__fish_seen_subcommand_from store' -a 'backup restore check'\n"
+      "complete -c tetrarch -n '__fish_seen_subcommand_from token' -a 'create ls rm'\n"
+      "complete -c tetrarch -n '__fish_seen_subcommand_from node' "
+      "-a 'ls cordon uncordon drain rm'\n");
   for (const ConfigKey& key : config_keys()) {
     fmt::print("complete -c tetrarch -l {} -r -d '{}'\n", key.name, key.doc);
   }
@@ -58,6 +65,16 @@ const std::vector<Command>& commands() {
        {"data-dir"},
        run_down},
       {"status", "", "what runs where, healthy or not", {"data-dir"}, run_status},
+      {"token",
+       "create [--ttl 24h] [--role agent] | ls | rm ID",
+       "tokens with which machines join; create prints the command to type there",
+       {"data-dir"},
+       run_token},
+      {"node",
+       "ls | cordon NAME | uncordon NAME | drain NAME [--timeout 5m] | rm NAME [--force]",
+       "the machines: keep work away, move it elsewhere, forget one that is gone",
+       {"data-dir"},
+       run_node},
       {"rotate",
        "encryption|service-accounts",
        "a new key for Secrets at rest or for tokens; a running server takes it",

@@ -31,6 +31,8 @@ int run_server(const Config& config, const std::vector<std::string>& rest);  // 
 int run_agent(const Config& config, const std::vector<std::string>& rest);   // run.cc
 int run_down(const Config& config, const std::vector<std::string>& rest);
 int run_status(const Config& config, const std::vector<std::string>& rest);
+int run_token(const Config& config, const std::vector<std::string>& rest);
+int run_node(const Config& config, const std::vector<std::string>& rest);
 int run_store(const Config& config, const std::vector<std::string>& rest);
 int run_rotate(const Config& config, const std::vector<std::string>& rest);
 int run_image(const Config& config, const std::vector<std::string>& rest);

@@ -51,6 +51,19 @@ Task<void> ask_into(net::Client& client,
   out.set_value(co_await client.request(std::move(request)));
 }
 
+Code code_of(int status) {
+  switch (status) {
+    case 404:
+      return Code::not_found;
+    case 409:
+      return Code::conflict;
+    case 429:
+      return Code::exhausted;
+    default:
+      return Code::unavailable;
+  }
+}
+
 /// The words of a Status object, or the text itself.
 Error refusal_of(int status, const std::string& body) {
   const auto document = Document::parse(body);
@@ -105,6 +118,22 @@ Result<net::Response> Connection::ask(net::ClientRequest request) {
   auto response = answer.get_future().get();
   group.stop_and_wait();
   return response;
+}
+
+Result<DocumentPtr> Connection::ask_api(std::string method,
+                                        std::string path,
+                                        std::string body,
+                                        std::string type) {
+  net::ClientRequest request{.method = std::move(method), .target = std::move(path)};
+  request.headers.add("Content-Type", std::move(type));
+  request.body = std::move(body);
+  TRY(const auto answer, ask(std::move(request)));
+  TRY(auto document, Document::parse(answer.body));
+  if (answer.status >= 300) {
+    return Error{code_of(answer.status),
+                 std::string(document->root()["message"].string("the server refused"))};
+  }
+  return document;
 }
 
 Status Connection::receive(net::ClientRequest request, const Sink& sink) {

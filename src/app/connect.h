@@ -11,6 +11,7 @@
 #include "async/io_pool.h"
 #include "base/result.h"
 #include "net/client.h"
+#include "object/document.h"
 
 namespace tetrarch::app {
 
@@ -25,6 +26,12 @@ class Connection {
 
   /// Sends one request and waits for the whole answer.
   Result<net::Response> ask(net::ClientRequest request);
+  /// The same for the Kubernetes API: an answer that is no success is an Error with its words and
+  /// the code that its status stands for (not_found, conflict, exhausted, else unavailable).
+  Result<DocumentPtr> ask_api(std::string method,
+                              std::string path,
+                              std::string body = "",
+                              std::string type = "application/json");
   /// The same for an answer of any length: its bytes go to `sink` as they come, which may refuse to
   /// go on. Where the server refuses, its words are the error.
   using Sink = std::function<Status(std::string_view bytes)>;

@@ -14,16 +14,6 @@
 namespace tetrarch::app {
 namespace {
 
-Result<DocumentPtr> fetch(Connection& connection, std::string path) {
-  TRY(const auto answer, connection.ask({.target = std::move(path)}));
-  TRY(auto document, Document::parse(answer.body));
-  if (answer.status != 200) {
-    return Error{Code::unavailable,
-                 std::string(document->root()["message"].string("the server refused"))};
-  }
-  return document;
-}
-
 std::string condition_of(const views::NodeView& node, std::string_view type) {
   for (const auto condition : node.status().conditions()) {
     if (condition.type() == type) {
@@ -110,9 +100,9 @@ void print_troubles(object::View pods) {
 
 Status show(const std::string& data_dir) {
   TRY(const auto connection, Connection::as_admin(data_dir));
-  TRY(const auto nodes, fetch(*connection, "/api/v1/nodes"));
-  TRY(const auto pods, fetch(*connection, "/api/v1/pods"));
-  TRY(const auto deployments, fetch(*connection, "/apis/apps/v1/deployments"));
+  TRY(const auto nodes, connection->ask_api("GET", "/api/v1/nodes"));
+  TRY(const auto pods, connection->ask_api("GET", "/api/v1/pods"));
+  TRY(const auto deployments, connection->ask_api("GET", "/apis/apps/v1/deployments"));
   std::map<std::string, int> pods_on;
   for (const auto item : pods->root()["items"].elements()) {
     ++pods_on[std::string(views::PodView(item).spec().node_name())];

@@ -3,7 +3,7 @@
 import threading
 import time
 
-from harness import make_deployment, make_pod, make_service
+from harness import BINARY, CALM, READY_HTTP, make_deployment, make_pod, make_service
 from machine import wait_until
 from machines import MachinesTest
 
@@ -81,6 +81,84 @@ class Machines3(MachinesTest):
             thread.join()
         self.assertEqual(failures, [])
         self.assertGreater(asked[0], 20)
+
+    def node_command(self, *words, check=True):
+        return self.cluster.tetrarch("node", *words, check=check)
+
+    def test_a_machine_joins_with_the_printed_command_and_leaves(self):
+        cluster = self.cluster
+        host = cluster.lab.add_host("m4", 2)
+        cluster.put_images(host)
+        command = cluster.tetrarch("token", "create", "--ttl", "1h").stdout.split()
+        self.assertEqual(command[:4], ["tetrarch", "agent", "--server", cluster.url])
+        token_id = command[-1].split(".")[2]
+        self.assertRegex(cluster.tetrarch("token", "ls").stdout, rf"(?m)^{token_id} .*Z")
+        cluster.running["m4"] = host.start(cluster.log_of(host), BINARY, *command[1:], *CALM)
+        cluster.wait_node("m4")
+        self.assertRegex(self.node_command("ls").stdout, r"(?m)^m4 +Ready +\d+ +10\.90\.2\.14 ")
+        cluster.tetrarch("token", "rm", token_id)
+        self.assert_fails(cluster.tetrarch("token", "rm", token_id, check=False), "no token with the id")
+        self.assertNotIn(token_id, cluster.tetrarch("token", "ls").stdout)
+
+        with self.subTest("cordon"):
+            self.assertIn("no further pods", self.node_command("cordon", "m4").stdout)
+            self.assertRegex(self.node_command("ls").stdout, r"(?m)^m4 +Ready,cordoned ")
+            self.node_command("uncordon", "m4")
+        with self.subTest("drain under a disruption budget"):
+            budget = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "web"},
+                      "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"app": "web"}}}}
+            web = make_deployment("web", 4, container={"readinessProbe": READY_HTTP})
+            web["spec"]["template"]["spec"]["affinity"] = {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [
+                {"weight": 100, "preference": {"matchExpressions": [{"key": "kubernetes.io/hostname", "operator": "In",
+                                                                     "values": ["m4"]}]}}]}}
+            self.apply(budget, web)
+            self.wait_rollout("web")
+            on_it = [pod for pod in self.pods("app=web") if pod["spec"]["nodeName"] == "m4"]
+            self.assertGreater(len(on_it), 1)
+            lowest, stop = [4], threading.Event()
+
+            def watch():
+                while not stop.is_set():
+                    lowest[0] = min(lowest[0], self.get("deployment", "web")["status"].get("readyReplicas", 0))
+                    time.sleep(0.2)
+            watcher = threading.Thread(target=watch)
+            watcher.start()
+            try:
+                drained = self.node_command("drain", "m4", "--timeout", "2m").stdout
+            finally:
+                stop.set()
+                watcher.join()
+            self.assertIn("node m4 is drained", drained)
+            self.assertIn("disruption budget", drained, "it says what it waits for")
+            self.assertGreaterEqual(lowest[0], 3, "the budget held")
+            self.assertFalse([pod for pod in self.pods("app=web") if pod["spec"]["nodeName"] == "m4"])
+        with self.subTest("rm"):
+            self.assert_fails(self.node_command("rm", "m4", check=False), "end its agent first")
+            cluster.tetrarch("down", host=host)
+            wait_until(lambda: not cluster.is_running(host), 20, "its agent has ended")
+            cluster.wait_node("m4", 20, status="Unknown")
+            self.node_command("rm", "m4")
+            self.assertNotIn("m4", self.node_command("ls").stdout)
+            wait_until(lambda: "m4" not in self.text("get", "noderoutes"), 10, "nobody has a route to it")
+
+    def test_tokens_that_are_wrong_or_have_ended_open_nothing(self):
+        cluster, host = self.cluster, self.cluster.host("m2")
+        short = cluster.tetrarch("token", "create", "--ttl=1s").stdout.split()[-1]
+        good = cluster.tetrarch("token", "create").stdout.split()[-1]
+        time.sleep(1.5)
+        another = good.replace(good.split(".")[1], "0" * 64)
+        for name, token in (("ended", short), ("another cluster's", another), ("nonsense", "nonsense")):
+            with self.subTest(name):
+                done = host.run(BINARY, "agent", "--server", cluster.url, "--token", token, "--node-name", "intruder",
+                                "--data-dir", "/tmp/intruder", check=False)
+                self.assertNotEqual(done.returncode, 0)
+                self.assertNotIn("intruder", self.text("get", "nodes"))
+        for words in (("create", "--ttl", "soon"), ("create", "--role", "king"), ("create", "what"), ("rm",), ()):
+            with self.subTest(words=words):
+                self.assert_fails(cluster.tetrarch("token", *words, check=False), "token:")
+        for words in (("ls", "x"), ("drain",), ("cordon", "nobody"), ("dance", "m1"), ("drain", "m1", "--timeout", "x")):
+            with self.subTest(words=words):
+                self.assert_fails(cluster.tetrarch("node", *words, check=False), "node:")
 
     def test_fifty_pods_are_spread(self):
         self.apply(make_deployment("many", 50))
