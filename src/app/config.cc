@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/config.h"
 
+#include <array>
 #include <charconv>
-#include <set>
 
 #include <fmt/format.h>
 #include <yaml-cpp/yaml.h>
 
 #include "app/machine.h"
+#include "object/document.h"
+#include "object/writer.h"
 
 namespace tetrarch::app {
 namespace {
@@ -36,7 +38,8 @@ Status assign(Config& config, const ConfigKey& key, const std::string& value) {
 }
 
 /// Keys that the command line has set are not taken from the file.
-Status read_file(Config& config, const std::set<std::string_view>& already_set) {
+Status read_file(Config& config) {
+  const auto already_set = config.given;
   YAML::Node root;
   try {
     root = YAML::LoadFile(config.config_file);
@@ -56,8 +59,9 @@ Status read_file(Config& config, const std::set<std::string_view>& already_set) 
       return Error{Code::invalid,
                    fmt::format("{}: {} must be a plain value", config.config_file, name)};
     }
-    if (!already_set.contains(key->name)) {
+    if (!already_set.contains(name)) {
       TRY_STATUS(assign(config, *key, entry.second.Scalar()));
+      config.given.insert(name);
     }
   }
   return ok();
@@ -203,7 +207,6 @@ const std::vector<ConfigKey>& config_keys() {
 Result<Config> read_config(const std::vector<std::string>& arguments,
                            std::vector<std::string>& rest) {
   Config config;
-  std::set<std::string_view> already_set;
   for (std::size_t i = 0; i < arguments.size(); ++i) {
     const std::string& word = arguments[i];
     if (!word.starts_with("--")) {
@@ -222,13 +225,41 @@ Result<Config> read_config(const std::vector<std::string>& arguments,
     }
     TRY_STATUS(assign(
         config, *key, equals == std::string::npos ? arguments[++i] : word.substr(equals + 1)));
-    already_set.insert(key->name);
+    config.given.emplace(key->name);
   }
   if (!config.config_file.empty()) {
-    TRY_STATUS(read_file(config, already_set));
+    TRY_STATUS(read_file(config));
   }
   if (config.node_name.empty()) {
     config.node_name = host_name();
+  }
+  return config;
+}
+
+namespace {
+
+constexpr std::array<std::string_view, 3> kOfCluster{"pod-cidr", "service-cidr", "cluster-domain"};
+
+}  // namespace
+
+std::string cluster_settings(const Config& config) {
+  std::string out;
+  object::Writer writer(out);
+  writer.begin_object();
+  for (const auto name : kOfCluster) {
+    writer.field(name, config.*find_key(name)->text);
+  }
+  writer.end_object();
+  return out;
+}
+
+Config with_cluster_settings(Config config, std::string_view settings) {
+  const auto document = Document::parse(settings);
+  for (const auto name : kOfCluster) {
+    const auto value = document.ok() ? (*document)->root()[name].string() : std::string_view();
+    if (!value.empty() && !config.given.contains(std::string(name))) {
+      config.*find_key(name)->text = value;
+    }
   }
   return config;
 }

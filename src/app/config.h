@@ -2,6 +2,7 @@
 // Config: what `tetrarch up|server|agent` is told, by flags or by a YAML file with the same keys.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -47,6 +48,7 @@ struct Config {
       "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,"
       "imagefs.available<15%,imagefs.inodesFree<5%";
   int eviction_pressure_transition_period = 300;  ///< seconds
+  std::set<std::string> given;                    ///< the keys that flags or the file have set
 };
 
 /// One key of the configuration, for help, completion and the two readers.
@@ -64,5 +66,11 @@ const std::vector<ConfigKey>& config_keys();
 /// What is no flag is left in `rest`. Code::invalid names the unknown key or the bad value.
 Result<Config> read_config(const std::vector<std::string>& arguments,
                            std::vector<std::string>& rest);
+
+/// What is the same on all machines of a cluster, as a JSON object of keys and values: a joining
+/// machine gets it from the server.
+std::string cluster_settings(const Config& config);
+/// The configuration with these settings, but for what was given on this machine.
+Config with_cluster_settings(Config config, std::string_view settings);
 
 }  // namespace tetrarch::app

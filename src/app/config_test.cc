@@ -60,6 +60,26 @@ TEST(Config, RefusesWhatItDoesNotKnowAndNamesIt) {
   }
 }
 
+TEST(Config, TakesFromTheClusterWhatWasNotGivenHere) {
+  std::vector<std::string> rest;
+  Config server;
+  server.pod_cidr = "10.52.0.0/16";
+  server.service_cidr = "10.53.0.0/16";
+  server.cluster_domain = "machines.test";
+  const auto settings = cluster_settings(server);
+  const ConfigFile file("cluster-domain: own.test\n");
+  const auto own = read_config({"--config", file.path(), "--service-cidr", "10.1.0.0/16"}, rest);
+
+  const auto joined = with_cluster_settings(*own, settings);
+
+  EXPECT_EQ(joined.pod_cidr, "10.52.0.0/16");
+  EXPECT_EQ(joined.service_cidr, "10.1.0.0/16");
+  EXPECT_EQ(joined.cluster_domain, "own.test");
+  for (const auto nothing : {"", "{}", "nonsense"}) {
+    EXPECT_EQ(with_cluster_settings(*own, nothing).pod_cidr, own->pod_cidr) << nothing;
+  }
+}
+
 TEST(Config, SaysThatAFlagNeedsAValue) {
   std::vector<std::string> rest;
 

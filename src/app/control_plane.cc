@@ -218,6 +218,7 @@ api::kubernetes::Parts ControlPlane::Impl::api_parts() {
         csr, subject, {}, system_clock().now(), std::chrono::seconds(config.certificate_seconds));
   };
   nodes.ca_pem = ca->certificate_pem();
+  nodes.settings = cluster_settings(config);
   nodes.open = [this](NodeName node, std::string request) {
     return hub.open_checked(std::move(node), std::move(request));
   };

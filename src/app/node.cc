@@ -142,7 +142,7 @@ Status Node::Impl::make() {
           {keys.credentials.certificate_pem, keys.credentials.key_pem, keys.ca_pem}));
   TRY(connection, net::Client::make({.url = keys.server_url}, tls));
   client = client::make_http_client(*connection, *catalog);
-  TRY(auto options, agent_options(config, keys.ca_pem));
+  TRY(auto options, agent_options(with_cluster_settings(config, keys.settings), keys.ca_pem));
   agent::Dependencies with{*client, io_pool, blocking, system_clock(), system_random(), metrics};
   with.catalog = catalog.get();
   agent = std::make_unique<agent::Agent>(std::move(options), with);
@@ -215,6 +215,8 @@ Result<std::optional<NodeAccessKeys>> read_joined(const Config& config, const Jo
   TRY(keys.ca_pem, read_file(files.ca()));
   keys.credentials = *std::move(pair);
   keys.is_joined = true;
+  // Not there where a version before joined.
+  keys.settings = read_file(files.settings()).value_or("");
   return std::optional(std::move(keys));
 }
 
@@ -259,6 +261,7 @@ Task<Result<NodeAccessKeys>> join(const Config& config) {
   }
   CO_TRY_STATUS(make_directory(files.folder));
   CO_TRY_STATUS(write_private_file(files.ca(), ca));
+  CO_TRY_STATUS(write_private_file(files.settings(), std::string(body->root()["settings"].raw())));
   const trust::KeyPair pair{std::string(body->root()["certificate"].string()), request.key_pem};
   CO_TRY_STATUS(write_pair(files, pair));
   log::info("agent", "joined {} as {}", config.server, config.node_name);

@@ -20,7 +20,8 @@ struct NodeAccessKeys {
   std::string server_url;
   std::string ca_pem;
   trust::KeyPair credentials;
-  bool is_joined = false;  ///< the credentials are kept in <data-dir>/agent
+  std::string settings = {};  ///< of the cluster; empty: this machine's configuration has them
+  bool is_joined = false;     ///< the credentials are kept in <data-dir>/agent
 };
 
 /// Joins by a token: checks the server's CA against the token's fingerprint, gets a client

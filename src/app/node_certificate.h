@@ -31,6 +31,9 @@ struct JoinFiles {
   /// Certificate and key in one file, so that a new pair replaces the old in one step.
   std::filesystem::path client() const { return folder / "client.pem"; }
 
+  /// What is the same on all machines of the cluster (cluster_settings).
+  std::filesystem::path settings() const { return folder / "cluster.json"; }
+
   // As versions before kept them.
   std::filesystem::path old_certificate() const { return folder / "client.crt"; }
 

@@ -226,6 +226,13 @@ class Lab:
         self.hosts[name] = host
         return host.boot()
 
+    def remove_host(self, name):
+        """It is sold; what was on its disk goes with it."""
+        host = self.hosts.pop(name)
+        host.kill()
+        remove_groups(host.group)
+        shutil.rmtree(host.state, ignore_errors=True)
+
     def close(self):
         remains = []
         for host in self.hosts.values():

@@ -5,7 +5,7 @@ import time
 
 from harness import BINARY, CALM, READY_HTTP, make_deployment, make_pod, make_service
 from machine import wait_until
-from machines import MachinesTest
+from machines import Machines, MachinesTest
 
 SERVE = ("sh", "-c", "mkdir /www; hostname >/www/index.html; exec httpd -f -p 8080 -h /www")
 
@@ -13,6 +13,13 @@ SERVE = ("sh", "-c", "mkdir /www; hostname >/www/index.html; exec httpd -f -p 80
 class Machines3(MachinesTest):
     name = "machines"
     segments = (1, 1, 2)
+
+    @classmethod
+    def start_cluster(cls):
+        """With ranges and a domain of its own, which the others are told as they join."""
+        cls.cluster = Machines(cls.name, cls.segments, flags=("--pod-cidr", "10.52.0.0/16", "--service-cidr", "10.53.0.0/16",
+                                                              "--cluster-domain", "machines.test"))
+        cls.cluster.start()
 
     def run_everywhere(self):
         """A web server on each machine, named after it; their addresses."""
@@ -47,6 +54,7 @@ class Machines3(MachinesTest):
                 seen = lambda ask: wait_until(lambda: len({ask() for _ in range(12)}) == 3, 20, "all three answer")
                 seen(lambda: self.cluster.curl(f"http://{address}/", host=host).strip())
                 seen(lambda: self.wget(f"on-{host.name}", "http://everywhere/"))
+                seen(lambda: self.wget(f"on-{host.name}", f"http://everywhere.{self.namespace}.svc.machines.test/"))
 
     def test_large_answers_pass_between_segments(self):
         addresses = self.run_everywhere()
@@ -88,6 +96,7 @@ class Machines3(MachinesTest):
     def test_a_machine_joins_with_the_printed_command_and_leaves(self):
         cluster = self.cluster
         host = cluster.lab.add_host("m4", 2)
+        self.addCleanup(cluster.lab.remove_host, "m4")
         cluster.put_images(host)
         command = cluster.tetrarch("token", "create", "--ttl", "1h").stdout.split()
         self.assertEqual(command[:4], ["tetrarch", "agent", "--server", cluster.url])

@@ -41,6 +41,8 @@ struct NodeAccess {
   std::function<Result<std::string>(std::string_view csr_pem, const NodeName& node)> sign;
   /// What nodes trust the servers by (PEM).
   std::string ca_pem;
+  /// What a joining machine must know of the cluster: a JSON object.
+  std::string settings = "{}";
   /// Asks a node's agent (one JSON line) and gives the stream behind its answer, or the agent's
   /// refusal.
   std::function<Task<Result<std::unique_ptr<net::Stream>>>(NodeName node, std::string request_json)>

@@ -80,6 +80,8 @@ Task<Status> serve_join(Context& context) {
       .begin_object()
       .field("certificate", certificate)
       .field("ca", context.parts.nodes.ca_pem)
+      .key("settings")
+      .raw(context.parts.nodes.settings)
       .end_object();
   co_return co_await respond_json(context, 200, std::move(out));
 }

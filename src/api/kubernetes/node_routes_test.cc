@@ -18,7 +18,7 @@ TEST_F(ApiTest, JoinGivesACertificateForAToken) {
                             "application/json");
 
   EXPECT_EQ(answer.status, 200);
-  EXPECT_EQ(answer.body, R"({"certificate":"signed REQUEST for n1","ca":"the CA"})");
+  EXPECT_EQ(answer.body, R"({"certificate":"signed REQUEST for n1","ca":"the CA","settings":{}})");
 }
 
 TEST_F(ApiTest, JoinNeedsAKnownTokenAndANodeName) {
