@@ -123,7 +123,12 @@ class NodeHealth final : public Controller {
     // A Lease that is renewed although the connection is gone counts, but not one that came between
     // the last two beats.
     const bool is_by_lease = !heard || leased > *heard + silence_ / 2;
-    return is_by_lease ? leased + grace_ : *heard + silence_;
+    if (is_by_lease) {
+      return leased + grace_;
+    }
+    // That it is ready only its agent says: one that is heard again by this first is there.
+    const bool has_told = ready_status(node) == "True";
+    return (has_told ? std::max(*heard, seen.seen_at(node.key)) : *heard) + silence_;
   }
 
   static bool mark_unknown(const Stored& node, TimePoint now, Plan* plan) {

@@ -145,6 +145,25 @@ TEST_F(NodeTest, OneThatBeatsIsOutEightSecondsAfterItsLastBeat) {
   EXPECT_EQ(ready(key), "Unknown");
 }
 
+TEST_F(NodeTest, OneThatSaysThatItIsReadyBeforeItBeatsAgainIsNotCountedOutAtOnce) {
+  node("a");
+  const auto key = node("b");
+  world_.hear("b");
+  world_.advance(seconds(20));
+  renew("a");
+  ASSERT_TRUE(world_.settle());
+  ASSERT_EQ(ready(key), "Unknown");
+
+  world_.change(key, [](TreeObject& root) {
+    root["status"].as_object()["conditions"].as_array()[0].as_object()["status"] = "True";
+  });
+  ASSERT_TRUE(world_.settle());
+  EXPECT_EQ(ready(key), "True");
+  world_.advance(seconds(8));
+  ASSERT_TRUE(world_.settle());
+  EXPECT_EQ(ready(key), "Unknown") << "and never was heard again";
+}
+
 TEST_F(NodeTest, OneThatLostItsConnectionAndRenewsItsLeaseIsThere) {
   node("a");
   const auto key = node("b");
