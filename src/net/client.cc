@@ -1,24 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/client.h"
 
-#include <cstring>
-
 #include <boost/asio/this_coro.hpp>
-#include <boost/beast/http/error.hpp>
 
 #include "net/dial.h"
-#include "net/response_parser.h"
+#include "net/response_reader.h"
 #include "net/transport_stream.h"
 
 namespace tetrarch::net {
 namespace {
 
-namespace http = boost::beast::http;
-
-constexpr std::size_t kBufferMin = 4 * 1024;
-constexpr std::size_t kReadMax = 64 * 1024;
-/// Of a head, or of anything else that the parser does not take in pieces.
-constexpr std::size_t kLineMax = 512 * 1024;
+/// Of an answer that is quoted in an error.
+constexpr std::size_t kQuotedMax = 64 * 1024;
 
 /// Source: RFC 9110 section 9.2.2: sending these twice does no harm.
 bool is_repeatable(std::string_view method) {
@@ -32,7 +25,11 @@ bool is_repeatable(std::string_view method) {
 class Client::Session {
  public:
   explicit Session(std::unique_ptr<Transport> its_transport)
-      : transport(std::move(its_transport)) {}
+      : transport(std::move(its_transport)),
+        reader([this](char* into, std::size_t size) { return transport->read(into, size); }) {}
+
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
 
   Task<Status> send(std::string head, std::string_view body) {
     CO_TRY_STATUS(transport->append(head));
@@ -40,106 +37,17 @@ class Client::Session {
     co_return co_await transport->flush();
   }
 
-  void begin_response(bool has_no_body, std::uint64_t bytes_max) {
-    parser = std::make_unique<ResponseParser>(has_no_body, bytes_max);
-    has_response_begun = begin < end;
-  }
+  ResponseParser& parser() { return reader.parser(); }
 
-  /// Until the head is there (then perhaps also some or all of the body); interim answers are
-  /// passed over.
-  Task<Status> read_head(bool has_no_body, std::uint64_t bytes_max) {
-    begin_response(has_no_body, bytes_max);
-    while (true) {
-      CO_TRY_STATUS(parse());
-      if (parser->is_header_done()) {
-        const int status = parser->response().status;
-        if (status >= 200 || status == 101) {
-          co_return ok();
-        }
-        begin_response(has_no_body, bytes_max);
-        continue;
-      }
-      CO_TRY_STATUS(co_await fill());
-    }
-  }
+  Response& response() { return reader.parser().response(); }
 
-  /// More of the body into parser->response().body.
-  Task<Status> read_more() {
-    CO_TRY_STATUS(parse());
-    if (!parser->is_done()) {
-      CO_TRY_STATUS(co_await fill());
-      CO_TRY_STATUS(parse());
-    }
-    co_return ok();
+  bool may_be_kept() {
+    return parser().is_done() && parser().keep_alive() && reader.is_exhausted();
   }
-
-  bool may_be_kept() const { return parser->is_done() && parser->keep_alive() && begin == end; }
 
   std::unique_ptr<Transport> transport;
-  std::unique_ptr<ResponseParser> parser;
-  std::vector<char> buffer;  // received, not parsed: [begin, end)
-  std::size_t begin = 0;
-  std::size_t end = 0;
+  ResponseReader reader;
   bool was_kept = false;
-  bool has_response_begun = false;
-
- private:
-  Status parse() {
-    while (begin < end && !parser->is_done()) {
-      ParseError error;
-      begin += parser->put(asio::const_buffer(buffer.data() + begin, end - begin), error);
-      if (error == http::error::need_more) {
-        break;
-      }
-      if (error) {
-        const auto code = error == http::error::body_limit ? Code::too_large : Code::unavailable;
-        return Error{code, "the server's answer cannot be read: " + error.message()};
-      }
-    }
-    return ok();
-  }
-
-  Task<Status> fill() {
-    if (begin == end) {
-      begin = 0;
-      end = 0;
-      if (buffer.empty()) {
-        buffer.resize(kBufferMin);
-      }
-    } else if (end == buffer.size()) {
-      std::memmove(buffer.data(), buffer.data() + begin, end - begin);
-      end -= begin;
-      begin = 0;
-      if (end > kLineMax) {
-        co_return Error{Code::too_large, "a line of the server's answer is too long"};
-      }
-      if (end > buffer.size() / 2) {
-        buffer.resize(buffer.size() * 2);
-      }
-    }
-    CO_TRY(const auto got, co_await transport->read(buffer.data() + end, buffer.size() - end));
-    if (got == 0) {
-      co_return ended();
-    }
-    has_response_begun = true;
-    const bool is_full = got == buffer.size();
-    end += got;
-    if (is_full && buffer.size() < kReadMax) {
-      buffer.resize(buffer.size() * 2);
-    }
-    co_return ok();
-  }
-
-  Status ended() {
-    if (parser->is_header_done() && parser->need_eof()) {
-      ParseError error;
-      parser->put_eof(error);
-      if (!error) {
-        return ok();
-      }
-    }
-    return Error{Code::unavailable, "the server closed the connection before its answer was whole"};
-  }
 };
 
 struct Client::Kept {
@@ -152,15 +60,15 @@ class Client::SessionStream final : public ResponseStream {
   SessionStream(std::unique_ptr<Session> session, std::chrono::nanoseconds silence_limit)
       : session_(std::move(session)), silence_limit_(silence_limit) {}
 
-  int status() const override { return session_->parser->response().status; }
+  int status() const override { return session_->response().status; }
 
-  const Headers& headers() const override { return session_->parser->response().headers; }
+  const Headers& headers() const override { return session_->response().headers; }
 
   Task<Result<std::string>> read() override {
-    auto& body = session_->parser->response().body;
+    auto& body = session_->response().body;
     session_->transport->arm(silence_limit_);
-    while (body.empty() && !session_->parser->is_done()) {
-      CO_TRY_STATUS(co_await session_->read_more());
+    while (body.empty() && !session_->parser().is_done()) {
+      CO_TRY_STATUS(co_await session_->reader.read_more());
     }
     session_->transport->disarm();
     co_return std::exchange(body, {});
@@ -262,7 +170,7 @@ void Client::keep(std::unique_ptr<Session> session) {
     return;
   }
   session->transport->park();
-  session->parser.reset();
+  session->reader.forget();
   Kept kept{std::move(session), clock_.steady()};
   const std::lock_guard lock(mutex_);
   if (kept_.size() < options_.idle_connections_max) {
@@ -278,12 +186,11 @@ Task<Result<std::unique_ptr<Client::Session>>> Client::open(const ClientRequest&
       CO_TRY(session, co_await connect());
     }
     session->transport->arm(options_.request_limit);
-    session->has_response_begun = false;
     auto answered = co_await session->send(compose_head(request), request.body);
     if (answered.ok() || !session->was_kept) {
       // A server that refuses a large body answers and closes before it has read all of it: look
       // for the answer.
-      auto read = co_await session->read_head(is_head, options_.response_bytes_max);
+      auto read = co_await session->reader.read_head(is_head, options_.response_bytes_max);
       if (read.ok() || answered.ok()) {
         answered = std::move(read);
       }
@@ -292,7 +199,7 @@ Task<Result<std::unique_ptr<Client::Session>>> Client::open(const ClientRequest&
       co_return session;
     }
     // The server may have closed a kept connection just when we used it.
-    const bool tries_again = session->was_kept && !session->has_response_begun &&
+    const bool tries_again = session->was_kept && !session->reader.has_begun() &&
                              is_repeatable(request.method) &&
                              answered.error().code == Code::unavailable;
     if (!tries_again) {
@@ -304,17 +211,17 @@ Task<Result<std::unique_ptr<Client::Session>>> Client::open(const ClientRequest&
 
 Task<Result<Response>> Client::request(ClientRequest request) {
   CO_TRY(auto session, co_await open(request));
-  while (!session->parser->is_done()) {
-    CO_TRY_STATUS(co_await session->read_more());
+  while (!session->parser().is_done()) {
+    CO_TRY_STATUS(co_await session->reader.read_more());
   }
-  Response response = std::move(session->parser->response());
+  Response response = std::move(session->response());
   keep(std::move(session));
   co_return response;
 }
 
 Task<Result<std::unique_ptr<ResponseStream>>> Client::stream(ClientRequest request) {
   CO_TRY(auto session, co_await open(request));
-  session->parser->body_limit(boost::none);  // only what is not taken yet is held
+  session->parser().body_limit(boost::none);  // only what is not taken yet is held
   session->transport->disarm();
   co_return std::make_unique<SessionStream>(std::move(session), options_.silence_limit);
 }
@@ -323,10 +230,10 @@ Task<Result<std::unique_ptr<Stream>>> Client::upgrade(ClientRequest request, std
   request.headers.add("Connection", "Upgrade");
   request.headers.add("Upgrade", std::move(protocol));
   CO_TRY(auto session, co_await open(request));
-  auto& response = session->parser->response();
+  auto& response = session->response();
   if (response.status != 101) {
-    while (!session->parser->is_done() && response.body.size() < kReadMax) {
-      CO_TRY_STATUS(co_await session->read_more());
+    while (!session->parser().is_done() && response.body.size() < kQuotedMax) {
+      CO_TRY_STATUS(co_await session->reader.read_more());
     }
     const auto code = response.status == 401   ? Code::unauthenticated
                       : response.status == 403 ? Code::forbidden
@@ -337,7 +244,7 @@ Task<Result<std::unique_ptr<Stream>>> Client::upgrade(ClientRequest request, std
         "the server refused to upgrade: " + std::to_string(response.status) + " " + response.body};
   }
   session->transport->disarm();
-  std::string early(session->buffer.data() + session->begin, session->end - session->begin);
+  auto early = session->reader.take_rest();
   co_return make_transport_stream(std::move(session->transport), std::move(early));
 }
 
