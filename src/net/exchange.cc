@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/exchange.h"
 
+#include <charconv>
+
 #include <fmt/format.h>
 
 #include "base/encoding.h"
@@ -10,6 +12,18 @@
 #include "net/websocket_stream.h"
 
 namespace tetrarch::net {
+namespace {
+
+std::optional<std::uint64_t> declared_length(const Headers& headers) {
+  const auto text = headers.get("Content-Length");
+  std::uint64_t number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  const bool is_number = error == std::errc{} && end == text.data() + text.size();
+  return is_number ? std::optional(number) : std::nullopt;
+}
+
+}  // namespace
+
 void ConnectionExchange::compose_head(int status, const Headers& headers) {
   status_ = status;
   auto& head = connection_.head_;
@@ -110,12 +124,13 @@ Task<Status> ConnectionExchange::respond(int status, Headers headers, Body body)
 
 Task<Status> ConnectionExchange::start(int status, Headers headers) {
   CO_TRY_STATUS(expect(Step::waiting));
-  if (is_http10_) {
+  declared_ = declared_length(headers);
+  if (is_http10_ && !declared_) {
     keeps_alive_ =
         false;  // HTTP/1.0 knows no chunks: the end of the connection is the end of the body
   }
   compose_head(status, headers);
-  connection_.head_ += is_http10_ ? "\r\n" : "Transfer-Encoding: chunked\r\n\r\n";
+  connection_.head_ += is_chunked() ? "Transfer-Encoding: chunked\r\n\r\n" : "\r\n";
   step_ = Step::streaming;
   auto& transport = *connection_.transport_;
   arm_write();
@@ -143,12 +158,15 @@ Task<Status> ConnectionExchange::write(Body body) {
     co_return ok();
   }
   body_bytes_ += size;
+  if (declared_ && body_bytes_ > *declared_) {
+    co_return noted(Error{Code::internal, "an answer is longer than its Content-Length"});
+  }
   auto& transport = *connection_.transport_;
-  auto sent = is_http10_ ? ok() : transport.append(fmt::format("{:x}\r\n", size));
+  auto sent = is_chunked() ? transport.append(fmt::format("{:x}\r\n", size)) : ok();
   if (sent.ok()) {
     sent = co_await send(body);
   }
-  if (sent.ok() && !is_http10_) {
+  if (sent.ok() && is_chunked()) {
     sent = transport.append("\r\n");
   }
   if (sent.ok()) {
@@ -165,8 +183,11 @@ Task<Status> ConnectionExchange::finish() {
     co_return Error{Code::cancelled, "the client has gone away"};
   }
   CO_TRY_STATUS(expect(Step::streaming));
+  if (declared_ && body_bytes_ < *declared_ && !is_head_) {
+    co_return noted(Error{Code::internal, "an answer is shorter than its Content-Length"});
+  }
   step_ = Step::finished;
-  if (is_http10_ || is_head_) {
+  if (!is_chunked() || is_head_) {
     co_return ok();
   }
   auto& transport = *connection_.transport_;

@@ -3,6 +3,8 @@
 // connection's transport. Lives on the connection's strand while the handler runs. Inside net only.
 #pragma once
 
+#include <optional>
+
 #include "net/connection.h"
 #include "net/http.h"
 
@@ -49,6 +51,10 @@ class ConnectionExchange final : public Exchange {
   Task<Status> send(const Body& body);
   Status noted(Status outcome);
   Status expect(Step step) const;
+
+  /// Else a length was declared, or the end of the connection is the end of the body.
+  bool is_chunked() const { return !is_http10_ && !declared_; }
+
   void arm_write();
 
   Connection& connection_;
@@ -58,6 +64,7 @@ class ConnectionExchange final : public Exchange {
   Step step_ = Step::waiting;
   int status_ = 0;
   std::uint64_t body_bytes_ = 0;
+  std::optional<std::uint64_t> declared_;  // a Content-Length that start was given
   bool wants_websocket_ = false;
   std::string websocket_key_;
   std::string websocket_version_;

@@ -109,7 +109,9 @@ class Exchange {
   virtual Task<Status> respond(int status, Headers headers, std::string body) = 0;
   /// Coalesced into large writes. Content-Length is set from the pieces.
   virtual Task<Status> respond(int status, Headers headers, Body body) = 0;
-  /// A chunked response of open length: start, then write any number of times, then finish.
+  /// A response that is sent piece by piece: start, then write any number of times, then finish.
+  /// Chunked, unless the headers have a Content-Length; then exactly that much must be written.
+  /// A handler that returns without finish cuts the answer off, which the client can tell.
   virtual Task<Status> start(int status, Headers headers) = 0;
   virtual Task<Status> write(Body body) = 0;
   virtual Task<Status> finish() = 0;

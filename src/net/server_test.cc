@@ -15,6 +15,7 @@ namespace {
 
 using ::testing::EndsWith;
 using ::testing::HasSubstr;
+using ::testing::Not;
 using ::testing::StartsWith;
 
 std::string get(std::string_view target, std::string_view more = "") {
@@ -416,6 +417,60 @@ TEST(Server, StreamsToHttp10UntilTheConnectionEnds) {
   client.send("GET /?count=2 HTTP/1.0\r\n\r\n");
 
   EXPECT_THAT(client.read_to_end(), EndsWith("\r\n\r\nn=2\nn=1\n"));
+}
+
+/// Says `length`, writes "abc" and "de".
+Task<void> write_five(std::string length, Exchange& exchange) {
+  Headers headers;
+  headers.add("Content-Length", std::move(length));
+  (void)co_await exchange.start(200, std::move(headers));
+  for (const auto* piece : {"abc", "de"}) {
+    Body body;
+    body.pieces = {piece};
+    (void)co_await exchange.write(std::move(body));
+  }
+  (void)co_await exchange.finish();
+}
+
+Task<void> write_as_told(Request request, Exchange& exchange) {
+  auto length = request.parameter("length").value_or("5");
+  co_await write_five(std::move(length), exchange);
+}
+
+TEST(Server, StreamsWhatHasADeclaredLengthWithoutChunks) {
+  TestServer server(write_as_told);
+  RawClient client(server.port());
+
+  client.send(get("/") + get("/"));
+
+  for (int i = 0; i < 2; ++i) {
+    const auto response = client.read_response();
+    EXPECT_THAT(response, HasSubstr("Content-Length: 5\r\n"));
+    EXPECT_THAT(response, Not(HasSubstr("Transfer-Encoding")));
+    EXPECT_THAT(response, EndsWith("\r\n\r\nabcde"));
+  }
+}
+
+TEST(Server, CutsAnAnswerThatIsNotAsLongAsItSaid) {
+  TestServer server(write_as_told);
+  RawClient longer(server.port());
+  RawClient shorter(server.port());
+
+  longer.send(get("/?length=4") + get("/"));
+  shorter.send(get("/?length=6") + get("/"));
+
+  EXPECT_THAT(longer.read_to_end(), EndsWith("\r\n\r\nabc"));
+  EXPECT_THAT(shorter.read_to_end(), EndsWith("\r\n\r\nabcde"));
+}
+
+TEST(Server, AnswersHeadWithTheDeclaredLengthAlone) {
+  TestServer server(write_as_told);
+  RawClient client(server.port());
+
+  client.send("HEAD / HTTP/1.1\r\nHost: x\r\n\r\n" + get("/"));
+
+  EXPECT_THAT(client.read_response(true), EndsWith("Content-Length: 5\r\n\r\n"));
+  EXPECT_THAT(client.read_response(), EndsWith("abcde"));
 }
 
 Task<void> wait_until_gone(Exchange& exchange,

@@ -164,7 +164,7 @@ Result<std::shared_ptr<SSL_CTX>> make_context(bool is_server, const TlsMaterial&
   }
   if (!material.ca_pem.empty()) {
     TRY_STATUS(load_authorities(raw, material.ca_pem, is_server));
-  } else if (!is_server && SSL_CTX_set_default_verify_paths(raw) != 1) {
+  } else if (!is_server && !material.trusts_anybody && SSL_CTX_set_default_verify_paths(raw) != 1) {
     return bad("the system's CA certificates cannot be read");
   }
   if (is_server) {
@@ -174,7 +174,7 @@ Result<std::shared_ptr<SSL_CTX>> make_context(bool is_server, const TlsMaterial&
       SSL_CTX_set_verify(raw, SSL_VERIFY_PEER, &note_refusal);
     }
   } else {
-    SSL_CTX_set_verify(raw, SSL_VERIFY_PEER, nullptr);
+    SSL_CTX_set_verify(raw, material.trusts_anybody ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
     SSL_CTX_set_alpn_protos(
         raw, reinterpret_cast<const unsigned char*>(kHttp1.data()), kHttp1.size());
     if (!material.ca_fingerprint.empty()) {

@@ -24,6 +24,8 @@ struct TlsMaterial {
   /// Client: trusts the CA in the server's own chain whose public key (SubjectPublicKeyInfo) has
   /// this SHA-256 in hexadecimal; for joining, where only a token is known. Used instead of ca_pem.
   std::string ca_fingerprint = {};
+  /// Client: any server certificate will do. Only where a user has asked for that.
+  bool trusts_anybody = false;
   /// Server: a client that offers HTTP/2 (ALPN "h2") gets it.
   bool speaks_http2 = false;
 };
