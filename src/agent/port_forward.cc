@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 
 #include "agent/runtime/on_pool.h"
+#include "async/timer.h"
 #include "async/together.h"
 #include "base/check.h"
 #include "reach/answer.h"
@@ -27,6 +28,7 @@ namespace {
 using asio::ip::tcp;
 
 constexpr std::size_t kChunk = 32768;
+constexpr std::chrono::seconds kConnectLimit{10};
 
 struct Descriptor {
   explicit Descriptor(int fd) : number(fd) {}
@@ -132,6 +134,45 @@ Task<Result<tcp::socket>> connect_inside(async::BlockingPool& blocking,
                   fmt::format("cannot connect to localhost:{} inside the pod: {}", port, words)};
 }
 
+/// Left as it is where the time is over first.
+Task<void> connect_to(tcp::socket& socket, tcp::endpoint endpoint, std::string& failure) {
+  const auto [error] = co_await socket.async_connect(endpoint, kAwait);
+  if (error != asio::error::operation_aborted) {
+    failure = error ? error.message() : std::string();
+  }
+}
+
+Task<void> expire() {
+  co_await async::sleep_for(kConnectLimit);
+}
+
+Task<Result<tcp::socket>> connect_outside(std::string address, int port) {
+  boost::system::error_code error;
+  const auto ip = asio::ip::make_address(address, error);
+  if (error || port <= 0 || port > 65535) {
+    co_return Error{Code::malformed, "there is no address yet, or that is no port"};
+  }
+  const tcp::endpoint endpoint(ip, static_cast<std::uint16_t>(port));
+  tcp::socket socket(co_await asio::this_coro::executor);
+  std::string failure = "no answer in time";
+  co_await async::first_of(connect_to(socket, endpoint, failure), expire());
+  if (!failure.empty()) {
+    co_return Error{Code::unavailable, fmt::format("dial tcp {}:{}: {}", address, port, failure)};
+  }
+  co_return socket;
+}
+
+/// Says how it went, then carries bytes both ways.
+Task<void> carry(Result<tcp::socket> socket, net::Stream& stream) {
+  const auto line = reach::format_answer(socket.ok() ? ok() : Status(socket.error()));
+  const auto answered = co_await stream.write(line);
+  if (!answered.ok() || !socket.ok()) {
+    co_return;
+  }
+  Forward forward{stream, *socket};
+  co_await async::both(copy_in(forward), copy_out(forward));
+}
+
 Task<Result<tcp::socket>> connect(runtime::Runtime& runtime,
                                   async::BlockingPool& blocking,
                                   std::string sandbox_id,
@@ -172,13 +213,12 @@ Task<void> serve_forward(runtime::Runtime& runtime,
                          int port,
                          net::Stream& stream) {
   auto socket = co_await connect(runtime, blocking, std::move(sandbox_id), port);
-  const auto line = reach::format_answer(socket.ok() ? ok() : Status(socket.error()));
-  const auto answered = co_await stream.write(line);
-  if (!answered.ok() || !socket.ok()) {
-    co_return;
-  }
-  Forward forward{stream, *socket};
-  co_await async::both(copy_in(forward), copy_out(forward));
+  co_await carry(std::move(socket), stream);
+}
+
+Task<void> serve_connection(std::string address, int port, net::Stream& stream) {
+  auto socket = co_await connect_outside(std::move(address), port);
+  co_await carry(std::move(socket), stream);
 }
 
 }  // namespace tetrarch::agent

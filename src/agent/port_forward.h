@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// One forwarded connection: from a server's stream to a port on the pod's own loopback address.
+// One forwarded connection: from a server's stream to a port on the pod's own loopback address
+// (port-forward), or to one that the network reaches (the proxy subresources).
 #pragma once
 
 #include <string>
@@ -21,5 +22,9 @@ Task<void> serve_forward(runtime::Runtime& runtime,
                          std::string sandbox_id,
                          int port,
                          net::Stream& stream);
+
+/// The same to an address that this machine reaches, in its own network: what the pod's loopback
+/// address alone hears stays with the pod.
+Task<void> serve_connection(std::string address, int port, net::Stream& stream);
 
 }  // namespace tetrarch::agent

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What servers ask of this node over reach: logs, exec, attach, port-forward, stats. Each request
-// is one stream: the answer line first, then raw bytes (logs, port-forward, stats) or channel
-// frames (exec, attach).
+// What servers ask of this node over reach: logs, exec, attach, port-forward, connections, stats.
+// Each request is one stream: the answer line first, then raw bytes or (exec, attach) channel
+// frames.
 #include <algorithm>
 
 #include <boost/asio/co_spawn.hpp>
@@ -25,6 +25,7 @@ struct Target {
   runtime::Container container;  ///< the attempt asked for
   std::string sandbox_id;        ///< empty: the pod has none yet
   std::string pod_uid;
+  std::string address;  ///< of the pod; empty: it has none yet
 };
 
 Error no_container(std::string_view container, std::string_view pod, std::string_view why) {
@@ -36,11 +37,12 @@ Result<Target> choose(const PodWorker& worker, object::View request) {
   const auto name = request["container"].string();
   const auto pod = request["pod"].string();
   out.pod_uid = worker.uid();
+  out.address = worker.address();
   if (worker.seen().sandbox && worker.seen().sandbox->is_ready) {
     out.sandbox_id = worker.seen().sandbox->id;
   }
   const auto kind = request["kind"].string();
-  if (kind == "portforward" || kind == "stats") {
+  if (kind == "portforward" || kind == "connect" || kind == "stats") {
     return out;
   }
   const auto at = worker.seen().containers.find(name);
@@ -288,22 +290,28 @@ Task<void> Agent::serve_reach(std::string request_json, std::unique_ptr<net::Str
     static_cast<void>(co_await answer(*stream, request.error()));
     co_return;
   }
+  const auto root = (*request)->root();
+  const auto kind = root["kind"].string();
+  const int port = static_cast<int>(root["port"].integer());
+  if (kind == "connect" && root["pod"].string().empty()) {
+    co_await serve_connection(impl_->shop->node_facts.host_ip, port, *stream);
+    co_return;
+  }
   const auto target = co_await asio::co_spawn(
       impl_->strand, find_target(impl_->workers, *request), asio::use_awaitable);
   if (!(*target).ok()) {
     static_cast<void>(co_await answer(*stream, (*target).error()));
     co_return;
   }
-  const auto root = (*request)->root();
-  const auto kind = root["kind"].string();
   auto& runtime = *impl_->runtime;
   if (kind == "logs") {
     co_await serve_logs(runtime, impl_->with.blocking, **target, *request, *stream);
   } else if (kind == "exec" || kind == "attach") {
     co_await serve_session(runtime, **target, *request, *stream);
   } else if (kind == "portforward") {
-    const int port = static_cast<int>(root["port"].integer());
     co_await serve_forward(runtime, impl_->with.blocking, (*target)->sandbox_id, port, *stream);
+  } else if (kind == "connect") {
+    co_await serve_connection((*target)->address, port, *stream);
   } else if (kind == "stats") {
     co_await serve_stats(runtime, **target, *stream);
   } else {

@@ -96,6 +96,9 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
 
   const Observation& seen() const { return seen_; }
 
+  /// Empty while it has none.
+  const std::string& address() const { return memory_.facts.pod_ip; }
+
   std::filesystem::path directory() const { return shop_.pods_directory / uid_; }
 
   bool has_container(const std::string& id) const;
