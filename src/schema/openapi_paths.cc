@@ -37,6 +37,16 @@ constexpr std::string_view kPatches[] = {"application/json-patch+json",
                                          "application/strategic-merge-patch+json",
                                          "application/apply-patch+yaml"};
 
+/// Method and the first word of the operation's id.
+constexpr std::array<std::array<std::string_view, 2>, 7> kProxyOperations{
+    {{"get", "connectGet"},
+     {"put", "connectPut"},
+     {"post", "connectPost"},
+     {"delete", "connectDelete"},
+     {"options", "connectOptions"},
+     {"head", "connectHead"},
+     {"patch", "connectPatch"}}};
+
 std::string capitalized(std::string_view text) {
   std::string out{text};
   if (!out.empty() && out[0] >= 'a' && out[0] <= 'z') {
@@ -146,9 +156,25 @@ class PathBuilder {
     } else if (name == "exec" || name == "attach" || name == "portforward") {
       put(item, *body, {"get", "connectGet", "connect"}, suffix, kind);
       put(item, *body, {"post", "connectPost", "connect"}, suffix, kind);
+    } else if (name == "proxy") {
+      add_proxy(kind, item, suffix);
+      add_proxy(kind, proxy_path(path, kind), suffix + "WithPath");
     } else {
       put(item, *body, {"post", "create", "post", type, type, kWriteQuery}, suffix, kind);
     }
+  }
+
+  /// Source: Kubernetes API reference v1.35: each method is a connection.
+  void add_proxy(const Kind& kind, TreeObject& item, const std::string& suffix) {
+    for (const auto& [method, operation] : kProxyOperations) {
+      put(item, kind, {method, operation, "connect"}, suffix, kind);
+    }
+  }
+
+  TreeObject& proxy_path(const std::string& path, const Kind& kind) {
+    auto& item = path_item(path + "/{path}", kind, kind.is_namespaced, true);
+    item["parameters"].as_array().push_back(parameter("path", "path", "path to the resource"));
+    return item;
   }
 
   TreeObject& path_item(const std::string& path,

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 """What is at the far end of a forwarded port: servers of the test's own that listen inside a pod's network, on its
-loopback address alone, and see what becomes of their connections."""
+loopback address alone unless told otherwise, and see what becomes of their connections."""
 import ctypes
 import hashlib
 import os
@@ -12,7 +12,7 @@ import threading
 CLONE_NEWNET = 0x40000000  # Source: Linux, sched.h
 
 
-def listen_inside(pid, port, backlog=64):
+def listen_inside(pid, port, backlog=64, address="127.0.0.1"):
     """A listening socket in the network of a process. Only a thread enters it, and ends there."""
     made = queue.Queue()
 
@@ -22,7 +22,7 @@ def listen_inside(pid, port, backlog=64):
                 if ctypes.CDLL(None, use_errno=True).setns(network.fileno(), CLONE_NEWNET) != 0:
                     raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
             listener = socket.socket()
-            listener.bind(("127.0.0.1", port))
+            listener.bind((address, port))
             listener.listen(backlog)
             made.put(listener)
         except OSError as error:

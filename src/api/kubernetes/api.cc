@@ -96,6 +96,12 @@ bool fits_scope(const Match& match, const schema::Kind& kind) {
   return !kind.is_namespaced || !is_named;
 }
 
+/// What is answered is not ours to put into a form.
+bool is_stream(Action action) {
+  return action == Action::log || action == Action::exec || action == Action::attach ||
+         action == Action::portforward || action == Action::proxy;
+}
+
 Task<Status> serve_resource(Context& context) {
   auto& match = context.match;
   context.kind = context.parts.catalog.by_plural(match.group, match.version, match.resource);
@@ -107,11 +113,8 @@ Task<Status> serve_resource(Context& context) {
   if (const auto warning = deprecation_of(*context.kind); !warning.empty()) {
     context.warnings.emplace_back(warning);
   }
-  const bool is_stream =
-      match.route->action == Action::log || match.route->action == Action::exec ||
-      match.route->action == Action::attach || match.route->action == Action::portforward;
   const auto form = negotiate(accept_of(context.request), context.kind->has_verb("list"));
-  if (!form && !is_stream) {
+  if (!form && !is_stream(match.route->action)) {
     co_return co_await refuse_media(context);
   }
   context.representation = form.value_or(Representation{});
@@ -129,6 +132,8 @@ Task<Status> serve_resource(Context& context) {
       co_return co_await serve_exec(context);
     case Action::portforward:
       co_return co_await serve_portforward(context);
+    case Action::proxy:
+      co_return co_await serve_proxy(context);
     default:
       co_return co_await serve_legacy_watch(context);
   }
@@ -192,8 +197,7 @@ Task<Status> take_seat(Context& context) {
 }
 
 Task<Status> serve(Context& context) {
-  CO_TRY(const auto segments, split_path(context.request.path));
-  context.match = match_path(segments);
+  CO_TRY(context.match, match_path(context.request.path));
   const auto* route = context.match.route;
   context.verb = route != nullptr && !is_resource(route->action) ? "get" : "";
   // A join token is no identity of the API's. Everywhere else who shows something is believed or

@@ -5,6 +5,7 @@
 
 #include <deque>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -72,6 +73,23 @@ class FakeExchange final : public net::Exchange {
   std::optional<std::string> subprotocol;      ///< that was chosen
 };
 
+/// Gives `input` and then the end; keeps what was written.
+class FakeStream final : public net::Stream {
+ public:
+  FakeStream(std::string input, std::string* written)
+      : input_(std::move(input)), written_(written) {}
+
+  Task<Result<std::size_t>> read(char* into, std::size_t size) override;
+  Task<Status> write(std::string_view bytes) override;
+  Task<Status> shut_write() override;
+
+  void close() override {}
+
+ private:
+  std::string input_;
+  std::string* written_;
+};
+
 /// Gives out batches, then an error (or waits for ever where there is none).
 class FakeWatch final : public client::Watch {
  public:
@@ -108,6 +126,7 @@ class FakeRegistry final : public registry::Registry {
                    const registry::Attributes& asked) const override;
   std::unique_ptr<client::Client> client(trust::Identity identity) override;
 
+  std::map<Key, Stored> objects;  ///< what a client is given by key; for others `object`
   Result<Stored> object{Error{Code::not_found, "pods \"x\" not found"}};
   Result<client::ListPage> page{client::ListPage{}};
   std::unique_ptr<FakeWatch> next_watch;

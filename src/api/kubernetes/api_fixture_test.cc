@@ -63,6 +63,22 @@ DocumentPtr FakeExchange::json() const {
   return parsed.ok() ? *parsed : object::Document::from_canonical("null");
 }
 
+Task<Result<std::size_t>> FakeStream::read(char* into, std::size_t size) {
+  const auto count = std::min(size, input_.size());
+  input_.copy(into, count);
+  input_.erase(0, count);
+  co_return count;
+}
+
+Task<Status> FakeStream::write(std::string_view bytes) {
+  *written_ += bytes;
+  co_return ok();
+}
+
+Task<Status> FakeStream::shut_write() {
+  co_return ok();
+}
+
 Task<Result<std::vector<client::WatchEvent>>> FakeWatch::next() {
   if (!batches.empty()) {
     auto out = std::move(batches.front());
@@ -180,7 +196,10 @@ class FakeClient final : public client::Client {
  public:
   explicit FakeClient(FakeRegistry& registry) : registry_(registry) {}
 
-  Task<Result<Stored>> get(Key /*key*/) override { co_return registry_.object; }
+  Task<Result<Stored>> get(Key key) override {
+    const auto at = registry_.objects.find(key);
+    co_return at == registry_.objects.end() ? registry_.object : Result<Stored>(at->second);
+  }
 
   Task<Result<client::ListPage>> list(client::ListQuery /*query*/) override {
     co_return registry_.page;

@@ -44,7 +44,7 @@ void write_resource(object::Writer& writer, const schema::Kind& kind) {
 }
 
 void write_subresource(object::Writer& writer, const schema::Kind& kind, std::string_view name) {
-  const auto& known = subresource_of(name);
+  const auto& known = subresource_of(kind, name);
   writer.begin_object()
       .field("name", fmt::format("{}/{}", kind.plural, name))
       .field("singularName", "")

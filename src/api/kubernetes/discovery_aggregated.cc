@@ -41,7 +41,7 @@ void write_subresources(object::Writer& writer, const schema::Kind& kind) {
   }
   writer.key("subresources").begin_array();
   for (const auto& name : kind.subresources) {
-    const auto& known = subresource_of(name);
+    const auto& known = subresource_of(kind, name);
     writer.begin_object().field("subresource", name);
     if (known.kind.empty()) {
       write_response_kind(writer, kind.group, kind.version, kind.kind);

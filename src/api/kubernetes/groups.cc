@@ -81,7 +81,8 @@ std::vector<Group> groups_of(const schema::Catalog& catalog) {
   return out;
 }
 
-const Subresource& subresource_of(std::string_view name) {
+const Subresource& subresource_of(const schema::Kind& kind, std::string_view name) {
+  static const std::vector<std::string_view> kAny = {"create", "delete", "get", "patch", "update"};
   // Source: Kubernetes API reference v1.35, /api/v1 and /apis/apps/v1.
   static const std::vector<Subresource> kSubresources = {
       {"status", "", "", "", {"get", "patch", "update"}},
@@ -93,12 +94,16 @@ const Subresource& subresource_of(std::string_view name) {
       {"exec", "", "v1", "PodExecOptions", {"create", "get"}},
       {"attach", "", "v1", "PodAttachOptions", {"create", "get"}},
       {"portforward", "", "v1", "PodPortForwardOptions", {"create", "get"}},
+      {"proxy", "", "v1", "PodProxyOptions", kAny},
+      {"proxy", "", "v1", "ServiceProxyOptions", kAny},
+      {"proxy", "", "v1", "NodeProxyOptions", kAny},
       {"binding", "", "v1", "Binding", {"create"}},
       {"eviction", "policy", "v1", "Eviction", {"create"}},
       {"token", "authentication.k8s.io", "v1", "TokenRequest", {"create"}},
   };
   for (const auto& row : kSubresources) {
-    if (row.name == name) {
+    const bool is_of_kind = name != "proxy" || row.kind.substr(0, kind.kind.size()) == kind.kind;
+    if (row.name == name && is_of_kind) {
       return row;
     }
   }

@@ -33,7 +33,7 @@ struct Subresource {
   std::vector<std::string_view> verbs;
 };
 
-/// What is known of a subresource that a kind declares.
-const Subresource& subresource_of(std::string_view name);
+/// What is known of a subresource that the kind declares.
+const Subresource& subresource_of(const schema::Kind& kind, std::string_view name);
 
 }  // namespace tetrarch::api::kubernetes

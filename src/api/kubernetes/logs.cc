@@ -7,7 +7,7 @@
 #include "api/kubernetes/parameters.h"
 #include "api/kubernetes/pod_target.h"
 #include "api/kubernetes/serve.h"
-#include "async/timer.h"
+#include "api/kubernetes/stream_copy.h"
 #include "async/together.h"
 #include "base/encoding.h"
 
@@ -67,15 +67,6 @@ Result<std::string> log_request(const net::Request& request, const PodTarget& ta
   }
   writer.end_object();
   return out;
-}
-
-/// Ends when the client has gone; the copy is then cancelled.
-Task<void> wait_gone(net::Exchange& exchange) {
-  const auto gone = std::make_shared<async::Event>();  // the notice may outlive this frame
-  exchange.on_client_gone([gone] { gone->raise(); });
-  while (!exchange.is_client_gone()) {
-    co_await gone->wait_for(std::chrono::minutes(1));
-  }
 }
 
 Task<void> copy(net::Stream& from, net::Exchange& to) {
@@ -171,7 +162,7 @@ Task<Status> serve_log(Context& context) {
   context.answered = 200;
   auto headers = make_headers(context, "text/plain");
   CO_TRY_STATUS(co_await context.exchange.start(200, std::move(headers)));
-  co_await async::first_of(copy(*stream, context.exchange), wait_gone(context.exchange));
+  co_await async::first_of(copy(*stream, context.exchange), wait_until_gone(context.exchange));
   stream->close();
   if (context.exchange.is_client_gone()) {
     co_return ok();

@@ -27,7 +27,6 @@ bool has_container(object::View containers, std::string_view name) {
   return false;
 }
 
-/// The server reads pods for streams itself: the user needs the right to the subresource only.
 trust::Identity own_identity() {
   trust::Identity out;
   out.user = "system:apiserver";
@@ -62,7 +61,7 @@ Result<std::string> choose_container(object::View pod, std::string_view asked) {
   return Error{Code::malformed, std::move(message)};
 }
 
-Task<Result<PodTarget>> find_target(Context& context, std::string verb, bool needs_container) {
+Status authorize_subresource(const Context& context, std::string verb) {
   const auto& match = context.match;
   registry::Attributes asked;
   asked.verb = std::move(verb);
@@ -71,10 +70,18 @@ Task<Result<PodTarget>> find_target(Context& context, std::string verb, bool nee
   asked.subresource = match.subresource;
   asked.ns = match.ns;
   asked.name = match.name;
-  CO_TRY_STATUS(context.parts.registry.authorize(context.identity, asked));
-  const auto client = context.parts.registry.client(own_identity());
+  return context.parts.registry.authorize(context.identity, asked);
+}
+
+std::unique_ptr<client::Client> own_client(const Context& context) {
+  return context.parts.registry.client(own_identity());
+}
+
+Task<Result<PodTarget>> find_target(Context& context, std::string verb, bool needs_container) {
+  CO_TRY_STATUS(authorize_subresource(context, std::move(verb)));
+  const auto client = own_client(context);
   PodTarget out;
-  Key key{"pods", match.ns, match.name};
+  Key key{"pods", context.match.ns, context.match.name};
   CO_TRY(out.pod, co_await client->get(std::move(key)));
   if (needs_container) {
     CO_TRY(out.container,
@@ -91,6 +98,14 @@ void begin_reach_request(object::Writer& writer, std::string_view kind, const Po
       .field("pod", target.pod.metadata()["name"].string())
       .field("uid", target.pod.uid())
       .field("container", target.container);
+}
+
+std::string port_request(std::string_view kind, const PodTarget& target, int port) {
+  std::string out;
+  object::Writer writer(out);
+  begin_reach_request(writer, kind, target);
+  writer.field("port", port).end_object();
+  return out;
 }
 
 }  // namespace tetrarch::api::kubernetes

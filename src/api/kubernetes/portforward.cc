@@ -14,6 +14,7 @@
 #include "api/kubernetes/pod_target.h"
 #include "api/kubernetes/portforward_channels.h"
 #include "api/kubernetes/serve.h"
+#include "api/kubernetes/stream_copy.h"
 #include "api/kubernetes/websocket_bytes.h"
 #include "async/timer.h"
 #include "async/together.h"
@@ -26,7 +27,6 @@ constexpr std::string_view kProtocol = "portforward.k8s.io";
 constexpr std::string_view kTunnel = "SPDY/3.1+portforward.k8s.io";
 constexpr std::chrono::hours kIdleMax{
     4};  // Source: Kubernetes kubelet, streaming connection idle timeout
-constexpr std::size_t kChunk = 32768;
 
 struct Pair {
   std::unique_ptr<net::SpdyStream> data;
@@ -49,14 +49,6 @@ struct Session {
   bool is_over = false;
 };
 
-std::string reach_request(const PodTarget& target, int port) {
-  std::string out;
-  object::Writer writer(out);
-  begin_reach_request(writer, "portforward", target);
-  writer.field("port", port).end_object();
-  return out;
-}
-
 /// 1 to 65535, or 0.
 int port_of(const net::SpdyStream& stream) {
   const auto text = stream.headers().get("port");
@@ -65,32 +57,10 @@ int port_of(const net::SpdyStream& stream) {
   return port > 0 && port < 65536 ? port : 0;
 }
 
-/// Where one side fails, neither direction goes on.
-Task<void> copy(net::Stream& from, net::Stream& to) {
-  std::string buffer(kChunk, '\0');
-  while (true) {
-    const auto count = co_await from.read(buffer.data(), buffer.size());
-    if (count.ok() && *count == 0) {
-      (void)co_await to.shut_write();  // where that fails, the other direction finds out too
-      co_return;
-    }
-    Status passed = count.ok() ? ok() : Status(count.error());
-    if (passed.ok()) {
-      const std::string_view bytes(buffer.data(), *count);
-      passed = co_await to.write(bytes);
-    }
-    if (!passed.ok()) {
-      from.close();
-      to.close();
-      co_return;
-    }
-  }
-}
-
 /// Seen: kubectl 1.20 closes its local connection only once the error stream has ended, so that
 /// must not wait for what the local program may still send.
 Task<void> copy_down(net::Stream& agent, Pair& pair) {
-  co_await copy(agent, *pair.data);
+  co_await copy_stream(agent, *pair.data);
   (void)co_await pair.error->shut_write();  // the client may have gone
 }
 
@@ -99,7 +69,7 @@ Task<Result<std::unique_ptr<net::Stream>>> open(const NodeAccess& nodes,
                                                 const PodTarget& target,
                                                 int port) {
   NodeName node = target.node;
-  auto request = reach_request(target, port);
+  auto request = port_request("portforward", target, port);
   auto agent = co_await nodes.open(std::move(node), std::move(request));
   if (!agent.ok()) {
     auto message = fmt::format(
@@ -118,7 +88,7 @@ Task<void> serve_pair(Session& session, Pair pair) {
     (void)co_await pair.data->shut_write();
     co_return;
   }
-  co_await async::both(copy(*pair.data, **agent), copy_down(**agent, pair));
+  co_await async::both(copy_stream(*pair.data, **agent), copy_down(**agent, pair));
 }
 
 Task<void> serve_lane(Session& session, Pair first) {

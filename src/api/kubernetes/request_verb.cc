@@ -19,11 +19,11 @@ std::string lower(std::string_view text) {
 
 // Source: Kubernetes documentation, "Authorization", request verbs.
 std::string object_verb(std::string_view method) {
-  return method == "POST"    ? "create"
-         : method == "PUT"   ? "update"
-         : method == "PATCH" ? "patch"
-         : method == "GET"   ? "get"
-                             : lower(method);
+  return method == "POST"                      ? "create"
+         : method == "PUT"                     ? "update"
+         : method == "PATCH"                   ? "patch"
+         : method == "GET" || method == "HEAD" ? "get"
+                                               : lower(method);
 }
 
 }  // namespace
@@ -39,6 +39,7 @@ bool is_resource(Action action) {
     case Action::exec:
     case Action::attach:
     case Action::portforward:
+    case Action::proxy:
       return true;
     default:
       return false;
@@ -72,6 +73,7 @@ bool is_long_running(const Match& match, const net::Request& request) {
     case Action::exec:
     case Action::attach:
     case Action::portforward:
+    case Action::proxy:
     case Action::feed:
     case Action::reach:
     case Action::backup:

@@ -23,9 +23,9 @@ class VerbTest : public ::testing::TestWithParam<VerbRow> {};
 
 TEST_P(VerbTest, IsKnownFromTheRoute) {
   const auto& row = GetParam();
-  const auto segments = split_path(row.path);
-  ASSERT_TRUE(segments.ok());
-  const auto match = match_path(*segments);
+  const auto found = match_path(row.path);
+  ASSERT_TRUE(found.ok());
+  const auto& match = *found;
   net::Request request;
   request.method = row.method;
   request.path = row.path;
@@ -53,6 +53,8 @@ INSTANTIATE_TEST_SUITE_P(
         VerbRow{"delete_one", "DELETE", "/api/v1/namespaces/a/pods/p", "", "delete"},
         VerbRow{"log", "GET", "/api/v1/namespaces/a/pods/p/log", "", "get", true},
         VerbRow{"exec", "POST", "/api/v1/namespaces/a/pods/p/exec", "", "create", true},
+        VerbRow{"proxy", "PUT", "/api/v1/namespaces/a/pods/p/proxy/x", "", "update", true},
+        VerbRow{"proxy_head", "HEAD", "/api/v1/namespaces/a/services/s/proxy", "", "get", true},
         VerbRow{"feed", "GET", "/tetrarch/v1/nodes/n/feed", "", "get", true},
         VerbRow{"path", "GET", "/version", "", "get"},
         VerbRow{"unknown", "POST", "/nothing/of/that", "", "post"}),

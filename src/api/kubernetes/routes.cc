@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/kubernetes/routes.h"
 
+#include <algorithm>
 #include <array>
+#include <vector>
 
 #include "api/kubernetes/utf8.h"
 #include "base/encoding.h"
@@ -13,6 +15,7 @@ constexpr std::string_view kCollection = "GET POST DELETE";
 constexpr std::string_view kObject = "GET PUT PATCH DELETE";
 constexpr std::string_view kSubresource = "GET POST PUT PATCH";
 constexpr std::string_view kStream = "GET POST";
+constexpr std::string_view kProxy = "GET POST PUT PATCH DELETE HEAD OPTIONS";
 
 // Source: Kubernetes API Concepts, "Resource URIs"; Kubernetes API reference v1.35, "Operations".
 constexpr auto kRoutes = std::to_array<Route>({
@@ -49,6 +52,9 @@ constexpr auto kRoutes = std::to_array<Route>({
     {kStream, "/api/v1/namespaces/{namespace}/pods/{name}/exec", Action::exec},
     {kStream, "/api/v1/namespaces/{namespace}/pods/{name}/attach", Action::attach},
     {kStream, "/api/v1/namespaces/{namespace}/pods/{name}/portforward", Action::portforward},
+    {kProxy, "/api/v1/namespaces/{namespace}/pods/{name}/proxy", Action::proxy},
+    {kProxy, "/api/v1/namespaces/{namespace}/services/{name}/proxy", Action::proxy},
+    {kProxy, "/api/v1/nodes/{name}/proxy", Action::proxy},
     {kCollection, "/api/v1/namespaces/{namespace}/{resource}", Action::collection},
     {kObject, "/api/v1/namespaces/{namespace}/{resource}/{name}", Action::object},
     {kSubresource,
@@ -138,6 +144,10 @@ void fill_literals(Match& match, const std::vector<std::string>& segments) {
       match.resource = "pods";
       match.subresource = segments.back();
       break;
+    case Action::proxy:
+      match.resource = segments[segments.size() - 3];
+      match.subresource = segments.back();
+      break;
     case Action::subresource:
       if (match.resource.empty()) {
         match.resource = "namespaces";
@@ -147,6 +157,63 @@ void fill_literals(Match& match, const std::vector<std::string>& segments) {
     default:
       break;
   }
+}
+
+Match match_segments(const std::vector<std::string>& segments) {
+  for (const auto& segment : segments) {
+    if (segment == "." || segment == ".." || segment.find('/') != std::string::npos) {
+      return {};
+    }
+  }
+  for (const auto& route : kRoutes) {
+    Match match;
+    if (fits(route, segments, match)) {
+      match.route = &route;
+      fill_literals(match, segments);
+      return match;
+    }
+  }
+  return {};
+}
+
+Result<std::vector<std::string>> split_path(std::string_view path) {
+  std::vector<std::string> out;
+  while (!path.empty()) {
+    const auto end = path.find('/');
+    const auto raw = path.substr(0, end);
+    path = end == std::string_view::npos ? std::string_view{} : path.substr(end + 1);
+    if (!raw.empty()) {
+      TRY(auto segment, percent_decode(raw, false));
+      if (!is_utf8(segment)) {
+        return Error{Code::malformed, "the path of the request is not UTF-8"};
+      }
+      out.push_back(std::move(segment));
+    }
+  }
+  return out;
+}
+
+/// Where the segment `proxy` ends in a path of a proxied request, as far as its place tells:
+/// /api/v1/nodes/{name}/proxy or /api/v1/namespaces/{namespace}/{resource}/{name}/proxy.
+std::size_t end_of_proxy(std::string_view path) {
+  std::size_t count = 0;
+  std::size_t at = 0;
+  std::string_view third;
+  while (at < path.size()) {
+    const auto end = std::min(path.find('/', at), path.size());
+    const auto segment = path.substr(at, end - at);
+    at = end + 1;
+    if (segment.empty()) {
+      continue;
+    }
+    ++count;
+    third = count == 3 ? segment : third;
+    const std::size_t place = third == "nodes" ? 5 : third == "namespaces" ? 7 : 0;
+    if (count == place) {
+      return segment == "proxy" ? end : path.size();
+    }
+  }
+  return path.size();
 }
 
 }  // namespace
@@ -167,38 +234,19 @@ std::span<const Route> routes() {
   return kRoutes;
 }
 
-Result<std::vector<std::string>> split_path(std::string_view path) {
-  std::vector<std::string> out;
-  while (!path.empty()) {
-    const auto end = path.find('/');
-    const auto raw = path.substr(0, end);
-    path = end == std::string_view::npos ? std::string_view{} : path.substr(end + 1);
-    if (!raw.empty()) {
-      TRY(auto segment, percent_decode(raw, false));
-      if (!is_utf8(segment)) {
-        return Error{Code::malformed, "the path of the request is not UTF-8"};
-      }
-      out.push_back(std::move(segment));
-    }
+Result<Match> match_path(std::string_view path) {
+  const auto head = path.substr(0, end_of_proxy(path));
+  TRY(const auto segments, split_path(head));
+  auto match = match_segments(segments);
+  if (match.route != nullptr && match.route->action == Action::proxy) {
+    match.tail = path.substr(head.size());
+    return match;
   }
-  return out;
-}
-
-Match match_path(const std::vector<std::string>& segments) {
-  for (const auto& segment : segments) {
-    if (segment == "." || segment == ".." || segment.find('/') != std::string::npos) {
-      return {};
-    }
+  if (head.size() == path.size()) {
+    return match;
   }
-  for (const auto& route : kRoutes) {
-    Match match;
-    if (fits(route, segments, match)) {
-      match.route = &route;
-      fill_literals(match, segments);
-      return match;
-    }
-  }
-  return {};
+  TRY(const auto all, split_path(path));
+  return match_segments(all);
 }
 
 }  // namespace tetrarch::api::kubernetes

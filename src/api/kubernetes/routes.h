@@ -7,7 +7,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/result.h"
 
@@ -36,6 +35,7 @@ enum class Action : std::uint8_t {
   exec,
   attach,
   portforward,
+  proxy,
   join,
   feed,
   reach,
@@ -61,13 +61,12 @@ struct Match {
   std::string resource = {};
   std::string name = {};
   std::string subresource = {};
+  std::string tail = {};  ///< of a proxied request: all behind `proxy`, as it was sent
 };
 
-/// The decoded segments of a path; empty segments (a doubled or trailing slash) are dropped.
-/// Code::malformed: an escape that cannot be read.
-Result<std::vector<std::string>> split_path(std::string_view path);
-
-/// The row for a path; a null route: none.
-Match match_path(const std::vector<std::string>& segments);
+/// The row for a path, by its decoded segments (empty ones, as of a doubled or trailing slash, are
+/// dropped); a null route: none. A path behind `…/proxy` is no concern of ours: it goes into `tail`
+/// unread. Code::malformed: an escape that cannot be read, or that is not UTF-8.
+Result<Match> match_path(std::string_view path);
 
 }  // namespace tetrarch::api::kubernetes

@@ -10,9 +10,9 @@ namespace tetrarch::api::kubernetes {
 namespace {
 
 Match match(std::string_view path) {
-  const auto segments = split_path(path);
-  EXPECT_TRUE(segments.ok()) << path;
-  return segments.ok() ? match_path(*segments) : Match{};
+  const auto found = match_path(path);
+  EXPECT_TRUE(found.ok()) << path;
+  return found.ok() ? *found : Match{};
 }
 
 std::string words(const Match& found) {
@@ -105,7 +105,8 @@ TEST(Routes, KnowNothingElse) {
   for (const auto* path : {"/nope",
                            "/api/v2",
                            "/api/v1/pods/p/log/more",
-                           "/api/v1/namespaces/a/pods/p/proxy/x",
+                           "/api/v1/namespaces/a/secrets/p/proxy/x",
+                           "/api/v1/namespaces/proxy/x/y/z/proxy/a",
                            "/api/v1/nodes/a%2Fb",
                            "/api/v1/nodes/..",
                            "/tetrarch/v1"}) {
@@ -114,21 +115,69 @@ TEST(Routes, KnowNothingElse) {
 }
 
 TEST(Routes, RefuseABrokenEscape) {
-  EXPECT_EQ(split_path("/api/v1/nodes/%zz").ok(), false);
+  EXPECT_EQ(match_path("/api/v1/nodes/%zz").ok(), false);
 }
 
 TEST(Routes, RefuseAPathThatIsNotUtf8) {
-  EXPECT_EQ(split_path("/api/v1/nodes/%ff%fe").error().code, Code::malformed);
-  EXPECT_EQ(split_path("/api/v1/nodes/\xC0\xAF").error().code, Code::malformed);
-  EXPECT_EQ(split_path("/api/v1/nodes/%C3%A4")->back(), "ä");
+  EXPECT_EQ(match_path("/api/v1/nodes/%ff%fe").error().code, Code::malformed);
+  EXPECT_EQ(match_path("/api/v1/nodes/\xC0\xAF").error().code, Code::malformed);
+  EXPECT_EQ(match_path("/api/v1/nodes/%C3%A4")->name, "ä");
 }
 
 TEST(Routes, LeaveNoWayUp) {
   for (const auto* path :
        {"/api/v1/../metrics", "/healthz/%2e%2e/metrics", "/api/v1/nodes/..%2f..", "/./version"}) {
-    EXPECT_EQ(match_path(*split_path(path)).route, nullptr) << path;
+    EXPECT_EQ(match_path(path)->route, nullptr) << path;
   }
 }
+
+struct TailRow {
+  std::string_view name;
+  std::string_view path;
+  std::string_view parts;
+  std::string_view tail;
+};
+
+void PrintTo(const TailRow& row, std::ostream* out) {
+  *out << row.name;
+}
+
+constexpr auto kTails = std::to_array<TailRow>({
+    {"none", "/api/v1/namespaces/a/pods/p/proxy", "|v1|a|pods|p|proxy", ""},
+    {"slash", "/api/v1/namespaces/a/services/s/proxy/", "|v1|a|services|s|proxy", "/"},
+    {"port",
+     "/api/v1/namespaces/a/services/https:s:web/proxy/x",
+     "|v1|a|services|https:s:web|proxy",
+     "/x"},
+    {"escaped_port",
+     "/api/v1/namespaces/a/services/s%3A80/proxy/x/",
+     "|v1|a|services|s:80|proxy",
+     "/x/"},
+    {"unread",
+     "/api/v1/namespaces/a/pods/p/proxy//a%2Fb/../%zz/proxy",
+     "|v1|a|pods|p|proxy",
+     "//a%2Fb/../%zz/proxy"},
+    {"node", "/api/v1/nodes/n:9100/proxy/metrics", "|v1||nodes|n:9100|proxy", "/metrics"},
+    {"named_proxy",
+     "/api/v1/namespaces/proxy/pods/proxy/proxy/a",
+     "|v1|proxy|pods|proxy|proxy",
+     "/a"},
+});
+
+class TailTest : public testing::TestWithParam<TailRow> {};
+
+TEST_P(TailTest, LeavesWhatIsBehindProxyUnread) {
+  const auto found = match(GetParam().path);
+
+  ASSERT_NE(found.route, nullptr);
+  EXPECT_EQ(found.route->action, Action::proxy);
+  EXPECT_EQ(words(found), GetParam().parts);
+  EXPECT_EQ(found.tail, GetParam().tail);
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, TailTest, testing::ValuesIn(kTails), [](const auto& row) {
+  return std::string(row.param.name);
+});
 
 TEST(Routes, AllowTheMethodsOfTheirRow) {
   const auto found = match("/api/v1/nodes/n1");

@@ -31,6 +31,7 @@ Task<Status> serve_openid(Context& context);
 Task<Status> serve_log(Context& context);
 Task<Status> serve_exec(Context& context);
 Task<Status> serve_portforward(Context& context);
+Task<Status> serve_proxy(Context& context);
 
 Task<Status> serve_join(Context& context);
 Task<Status> serve_feed(Context& context);

@@ -19,33 +19,6 @@ constexpr std::string_view kTwo =
     R"({"kind":"Pod","metadata":{"name":"web","namespace":"a"},"spec":{"nodeName":"n1",)"
     R"("containers":[{"name":"a"},{"name":"b"}],"initContainers":[{"name":"i"}]}})";
 
-/// Gives `input` and then the end; keeps what was written.
-class FakeStream final : public net::Stream {
- public:
-  FakeStream(std::string input, std::string* written)
-      : input_(std::move(input)), written_(written) {}
-
-  Task<Result<std::size_t>> read(char* into, std::size_t size) override {
-    const auto count = std::min(size, input_.size());
-    input_.copy(into, count);
-    input_.erase(0, count);
-    co_return count;
-  }
-
-  Task<Status> write(std::string_view bytes) override {
-    *written_ += bytes;
-    co_return ok();
-  }
-
-  Task<Status> shut_write() override { co_return ok(); }
-
-  void close() override {}
-
- private:
-  std::string input_;
-  std::string* written_;
-};
-
 /// Gives messages, then waits; keeps what was written, a line each.
 class FakeSocket final : public net::WebSocket {
  public:
