@@ -42,6 +42,7 @@ PACKAGES = {
     "scheduling": ("io.k8s.api.scheduling.v1", "PriorityClass"),
     "policy": ("io.k8s.api.policy.v1", "Eviction PodDisruptionBudget"),
     "certificates": ("io.k8s.api.certificates.v1", "CertificateSigningRequest"),
+    "flowcontrol": ("io.k8s.api.flowcontrol.v1", "FlowSchema PriorityLevelConfiguration"),
 }
 # Core is split by what a type is reachable from.
 CORE_FILES = [("core_volume", "Volume"), ("core_pod", "Pod")]

@@ -22,6 +22,7 @@
 #include "object/writer.h"
 #include "reach/hub.h"
 #include "reconcile/every_controller.h"
+#include "registry/flow_policy.h"
 #include "registry/registry.h"
 #include "schema/catalog.h"
 #include "store/backup.h"
@@ -42,6 +43,18 @@ constexpr std::string_view kRoom = "server";
 trust::Identity acting_as(std::string user) {
   return {.user = std::move(user),
           .groups = {std::string(trust::kMasters), std::string(trust::kAuthenticated)}};
+}
+
+/// What the registry begins a cluster with is kept while it runs.
+std::vector<reconcile::KeptFlow> kept_flows() {
+  std::vector<reconcile::KeptFlow> out;
+  for (auto& object : registry::flow_policy()) {
+    auto document = Document::from_canonical(std::move(object.json));
+    const std::string name(document->root()["metadata"]["name"].string());
+    out.push_back(
+        {Key{object.resource, "", name}, std::move(document), registry::is_mandatory_flow(name)});
+  }
+  return out;
 }
 
 }  // namespace
@@ -303,6 +316,7 @@ void ControlPlane::Impl::make_control() {
   settings.kubernetes_service_ip = kubernetes_service_address(config);
   settings.pod_cidr = config.pod_cidr;
   settings.time_zones = &load_time_zone;
+  settings.kept_flows = kept_flows();
   control::ControllerManager::Options options;
   options.resources = control::mirrored_resources(*catalog);
   options.election.identity = "server-" + config.node_name;

@@ -77,6 +77,7 @@ std::vector<std::unique_ptr<Controller>> every_controller(const schema::Catalog&
   out.push_back(ttl_after_finished_controller());
   out.push_back(cronjob_controller(settings.time_zones ? settings.time_zones : only_utc));
   out.push_back(disruption_budget_controller());
+  out.push_back(flow_control_controller(settings.kept_flows));
   out.push_back(endpointslice_controller());
   out.push_back(endpoints_controller());
   out.push_back(endpoints_mirroring_controller());

@@ -11,6 +11,7 @@
 
 #include "reconcile/controller.h"
 #include "reconcile/cronjob.h"
+#include "reconcile/flow_control.h"
 #include "schema/catalog.h"
 
 namespace tetrarch::reconcile {
@@ -27,7 +28,8 @@ struct ClusterSettings {
   std::chrono::seconds node_grace{40};
   std::size_t terminated_pods_max = 12'500;
   std::chrono::seconds event_ttl{3600};
-  ZoneLookup time_zones;  ///< for schedules of CronJobs; empty: there is only UTC
+  std::vector<KeptFlow> kept_flows;  ///< flow schemas and priority levels that must not get lost
+  ZoneLookup time_zones;             ///< for schedules of CronJobs; empty: there is only UTC
 };
 
 std::vector<std::unique_ptr<Controller>> every_controller(const schema::Catalog& catalog,

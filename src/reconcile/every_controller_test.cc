@@ -39,6 +39,7 @@ TEST_F(EveryControllerTest, HasAllOfThemEachUnderItsOwnName) {
                                    "endpoints-mirroring",
                                    "endpointslice",
                                    "event-expiry",
+                                   "flow-control",
                                    "garbage-collection",
                                    "job",
                                    "kubernetes-service",

@@ -9,6 +9,7 @@
 #include "registry/claims_repair.h"
 #include "registry/engine.h"
 #include "registry/errors.h"
+#include "registry/flow_policy.h"
 #include "registry/rbac_policy.h"
 #include "schema/decode.h"
 
@@ -126,6 +127,10 @@ Task<Status> Engine::bootstrap() {
   }
   for (auto& object : bootstrap_policy()) {
     CO_TRY_STATUS(co_await ensure(object.resource, object.ns, std::move(object.json), true));
+  }
+  // Changed ones are the affair of a controller (reconcile/flow_control.cc).
+  for (auto& object : flow_policy()) {
+    CO_TRY_STATUS(co_await ensure(object.resource, "", std::move(object.json), false));
   }
   for (const auto json : kPriorityClasses) {
     CO_TRY_STATUS(

@@ -139,7 +139,7 @@ class Registry {
 
   /// Makes what must exist before the first request: the system namespaces, the `kubernetes`
   /// Service, the bootstrap roles and bindings (brought back to what they grant at least), priority
-  /// classes. Safe to repeat.
+  /// classes, flow schemas and priority levels. Safe to repeat.
   virtual Task<Status> bootstrap() = 0;
 
   virtual Task<Result<Stored>> get(Call call, ReadAt at) = 0;

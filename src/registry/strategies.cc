@@ -41,6 +41,8 @@ constexpr auto kRows = std::to_array<Row>({
     {"leases.coordination.k8s.io", &leases_strategy},
     {"poddisruptionbudgets.policy", &disruption_budgets_strategy},
     {"certificatesigningrequests.certificates.k8s.io", &signing_requests_strategy},
+    {"flowschemas.flowcontrol.apiserver.k8s.io", &flow_schemas_strategy},
+    {"prioritylevelconfigurations.flowcontrol.apiserver.k8s.io", &priority_levels_strategy},
     {"roles.rbac.authorization.k8s.io", &roles_strategy},
     {"clusterroles.rbac.authorization.k8s.io", &roles_strategy},
     {"rolebindings.rbac.authorization.k8s.io", &role_bindings_strategy},

@@ -115,5 +115,7 @@ Strategy disruption_budgets_strategy();
 Strategy resource_quotas_strategy();
 Strategy limit_ranges_strategy();
 Strategy signing_requests_strategy();
+Strategy flow_schemas_strategy();
+Strategy priority_levels_strategy();
 
 }  // namespace tetrarch::registry

@@ -72,6 +72,17 @@ void check_success_policy(Problems& problems, const Site& job_spec);
 void check_cron_job(Problems& problems, const Site& site);
 // validate_policy.cc
 void check_disruption_budget(Problems& problems, const Site& site);
+// validate_flow.cc
+void check_flow_schema(Problems& problems, const Site& site);
+void check_flow_rules(Problems& problems, const Site& site);
+void check_flow_subject(Problems& problems, const Site& site);
+void check_flow_resource_rule(Problems& problems, const Site& site);
+void check_flow_path_rule(Problems& problems, const Site& site);
+/// Of both kinds: their status.
+void check_flow_conditions(Problems& problems, const Site& site);
+// validate_priority_level.cc
+void check_priority_level(Problems& problems, const Site& site);
+void check_queuing(Problems& problems, const Site& site);
 // validate_quota.cc
 void check_resource_quota(Problems& problems, const Site& site);
 void check_limit_range(Problems& problems, const Site& site);

@@ -53,7 +53,9 @@ void check_policy_rules(Problems& problems, const Site& site, bool is_namespaced
   }
 }
 
-void check_subject(Problems& problems, const std::string& path, const views::SubjectView& subject) {
+void check_subject(Problems& problems,
+                   const std::string& path,
+                   const views::RbacSubjectView& subject) {
   const auto kind = subject.kind();
   if (subject.name().empty()) {
     return;  // the table requires it
@@ -94,7 +96,8 @@ void check_binding(Problems& problems,
   }
   std::size_t index = 0;
   for (const auto subject : site.fresh["subjects"].elements()) {
-    check_subject(problems, index_path(site.at("subjects"), index++), views::SubjectView{subject});
+    check_subject(
+        problems, index_path(site.at("subjects"), index++), views::RbacSubjectView{subject});
   }
   if (site.is_update() && !role.view().same_as(site.old["roleRef"])) {
     problems.invalid(site.at("roleRef"), role.view(), "cannot change roleRef");

@@ -77,6 +77,16 @@ WIDE = {kind.kind: kind for kind in (
     Kind("", "v1", "nodes", "Node", {"spec": {"unschedulable": True}}, is_namespaced=False,
          status={"conditions": [{"type": "Seen", "status": "True", "lastHeartbeatTime": "2026-01-01T00:00:00Z",
                                  "lastTransitionTime": "2026-01-01T00:00:00Z", "reason": "Test", "message": "said"}]}),
+    Kind("flowcontrol.apiserver.k8s.io", "v1", "flowschemas", "FlowSchema",
+         {"spec": {"matchingPrecedence": 9999, "priorityLevelConfiguration": {"name": "global-default"}, "rules": [{
+             "subjects": [{"kind": "User", "user": {"name": "nobody-here"}}],
+             "nonResourceRules": [{"verbs": ["*"], "nonResourceURLs": ["*"]}]}]}},
+         is_namespaced=False, status={"conditions": [{**CONDITION, "status": "False"}]},
+         changed={"spec": {"matchingPrecedence": 9998}}),
+    Kind("flowcontrol.apiserver.k8s.io", "v1", "prioritylevelconfigurations", "PriorityLevelConfiguration",
+         {"spec": {"type": "Limited", "limited": {"nominalConcurrencyShares": 2, "limitResponse": {"type": "Reject"}}}},
+         is_namespaced=False, status={"conditions": [CONDITION]},
+         changed={"spec": {"limited": {"nominalConcurrencyShares": 4}}}),
 )}
 
 
@@ -155,6 +165,12 @@ class Kinds(ConformTest):
             self.assertEqual(self.api.patch(path, change).status, 422)
             self.assertEqual(self.api.put(path, {**made, **change}).status, 422)
         self.remove(path)
+
+    def test_life_of_flow_schemas(self):
+        self.live(WIDE["FlowSchema"])
+
+    def test_life_of_priority_levels(self):
+        self.live(WIDE["PriorityLevelConfiguration"])
 
     def test_life_of_nodes(self):
         self.live(WIDE["Node"])

@@ -19,15 +19,14 @@ using schema::Shape;
 using schema::Type;
 using schema::TypeRef;
 
-/// PodSpecView; where two groups have a type of that name, core's keeps it and the other's is
-/// EventsEventView.
+/// PodSpecView; where two groups have a type of that name, core's keeps it and the others have
+/// their group in front: EventsEventView.
 std::string class_name(const schema::Catalog& catalog, const Type& type) {
-  const auto is_core = [](const Type& other) { return other.group == "core"; };
-  const bool is_taken =
+  const bool is_shared =
       std::any_of(catalog.types().begin(), catalog.types().end(), [&](const auto& other) {
-        return other.get() != &type && other->name == type.name && is_core(*other);
+        return other.get() != &type && other->name == type.name;
       });
-  if (!is_taken || is_core(type)) {
+  if (!is_shared || type.group == "core") {
     return type.name + "View";
   }
   auto prefix = type.group;

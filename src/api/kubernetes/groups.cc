@@ -31,6 +31,7 @@ constexpr auto kOrder = std::to_array<std::string_view>({
     "coordination.k8s.io",
     "node.k8s.io",
     "discovery.k8s.io",
+    "flowcontrol.apiserver.k8s.io",
 });
 
 std::tuple<std::size_t, std::string> group_rank(const std::string& name) {

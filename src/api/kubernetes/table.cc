@@ -90,7 +90,10 @@ Cell template_cell(const schema::Column& column, object::View root) {
   }
   const auto piece = parse_piece(std::string_view(source).substr(1, source.size() - 2));
   const auto value = follow(root, piece.path);
-  return value ? typed_cell(column.type, value.raw()) : typed_cell(column.type, piece.fallback);
+  if (!value && piece.fallback.starts_with('<')) {
+    return text_cell(piece.fallback);  // "<none>", also among numbers
+  }
+  return typed_cell(column.type, value ? value.raw() : piece.fallback);
 }
 
 struct Cells {

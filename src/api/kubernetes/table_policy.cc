@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The columns of quotas and certificate signing requests.
+// The columns of quotas, certificate signing requests and flow schemas.
 // Seen: kubectl get quota,csr, 1.20 to 1.35.
 #include <fmt/core.h>
 
@@ -51,11 +51,22 @@ Cell csr_condition_cell(const Stored& request, TimePoint /*now*/) {
   return text_cell(out);
 }
 
+/// Source: Kubernetes pkg/printers/internalversion, printFlowSchema, v1.35.
+Cell flow_missing_level_cell(const Stored& schema, TimePoint /*now*/) {
+  for (const auto condition : schema.root()["status"]["conditions"].elements()) {
+    if (condition["type"].string() == "Dangling") {
+      return text_cell(condition["status"].string());
+    }
+  }
+  return text_cell("?");
+}
+
 constexpr Computed kColumns[] = {
     {"quota-requests", quota_requests_cell},
     {"quota-limits", quota_limits_cell},
     {"csr-duration", csr_duration_cell},
     {"csr-condition", csr_condition_cell},
+    {"flow-missing-level", flow_missing_level_cell},
 };
 
 }  // namespace

@@ -378,6 +378,11 @@ constexpr auto kPolicyCells = std::to_array<CellRow>({
      R"("Denied")"},
     {"request_for_a_day", "@csr-duration", R"({"spec":{"expirationSeconds":86400}})", R"("24h")"},
     {"request_for_as_long_as_may_be", "@csr-duration", "{}", R"("<none>")"},
+    {"flow_not_looked_at", "@flow-missing-level", "{}", R"("?")"},
+    {"flow_dangling",
+     "@flow-missing-level",
+     R"({"status":{"conditions":[{"type":"Dangling","status":"True"}]}})",
+     R"("True")"},
 });
 INSTANTIATE_TEST_SUITE_P(Policy, CellTest, testing::ValuesIn(kPolicyCells), [](const auto& row) {
   return std::string{row.param.name};
@@ -457,6 +462,7 @@ constexpr auto kTypedCells = std::to_array<TypedRow>({
     {"integer_absent", "integer", "{.a}", "{}", "null"},
     {"integer_fallback", "integer", "{.a|0}", "{}", "0"},
     {"integer_bad_fallback", "integer", "{.a|none}", "{}", "null"},
+    {"integer_none", "integer", "{.a|<none>}", "{}", R"("<none>")"},
     {"integer_with_zeros", "integer", "{.a|007}", "{}", "7"},
     {"boolean", "boolean", "{.a}", R"({"a":true})", "true"},
     {"boolean_of_text", "boolean", "{.a}", R"({"a":"true"})", "null"},
