@@ -81,6 +81,7 @@ struct ControlPlane::Impl {
   Task<void> renew_certificate() const;
   Status listen();
   void make_control();
+  void follow_flows();
   api::kubernetes::Parts api_parts();
   Result<trust::Identity> identify(const net::Peer& peer, const std::string& token) const;
   Task<Result<trust::Identity>> authenticate(net::Peer peer, std::string token) const;
@@ -105,6 +106,8 @@ struct ControlPlane::Impl {
   trust::AttemptLimit join_attempts;
   reach::Hub hub;
   std::unique_ptr<AuditSetup> audit;
+  std::unique_ptr<api::kubernetes::Fairness> fairness;
+  bool has_new_flows = false;  // on the control strand
   std::unique_ptr<net::Handler> api;
   std::shared_ptr<net::TlsContext> tls;
   std::unique_ptr<net::Server> server;
@@ -241,6 +244,7 @@ api::kubernetes::Parts ControlPlane::Impl::api_parts() {
   api::kubernetes::Parts parts{.registry = *registry,
                                .catalog = *catalog,
                                .metrics = metrics,
+                               .fairness = *fairness,
                                .clock = system_clock(),
                                .random = system_random(),
                                .authenticate =
@@ -251,7 +255,6 @@ api::kubernetes::Parts ControlPlane::Impl::api_parts() {
   parts.checks.push_back(
       {"controllers", false, [this] { return manager && manager->cache().is_synced(); }});
   parts.token_issuer = {token_issuer(), [this] { return token_keys->jwks(); }};
-  parts.options.fairness.seats = static_cast<std::size_t>(config.max_requests_inflight);
   parts.audit = audit ? &audit->log : nullptr;
   parts.begin_backup = [this]() -> api::kubernetes::NextPiece {
     const auto source = std::make_shared<store::BackupSource>(  // shared by copies of the function
@@ -299,6 +302,9 @@ Status ControlPlane::Impl::listen() {
   TRY(tls, net::TlsContext::for_server(material));
   port = where.port;
   TRY(audit, open_audit(config, blocking, metrics));
+  api::kubernetes::FairnessLimits limits;
+  limits.seats = static_cast<std::size_t>(config.max_requests_inflight);
+  fairness = std::make_unique<api::kubernetes::Fairness>(limits, metrics);
   api = api::kubernetes::make_kubernetes_api(api_parts());
   net::ServerOptions options;
   options.name = "api";
@@ -306,6 +312,35 @@ Status ControlPlane::Impl::listen() {
   TRY(port, server->listen(where.host, where.port, tls));
   server->run();
   return ok();
+}
+
+/// Who is served when follows the objects that say it, through the controllers' cache.
+void ControlPlane::Impl::follow_flows() {
+  auto& cache = manager->cache();
+  cache.listen([this](const reconcile::Observed& change) {
+    const auto& resource = change.any().key.resource;
+    has_new_flows = has_new_flows || resource == registry::kFlowSchemas ||
+                    resource == registry::kPriorityLevels;
+  });
+  cache.on_progress([this, &cache] {
+    const auto objects_of = [&cache](std::string_view resource) {
+      std::vector<Stored> out;
+      for (const auto* object : cache.mirror().list(resource)) {
+        out.push_back(*object);
+      }
+      return out;
+    };
+    if (!has_new_flows) {
+      return;
+    }
+    api::kubernetes::FlowObjects objects{objects_of(registry::kFlowSchemas),
+                                         objects_of(registry::kPriorityLevels)};
+    if (objects.schemas.empty() || objects.levels.empty()) {
+      return;  // one of the two is not listed yet
+    }
+    has_new_flows = false;
+    fairness->configure(objects);
+  });
 }
 
 void ControlPlane::Impl::make_control() {
@@ -339,6 +374,7 @@ void ControlPlane::Impl::make_control() {
   scheduler = std::make_unique<control::SchedulerLoop>(control::SchedulerLoop::Parts{
       *scheduler_client, manager->cache(), *scheduler_events, system_clock(), metrics});
   scheduler_group = std::make_unique<async::TaskGroup>(control_strand, "scheduler");
+  follow_flows();
   manager->run();
   scheduler->run(*scheduler_group);
   scheduler_group->spawn(scheduler_events->run());

@@ -1,14 +1,20 @@
 # SPDX-License-Identifier: Apache-2.0
-"""Audit log, and fairness: one user who floods leaves nodes and others served."""
+"""Audit log, and fairness: one user who floods leaves nodes and others served; flow schemas and priority levels say who
+is served when, at once when they change."""
+import concurrent.futures
 import glob
 import json
 import os
 import subprocess
 import time
 
-from api import Api, config_map
+from api import MERGE, Api, config_map
 from harness import Cluster, ClusterTest
 from machine import wait_until
+
+FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1"
+SCHEMAS, LEVELS = f"{FLOW}/flowschemas", f"{FLOW}/prioritylevelconfigurations"
+SCHEMA_UID, LEVEL_UID = "X-Kubernetes-PF-FlowSchema-UID", "X-Kubernetes-PF-PriorityLevel-UID"
 
 POLICY = """
 apiVersion: audit.k8s.io/v1
@@ -30,6 +36,22 @@ rules:
 - level: Metadata
   nonResourceURLs: ["/version"]
 """
+
+
+def jail(name, shares, response=None):
+    """A level without seats that borrows none."""
+    return {"apiVersion": "flowcontrol.apiserver.k8s.io/v1", "kind": "PriorityLevelConfiguration", "metadata": {"name": name},
+            "spec": {"type": "Limited", "limited": {"nominalConcurrencyShares": shares, "borrowingLimitPercent": 0,
+                                                    "limitResponse": response or {"type": "Reject"}}}}
+
+
+def schema_of(name, namespace, account, level):
+    """What an account of the namespace does with config maps there belongs to the level."""
+    rule = {"subjects": [{"kind": "ServiceAccount", "serviceAccount": {"name": account, "namespace": namespace}}],
+            "resourceRules": [{"verbs": ["*"], "apiGroups": [""], "resources": ["configmaps"], "namespaces": [namespace]}]}
+    return {"apiVersion": "flowcontrol.apiserver.k8s.io/v1", "kind": "FlowSchema", "metadata": {"name": name},
+            "spec": {"matchingPrecedence": 20, "priorityLevelConfiguration": {"name": level},
+                     "distinguisherMethod": {"type": "ByUser"}, "rules": [rule]}}
 
 
 class Limits(ClusterTest):
@@ -147,8 +169,116 @@ class Limits(ClusterTest):
         wait_until(lambda: self.lease() > lease, 30, "the node renews its lease")
         metrics = self.api.get("/metrics").text
         refused = [line for line in metrics.splitlines()
-                   if line.startswith("apiserver_flowcontrol_rejected_requests_total") and 'level="workload"' in line]
+                   if line.startswith("apiserver_flowcontrol_rejected_requests_total") and 'level="workload-low"' in line]
         self.assertGreater(sum(float(line.split()[-1]) for line in refused), 0)
+
+    def uids(self, answer):
+        return answer.headers[SCHEMA_UID], answer.headers[LEVEL_UID]
+
+    def uid(self, path):
+        return self.api.ok("GET", path)["metadata"]["uid"]
+
+    def remove_after(self, *paths):
+        for path in paths:
+            self.addCleanup(self.api.delete, path)
+
+    def test_a_jail_holds_its_own_and_nobody_else(self):
+        jailed, free = self.user("jailed"), self.user("free")
+        level, schema = f"jail-{self.namespace}", f"jailed-{self.namespace}"
+        self.remove_after(f"{LEVELS}/{level}", f"{SCHEMAS}/{schema}")
+        self.assertEqual(jailed.get(self.maps).status, 200)
+        self.apply(jail(level, 0), schema_of(schema, self.namespace, "jailed", level))
+        refused = wait_until(lambda: (answer := jailed.get(self.maps)).status == 429 and answer, 10, "429")
+        self.assertEqual(refused.headers["Retry-After"], "1")
+        self.assertEqual((refused.json["reason"], refused.json["code"]), ("TooManyRequests", 429))
+        self.assertEqual(self.uids(refused), (self.uid(f"{SCHEMAS}/{schema}"), self.uid(f"{LEVELS}/{level}")))
+        for _ in range(20):
+            self.assertEqual(jailed.get(self.maps).status, 429)
+            other = free.get(self.maps)
+            self.assertEqual(other.status, 200, str(other))
+            self.assertEqual(self.api.get(self.maps).status, 200)
+        self.assertEqual(self.uids(other), (self.uid(f"{SCHEMAS}/service-accounts"), self.uid(f"{LEVELS}/workload-low")))
+        elsewhere = jailed.get(f"/api/v1/namespaces/{self.namespace}/pods")
+        self.assertEqual(elsewhere.status, 200, "only what the schema names")
+        with self.api.watch(self.maps, timeoutSeconds="1") as watch:
+            self.assertEqual(watch.response.headers[LEVEL_UID], self.uid(f"{LEVELS}/exempt"))
+        self.kubectl("patch", "prioritylevelconfiguration", level, "--type=merge", "-p",
+                     json.dumps({"spec": {"limited": {"nominalConcurrencyShares": 50}}}))
+        wait_until(lambda: jailed.get(self.maps).status == 200, 10, "seats that are given are there at once")
+
+    def test_a_queue_makes_wait_and_lets_go(self):
+        waiting = self.user("waiting")
+        level, schema = f"queue-{self.namespace}", f"queued-{self.namespace}"
+        self.remove_after(f"{LEVELS}/{level}", f"{SCHEMAS}/{schema}")
+        queuing = {"type": "Queue", "queuing": {"queues": 2, "handSize": 1, "queueLengthLimit": 3}}
+        self.apply(jail(level, 0, queuing), schema_of(schema, self.namespace, "waiting", level))
+        gauge = f'apiserver_flowcontrol_current_inqueue_requests{{priority_level="{level}"}}'
+        self.wait_metric(gauge.replace("current_inqueue_requests", "nominal_limit_seats"), 0)
+        with concurrent.futures.ThreadPoolExecutor(8) as pool:
+            asked = [pool.submit(waiting.get, self.maps) for _ in range(5)]
+            self.wait_metric(gauge, 3)
+            wait_until(lambda: sum(a.done() for a in asked) == 2, 10, "two found no room in the line")
+            self.kubectl("patch", "prioritylevelconfiguration", level, "--type=merge", "-p",
+                         json.dumps({"spec": {"limited": {"nominalConcurrencyShares": 50}}}))
+            codes = sorted(a.result().status for a in asked)
+        self.assertEqual(codes, [200, 200, 200, 429, 429])
+
+    def wait_metric(self, series, value):
+        def is_so():
+            lines = dict(line.rsplit(" ", 1) for line in self.api.get("/metrics").text.splitlines() if line.startswith("apiserver_flow"))
+            return series in lines and float(lines[series]) == value
+        wait_until(is_so, 10, f"{series} is {value}")
+
+    def test_a_schema_without_its_level_counts_for_nothing(self):
+        lost = self.user("lost")
+        level, schema = f"lost-{self.namespace}", f"lost-{self.namespace}"
+        self.remove_after(f"{LEVELS}/{level}", f"{SCHEMAS}/{schema}")
+        self.apply(jail(level, 0), schema_of(schema, self.namespace, "lost", level))
+        wait_until(lambda: lost.get(self.maps).status == 429, 10, "429")
+        self.kubectl("delete", "prioritylevelconfiguration", level)
+        self.assertEqual(wait_until(lambda: (a := lost.get(self.maps)).status == 200 and a.headers[SCHEMA_UID], 10, "200"),
+                         self.uid(f"{SCHEMAS}/service-accounts"))
+        said = wait_until(lambda: (c := self.condition(schema))["status"] == "True" and c, 10, "it dangles")
+        self.assertEqual((said["type"], said["reason"]), ("Dangling", "NotFound"))
+        self.assertIn(f'named "{level}" but there is no such object', said["message"])
+        rows = [line.split() for line in self.text("get", "flowschemas").splitlines()]
+        self.assertEqual(rows[0], ["NAME", "PRIORITYLEVEL", "MATCHINGPRECEDENCE", "DISTINGUISHERMETHOD", "AGE", "MISSINGPL"])
+        mine = next(row for row in rows if row[0] == schema)
+        self.assertEqual((mine[1], mine[2], mine[3], mine[5]), (level, "20", "ByUser", "True"))
+
+    def condition(self, schema):
+        return self.get("flowschema", schema)["status"]["conditions"][0]
+
+    def test_first_levels_are_printed_as_kubernetes_does(self):
+        rows = [line.split() for line in self.text("get", "prioritylevelconfigurations").splitlines()]
+        self.assertEqual(rows[0], ["NAME", "TYPE", "NOMINALCONCURRENCYSHARES", "QUEUES", "HANDSIZE", "QUEUELENGTHLIMIT", "AGE"])
+        levels = {row[0]: row[1:-1] for row in rows[1:]}
+        self.assertEqual(levels["exempt"], ["Exempt", "<none>", "<none>", "<none>", "<none>"])
+        self.assertEqual(levels["catch-all"], ["Limited", "5", "<none>", "<none>", "<none>"])
+        self.assertEqual(levels["leader-election"], ["Limited", "10", "16", "4", "50"])
+        wait_until(lambda: all(self.condition(name)["status"] == "False" for name in ("exempt", "probes", "global-default")), 10,
+                   "first schemas have their levels")
+
+    def test_first_objects_are_kept(self):
+        for kind, name in (("flowschema", "catch-all"), ("flowschema", "exempt"), ("prioritylevelconfiguration", "exempt"),
+                           ("prioritylevelconfiguration", "system")):
+            old = self.get(kind, name)["metadata"]["uid"]
+            self.kubectl("delete", kind, name)
+            again = wait_until(lambda k=kind, n=name: self.kubectl("get", k, n, "-o", "json", check=False).stdout, 10, f"{kind} {name}")
+            self.assertNotEqual(json.loads(again)["metadata"]["uid"], old)
+        fixed = self.api.patch(f"{SCHEMAS}/catch-all", {"spec": {"matchingPrecedence": 9000}})
+        self.assertEqual(fixed.status, 422)
+        self.assertIn("spec of 'catch-all' must equal the fixed value", fixed.json["message"])
+        shares = lambda: self.api.ok("GET", f"{LEVELS}/workload-high")["spec"]["limited"]["nominalConcurrencyShares"]
+        self.api.ok("PATCH", f"{LEVELS}/workload-high", {"spec": {"limited": {"nominalConcurrencyShares": 7}}}, content_type=MERGE)
+        wait_until(lambda: shares() == 40, 10, "a suggested level is brought back")
+        keeps = "apf.kubernetes.io/autoupdate-spec"
+        self.kubectl("annotate", "--overwrite", "prioritylevelconfiguration", "workload-high", f"{keeps}=false")
+        self.api.ok("PATCH", f"{LEVELS}/workload-high", {"spec": {"limited": {"nominalConcurrencyShares": 7}}}, content_type=MERGE)
+        time.sleep(1)
+        self.assertEqual(shares(), 7, "unless its operator says no")
+        self.kubectl("annotate", "--overwrite", "prioritylevelconfiguration", "workload-high", f"{keeps}=true")
+        wait_until(lambda: shares() == 40, 10, "and back")
 
     def lease(self):
         return self.cluster.get("-n", "kube-node-lease", "lease", self.cluster.node)["spec"]["renewTime"]

@@ -34,6 +34,9 @@ Task<Status> send(net::Exchange& to, std::string& made) {
 
 void Answer::mark(net::Headers& headers) const {
   headers.add("Audit-Id", audit_id_);
+  if (adds) {
+    adds(headers);
+  }
 }
 
 void Answer::keep(int status, const net::Body& body) {

@@ -31,6 +31,8 @@ class Answer final : public net::Exchange {
 
   const std::string& audit_id() const { return audit_id_; }
 
+  /// Adds to the headers of the answer.
+  std::function<void(net::Headers& headers)> adds;
   /// Called when an answer of open length begins, or the connection is taken over.
   std::function<void(int status)> on_started;
   /// Whether a body of that status is to be kept; those over `kKeptMax` are not.

@@ -47,6 +47,13 @@ std::string bearer_of(const net::Headers& headers) {
   return std::string(value);
 }
 
+trust::Identity anonymous() {
+  trust::Identity out;
+  out.user = trust::kAnonymous;
+  out.groups = {std::string(trust::kUnauthenticated)};
+  return out;
+}
+
 Task<Result<trust::Identity>> authenticate(const Context& context) {
   const auto& peer = context.request.peer;
   auto token = bearer_of(context.request.headers);
@@ -54,10 +61,7 @@ Task<Result<trust::Identity>> authenticate(const Context& context) {
     if (peer.is_certificate_refused || !context.request.headers.get("Authorization").empty()) {
       co_return Error{Code::unauthenticated, "Unauthorized"};
     }
-    trust::Identity anonymous;
-    anonymous.user = trust::kAnonymous;
-    anonymous.groups = {std::string(trust::kUnauthenticated)};
-    co_return anonymous;
+    co_return anonymous();
   }
   auto found = co_await context.parts.authenticate(peer, std::move(token));
   if (!found.ok()) {
@@ -177,23 +181,48 @@ void begin_audit(Context& context, const trust::Identity& asker) {
   }
 }
 
+FlowRequest flow_request(const Context& context, std::string_view verb) {
+  const auto& match = context.match;
+  FlowRequest out{context.identity, verb};
+  out.is_resource = match.route != nullptr && is_resource(match.route->action);
+  out.group = match.group;
+  out.resource = match.resource;
+  out.subresource = match.subresource;
+  // Source: Kubernetes apiserver, RequestInfo: a namespace is in itself.
+  const bool is_namespace = match.group.empty() && match.resource == "namespaces";
+  out.ns = is_namespace ? match.name : match.ns;
+  out.path = context.request.path;
+  return out;
+}
+
 /// Its place among all requests. Health is asked for by who decides whether we live.
 Task<Status> take_seat(Context& context) {
   const auto& match = context.match;
+  auto& fairness = context.parts.fairness;
+  const auto verb = verb_of(match, context.request);
+  const auto asked = flow_request(context, verb);
+  context.flow = fairness.classify(asked);
   if (match.route != nullptr && match.route->action == Action::health) {
     co_return ok();
   }
-  auto& fairness = context.fairness;
-  const auto& identity = context.identity;
   if (is_long_running(match, context.request)) {
-    CO_TRY(context.stream, fairness.open_stream(identity.user));
+    CO_TRY(context.stream, fairness.open_stream(context.identity.user));
   }
-  const auto level = level_of(identity, match.group, match.resource);
-  if (level == Level::exempt || fairness.try_enter(level, context.seat)) {
+  if (fairness.try_enter(context.flow, context.seat)) {
     co_return ok();
   }
-  CO_TRY(context.seat, co_await fairness.wait(level, identity.user));
+  auto distinguisher = distinguisher_of(context.flow.schema(), asked);
+  CO_TRY(context.seat, co_await fairness.wait(context.flow, std::move(distinguisher)));
   co_return ok();
+}
+
+/// Source: Kubernetes documentation, "API Priority and Fairness", diagnostics.
+void add_flow(const Context& context, net::Headers& headers) {
+  if (!context.flow.is_known() || context.flow.schema().uid.empty()) {
+    return;
+  }
+  headers.add("X-Kubernetes-PF-FlowSchema-UID", context.flow.schema().uid);
+  headers.add("X-Kubernetes-PF-PriorityLevel-UID", context.flow.level().uid);
 }
 
 Task<Status> serve(Context& context) {
@@ -215,6 +244,7 @@ Task<Status> serve(Context& context) {
     }
   } else {
     begin_audit(context, {});
+    context.identity = anonymous();
   }
   CO_TRY_STATUS(co_await take_seat(context));
   if (route == nullptr) {
@@ -233,21 +263,20 @@ Task<Status> serve(Context& context) {
 class KubernetesApi final : public net::Handler {
  public:
   explicit KubernetesApi(Parts parts)
-      : parts_(std::move(parts)),
-        documents_(make_documents(parts_.catalog, parts_.options)),
-        fairness_(parts_.options.fairness, parts_.metrics) {}
+      : parts_(std::move(parts)), documents_(make_documents(parts_.catalog, parts_.options)) {}
 
   Task<void> handle(net::Request request, net::Exchange& exchange) override {
     const auto begun = parts_.clock.steady();
     Answer answer(
         exchange, audit_id_of(request.headers, parts_.random), net::accepts_gzip(request.headers));
-    Context context{parts_, documents_, fairness_, std::move(request), answer};
+    Context context{parts_, documents_, std::move(request), answer};
     std::optional<AuditTrail> trail;
     if (parts_.audit != nullptr) {
       trail.emplace(*parts_.audit, parts_.clock, answer.audit_id());
       context.audit = &*trail;
       answer.keeps = [&trail](int status) { return trail->wants_body(status); };
     }
+    answer.adds = [&context](net::Headers& headers) { add_flow(context, headers); };
     answer.on_started = [&context](int status) { note_started(context, status); };
     auto outcome = co_await serve(context);
     if (!outcome.ok() && context.answered == 0) {
@@ -324,7 +353,6 @@ class KubernetesApi final : public net::Handler {
 
   const Parts parts_;
   const Documents documents_;
-  Fairness fairness_;
 };
 
 }  // namespace

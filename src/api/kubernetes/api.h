@@ -79,7 +79,6 @@ struct Options {
   std::chrono::seconds slow_client_max{60};
   /// How long the agent may take to answer the head of a log, exec or port-forward request.
   std::chrono::seconds reach_deadline{30};
-  FairnessLimits fairness = {};
 };
 
 /// All of it outlives the handler.
@@ -87,6 +86,7 @@ struct Parts {
   registry::Registry& registry;
   const schema::Catalog& catalog;
   Metrics& metrics;
+  Fairness& fairness;
   const Clock& clock;
   Random& random;
   Authenticate authenticate;

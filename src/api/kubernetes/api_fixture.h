@@ -176,6 +176,7 @@ class ApiTest : public testing::Test {
   FakeClock clock_;
   FakeRandom random_;
   Metrics metrics_;
+  Fairness fairness_{{}, metrics_};
   Result<std::unique_ptr<net::Stream>> reach_stream_;  ///< what the node's agent answers with
   std::string reach_node_;
   std::string reach_request_;

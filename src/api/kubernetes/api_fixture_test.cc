@@ -326,6 +326,7 @@ Parts ApiTest::make_parts() {
   return {registry_,
           catalog(),
           metrics_,
+          fairness_,
           clock_,
           random_,
           fake_authenticate,

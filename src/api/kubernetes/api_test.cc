@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // One request at a time through the handler: what the registry is asked, and what the client is
 // answered.
+#include <fmt/format.h>
+
 #include "api/kubernetes/api_fixture.h"
 #include "api/kubernetes/table.h"
 
@@ -75,6 +77,59 @@ TEST_F(ApiTest, AnEmptyListIsNoError) {
             R"({"kind":"DeploymentList","apiVersion":"apps/v1","metadata":{"resourceVersion":"0"},)"
             R"("items":[]})"
             "\n");
+}
+
+/// With uids, as they are once they are stored.
+FlowObjects stored_flows() {
+  auto out = first_flow_objects();
+  for (auto* list : {&out.schemas, &out.levels}) {
+    for (auto& each : *list) {
+      auto json = each.document->bytes();
+      const std::string at = R"("name":")" + each.key.name + "\"";
+      json.insert(json.find(at) + at.size(), R"(,"uid":"uid-of-)" + each.key.name + "\"");
+      each.document = Document::from_canonical(std::move(json));
+    }
+  }
+  return out;
+}
+
+TEST_F(ApiTest, EveryAnswerSaysWhichFlowItsRequestIsOf) {
+  const auto uids = [](const FakeExchange& answer) {
+    return fmt::format("{} {}",
+                       answer.headers.get("X-Kubernetes-PF-FlowSchema-UID"),
+                       answer.headers.get("X-Kubernetes-PF-PriorityLevel-UID"));
+  };
+  EXPECT_EQ(uids(get("/version")), " ") << "the objects have none yet";
+
+  fairness_.configure(stored_flows());
+  auto of_admin = request("GET", "/api/v1/pods");
+  of_admin.peer.certificate_common_name = "root";
+  of_admin.peer.certificate_organizations = {"system:masters"};
+  EXPECT_EQ(uids(get("/version")), "uid-of-catch-all uid-of-catch-all");
+  EXPECT_EQ(uids(get("/nowhere")), "uid-of-catch-all uid-of-catch-all");
+  EXPECT_EQ(uids(call(std::move(of_admin))), "uid-of-exempt uid-of-exempt");
+}
+
+TEST_F(ApiTest, WhoGetsNoSeatIsToldToComeAgain) {
+  auto objects = stored_flows();
+  for (auto& level : objects.levels) {
+    if (level.key.name == "catch-all") {
+      auto text = level.document->bytes();
+      const std::string shares = R"("nominalConcurrencyShares":5)";
+      text.replace(text.find(shares), shares.size(), R"("nominalConcurrencyShares":0)");
+      text.insert(text.find(R"("lendablePercent")"), R"("borrowingLimitPercent":0,)");
+      level.document = Document::from_canonical(std::move(text));
+    }
+  }
+  fairness_.configure(objects);
+
+  const auto& answer = get("/api/v1/namespaces/default/pods/x");
+
+  EXPECT_EQ(answer.status, 429);
+  EXPECT_EQ(answer.headers.get("Retry-After"), "1");
+  EXPECT_EQ(answer.headers.get("X-Kubernetes-PF-PriorityLevel-UID"), "uid-of-catch-all");
+  EXPECT_EQ(answer.json()->root()["reason"].string(), "TooManyRequests");
+  EXPECT_EQ(get("/readyz").status, 200) << "health is always answered";
 }
 
 TEST_F(ApiTest, ListIsATableForKubectl) {

@@ -25,7 +25,6 @@ struct Documents;
 struct Context {
   const Parts& parts;
   const Documents& documents;
-  Fairness& fairness;
   net::Request request;
   net::Exchange& exchange;
   Match match = {};
@@ -36,6 +35,7 @@ struct Context {
   std::string verb = {};         ///< get, list, watch, create …: for metrics and the log
   int answered = 0;              ///< the HTTP code, once there is one
   AuditTrail* audit = nullptr;   ///< null where no log is wanted
+  Fairness::Flow flow = {};      ///< where it belongs, once that is known
   Fairness::Seat seat = {};      ///< held until the answer is out, or has begun to stream
   Fairness::Stream stream = {};  ///< held by what stays open
 

@@ -2,6 +2,7 @@
 #include "api/kubernetes/fairness.h"
 
 #include <algorithm>
+#include <cmath>
 
 #include <fmt/core.h>
 
@@ -10,7 +11,8 @@
 namespace tetrarch::api::kubernetes {
 namespace {
 
-constexpr std::string_view kKubeSystemAccounts = "system:serviceaccounts:kube-system";
+/// Ours: levels beyond so many share a series; who may make levels must not fill our memory.
+constexpr std::size_t kSeriesMax = 100;
 
 // Source: the words of a kube-apiserver, which users know.
 Error too_many(std::string message) {
@@ -19,76 +21,81 @@ Error too_many(std::string message) {
   return error;
 }
 
-std::size_t seats_of(Level level, std::size_t all) {
-  const bool is_large = level == Level::system || level == Level::workload;
-  return std::max<std::size_t>(1, all * (is_large ? 4 : 1) / 10);
+std::size_t percent_of(std::size_t count, int percent) {
+  return static_cast<std::size_t>(std::lround(static_cast<double>(count) * percent / 100));
+}
+
+/// Source: Kubernetes API reference v1.35, PriorityLevelConfiguration: NominalCL, LendableCL,
+/// BorrowingCL.
+SeatLimits limits_of(const PriorityLevel& level, std::size_t seats, std::size_t shares) {
+  SeatLimits out;
+  const auto mine = seats * static_cast<std::size_t>(level.shares);
+  out.own = shares == 0 ? 0 : (mine + shares - 1) / shares;
+  out.lendable = percent_of(out.own, level.lendable_percent);
+  out.borrowable = level.borrowing_percent ? percent_of(out.own, *level.borrowing_percent) : seats;
+  // Ours: a flow may have as many waiting as fit into its hand of queues, in a line of its own.
+  out.waiting = {level.hand * level.queue_length, level.queues * level.queue_length};
+  return out;
 }
 
 }  // namespace
 
-std::string_view word_of(Level level) {
-  constexpr std::array<std::string_view, 5> kWords{
-      "exempt", "system", "leader-election", "workload", "other"};
-  return kWords.at(static_cast<std::size_t>(level));
-}
-
-Level level_of(const trust::Identity& identity, std::string_view group, std::string_view resource) {
-  if (identity.is_in(trust::kMasters)) {
-    return Level::exempt;
-  }
-  if (identity.is_in(trust::kNodes) || identity.is_in(kKubeSystemAccounts) ||
-      identity.user.starts_with("system:kube-")) {
-    return Level::system;
-  }
-  if (!identity.is_in(trust::kAuthenticated)) {
-    return Level::other;
-  }
-  const bool is_lease = resource == "leases" && group == "coordination.k8s.io";
-  const bool is_program = identity.user.starts_with(trust::kServiceAccountUserPrefix);
-  return is_lease && is_program ? Level::leader_election : Level::workload;
-}
-
-/// One level's seats, and what is told of them.
-struct Fairness::Queue {
-  Queue(Level level, const FairnessLimits& limits, Metrics& metrics)
-      : fair({.seats = seats_of(level, limits.seats),
-              .waiting_per_user = limits.waiting_per_user,
-              .waiting = limits.waiting_per_level}),
-        label(fmt::format(R"(priority_level="{}")", word_of(level))),
+/// What is told of a level.
+struct Fairness::Series {
+  Series(std::string_view level, Metrics& metrics)
+      : label(fmt::format(R"(priority_level="{}")", level)),
         // Source: Kubernetes documentation, "API Priority and Fairness", metrics.
+        nominal(metrics.gauge(
+            "apiserver_flowcontrol_nominal_limit_seats", "Seats of a level's own.", label)),
         executing(metrics.gauge("apiserver_flowcontrol_current_executing_requests",
                                 "Requests that have a seat, by level.",
                                 label)),
         waiting(metrics.gauge("apiserver_flowcontrol_current_inqueue_requests",
                               "Requests that wait for a seat, by level.",
                               label)),
-        full(metrics.counter("apiserver_flowcontrol_rejected_requests_total",
-                             "Requests refused with 429, by level and reason.",
-                             label + R"(,reason="queue-full")")),
-        late(metrics.counter("apiserver_flowcontrol_rejected_requests_total",
-                             "Requests refused with 429, by level and reason.",
-                             label + R"(,reason="time-out")")) {}
+        unqueued(rejected(metrics, "concurrency-limit")),
+        full(rejected(metrics, "queue-full")),
+        late(rejected(metrics, "time-out")) {}
 
-  FairQueue fair;
+  Counter& rejected(Metrics& metrics, std::string_view reason) const {
+    return metrics.counter("apiserver_flowcontrol_rejected_requests_total",
+                           "Requests refused with 429, by level and reason.",
+                           fmt::format(R"({},reason="{}")", label, reason));
+  }
+
   const std::string label;
+  Gauge& nominal;
   Gauge& executing;
   Gauge& waiting;
+  Counter& unqueued;
   Counter& full;
   Counter& late;
 };
 
+/// One state of the objects, and the levels in their order.
+struct Fairness::Rules {
+  FlowRules flows;
+  std::vector<Place> places = {};
+};
+
+const PriorityLevel& Fairness::Flow::level() const {
+  return rules_->flows.levels()[schema_->level];
+}
+
 Fairness::Seat& Fairness::Seat::operator=(Seat&& other) noexcept {
   if (this != &other) {
     release();
-    queue_ = std::exchange(other.queue_, nullptr);
+    fairness_ = std::exchange(other.fairness_, nullptr);
+    place_ = std::move(other.place_);
   }
   return *this;
 }
 
 void Fairness::Seat::release() {
-  if (auto* queue = std::exchange(queue_, nullptr)) {
-    queue->executing.add(-1);
-    queue->fair.leave();
+  if (auto* fairness = std::exchange(fairness_, nullptr)) {
+    place_.series->executing.add(-1);
+    fairness->seats_.leave(*place_.level);
+    place_.level = nullptr;
   }
 }
 
@@ -115,63 +122,117 @@ void Fairness::Stream::release() {
 
 Fairness::Fairness(const FairnessLimits& limits, Metrics& metrics)
     : limits_(limits),
+      metrics_(metrics),
       refused_streams_(metrics.counter("tetrarch_api_refused_streams_total",
                                        "Watches and other streams refused with 429.")) {
-  for (std::size_t i = 0; i < queues_.size(); ++i) {
-    queues_.at(i) = std::make_unique<Queue>(static_cast<Level>(i), limits, metrics);
-  }
+  configure(first_flow_objects());
 }
 
 Fairness::~Fairness() = default;
 
-bool Fairness::try_enter(Level level, Seat& seat) {
-  auto& mine = queue(level);
-  if (!mine.fair.try_enter()) {
+Fairness::Series& Fairness::series(const std::string& level) {
+  const bool is_new = !series_.contains(level) && series_.size() >= kSeriesMax;
+  const std::string name = is_new ? "other" : level;
+  auto& out = series_[name];
+  if (!out) {
+    out = std::make_unique<Series>(name, metrics_);
+  }
+  return *out;
+}
+
+void Fairness::configure(const FlowObjects& objects) {
+  const std::lock_guard one_at_a_time(configuring_);
+  Rules fresh{.flows = FlowRules(objects)};
+  std::size_t shares = 0;
+  for (const auto& level : fresh.flows.levels()) {
+    shares += static_cast<std::size_t>(level.shares);
+  }
+  for (const auto& [name, told] : series_) {
+    told->nominal.set(0);  // of those that are gone
+  }
+  std::vector<Seats::NamedLimits> limits;
+  for (const auto& level : fresh.flows.levels()) {
+    limits.push_back({level.name, limits_of(level, limits_.seats, shares)});
+    series(level.name).nominal.set(static_cast<std::int64_t>(limits.back().limits.own));
+  }
+  auto levels = seats_.arrange(limits);
+  for (std::size_t i = 0; i < levels.size(); ++i) {
+    fresh.places.push_back({std::move(levels[i]), &series(limits[i].name)});
+  }
+  auto shared = std::make_shared<const Rules>(std::move(fresh));  // with requests under way
+  const std::lock_guard lock(rules_mutex_);
+  rules_.swap(shared);
+}
+
+Fairness::Flow Fairness::classify(const FlowRequest& asked) const {
+  Flow out;
+  {
+    const std::lock_guard lock(rules_mutex_);
+    out.rules_ = rules_;
+  }
+  out.schema_ = &out.rules_->flows.match(asked);
+  return out;
+}
+
+const Fairness::Place& Fairness::place_of(const Flow& flow) const {
+  return flow.rules_->places[flow.schema().level];
+}
+
+bool Fairness::try_enter(const Flow& flow, Seat& seat) {
+  if (flow.level().is_exempt) {
+    return true;
+  }
+  const auto& place = place_of(flow);
+  if (!seats_.try_enter(*place.level)) {
     return false;
   }
-  mine.executing.add(1);
-  seat = Seat(&mine);
+  place.series->executing.add(1);
+  seat = Seat(this, place);
   return true;
 }
 
-Task<Result<Fairness::Seat>> Fairness::wait(Level level, std::string user) {
+Task<Result<Fairness::Seat>> Fairness::wait(Flow flow, std::string distinguisher) {
   /// However this frame ends, its place in the queue ends too, and a seat is not lost.
-  struct Place {
-    Queue& queue;
-    std::shared_ptr<FairQueue::Waiter> waiter;
+  struct Hold {
+    Seats& seats;
+    Place place;
+    std::shared_ptr<Waiter> waiter;
     bool is_taken = false;
 
-    ~Place() {
-      queue.waiting.add(-1);
-      if (queue.fair.withdraw(waiter) && !is_taken) {
-        queue.fair.leave();
+    ~Hold() {
+      place.series->waiting.add(-1);
+      if (seats.withdraw(*place.level, waiter) && !is_taken) {
+        seats.leave(*place.level);
       }
     }
   };
 
-  auto& mine = queue(level);
+  const auto place = place_of(flow);
   const auto called = std::make_shared<async::Event>();  // shared with who leaves
-  auto waiter = std::make_shared<FairQueue::Waiter>();
+  auto waiter = std::make_shared<Waiter>();
   waiter->called = [called] { called->raise(); };
-  const auto entry = mine.fair.enter(user, waiter);
-  if (entry == FairQueue::Entry::refused) {
-    mine.full.add();
+  // With one queue there is one line, whoever asks. Source: QueuingConfiguration.
+  const auto line =
+      flow.level().queues > 1 ? flow.schema().name + "\n" + distinguisher : std::string();
+  const auto entry = seats_.enter(*place.level, line, waiter);
+  if (entry == Seats::Entry::refused) {
+    (flow.level().queues == 0 ? place.series->unqueued : place.series->full).add();
     co_return too_many("Too many requests, please try again later.");
   }
-  mine.waiting.add(1);
-  Place place{mine, std::move(waiter)};
-  bool has_seat = entry == FairQueue::Entry::seated;
+  place.series->waiting.add(1);
+  Hold hold{seats_, place, std::move(waiter)};
+  bool has_seat = entry == Seats::Entry::seated;
   if (!has_seat) {
     (void)co_await called->wait_for(limits_.wait_max);
-    has_seat = mine.fair.withdraw(place.waiter);
+    has_seat = seats_.withdraw(*place.level, hold.waiter);
   }
   if (!has_seat) {
-    mine.late.add();
+    place.series->late.add();
     co_return too_many("Too many requests, please try again later.");
   }
-  place.is_taken = true;
-  mine.executing.add(1);
-  Result<Seat> out{Seat(&mine)};
+  hold.is_taken = true;
+  place.series->executing.add(1);
+  Result<Seat> out{Seat(this, place)};
   co_return out;
 }
 
@@ -187,6 +248,18 @@ Result<Fairness::Stream> Fairness::open_stream(const std::string& user) {
   }
   ++count;
   return Stream(this, user);
+}
+
+std::string distinguisher_of(const FlowSchema& schema, const FlowRequest& asked) {
+  switch (schema.method) {
+    case FlowSchema::Method::user:
+      return asked.identity.user;
+    case FlowSchema::Method::ns:
+      return std::string(asked.ns);
+    case FlowSchema::Method::none:
+      break;
+  }
+  return {};
 }
 
 }  // namespace tetrarch::api::kubernetes

@@ -1,8 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/kubernetes/fairness.h"
 
+#include <deque>
+
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -13,56 +16,62 @@ namespace {
 
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::IsEmpty;
 
-struct LevelRow {
-  std::string_view name;
-  std::string user;
-  std::vector<std::string> groups;
-  std::string_view resource;
-  Level level;
-};
-
-void PrintTo(const LevelRow& row, std::ostream* out) {
-  *out << row.name;
+Stored stored(std::string_view resource, std::string_view name, std::string_view spec) {
+  return {Key{std::string(resource), "", std::string(name)},
+          Revision{},
+          Document::from_canonical(fmt::format(
+              R"({{"metadata":{{"name":"{}","uid":"uid-{}"}},"spec":{}}})", name, name, spec))};
 }
 
-class LevelTest : public ::testing::TestWithParam<LevelRow> {};
-
-TEST_P(LevelTest, IsFoundByIdentityAndResource) {
-  const auto& row = GetParam();
-  const std::string_view group = row.resource == "leases" ? "coordination.k8s.io" : "";
-  EXPECT_EQ(level_of({.user = row.user, .groups = row.groups}, group, row.resource), row.level);
+/// Users of the group "team" in a level, each a flow.
+Stored schema_of_team(std::string_view level, int precedence = 50) {
+  return stored(
+      "flowschemas",
+      "team",
+      fmt::format(
+          R"({{"distinguisherMethod":{{"type":"ByUser"}},"matchingPrecedence":{},"priorityLevelConfiguration":{{"name":"{}"}},)"
+          R"("rules":[{{"subjects":[{{"kind":"Group","group":{{"name":"team"}}}}],"resourceRules":[)"
+          R"({{"verbs":["*"],"apiGroups":["*"],"resources":["*"],"clusterScope":true}}]}}]}})",
+          precedence,
+          level));
 }
 
-INSTANTIATE_TEST_SUITE_P(
-    Table,
-    LevelTest,
-    ::testing::Values(
-        LevelRow{"admin", "admin", {"system:masters"}, "pods", Level::exempt},
-        LevelRow{"node", "system:node:a", {"system:nodes"}, "pods", Level::system},
-        LevelRow{"scheduler", "system:kube-scheduler", {}, "pods", Level::system},
-        LevelRow{"kube_system",
-                 "system:serviceaccount:kube-system:x",
-                 {"system:serviceaccounts:kube-system", "system:authenticated"},
-                 "leases",
-                 Level::system},
-        LevelRow{"leader_election",
-                 "system:serviceaccount:a:x",
-                 {"system:serviceaccounts", "system:authenticated"},
-                 "leases",
-                 Level::leader_election},
-        LevelRow{"program",
-                 "system:serviceaccount:a:x",
-                 {"system:authenticated"},
-                 "pods",
-                 Level::workload},
-        LevelRow{"person", "ann", {"system:authenticated"}, "leases", Level::workload},
-        LevelRow{"nobody", "system:anonymous", {"system:unauthenticated"}, "", Level::other}),
-    [](const auto& row) { return std::string(row.param.name); });
+Stored level(std::string_view name, int shares, std::string_view response, int borrowing = 0) {
+  return stored(
+      "prioritylevelconfigurations",
+      name,
+      fmt::format(R"({{"limited":{{"borrowingLimitPercent":{},"lendablePercent":0,)"
+                  R"("limitResponse":{},"nominalConcurrencyShares":{}}},"type":"Limited"}})",
+                  borrowing,
+                  response,
+                  shares));
+}
+
+constexpr std::string_view kQueue =
+    R"({"queuing":{"handSize":1,"queueLengthLimit":3,"queues":2},"type":"Queue"})";
+constexpr std::string_view kReject = R"({"type":"Reject"})";
 
 /// Waiting requests on a context whose time stands still until it is moved.
 class FairnessTest : public ::testing::Test {
  protected:
+  FairnessTest() { configure(20, kQueue); }
+
+  /// The team's level, beside those that every cluster has; 245 shares are theirs.
+  void configure(int shares, std::string_view response) {
+    auto objects = first_flow_objects();
+    objects.schemas.push_back(schema_of_team("team"));
+    objects.levels.push_back(level("team", shares, response));
+    fairness_.configure(objects);
+  }
+
+  Fairness::Flow flow(const std::string& user, std::string group = "team") const {
+    const trust::Identity identity{.user = user,
+                                   .groups = {std::move(group), "system:authenticated"}};
+    return fairness_.classify({identity, "list", true, "", "pods"});
+  }
+
   /// Like a request of that user: waits for a seat, and keeps it until the test lets it go.
   void ask(const std::string& user) {
     asio::co_spawn(context_, request(user), [](const std::exception_ptr& error) {
@@ -71,7 +80,7 @@ class FairnessTest : public ::testing::Test {
   }
 
   Task<void> request(std::string user) {
-    auto seat = co_await fairness_.wait(Level::workload, user);
+    auto seat = co_await fairness_.wait(flow(user), user);
     if (!seat.ok()) {
       refused_.push_back(user + ": " + seat.error().message);
       retry_after_ = seat.error().retry_after_s;
@@ -88,20 +97,20 @@ class FairnessTest : public ::testing::Test {
   }
 
   std::int64_t gauge(const std::string& what) {
+    return metrics_.gauge("apiserver_flowcontrol_" + what, "", R"(priority_level="team")").value();
+  }
+
+  std::uint64_t rejected(std::string_view reason) {
     return metrics_
-        .gauge("apiserver_flowcontrol_current_" + what + "_requests",
-               "",
-               R"(priority_level="workload")")
+        .counter("apiserver_flowcontrol_rejected_requests_total",
+                 "",
+                 fmt::format(R"(priority_level="team",reason="{}")", reason))
         .value();
   }
 
   Metrics metrics_;
-  // A level of two fifths of five seats: two.
-  Fairness fairness_{{.seats = 5,
-                      .waiting_per_user = 3,
-                      .waiting_per_level = 4,
-                      .wait_max = std::chrono::seconds(10),
-                      .streams_per_user = 2},
+  // The team's 20 shares of 265 are two seats.
+  Fairness fairness_{{.seats = 20, .wait_max = std::chrono::seconds(10), .streams_per_user = 2},
                      metrics_};
   std::deque<Fairness::Seat> seats_;
   asio::io_context context_;  // ends those who wait, before what they wait for
@@ -111,15 +120,16 @@ class FairnessTest : public ::testing::Test {
   int retry_after_ = 0;
 };
 
-TEST_F(FairnessTest, ServesUsersInTurnWhileOneFloods) {
+TEST_F(FairnessTest, ServesFlowsInTurnWhileOneFloods) {
+  EXPECT_EQ(gauge("nominal_limit_seats"), 2);
   for (int i = 0; i < 4; ++i) {
     ask("flood");
   }
   ask("ann");
   run();
   ASSERT_THAT(served_, ElementsAre("flood", "flood"));
-  EXPECT_EQ(gauge("executing"), 2);
-  EXPECT_EQ(gauge("inqueue"), 3);
+  EXPECT_EQ(gauge("current_executing_requests"), 2);
+  EXPECT_EQ(gauge("current_inqueue_requests"), 3);
 
   while (!seats_.empty()) {
     seats_.pop_front();
@@ -127,8 +137,8 @@ TEST_F(FairnessTest, ServesUsersInTurnWhileOneFloods) {
   }
 
   EXPECT_THAT(served_, ElementsAre("flood", "flood", "flood", "ann", "flood"));
-  EXPECT_EQ(gauge("executing"), 0);
-  EXPECT_EQ(gauge("inqueue"), 0);
+  EXPECT_EQ(gauge("current_executing_requests"), 0);
+  EXPECT_EQ(gauge("current_inqueue_requests"), 0);
 }
 
 TEST_F(FairnessTest, LeavesOtherLevelsAlone) {
@@ -138,8 +148,28 @@ TEST_F(FairnessTest, LeavesOtherLevelsAlone) {
   run();
 
   Fairness::Seat seat;
-  EXPECT_FALSE(fairness_.try_enter(Level::workload, seat));
-  EXPECT_TRUE(fairness_.try_enter(Level::system, seat));
+  EXPECT_FALSE(fairness_.try_enter(flow("flood"), seat));
+  EXPECT_TRUE(fairness_.try_enter(flow("system:node:a", "system:nodes"), seat));
+  EXPECT_TRUE(fairness_.try_enter(flow("someone", "others"), seat));
+}
+
+TEST_F(FairnessTest, NodesHaveSeatsHoweverManyOthersAsk) {
+  std::vector<Fairness::Seat> taken;
+  for (const auto* group : {"system:serviceaccounts", "team", "others"}) {
+    Fairness::Seat seat;
+    while (fairness_.try_enter(flow("x", group), seat)) {
+      taken.push_back(std::move(seat));
+    }
+  }
+  Fairness::Seat seat;
+  EXPECT_TRUE(fairness_.try_enter(flow("system:node:a", "system:nodes"), seat));
+  EXPECT_LE(taken.size(), 20U + 8U) << "each level's part is rounded up";
+}
+
+TEST_F(FairnessTest, ExemptTakeNoSeat) {
+  for (int i = 0; i < 100; ++i) {
+    ASSERT_TRUE(fairness_.try_enter(flow("root", "system:masters"), seats_.emplace_back()));
+  }
 }
 
 TEST_F(FairnessTest, RefusesWhereTooManyWait) {
@@ -150,6 +180,7 @@ TEST_F(FairnessTest, RefusesWhereTooManyWait) {
 
   EXPECT_THAT(refused_, ElementsAre("flood: Too many requests, please try again later."));
   EXPECT_EQ(retry_after_, 1);
+  EXPECT_EQ(rejected("queue-full"), 1U);
 }
 
 TEST_F(FairnessTest, RefusesWhoHasWaitedForTooLong) {
@@ -159,15 +190,69 @@ TEST_F(FairnessTest, RefusesWhoHasWaitedForTooLong) {
   run();
   time_.move_to(TimePoint(std::chrono::seconds(9)));
   run();
-  EXPECT_THAT(refused_, ElementsAre());
+  EXPECT_THAT(refused_, IsEmpty());
 
   time_.move_to(TimePoint(std::chrono::seconds(11)));
   run();
 
   EXPECT_THAT(refused_, ElementsAre("ann: Too many requests, please try again later."));
-  EXPECT_EQ(gauge("inqueue"), 0);
+  EXPECT_EQ(rejected("time-out"), 1U);
+  EXPECT_EQ(gauge("current_inqueue_requests"), 0);
   seats_.clear();
-  EXPECT_EQ(gauge("executing"), 0);
+  EXPECT_EQ(gauge("current_executing_requests"), 0);
+}
+
+TEST_F(FairnessTest, ALevelThatRejectsLetsNobodyWait) {
+  configure(20, kReject);
+  for (int i = 0; i < 3; ++i) {
+    ask("ann");
+  }
+  run();
+  EXPECT_EQ(served_.size(), 2U);
+  EXPECT_EQ(refused_.size(), 1U);
+  EXPECT_EQ(rejected("concurrency-limit"), 1U);
+}
+
+TEST_F(FairnessTest, AChangeCountsAtOnce) {
+  ask("ann");
+  ask("ann");
+  ask("ann");
+  run();
+  ASSERT_EQ(served_.size(), 2U);
+
+  configure(100, kQueue);
+  run();
+  EXPECT_EQ(served_.size(), 3U) << "who waited is served";
+  EXPECT_EQ(gauge("nominal_limit_seats"), 6);
+
+  configure(0, kReject);
+  ask("bob");
+  run();
+  EXPECT_THAT(refused_, ElementsAre(HasSubstr("bob: ")));
+  EXPECT_EQ(gauge("current_executing_requests"), 3) << "who is served stays";
+}
+
+TEST_F(FairnessTest, ASchemaMovesItsRequestsToAnotherLevel) {
+  EXPECT_EQ(flow("ann").level().name, "team");
+  EXPECT_EQ(flow("ann").schema().uid, "uid-team");
+  auto objects = first_flow_objects();
+  objects.schemas.push_back(schema_of_team("exempt"));
+  fairness_.configure(objects);
+  EXPECT_TRUE(flow("ann").level().is_exempt);
+
+  fairness_.configure(first_flow_objects());
+  EXPECT_EQ(flow("ann").schema().name, "global-default");
+}
+
+TEST_F(FairnessTest, SharesASeriesAmongLevelsBeyondAHundred) {
+  for (int i = 0; i < 150; ++i) {
+    auto objects = first_flow_objects();
+    objects.levels.push_back(level(fmt::format("l{}", i), 1, kReject));
+    fairness_.configure(objects);
+  }
+  EXPECT_THAT(metrics_.text(), HasSubstr(R"(priority_level="l50")"));
+  EXPECT_THAT(metrics_.text(), HasSubstr(R"(priority_level="other")"));
+  EXPECT_THAT(metrics_.text(), ::testing::Not(HasSubstr(R"(priority_level="l149")")));
 }
 
 TEST_F(FairnessTest, BoundsTheOpenStreamsOfAUser) {
