@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Placement decisions in process: nodes by the thousand, pods of one class and of twenty, with and
-// without topology spread. Figures and commands: docs/performance.md.
+// without topology spread; and pods for which others must go, on a full cluster. Figures and
+// commands: docs/performance.md.
 #include <benchmark/benchmark.h>
 #include <fmt/format.h>
 
@@ -78,6 +79,48 @@ void place_spread(benchmark::State& state) {
     "whenUnsatisfiable":"DoNotSchedule","labelSelector":{"matchLabels":{"app":"a"}}}])");
 }
 
+/// Every node is full with ten pods; each time one of them makes room for a more important one,
+/// which then goes away again.
+void make_room(benchmark::State& state, std::string_view more) {
+  Cluster cluster;
+  add_nodes(cluster, state.range(0));
+  const auto job = [](const std::string& name, std::string_view rest) {
+    return make("pods",
+                "default",
+                name,
+                fmt::format(R"({{"metadata":{{"name":"{0}","namespace":"default","uid":"{0}",
+        "labels":{{"app":"a"}}}},"spec":{{"containers":[{{"name":"c","resources":
+        {{"requests":{{"cpu":"6400m"}}}}}}]{1}}}}})",
+                            name,
+                            rest));
+  };
+  for (std::int64_t i = 0; i < 10 * state.range(0); ++i) {
+    cluster.upsert_pod(
+        job(fmt::format("low-{}", i), fmt::format(R"(,"nodeName":"node-{}")", i / 10)));
+  }
+  const auto pod = job("high", fmt::format(R"(,"priority":1000{})", more));
+  for (auto _ : state) {
+    benchmark::DoNotOptimize(cluster.place(pod).is_placed());
+    const auto room = cluster.make_room(pod);
+    cluster.remove_pod(pod.uid());
+    for (const auto& victim : room.victims) {
+      cluster.spare(victim);
+    }
+  }
+  state.SetItemsProcessed(state.iterations());
+}
+
+void make_room_plain(benchmark::State& state) {
+  make_room(state, "");
+}
+
+void make_room_spread(benchmark::State& state) {
+  make_room(state, R"(,"topologySpreadConstraints":[{"maxSkew":1,"topologyKey":"zone",
+    "whenUnsatisfiable":"DoNotSchedule","labelSelector":{"matchLabels":{"app":"a"}}}])");
+}
+
+BENCHMARK(make_room_plain)->Arg(100)->Arg(5'000);
+BENCHMARK(make_room_spread)->Arg(100)->Arg(5'000);
 BENCHMARK(place_plain)->Arg(5'000)->Arg(50'000);
 BENCHMARK(place_twenty_classes)->Arg(5'000);
 BENCHMARK(place_spread)->Arg(5'000);

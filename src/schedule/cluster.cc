@@ -17,6 +17,12 @@ void append_container(std::string& out, const views::ContainerView& container) {
   out += ';';
 }
 
+/// Where it is, or where room is held for it.
+std::string_view node_of(const PlacedPod& pod) {
+  return pod.is_nominated ? pod.root()["status"]["nominatedNodeName"].string()
+                          : pod.root()["spec"]["nodeName"].string();
+}
+
 /// Pods that are pinned to a node each are alike but for that: one class for a whole DaemonSet.
 void append_affinity(std::string& out, object::View pod) {
   const auto affinity = pod["spec"]["affinity"].raw();
@@ -63,7 +69,7 @@ void Cluster::upsert_node(const Stored& node) {
   if (!was_known) {
     // Pods that were told of before their node.
     for (PlacedPod* pod : pods_.at(kNowhere)) {
-      if (pod->root()["spec"]["nodeName"].string() == node.key.name) {
+      if (node_of(*pod) == node.key.name) {
         pods_.move(*pod, place);
         nodes_.claim(place, pod->claim);
         counts_.add(*pod);
@@ -90,14 +96,22 @@ void Cluster::remove_node(std::string_view name) {
   ++room_version_;
 }
 
-void Cluster::put(const Stored& pod, Place place, Claim claim) {
-  const PlacedPod& placed =
-      pods_.put({pod.document, place, std::move(claim), anti_affinity_of(pod.root(), texts_)});
+PlacedPod& Cluster::put(const Stored& pod, Place place, Claim claim, bool is_nominated) {
+  const views::PodSpecView spec(pod.root()["spec"]);
+  PlacedPod& placed =
+      pods_.put({.document = pod.document,
+                 .place = place,
+                 .claim = std::move(claim),
+                 .anti_affinity = spec.has_affinity() ? anti_affinity_of(pod.root(), texts_)
+                                                      : std::vector<PodQuestion>(),
+                 .priority = static_cast<std::int32_t>(spec.priority()),
+                 .is_nominated = is_nominated});
   if (place != kNowhere) {
     nodes_.claim(place, placed.claim);
     room_version_ += counts_.add(placed) ? 1 : 0;
     log_change(place);
   }
+  return placed;
 }
 
 void Cluster::upsert_pod(const Stored& pod) {
@@ -107,11 +121,14 @@ void Cluster::upsert_pod(const Stored& pod) {
     return;
   }
   const auto node_name = view.spec().node_name();
+  auto* known = pods_.find(pod.uid());
   if (node_name.empty()) {
+    if (known != nullptr && known->is_nominated) {
+      remove_pod(pod.uid());
+    }
     return;
   }
   const Place place = nodes_.find(node_name);
-  auto* known = pods_.find(pod.uid());
   if (known == nullptr) {
     put(pod, place, claim_of_pod(pod.root(), dimensions_));
     return;
@@ -120,15 +137,20 @@ void Cluster::upsert_pod(const Stored& pod) {
   // room.
   PlacedPod& placed = *known;
   auto claim = claim_of_pod(pod.root(), dimensions_);
-  const bool is_same = placed.place == place && placed.claim == claim &&
+  const bool is_same = placed.place == place && placed.claim == claim && !placed.is_nominated &&
                        placed.is_terminating() == !view.metadata().deletion_timestamp().empty() &&
                        placed.labels().same_as(view.metadata().labels().view());
   if (is_same) {
+    const bool has_started = placed.start_time() != view.status().start_time();
     pods_.renew(placed, pod.document);
+    if (has_started && place != kNowhere) {
+      log_change(place);  // who has run longer is the later victim
+    }
     return;
   }
+  const bool is_leaving = placed.is_leaving && !placed.is_nominated;
   remove_pod(pod.uid());
-  put(pod, place, std::move(claim));
+  put(pod, place, std::move(claim)).is_leaving = is_leaving;
 }
 
 void Cluster::remove_pod(std::string_view uid) {
@@ -136,14 +158,18 @@ void Cluster::remove_pod(std::string_view uid) {
   if (known == nullptr) {
     return;
   }
-  const PlacedPod& pod = *known;
+  take_off(*known);
+  counts_.forget_unheld();
+  ++room_version_;
+}
+
+void Cluster::take_off(PlacedPod& pod) {
   if (pod.place != kNowhere) {
-    counts_.remove(pod);
+    counts_.take_off(pod);
     nodes_.release(pod.place, pod.claim);
     log_change(pod.place);
   }
-  pods_.erase(*known);
-  ++room_version_;
+  pods_.erase(pod);
 }
 
 /// Everything of the pod that a decision depends on.
@@ -176,7 +202,7 @@ std::string Cluster::signature(const Stored& pod) const {
   return out;
 }
 
-PodClass& Cluster::class_of(const Stored& pod) {
+Cluster::Living& Cluster::living(const Stored& pod) {
   auto text = signature(pod);
   auto found = classes_.find(text);
   if (found != classes_.end() &&
@@ -187,7 +213,7 @@ PodClass& Cluster::class_of(const Stored& pod) {
   }
   if (found != classes_.end()) {
     ages_.splice(ages_.end(), ages_, found->second.age);
-    return *found->second.value;
+    return found->second;
   }
   if (classes_.size() >= kClassesMax) {
     classes_.erase(ages_.front());
@@ -197,19 +223,29 @@ PodClass& Cluster::class_of(const Stored& pod) {
   auto made = std::make_unique<PodClass>(
       pod, claim_of_pod(pod.root(), dimensions_), nodes_, counts_, texts_);
   const auto at =
-      classes_.emplace(std::move(text), Living{std::move(made), std::prev(ages_.end())}).first;
-  return *at->second.value;
+      classes_.emplace(std::move(text), Living{std::move(made), {}, std::prev(ages_.end())}).first;
+  return at->second;
 }
 
 Decision Cluster::place(const Stored& pod) {
-  remove_pod(pod.uid());
+  if (auto* known = pods_.find(pod.uid())) {
+    const Place held = known->is_nominated ? known->place : kNowhere;
+    if (held != kNowhere) {
+      return place_nominee(pod, held);
+    }
+    remove_pod(pod.uid());
+  }
+  return place_anew(pod);
+}
+
+Decision Cluster::place_anew(const Stored& pod) {
   PodClass& like = class_of(pod);
   if (const auto pin = pinned_node(pod.root()); pin.exists()) {
     return place_at(pod, nodes_.find(pin.string()), like);
   }
   const Place place = like.choose(log_);
   if (place == kNowhere) {
-    return {{}, like.explain()};
+    return {{}, like.explain(log_)};
   }
   put(pod, place, like.claim());
   return {NodeName(nodes_.name(place)), {}};

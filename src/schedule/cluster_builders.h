@@ -51,6 +51,7 @@ struct PodSpec {
   std::string ports = "[]";
   std::string node = "";
   std::string metadata = "";  ///< further members of metadata, each with a leading comma
+  std::string status = "{}";
 };
 
 inline Stored a_pod(const PodSpec& spec) {
@@ -62,7 +63,7 @@ inline Stored a_pod(const PodSpec& spec) {
       fmt::format(
           R"({{"kind":"Pod","metadata":{{"name":"{}","namespace":"default","uid":"u-{}","labels":{}{}}},
                 "spec":{{"containers":[{{"name":"c","resources":{{"requests":{}}},
-       "ports":{}}}]{}{}}}}})",
+       "ports":{}}}]{}{}}},"status":{}}})",
           spec.name,
           spec.name,
           spec.labels,
@@ -70,7 +71,19 @@ inline Stored a_pod(const PodSpec& spec) {
           spec.requests,
           spec.ports,
           spec.more,
-          node));
+          node,
+          spec.status));
+}
+
+/// A PodDisruptionBudget for the pods of an app.
+inline Stored a_budget(const std::string& app, int allowed) {
+  return make("poddisruptionbudgets.policy",
+              "default",
+              "for-" + app,
+              fmt::format(R"({{"metadata":{{"name":"for-{0}"}},"spec":{{"selector":
+                {{"matchLabels":{{"app":"{0}"}}}}}},"status":{{"disruptionsAllowed":{1}}}}})",
+                          app,
+                          allowed));
 }
 
 inline Cluster& with_nodes(Cluster& cluster, const std::vector<NodeSpec>& nodes) {

@@ -23,6 +23,14 @@ bool collide(const HostPort& a, const HostPort& b) {
 
 }  // namespace
 
+bool have_common_port(const Claim& a, const Claim& b) {
+  return std::any_of(a.ports.begin(), a.ports.end(), [&](const HostPort& mine) {
+    return std::any_of(b.ports.begin(), b.ports.end(), [&](const HostPort& yours) {
+      return collide(mine, yours);
+    });
+  });
+}
+
 std::int64_t Nodes::at(const std::vector<Column>& columns, Place place, Dimension dimension) {
   return dimension < columns.size() && place < columns[dimension].size() ? columns[dimension][place]
                                                                          : 0;

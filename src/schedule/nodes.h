@@ -33,6 +33,9 @@ struct Taint {
   bool operator==(const Taint&) const = default;
 };
 
+/// Both could not be on one machine.
+bool have_common_port(const Claim& a, const Claim& b);
+
 class Nodes {
  public:
   explicit Nodes(Dimensions& dimensions, Interner& texts)

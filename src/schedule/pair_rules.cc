@@ -108,7 +108,8 @@ void PairRules::add_term(const Stored& pod,
                          std::int64_t weight,
                          PodCounts& counts,
                          Interner& texts) {
-  const auto question = question_of_term(term, pod.key.ns, texts);
+  auto question = question_of_term(term, pod.key.ns, texts);
+  question.skips_nominated = sort == Sort::affinity;
   rules_.push_back({.sort = sort,
                     .key = key_place(question.topology_key),
                     .counter = counts.counter(question),
@@ -170,20 +171,20 @@ void PairRules::measure(Rule& rule, const std::vector<CellNodes>& cells) const {
   rule.smallest = has_too_few || smallest == no_domain ? 0 : smallest;
 }
 
-Refusal PairRules::refusal(const Rule& rule, std::uint32_t domain) const {
+Refusal PairRules::refusal(const Rule& rule, std::uint32_t domain, std::int64_t fewer) {
   const bool has_domain = domain != Interner::kNone;
-  const std::int64_t count = has_domain ? rule.counter->count(domain) : 0;
+  const std::int64_t count = has_domain ? rule.counter->count(domain) - fewer : 0;
   switch (rule.sort) {
     case Sort::spread:
       if (!has_domain) {
         return Refusal::spread_label;
       }
-      return count + (rule.counts_itself ? 1 : 0) - rule.smallest <= rule.max_skew
+      return count + (rule.counts_itself ? 1 : 0) - std::min(rule.smallest, count) <= rule.max_skew
                  ? Refusal::none
                  : Refusal::spread;
     case Sort::affinity: {
       // The first pod of a group that wants to be together with itself may start anywhere.
-      const bool is_first = rule.counts_itself && rule.counter->total() == 0;
+      const bool is_first = rule.counts_itself && rule.counter->total() == fewer;
       return has_domain && (count > 0 || is_first) ? Refusal::none : Refusal::pod_affinity;
     }
     case Sort::anti_affinity:
@@ -197,13 +198,42 @@ Refusal PairRules::refusal(const Rule& rule, std::uint32_t domain) const {
   return Refusal::none;
 }
 
+bool PairRules::may_refuse() const {
+  return std::any_of(rules_.begin(), rules_.end(), [](const Rule& rule) {
+    return rule.sort != Sort::soft_spread && rule.sort != Sort::soft_affinity;
+  });
+}
+
 Refusal PairRules::refusal(const Domains& domains) const {
   for (const Rule& rule : rules_) {
-    if (const Refusal refused = refusal(rule, domains[rule.key]); refused != Refusal::none) {
+    if (const Refusal refused = refusal(rule, domains[rule.key], 0); refused != Refusal::none) {
       return refused;
     }
   }
   return Refusal::none;
+}
+
+Refusal PairRules::refusal(const Domains& domains, const Fewer& fewer) const {
+  if (fewer.empty()) {
+    return refusal(domains);
+  }
+  for (std::size_t i = 0; i < rules_.size(); ++i) {
+    if (const Refusal refused = refusal(rules_[i], domains[rules_[i].key], fewer[i]);
+        refused != Refusal::none) {
+      return refused;
+    }
+  }
+  return Refusal::none;
+}
+
+void PairRules::weigh(const PodCounts& counts,
+                      const PlacedPod& pod,
+                      std::int64_t by,
+                      Fewer& fewer) const {
+  fewer.resize(rules_.size());
+  for (std::size_t i = 0; i < rules_.size(); ++i) {
+    fewer[i] += counts.counts(*rules_[i].counter, pod) ? by : 0;
+  }
 }
 
 std::int32_t PairRules::preference(const Domains& domains) const {

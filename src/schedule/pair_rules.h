@@ -23,6 +23,9 @@ class PairRules {
 
   bool is_empty() const { return rules_.empty(); }
 
+  /// Whether any of them refuses, and not merely prefers.
+  bool may_refuse() const;
+
   /// A cell's domains, in the order of topology_keys(); Interner::kNone where its nodes lack the
   /// label.
   using Domains = std::vector<std::uint32_t>;
@@ -35,7 +38,17 @@ class PairRules {
 
   /// Looks over all cells before a decision: the smallest counts, which skew is measured from.
   void prepare(const std::vector<CellNodes>& cells);
+
   Refusal refusal(const Domains& domains) const;
+
+  /// By how much each rule counts less in a domain, for questions of "what if these pods were
+  /// gone".
+  using Fewer = std::vector<std::int64_t>;
+
+  /// Changes `fewer` by what the pod, which lies in the domain asked about, adds to each count.
+  void weigh(const PodCounts& counts, const PlacedPod& pod, std::int64_t by, Fewer& fewer) const;
+  /// Why not, if the cell's domains had fewer pods. An empty `fewer`: as it is.
+  Refusal refusal(const Domains& domains, const Fewer& fewer) const;
   /// Added to the ranks of the cell's nodes.
   std::int32_t preference(const Domains& domains) const;
 
@@ -72,7 +85,7 @@ class PairRules {
                 std::int64_t weight,
                 PodCounts& counts,
                 Interner& texts);
-  Refusal refusal(const Rule& rule, std::uint32_t domain) const;
+  static Refusal refusal(const Rule& rule, std::uint32_t domain, std::int64_t fewer);
 
   std::vector<std::uint32_t> keys_;
   std::vector<Rule> rules_;

@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
-// PlacedPods: the pods that claim something, by uid and by node. Not thread-safe: one strand.
+// PlacedPods: the pods that claim something, by uid and by node. Also those that have no node yet,
+// but one that is being emptied for them (nominated). Not thread-safe: one strand.
 #pragma once
 
+#include <cstdint>
 #include <string_view>
 #include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "object/stored.h"
@@ -13,12 +16,18 @@
 
 namespace tetrarch::schedule {
 
+/// Of a pod by its root. Source: Kubernetes API reference, PodSpec: none is zero.
+std::int32_t priority_of(object::View pod);
+
 /// There is one for every pod of the cluster: small, and nothing in it twice.
 struct PlacedPod {
   DocumentPtr document;
   Place place = kNowhere;  ///< kNowhere: its node is not known (yet)
   Claim claim = {};
   std::vector<PodQuestion> anti_affinity = {};
+  std::int32_t priority = 0;
+  bool is_nominated = false;  ///< `place` is held for it; it is not there
+  bool is_leaving = false;    ///< its eviction is on its way
   // Of the list of all pods with that place; kept by PlacedPods.
   PlacedPod* before = nullptr;
   PlacedPod* after = nullptr;
@@ -32,6 +41,9 @@ struct PlacedPod {
   std::string_view uid() const { return root()["metadata"]["uid"].string(); }
 
   bool is_terminating() const { return root()["metadata"]["deletionTimestamp"].is_string(); }
+
+  /// Empty while the node has not told.
+  std::string_view start_time() const { return root()["status"]["startTime"].string(); }
 };
 
 /// References and pointers to a pod are good until it is erased.
@@ -51,6 +63,8 @@ class PlacedPods {
   void erase(PlacedPod& pod);
 
   std::vector<PlacedPod*> at(Place place) const;
+  /// Of the pods with that place; the highest there is where there are none.
+  std::int32_t lowest_priority(Place place) const;
 
   std::size_t size() const { return by_uid_.size(); }
 
@@ -62,11 +76,23 @@ class PlacedPods {
   }
 
  private:
+  /// The pods of a place, and how many have each priority: mostly it is one for all.
+  struct Here {
+    PlacedPod* first = nullptr;
+    std::int32_t priority = 0;
+    std::uint32_t count = 0;                                          ///< that have it
+    std::vector<std::pair<std::int32_t, std::uint32_t>> others = {};  ///< lowest first
+
+    void add(std::int32_t of);
+    void remove(std::int32_t of);
+    std::int32_t lowest() const;
+  };
+
   void link(PlacedPod& pod);
   void unlink(PlacedPod& pod);
 
   std::unordered_map<std::string_view, PlacedPod> by_uid_;  // the key lies in the pod's document
-  std::unordered_map<Place, PlacedPod*> first_;             // of the list of each place
+  std::unordered_map<Place, Here> here_;
 };
 
 }  // namespace tetrarch::schedule

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "schedule/placed_pods.h"
 
+#include <limits>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 
@@ -26,6 +28,38 @@ std::vector<std::string> uids(const PlacedPods& pods, Place place) {
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::UnorderedElementsAre;
+
+TEST(PlacedPods, TheLowestPriorityOfAPlaceIsKnown) {
+  PlacedPods pods;
+  const auto put = [&](std::string_view uid, std::int32_t priority) {
+    auto pod = a_pod(uid, 7);
+    pod.priority = priority;
+    pods.put(std::move(pod));
+  };
+  const auto none = std::numeric_limits<std::int32_t>::max();
+  EXPECT_EQ(pods.lowest_priority(7), none);
+
+  put("a", 5);
+  put("b", 5);
+  put("c", -1);
+  put("d", 3);
+  put("e", 3);
+  EXPECT_EQ(pods.lowest_priority(7), -1);
+  pods.erase(*pods.find("c"));
+  EXPECT_EQ(pods.lowest_priority(7), 3);
+  pods.erase(*pods.find("a"));
+  pods.erase(*pods.find("b"));
+  EXPECT_EQ(pods.lowest_priority(7), 3);
+  put("f", 4);
+  put("g", 5);
+  pods.move(*pods.find("d"), 8);
+  pods.erase(*pods.find("e"));
+  EXPECT_EQ(pods.lowest_priority(7), 4);
+  EXPECT_EQ(pods.lowest_priority(8), 3);
+  pods.erase(*pods.find("f"));
+  pods.erase(*pods.find("g"));
+  EXPECT_EQ(pods.lowest_priority(7), none);
+}
 
 TEST(PlacedPods, AreFoundByUidAndByPlace) {
   PlacedPods pods;

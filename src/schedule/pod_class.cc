@@ -127,9 +127,13 @@ void PodClass::prepare_pairs() {
   pairs_.prepare(nodes);
 }
 
-Place PodClass::choose_at(Place place, const ChangeLog& log) {
+void PodClass::look(const ChangeLog& log) {
   catch_up(log);
   prepare_pairs();
+}
+
+Place PodClass::choose_at(Place place, const ChangeLog& log) {
+  look(log);
   if (place == kNowhere || seats_[place].cell == kNowhere) {
     return kNowhere;
   }
@@ -140,8 +144,7 @@ Place PodClass::choose_at(Place place, const ChangeLog& log) {
 }
 
 Place PodClass::choose(const ChangeLog& log) {
-  catch_up(log);
-  prepare_pairs();
+  look(log);
   Place best = kNowhere;
   std::int64_t best_score = 0;
   for (const Cell& cell : cells_) {
@@ -158,56 +161,61 @@ Place PodClass::choose(const ChangeLog& log) {
   return best;
 }
 
-void PodClass::explain_place(Place place, Explanation& out) const {
+std::vector<Reason> PodClass::reasons_of(Place place) const {
   if (const Refusal refused = rules_.refusal(nodes_, place); refused != Refusal::none) {
-    out.add(refused, refused == Refusal::taint ? rules_.taint_detail(nodes_, place) : "");
-    return;
+    return {{refused, refused == Refusal::taint ? rules_.taint_detail(nodes_, place) : ""}};
   }
   // Source: kube-scheduler: the first plugin that refuses a node speaks for it; resources are one
   // plugin, which names all that are short.
   if (!nodes_.ports_are_free(place, claim_)) {
-    out.add(Refusal::ports);
-    return;
+    return {{Refusal::ports}};
   }
-  bool is_refused = false;
+  std::vector<Reason> out;
   for (const Amount& amount : claim_.amounts) {
     if (amount.value > nodes_.free(place, amount.dimension)) {
       const bool is_pods = amount.dimension == kPods;
-      out.add(is_pods ? Refusal::too_many_pods : Refusal::resource,
-              nodes_.dimension_name(amount.dimension));
-      is_refused = true;
+      out.push_back({is_pods ? Refusal::too_many_pods : Refusal::resource,
+                     std::string(nodes_.dimension_name(amount.dimension))});
     }
   }
-  if (!is_refused) {
-    out.add(pairs_.refusal(cells_[seats_[place].cell].domains));
-  }
-}
-
-Explanation PodClass::explain_at(Place place) const {
-  Explanation out;
-  out.set_nodes(nodes_.count());
-  std::size_t others = nodes_.count();
-  if (place != kNowhere && nodes_.is_used(place)) {
-    explain_place(place, out);
-    --others;
-  }
-  if (others > 0) {
-    out.add(Refusal::node_affinity, "", others);
+  if (out.empty()) {
+    out.push_back({pairs_.refusal(cells_[seats_[place].cell].domains)});
   }
   return out;
 }
 
-const Explanation& PodClass::explain() {
+Explanation PodClass::explain_at(Place place) const {
+  ReasonTally tally;
+  for (Place each = 0; each < nodes_.places(); ++each) {
+    if (nodes_.is_used(each)) {
+      tally.set(each,
+                each == place ? reasons_of(place) : std::vector<Reason>{{Refusal::node_affinity}});
+    }
+  }
+  return tally.explain(nodes_.count());
+}
+
+const Explanation& PodClass::explain(const ChangeLog& log) {
   if (explained_ == seen_) {
     return explanation_;
   }
-  explanation_ = Explanation();
-  explanation_.set_nodes(nodes_.count());
-  for (Place place = 0; place < nodes_.places(); ++place) {
-    if (nodes_.is_used(place)) {
-      explain_place(place, explanation_);
+  const auto renew = [&](Place place) {
+    tally_.set(place, nodes_.is_used(place) ? reasons_of(place) : std::vector<Reason>());
+  };
+  // What pairs refuse changes everywhere with each pod.
+  const bool is_kept = explained_ && !pairs_.may_refuse() && *explained_ >= log.first &&
+                       seen_ - *explained_ < nodes_.places();
+  if (is_kept) {
+    for (std::uint64_t i = *explained_; i < seen_; ++i) {
+      renew(log.places[i - log.first]);
+    }
+  } else {
+    tally_.clear();
+    for (Place place = 0; place < nodes_.places(); ++place) {
+      renew(place);
     }
   }
+  explanation_ = tally_.explain(nodes_.count());
   explained_ = seen_;
   return explanation_;
 }

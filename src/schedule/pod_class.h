@@ -13,6 +13,7 @@
 #include "schedule/node_rules.h"
 #include "schedule/nodes.h"
 #include "schedule/pair_rules.h"
+#include "schedule/reason_tally.h"
 #include "schedule/tournament.h"
 
 namespace tetrarch::schedule {
@@ -33,10 +34,21 @@ class PodClass {
   Place choose(const ChangeLog& log);
   /// That node if it is feasible, else kNowhere. Costs no look at other nodes.
   Place choose_at(Place place, const ChangeLog& log);
-  /// Why it was kNowhere, node by node. Kept until something changes: many pods may ask.
-  const Explanation& explain();
+  /// Why it was kNowhere, node by node. Kept, and brought up to date by what changed: many pods may
+  /// ask.
+  const Explanation& explain(const ChangeLog& log);
   /// The same for choose_at: the other nodes are not what the pod asks for.
   Explanation explain_at(Place place) const;
+
+  /// Takes over what changed since the last question, and looks over all cells.
+  void look(const ChangeLog& log);
+
+  /// What the node rules say, and nothing of amounts, ports and pairs. After look().
+  bool may_use(Place place) const { return seats_[place].is_eligible; }
+
+  PairRules::Domains domains_of(Place place) const;
+
+  const PairRules& pairs() const { return pairs_; }
 
   const Claim& claim() const { return claim_; }
 
@@ -67,8 +79,7 @@ class PodClass {
   void judge(Place place, Seat& seat, Cell& cell) const;
   bool moved(Place place) const;
   Score score(Place place, const Seat& seat) const;
-  PairRules::Domains domains_of(Place place) const;
-  void explain_place(Place place, Explanation& out) const;
+  std::vector<Reason> reasons_of(Place place) const;
 
   const Nodes& nodes_;
   const Claim claim_;
@@ -78,6 +89,7 @@ class PodClass {
   std::vector<Cell> cells_;
   std::vector<Seat> seats_;  // by place
   std::uint64_t seen_ = 0;   // up to where the log was read
+  ReasonTally tally_;
   Explanation explanation_;
   std::optional<std::uint64_t> explained_;  // seen_ when explanation_ was made
   bool is_built_ = false;

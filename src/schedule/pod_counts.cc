@@ -13,7 +13,7 @@ bool PodQuestion::operator==(const PodQuestion& other) const {
                                nodes->signature() == other.nodes->signature());
   return has_same_nodes && what == other.what && topology_key == other.topology_key &&
          namespaces == other.namespaces && selector == other.selector && also == other.also &&
-         skips_terminating == other.skips_terminating;
+         skips_terminating == other.skips_terminating && skips_nominated == other.skips_nominated;
 }
 
 bool PodQuestion::means(std::string_view ns, object::View labels) const {
@@ -75,7 +75,13 @@ bool PodCounts::is_meant(const PodQuestion& question, const PlacedPod& pod) cons
   }
   return question.means(pod.ns(), pod.labels()) &&
          !(question.skips_terminating && pod.is_terminating()) &&
+         !(question.skips_nominated && pod.is_nominated) &&
          (question.nodes == nullptr || question.nodes->counts(nodes_, pod.place));
+}
+
+bool PodCounts::counts(const Counter& counter, const PlacedPod& pod) const {
+  return nodes_.label(pod.place, counter.question().topology_key) != Interner::kNone &&
+         is_meant(counter.question(), pod);
 }
 
 bool PodCounts::count_pod(Counter& counter, const PlacedPod& pod, std::int64_t by) const {
@@ -126,10 +132,10 @@ void PodCounts::change_holding(const PlacedPod& pod, std::int64_t by) {
   for (const auto& counter : holding_) {
     count_pod(*counter, pod, by);
   }
-  // A term that nobody holds any more refuses nobody. Should it come back, the version tells.
-  if (by < 0) {
-    std::erase_if(holding_, [](const auto& counter) { return counter->total() == 0; });
-  }
+}
+
+void PodCounts::forget_unheld() {
+  std::erase_if(holding_, [](const auto& counter) { return counter->total() == 0; });
 }
 
 std::vector<std::shared_ptr<Counter>> PodCounts::against(std::string_view ns,

@@ -43,7 +43,19 @@ class PodCounts {
   /// True if somebody who asks counts it: pods that wait may fit now.
   bool add(const PlacedPod& pod) { return change(pod, 1); }
 
-  void remove(const PlacedPod& pod) { change(pod, -1); }
+  void remove(const PlacedPod& pod) {
+    take_off(pod);
+    forget_unheld();
+  }
+
+  /// The same for a pod that may be back in a moment: no class has to look again for its terms.
+  void take_off(const PlacedPod& pod) { change(pod, -1); }
+
+  /// A term that nobody holds any more refuses nobody. Should it come back, the version tells.
+  void forget_unheld();
+
+  /// Whether this pod is one of those that the counter has counted.
+  bool counts(const Counter& counter, const PlacedPod& pod) const;
 
   /// Counters of anti-affinity terms that placed pods hold and that mean such a pod.
   std::vector<std::shared_ptr<Counter>> against(std::string_view ns, object::View labels) const;

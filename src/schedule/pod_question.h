@@ -28,6 +28,7 @@ struct PodQuestion {
   /// Labels that must be there too, key and value; ordered.
   std::vector<std::pair<std::string, std::string>> also = {};
   bool skips_terminating = false;
+  bool skips_nominated = false;  ///< a pod that has no node yet is no company
   std::shared_ptr<const CountedNodes> nodes = nullptr;  ///< null: all nodes in a domain
 
   bool operator==(const PodQuestion& other) const;

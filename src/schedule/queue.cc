@@ -2,6 +2,7 @@
 #include "schedule/queue.h"
 
 #include <algorithm>
+#include <limits>
 #include <utility>
 #include <vector>
 
@@ -15,6 +16,8 @@ constexpr std::chrono::seconds kBackOffMin{1};
 constexpr std::chrono::seconds kBackOffMax{10};
 // Source: kube-scheduler, podMaxInUnschedulablePodsDuration: whatever we failed to notice.
 constexpr std::chrono::minutes kSleepMax{5};
+/// Of no cluster: whoever sleeps with it wakes without more room.
+constexpr std::uint64_t kNoVersion = std::numeric_limits<std::uint64_t>::max();
 
 }  // namespace
 
@@ -77,8 +80,26 @@ void Queue::put_aside(const Stored& pod, std::uint64_t room_version, TimePoint n
   lie_down(uid, {pod, room_version, back_off(uid, now), now + kSleepMax});
 }
 
+void Queue::await_room(const Stored& pod, std::uint64_t room_version, TimePoint now) {
+  lie_down(std::string(pod.uid()), {pod, room_version, now + kBackOffMin, now + kSleepMax});
+}
+
+void Queue::nudge(std::string_view uid) {
+  const auto asleep = sleepers_.find(std::string(uid));
+  if (asleep == sleepers_.end()) {
+    return;
+  }
+  if (!asleep->second.is_for_room) {
+    asleep->second.room_version = kNoVersion;
+    return;
+  }
+  const Stored pod = std::move(asleep->second.pod);
+  get_up(asleep);
+  upsert(pod);
+}
+
 void Queue::retry_later(const Stored& pod, TimePoint now) {
-  put_aside(pod, 0, now);
+  put_aside(pod, kNoVersion, now);
 }
 
 void Queue::lie_down(const std::string& uid, Sleeper sleeper) {

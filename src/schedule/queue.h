@@ -26,6 +26,11 @@ class Queue {
   std::optional<Stored> pop();
   /// It fits nowhere: sleeps until `room_version` has grown and its back-off is over.
   void put_aside(const Stored& pod, std::uint64_t room_version, TimePoint now);
+  /// A node is being emptied for it: as put_aside, but looked at again and again, not later and
+  /// later.
+  void await_room(const Stored& pod, std::uint64_t room_version, TimePoint now);
+  /// What a sleeper waits for has changed for it alone: tried again once its back-off is over.
+  void nudge(std::string_view uid);
   /// Its commit failed: tried again after its back-off.
   void retry_later(const Stored& pod, TimePoint now);
   /// Wakes the sleepers that are due: costs those, not the others. Returns when to look again where

@@ -65,6 +65,37 @@ TEST(Queue, ASleeperWhoseBackOffIsOverWaitsForRoomAlone) {
   EXPECT_EQ(pop_name(queue), "a");
 }
 
+TEST(Queue, WhoAwaitsRoomIsLookedAtAgainAndAgainAndNotLaterAndLater) {
+  Queue queue;
+  for (int i = 0; i < 5; ++i) {
+    const auto now = kStart + std::chrono::seconds(2 * i);
+    const auto version = static_cast<std::uint64_t>(7 + i);
+    queue.await_room(a_pod("a"), version, now);
+    queue.wake(version + 1, now);
+    EXPECT_EQ(queue.ready(), 0U);
+    queue.wake(version + 1, now + std::chrono::seconds(1));
+    EXPECT_EQ(pop_name(queue), "a") << i;
+  }
+}
+
+TEST(Queue, ANudgeWakesOneWithoutMoreRoom) {
+  Queue queue;
+  queue.put_aside(a_pod("early"), 7, kStart);
+  queue.put_aside(a_pod("late"), 7, kStart + std::chrono::seconds(3));
+  queue.put_aside(a_pod("other"), 7, kStart);
+  queue.wake(7, kStart + std::chrono::seconds(2));
+
+  queue.nudge("early");  // its back-off is over
+  queue.nudge("late");
+  queue.nudge("nobody");
+
+  EXPECT_EQ(pop_name(queue), "early");
+  EXPECT_EQ(pop_name(queue), "");
+  queue.wake(7, kStart + std::chrono::seconds(4));
+  EXPECT_EQ(pop_name(queue), "late");
+  EXPECT_EQ(pop_name(queue), "");
+}
+
 /// What the queue should do, with a look at every sleeper.
 struct Slow {
   struct Sleeper {

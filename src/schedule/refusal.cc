@@ -7,7 +7,6 @@
 #include <fmt/format.h>
 
 namespace tetrarch::schedule {
-namespace {
 
 std::string reason_text(Refusal refusal, std::string_view detail) {
   switch (refusal) {
@@ -37,11 +36,14 @@ std::string reason_text(Refusal refusal, std::string_view detail) {
       return "node(s) didn't match pod anti-affinity rules";
     case Refusal::others_anti_affinity:
       return "node(s) didn't satisfy existing pods anti-affinity rules";
+    // Source: kube-scheduler, preemption (1.35).
+    case Refusal::no_victims:
+      return "No preemption victims found for incoming pod";
+    case Refusal::not_helped:
+      return "Preemption is not helpful for scheduling";
   }
   return "";
 }
-
-}  // namespace
 
 void Explanation::add(Refusal refusal, std::string_view detail, std::size_t nodes) {
   counts_[reason_text(refusal, detail)] += nodes;

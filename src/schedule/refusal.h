@@ -23,13 +23,23 @@ enum class Refusal : std::uint8_t {
   pod_affinity,
   pod_anti_affinity,
   others_anti_affinity,
+  no_victims,  ///< of an eviction: nobody on the node is less important
+  not_helped,  ///< of an eviction: the node would refuse the pod all the same
 };
+
+/// The words for one node; empty for none.
+std::string reason_text(Refusal refusal, std::string_view detail);
 
 /// Nodes by the reason that refused them.
 /// Source: kube-scheduler, framework plugins' failure texts, which users and tools search for.
 class Explanation {
  public:
   void add(Refusal refusal, std::string_view detail = "", std::size_t nodes = 1);
+
+  /// The same in the words of reason_text().
+  void add_text(std::string_view reason, std::size_t nodes) {
+    counts_[std::string(reason)] += nodes;
+  }
 
   void set_nodes(std::size_t nodes) { nodes_ = nodes; }
 
