@@ -44,6 +44,14 @@ class FakeClient final : public client::Client {
   void hold_applies(bool is_held);
   /// The next `times` creates of the resource ("bind": bindings) are refused.
   void refuse_creates(const std::string& resource, Error error, int times);
+
+  /// The next `times` removals are refused.
+  void refuse_removals(Error error, int times) {
+    refuse_creates("remove", std::move(error), times);
+  }
+
+  /// As pods on a node end: a removal sets a deletionTimestamp, and only erase() makes them go.
+  void make_removals_graceful();
   /// Blocks until `holds` says so of all objects, at most ten seconds; false: it never did.
   using Objects = std::map<Key, Stored>;
   bool wait_until(const std::function<bool(const Objects&)>& holds);
@@ -67,6 +75,7 @@ class FakeClient final : public client::Client {
                                const DocumentPtr& document,
                                const client::WriteOptions& options);
   Result<Stored> remove_locked(const Key& key, const client::DeleteOptions& options);
+  Stored erase_locked(const Key& key);
   Stored store_locked(const Key& key, DocumentPtr document);
   void wake_locked();
 
@@ -81,6 +90,7 @@ class FakeClient final : public client::Client {
   std::map<std::string, int> calls_;
   bool is_held_ = false;
   bool applies_are_held_ = false;
+  bool removals_are_graceful_ = false;
 };
 
 }  // namespace tetrarch::control

@@ -155,6 +155,22 @@ Result<Stored> FakeClient::remove_locked(const Key& key, const client::DeleteOpt
   if (!options.expected_uid.empty() && found->second.uid() != options.expected_uid) {
     return Error(Code::precondition, key.name + " is another");
   }
+  auto& refused = refused_["remove"];
+  if (refused.second > 0) {
+    --refused.second;
+    changed_.notify_all();
+    return refused.first;
+  }
+  if (!removals_are_graceful_) {
+    return erase_locked(key);
+  }
+  auto tree = object::to_tree(found->second.root());
+  tree.as_object()["metadata"].as_object()["deletionTimestamp"] = "2026-01-01T00:00:00Z";
+  return store_locked(key, object::to_document(tree));
+}
+
+Stored FakeClient::erase_locked(const Key& key) {
+  const auto found = objects_.find(key);
   Stored last = found->second;
   objects_.erase(found);
   last.revision = Revision{++revision_};
@@ -287,8 +303,13 @@ Stored FakeClient::put(Key key, std::string json) {
 
 void FakeClient::erase(const Key& key) {
   const std::lock_guard lock(mutex_);
-  const client::DeleteOptions any;
-  EXPECT_TRUE(remove_locked(key, any).ok());
+  ASSERT_TRUE(objects_.contains(key)) << key.name;
+  erase_locked(key);
+}
+
+void FakeClient::make_removals_graceful() {
+  const std::lock_guard lock(mutex_);
+  removals_are_graceful_ = true;
 }
 
 void FakeClient::hold_watches(bool is_held) {

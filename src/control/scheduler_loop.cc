@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "object/tree.h"
 #include "object/writer.h"
+#include "reconcile/edit.h"
 #include "schema/views/core.h"
 
 namespace tetrarch::control {
@@ -17,6 +18,7 @@ constexpr std::string_view kGated = "SchedulingGated";
 constexpr std::string_view kGatedMessage =
     "Scheduling is blocked due to non-empty scheduling gates";
 constexpr std::string_view kUnschedulable = "Unschedulable";
+constexpr std::string_view kBudgets = "poddisruptionbudgets.policy";
 /// How long at most between two looks at pods that wait.
 constexpr std::chrono::seconds kIdle{30};
 
@@ -68,16 +70,51 @@ client::Change binding_of(const Stored& pod, const NodeName& node) {
   return change;
 }
 
+std::string_view nominated_node(const Stored& pod) {
+  return pod.root()["status"]["nominatedNodeName"].string();
+}
+
+client::Change status_change(const Stored& pod, DocumentPtr document) {
+  client::Change change;
+  change.verb = client::Change::Verb::update;
+  change.key = pod.key;
+  change.document = std::move(document);
+  change.write.subresource = "status";
+  change.write.expected = pod.revision;
+  change.write.expected_uid = pod.uid();
+  return change;
+}
+
+void set_nomination(object::TreeObject& status, const NodeName& node) {
+  if (node.text.empty()) {
+    status.erase("nominatedNodeName");
+  } else {
+    status["nominatedNodeName"] = node.text;
+  }
+}
+
+/// The pod without a node that is held for it.
+client::Change unnominated(const Stored& pod) {
+  reconcile::Edit edit(pod);
+  set_nomination(edit.status(), {});
+  return status_change(pod, edit.document());
+}
+
+/// Why a pod waits.
+struct Wait {
+  std::string_view reason;
+  std::string_view message;
+  NodeName nominated = {};  ///< empty: no node is being emptied for it
+};
+
 /// The pod with its condition PodScheduled set to False.
-client::Change unschedulable(const Stored& pod,
-                             std::string_view reason,
-                             std::string_view message,
-                             TimePoint now) {
+client::Change waiting(const Stored& pod, const Wait& why, TimePoint now) {
   object::Tree tree = object::to_tree(pod.root());
   auto& object = tree.as_object();
   if (!object["status"].is_object()) {
     object["status"] = object::TreeObject();
   }
+  set_nomination(object["status"].as_object(), why.nominated);
   auto& conditions = object["status"].as_object()["conditions"];
   object::TreeArray kept;
   if (conditions.is_array()) {
@@ -92,27 +129,23 @@ client::Change unschedulable(const Stored& pod,
   condition["status"] = "False";
   condition["lastProbeTime"] = nullptr;
   condition["lastTransitionTime"] = format_time(now);
-  condition["reason"] = boost::json::string_view(reason.data(), reason.size());
-  condition["message"] = boost::json::string_view(message.data(), message.size());
+  condition["reason"] = boost::json::string_view(why.reason.data(), why.reason.size());
+  condition["message"] = boost::json::string_view(why.message.data(), why.message.size());
   kept.push_back(std::move(condition));
   conditions = std::move(kept);
-  client::Change change;
-  change.verb = client::Change::Verb::update;
-  change.key = pod.key;
-  change.document = object::to_document(tree);
-  change.write.subresource = "status";
-  change.write.expected = pod.revision;
-  change.write.expected_uid = pod.uid();
-  return change;
+  return status_change(pod, object::to_document(tree));
 }
 
 }  // namespace
 
 SchedulerLoop::SchedulerLoop(Parts parts)
     : parts_(parts),
+      evictor_(parts.client, parts.events, parts.clock),
       placed_count_(parts.metrics.counter("scheduler_placements_total", "Pods bound to a node.")),
       refused_count_(
           parts.metrics.counter("scheduler_refusals_total", "Attempts that found no node.")),
+      evicted_count_(parts.metrics.counter("scheduler_evictions_total",
+                                           "Pods that were evicted for more important ones.")),
       waiting_(parts.metrics.gauge("scheduler_waiting_pods", "Pods that fit nowhere at present.")) {
   parts_.cache.listen([this](const reconcile::Observed& change) { observe(change); });
   parts_.cache.on_progress([this] { work_.raise(); });
@@ -131,6 +164,12 @@ void SchedulerLoop::observe(const reconcile::Observed& change) {
       cluster_.upsert_node(*change.after);
     } else {
       cluster_.remove_node(key.name);
+    }
+  } else if (key.resource == kBudgets) {
+    if (change.after != nullptr) {
+      cluster_.upsert_budget(*change.after);
+    } else {
+      cluster_.remove_budget(key);
     }
   }
 }
@@ -158,6 +197,7 @@ void SchedulerLoop::observe_pod(const reconcile::Observed& change) {
   if (const auto flying = in_flight_.find(std::string(pod.uid())); flying != in_flight_.end()) {
     flying->second = pod;
   } else {
+    cluster_.nominate(pod);
     queue_.upsert(pod);
   }
 }
@@ -174,7 +214,12 @@ void SchedulerLoop::note_gates(const Stored& pod) {
 void SchedulerLoop::take_back() {
   for (const auto& [uid, pod] : std::exchange(in_flight_, {})) {
     cluster_.forget(uid);
+    cluster_.nominate(pod);
     queue_.upsert(pod);
+  }
+  for (const auto& [uid, preemptor] : std::exchange(leaving_, {})) {
+    cluster_.spare(uid);
+    queue_.nudge(preemptor);
   }
   refused_.clear();
 }
@@ -201,26 +246,50 @@ Task<void> SchedulerLoop::loop() {
 }
 
 Task<void> SchedulerLoop::schedule_batch() {
-  std::vector<Placement> placements;
-  std::vector<client::Change> conditions;
+  Turn turn;
   for (const auto& [key, pod] : std::exchange(gated_, {})) {
-    conditions.push_back(unschedulable(pod, kGated, kGatedMessage, parts_.clock.now()));
+    turn.statuses.push_back(waiting(pod, {kGated, kGatedMessage}, parts_.clock.now()));
   }
   for (std::size_t i = 0; i < kBatchMax; ++i) {
     auto pod = queue_.pop();
     if (!pod) {
       break;
     }
-    auto decision = cluster_.place(*pod);
-    if (decision.is_placed()) {
-      in_flight_.insert_or_assign(std::string(pod->uid()), *pod);
-      placements.push_back({std::move(*pod), std::move(decision.node)});
-    } else {
-      refuse(*pod, decision.explanation, conditions);
-    }
+    schedule(*std::move(pod), turn);
   }
-  co_await commit(std::move(placements));
-  co_await report(std::move(conditions));
+  co_await commit(std::move(turn.placements));
+  // Nominations before evictions: whoever comes after us must know for whom room was made.
+  co_await report(std::move(turn.statuses));
+  co_await evict(std::move(turn.evictions));
+}
+
+void SchedulerLoop::schedule(Stored pod, Turn& turn) {
+  auto decision = cluster_.place(pod);
+  if (decision.is_placed()) {
+    place(std::move(pod), std::move(decision.node), turn);
+    return;
+  }
+  if (decision.awaits_room()) {
+    await_room(pod, decision.held, turn);
+    return;
+  }
+  const auto room = cluster_.make_room(pod);
+  displace(room.displaced, turn);
+  if (room.is_free) {
+    place(std::move(pod), room.node, turn);
+    return;
+  }
+  auto message = decision.explanation.text();
+  if (!room.text.empty()) {
+    message += fmt::format(" preemption: {}", room.text);
+  }
+  refuse(pod, std::move(message), room.node, turn);
+  plan_evictions(pod, room, turn);
+}
+
+void SchedulerLoop::place(Stored pod, NodeName node, Turn& turn) {
+  in_flight_.insert_or_assign(std::string(pod.uid()), pod);
+  turn.placements.push_back({std::move(pod), std::move(node)});
 }
 
 Task<void> SchedulerLoop::commit(std::vector<Placement> placements) {
@@ -256,6 +325,7 @@ void SchedulerLoop::settle(const Placement& placement, const Result<Stored>& ans
   if (flown.empty()) {
     return;  // bound by somebody else, or gone
   }
+  cluster_.nominate(flown.mapped());
   // Tried again as it is now. One that was bound or deleted leaves the queue when the watch tells.
   queue_.retry_later(flown.mapped(), parts_.clock.now());
   const Code code = answer.error().code;
@@ -270,34 +340,111 @@ void SchedulerLoop::settle(const Placement& placement, const Result<Stored>& ans
 }
 
 void SchedulerLoop::refuse(const Stored& pod,
-                           const schedule::Explanation& why,
-                           std::vector<client::Change>& conditions) {
+                           std::string message,
+                           const NodeName& nominated,
+                           Turn& turn) {
   refused_count_.add();
-  queue_.put_aside(pod, cluster_.room_version(), parts_.clock.now());
-  auto message = why.text();
-  auto& told = refused_[std::string(pod.uid())];
-  if (told == message) {
+  if (nominated.text.empty()) {
+    queue_.put_aside(pod, cluster_.room_version(), parts_.clock.now());
+  } else {
+    queue_.await_room(pod, cluster_.room_version(), parts_.clock.now());
+  }
+  tell(pod, std::move(message), nominated, turn);
+}
+
+/// Nothing new for the user, unless nobody has told it in our time.
+void SchedulerLoop::await_room(const Stored& pod, const NodeName& held, Turn& turn) {
+  queue_.await_room(pod, cluster_.room_version(), parts_.clock.now());
+  const auto told = refused_.find(std::string(pod.uid()));
+  if (told != refused_.end()) {
+    tell(pod, told->second, held, turn);
     return;
   }
-  parts_.events.record(
-      reconcile::note_about(pod, reconcile::Note::Type::warning, "FailedScheduling", message));
-  conditions.push_back(unschedulable(pod, kUnschedulable, message, parts_.clock.now()));
+  auto message = cluster_.explain(pod).text() +
+                 " preemption: not eligible due to a terminating pod on the nominated node.";
+  tell(pod, std::move(message), held, turn);
+}
+
+void SchedulerLoop::tell(const Stored& pod,
+                         std::string message,
+                         const NodeName& nominated,
+                         Turn& turn) {
+  auto& told = refused_[std::string(pod.uid())];
+  const bool is_news = told != message;
+  if (!is_news && nominated_node(pod) == nominated.text) {
+    return;
+  }
+  if (is_news) {
+    parts_.events.record(
+        reconcile::note_about(pod, reconcile::Note::Type::warning, "FailedScheduling", message));
+  }
+  turn.statuses.push_back(waiting(pod, {kUnschedulable, message, nominated}, parts_.clock.now()));
   told = std::move(message);
 }
 
-Task<void> SchedulerLoop::report(std::vector<client::Change> conditions) {
-  if (conditions.empty()) {
+void SchedulerLoop::plan_evictions(const Stored& pod, const schedule::Room& room, Turn& turn) {
+  for (const auto& uid : room.victims) {
+    const auto* victim = parts_.cache.mirror().by_uid(uid);
+    if (victim == nullptr) {
+      cluster_.spare(uid);
+      queue_.nudge(pod.uid());
+      continue;
+    }
+    leaving_.emplace(uid, pod.uid());
+    turn.evictions.push_back({*victim, std::string(pod.uid()), room.node});
+  }
+}
+
+/// A more important pod takes what was held for these.
+void SchedulerLoop::displace(const std::vector<std::string>& uids, Turn& turn) {
+  for (const auto& uid : uids) {
+    queue_.nudge(uid);
+    const auto* pod = parts_.cache.mirror().by_uid(uid);
+    if (pod != nullptr && !nominated_node(*pod).empty()) {
+      turn.statuses.push_back(unnominated(*pod));
+    }
+  }
+}
+
+Task<void> SchedulerLoop::report(std::vector<client::Change> statuses) {
+  if (statuses.empty()) {
     co_return;
   }
   std::vector<std::string> uids;
-  for (const auto& change : conditions) {
+  for (const auto& change : statuses) {
     uids.push_back(change.write.expected_uid);
   }
-  const auto answers = co_await parts_.client.apply(std::move(conditions));
+  const auto answers = co_await parts_.client.apply(std::move(statuses));
   for (std::size_t i = 0; i < answers.size(); ++i) {
     if (!answers[i].ok()) {
       refused_.erase(uids[i]);  // told again at the next attempt
     }
+  }
+}
+
+Task<void> SchedulerLoop::evict(std::vector<Eviction> evictions) {
+  // A pod that was deleted while its nomination was written needs no room.
+  std::erase_if(evictions, [this](const Eviction& each) {
+    const bool is_moot = !cluster_.is_nominated(each.preemptor_uid);
+    if (is_moot) {
+      stay(std::string(each.victim.uid()));
+    }
+    return is_moot;
+  });
+  const auto count = evictions.size();
+  const auto kept = co_await evictor_.evict(std::move(evictions));
+  for (const auto& uid : kept) {
+    stay(uid);
+  }
+  leaving_.clear();
+  evicted_count_.add(count - kept.size());
+}
+
+/// Whoever was to have its room looks for some once more.
+void SchedulerLoop::stay(const std::string& victim_uid) {
+  cluster_.spare(victim_uid);
+  if (const auto leaving = leaving_.extract(victim_uid); !leaving.empty()) {
+    queue_.nudge(leaving.mapped());
   }
 }
 

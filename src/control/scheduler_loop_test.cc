@@ -2,113 +2,25 @@
 #include "control/scheduler_loop.h"
 
 #include <algorithm>
-#include <optional>
 
 #include <fmt/format.h>
-#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "async/io_pool.h"
-#include "control/fake_client.h"
-#include "control/manual_clock.h"
+#include "control/scheduler_loop_fixture.h"
 
 namespace tetrarch::control {
 namespace {
 
 using std::chrono::seconds;
 
-std::string canonical(std::string_view json) {
-  return (*Document::parse(json))->bytes();
-}
+constexpr auto kTooLarge =
+    "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 "
+    "Preemption is not helpful for scheduling.";
+constexpr auto kNobodyLess =
+    "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No "
+    "preemption victims found for incoming pod.";
 
-class SchedulerLoopTest : public testing::Test {
- protected:
-  void TearDown() override { stop(); }
-
-  void start() {
-    group_.emplace(strand_, "test");
-    if (!loop_) {
-      loop_.emplace(SchedulerLoop::Parts{client_, cache_, recorder_, clock_, metrics_});
-      cache_.run(cache_group_);
-      cache_group_.spawn(recorder_.run());
-    }
-    loop_->run(*group_);
-  }
-
-  void stop() {
-    if (group_) {
-      group_->stop_and_wait();
-      group_.reset();
-    }
-    cache_group_.stop_and_wait();
-  }
-
-  void node(std::string_view name, int cpu, std::string_view more = "") {
-    client_.put({"nodes", "", std::string(name)},
-                canonical(fmt::format(
-                    R"({{"kind":"Node","apiVersion":"v1","metadata":{{"name":"{}"}},"spec":
-                {{}},"status":{{"allocatable":{{"cpu":"{}","memory":"9Gi","pods":"1000"}}{}}}}})",
-                    name,
-                    cpu,
-                    more)));
-  }
-
-  static Key key(std::string_view name) { return {"pods", "ns", std::string(name)}; }
-
-  /// `more`: further members of spec, each with a leading comma.
-  void pod(std::string_view name,
-           int cpu = 1,
-           std::string_view more = "",
-           std::string_view labels = "{}") {
-    client_.put(key(name),
-                canonical(fmt::format(R"({{"kind":"Pod","apiVersion":"v1","metadata":{{"name":"{0}",
-                "namespace":"ns","uid":"u-{0}","labels":{3}}},"spec":{{"containers":[{{"name":"c",
-                "resources":{{"requests":{{"cpu":"{1}"}}}}}}]{2}}}}})",
-                                      name,
-                                      cpu,
-                                      more,
-                                      labels)));
-  }
-
-  bool wait_for_node(std::string_view name, std::string_view node) {
-    return client_.wait_until([&](const FakeClient::Objects& objects) {
-      const auto found = objects.find(key(name));
-      return found != objects.end() && found->second.root()["spec"]["nodeName"].string() == node;
-    });
-  }
-
-  /// The message of the condition PodScheduled.
-  bool wait_for_message(std::string_view name, std::string_view message) {
-    return client_.wait_until([&](const FakeClient::Objects& objects) {
-      const auto found = objects.find(key(name));
-      return found != objects.end() &&
-             found->second.root()["status"]["conditions"].at(0)["message"].string() == message;
-    });
-  }
-
-  bool wait_for_event(std::string_view reason, std::string_view message) {
-    return client_.wait_until([&](const FakeClient::Objects& objects) {
-      return std::any_of(objects.begin(), objects.end(), [&](const auto& each) {
-        const auto root = each.second.root();
-        return each.first.resource == "events" && root["reason"].string() == reason &&
-               root["message"].string() == message;
-      });
-    });
-  }
-
-  std::uint64_t refusals() { return metrics_.counter("scheduler_refusals_total", "").value(); }
-
-  async::IoPool pool_{2};
-  asio::any_io_executor strand_ = pool_.strand();  // of the cache, the recorder and the loop
-  FakeClient client_;
-  ManualClock clock_;
-  Metrics metrics_;
-  Cache cache_{{client_, clock_, system_random(), metrics_}, {"nodes", "pods"}};
-  EventRecorder recorder_{client_, clock_, system_random(), metrics_, "default-scheduler"};
-  async::TaskGroup cache_group_{strand_, "cache"};
-  std::optional<async::TaskGroup> group_;
-  std::optional<SchedulerLoop> loop_;
-};
+class SchedulerLoopTest : public SchedulerLoopFixture {};
 
 TEST_F(SchedulerLoopTest, BindsWhatWaitsInBatches) {
   node("n1", 1000);
@@ -141,7 +53,7 @@ TEST_F(SchedulerLoopTest, TheMostImportantPodIsPlacedFirst) {
   start();
 
   EXPECT_TRUE(wait_for_node("urgent", "n1"));
-  EXPECT_TRUE(wait_for_message("early", "0/1 nodes are available: 1 Insufficient cpu."));
+  EXPECT_TRUE(wait_for_message("early", kNobodyLess));
 }
 
 TEST_F(SchedulerLoopTest, PodsOfAnotherSchedulerAreLeftAlone) {
@@ -241,8 +153,8 @@ TEST_F(SchedulerLoopTest, APodThatFitsNowhereSaysWhyAndIsPlacedWhenThereIsRoom) 
   node("n1", 1);
   pod("p", 2);
   start();
-  ASSERT_TRUE(wait_for_message("p", "0/1 nodes are available: 1 Insufficient cpu."));
-  EXPECT_TRUE(wait_for_event("FailedScheduling", "0/1 nodes are available: 1 Insufficient cpu."));
+  ASSERT_TRUE(wait_for_message("p", kTooLarge));
+  EXPECT_TRUE(wait_for_event("FailedScheduling", kTooLarge));
 
   clock_.advance(seconds(2));
   node("n2", 4);
@@ -254,7 +166,7 @@ TEST_F(SchedulerLoopTest, ItIsNotTriedAgainByWhatMakesNoRoom) {
   node("n1", 1);
   pod("p", 2);
   start();
-  ASSERT_TRUE(wait_for_message("p", "0/1 nodes are available: 1 Insufficient cpu."));
+  ASSERT_TRUE(wait_for_message("p", kTooLarge));
 
   clock_.advance(seconds(60));
   node("n1", 1, R"(,"images":[])");  // a heartbeat
@@ -270,7 +182,7 @@ TEST_F(SchedulerLoopTest, APodThatLeavesMakesRoom) {
   start();
   ASSERT_TRUE(wait_for_node("first", "n1"));
   pod("second");
-  ASSERT_TRUE(wait_for_message("second", "0/1 nodes are available: 1 Insufficient cpu."));
+  ASSERT_TRUE(wait_for_message("second", kNobodyLess));
 
   clock_.advance(seconds(2));
   client_.erase(key("first"));
@@ -282,7 +194,7 @@ TEST_F(SchedulerLoopTest, TheSameReasonIsToldOnceHoweverOftenItIsTried) {
   node("n1", 1);
   pod("p", 9);
   start();
-  ASSERT_TRUE(wait_for_message("p", "0/1 nodes are available: 1 Insufficient cpu."));
+  ASSERT_TRUE(wait_for_message("p", kTooLarge));
 
   for (int i = 2; i < 8; ++i) {
     clock_.advance(seconds(11));
@@ -308,12 +220,14 @@ TEST_F(SchedulerLoopTest, AnotherReasonIsTold) {
   node("n1", 1);
   pod("p", 9);
   start();
-  ASSERT_TRUE(wait_for_message("p", "0/1 nodes are available: 1 Insufficient cpu."));
+  ASSERT_TRUE(wait_for_message("p", kTooLarge));
 
   clock_.advance(seconds(2));
   node("n2", 1);
 
-  EXPECT_TRUE(wait_for_message("p", "0/2 nodes are available: 2 Insufficient cpu."));
+  EXPECT_TRUE(wait_for_message("p",
+                               "0/2 nodes are available: 2 Insufficient cpu. preemption: 0/2 nodes "
+                               "are available: 2 Preemption is not helpful for scheduling."));
 }
 
 TEST_F(SchedulerLoopTest, APodWithGatesSaysSoAndIsPlacedWhenTheyAreLifted) {

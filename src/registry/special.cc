@@ -79,6 +79,8 @@ Result<Plan> Planner::bind(const Call& call, View binding) const {
   Write write{here_, call, snapshot, plan.transaction, format_time(here_.clock.now())};
   Draft draft(storage(*call.kind), pod.document);
   draft.set_text("spec.nodeName", binding.find("target.name").string());
+  // Source: kube-apiserver (1.35): what was nominated is bound, here or elsewhere.
+  draft.drop("status.nominatedNodeName");
   draft.set("status.conditions",
             scheduled_conditions(pod.root().find("status.conditions"), write.now));
   for (const auto [key, value] : binding.find("metadata.annotations").members()) {

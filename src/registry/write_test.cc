@@ -404,6 +404,24 @@ TEST_F(WriteTest, BindingPlacesAPodOnce) {
   EXPECT_EQ(now->root().find("status.conditions").at(0)["type"].string(), "PodScheduled");
 }
 
+TEST_F(WriteTest, ABoundPodIsNominatedNoMore) {
+  ASSERT_TRUE(create("pods", "default", pod_json("p")).ok());
+  auto status = call("pods", "default", "p");
+  status.subresource = "status";
+  ASSERT_TRUE(
+      run(registry_->patch(
+              status, client::PatchType::merge, R"({"status":{"nominatedNodeName":"n1"}})", {}))
+          .ok());
+  ASSERT_EQ(get("pods", "default", "p")->root().find("status.nominatedNodeName").string(), "n1");
+  auto where = call("pods", "default", "p");
+  where.subresource = "binding";
+
+  ASSERT_TRUE(create_in(where, R"({"target":{"kind":"Node","name":"n2"}})").ok());
+
+  const auto now = get("pods", "default", "p");
+  EXPECT_FALSE(now->root().find("status.nominatedNodeName").exists());
+}
+
 TEST_F(WriteTest, ScaleIsReadAndWritten) {
   ASSERT_TRUE(create("deployments.apps", "default", deployment_json("d")).ok());
   auto where = call("deployments.apps", "default", "d");

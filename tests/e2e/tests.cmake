@@ -69,6 +69,7 @@ add_e2e(conform_node 600)
 add_e2e(conform_cli 300)
 add_e2e(conform_network 300)
 add_e2e(conform_volumes 300)
+add_e2e(conform_scheduling 300)
 
 # Programs of other folders that need the release build or a real containerd.
 set(kill_rounds 20)
