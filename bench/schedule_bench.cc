@@ -79,6 +79,16 @@ void place_spread(benchmark::State& state) {
     "whenUnsatisfiable":"DoNotSchedule","labelSelector":{"matchLabels":{"app":"a"}}}])");
 }
 
+/// Twenty classes with everything that makes a decision dear: node affinity, taints tolerated, and
+/// a spread over zones that all of them count in.
+void place_twenty_choosy(benchmark::State& state) {
+  place_all(state, 20, R"(,"topologySpreadConstraints":[{"maxSkew":1,"topologyKey":"zone",
+    "whenUnsatisfiable":"DoNotSchedule","labelSelector":{"matchLabels":{"app":"a"}}}],
+    "tolerations":[{"key":"k","operator":"Exists"}],"affinity":{"nodeAffinity":
+    {"requiredDuringSchedulingIgnoredDuringExecution":{"nodeSelectorTerms":[{"matchExpressions":
+    [{"key":"zone","operator":"In","values":["z0","z1","z2"]}]}]}}})");
+}
+
 /// Every node is full with ten pods; each time one of them makes room for a more important one,
 /// which then goes away again.
 void make_room(benchmark::State& state, std::string_view more) {
@@ -124,6 +134,7 @@ BENCHMARK(make_room_spread)->Arg(100)->Arg(5'000);
 BENCHMARK(place_plain)->Arg(5'000)->Arg(50'000);
 BENCHMARK(place_twenty_classes)->Arg(5'000);
 BENCHMARK(place_spread)->Arg(5'000);
+BENCHMARK(place_twenty_choosy)->Arg(5'000)->Arg(50'000);
 
 }  // namespace
 }  // namespace tetrarch::schedule
