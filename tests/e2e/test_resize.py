@@ -3,6 +3,7 @@
 import json
 
 import machine
+from api import Api
 from harness import ClusterTest, container_of, make_pod
 from machine import wait_until
 
@@ -14,6 +15,11 @@ def amounts(cpu, memory, cpu_limit=None, memory_limit=None):
     out = {"requests": {"cpu": cpu, "memory": memory}}
     limits = {k: v for k, v in (("cpu", cpu_limit), ("memory", memory_limit)) if v}
     return {**out, **({"limits": limits} if limits else {})}
+
+
+def exact(cpu, memory):
+    """Of a guaranteed container: what it asks for is what it may take."""
+    return amounts(cpu, memory, cpu, memory)
 
 
 def condition_of(pod, kind):
@@ -31,9 +37,9 @@ class Resize(ClusterTest):
         body = {"spec": {"containers": [{"name": "main", "resources": resources}]}}
         return self.kubectl("patch", "pod", name, "--subresource", "resize", "-p", json.dumps(body), check=check)
 
-    def group_value(self, pod, v1, v2, depth=0):
+    def group_value(self, pod, v1, v2, depth=0, container=None):
         """A value of the container's control group, or with depth 1 of its pod's."""
-        pid = machine.container_pids(container_of(pod)["containerID"])[0][0]
+        pid = machine.container_pids(container_of(pod, container)["containerID"])[0][0]
         lines = [line.split(":", 2) for line in machine.read_proc(pid, "cgroup").splitlines()]
         controller, file = v1
         for _, names, path in lines:
@@ -46,18 +52,132 @@ class Resize(ClusterTest):
         with open(f"{base}/{file}", encoding="ascii") as value:
             return value.read().split()
 
-    def quota_of(self, pod, depth=0):
-        return int(self.group_value(pod, ("cpu", "cpu.cfs_quota_us"), "cpu.max", depth)[0])
+    def quota_of(self, pod, depth=0, container=None):
+        """Microseconds of each 100 ms; None: as many as there are."""
+        value = self.group_value(pod, ("cpu", "cpu.cfs_quota_us"), "cpu.max", depth, container)[0]
+        return None if value in ("-1", "max") else int(value)
 
-    def memory_of(self, pod, depth=0):
-        return int(self.group_value(pod, ("memory", "memory.limit_in_bytes"), "memory.max", depth)[0])
+    def memory_of(self, pod, depth=0, container=None):
+        """Bytes; None: no limit."""
+        value = self.group_value(pod, ("memory", "memory.limit_in_bytes"), "memory.max", depth, container)[0]
+        return None if value == "max" or int(value) > 1 << 60 else int(value)
 
     def wait_resized(self, name, resources):
+        return self.wait_all_resized(name, {None: resources})
+
+    def wait_all_resized(self, name, wanted):
+        """`wanted`: by container, the resources that its status must show, granted and carried out."""
+        def is_told(pod, container, resources):
+            status = container_of(pod, container)
+            return status.get("resources", {}) == resources and \
+                status.get("allocatedResources", {}) == resources.get("requests", {})
+
         def holds(pod):
-            status = container_of(pod)
-            return status["resources"] == resources and status["allocatedResources"] == resources["requests"] and \
-                condition_of(pod, "PodResizeInProgress") is None and condition_of(pod, "PodResizePending") is None
-        return self.wait_pod(name, holds, 30, f"has {resources}")
+            return all(is_told(pod, *each) for each in wanted.items()) and \
+                not condition_of(pod, "PodResizeInProgress") and not condition_of(pod, "PodResizePending")
+        return self.wait_pod(name, holds, 30, f"has {wanted}")
+
+    # ---- pods of several containers ----------------------------------------------------------------------------
+
+    def boxes(self, name, resources):
+        """A running pod with a container of each name."""
+        pod = make_pod(name, *SLEEP)
+        main = pod["spec"]["containers"][0]
+        pod["spec"]["containers"] = [{**main, "name": each, "resources": amount} for each, amount in resources.items()]
+        self.apply(pod)
+        running = self.wait_ready(name)
+        self.assert_amounts(running, resources)
+        return running
+
+    def assert_amounts(self, pod, resources):
+        """What the kernel enforces is what was asked for; a CPU limit is a quota of at least a millisecond of each 100."""
+        for container, amount in resources.items():
+            limits = amount.get("limits", {})
+            quota = max(int(limits["cpu"][:-1]) * 100, 1000) if "cpu" in limits else None
+            memory = int(limits["memory"][:-2]) * MI if "memory" in limits else None
+            wait_until(lambda c=container, q=quota, m=memory: (
+                self.quota_of(pod, container=c), self.memory_of(pod, container=c)) == (q, m), 10, f"amounts of {container}")
+
+    def assert_resized(self, before, wanted, changed):
+        """That the pod has what it should, on the containers that it had."""
+        after = self.wait_all_resized(before["metadata"]["name"], wanted)
+        self.assert_amounts(after, wanted)
+        for container, resources in changed.items():
+            spec = next(c for c in after["spec"]["containers"] if c["name"] == container)
+            self.assertEqual(spec["resources"], resources)
+        for container in wanted:
+            was, now = container_of(before, container), container_of(after, container)
+            self.assertEqual((now["containerID"], now["restartCount"]), (was["containerID"], 0), container)
+        self.assertEqual(after["status"]["qosClass"], before["status"]["qosClass"])
+        self.assertGreater(after["metadata"]["generation"], before["metadata"]["generation"])
+        self.wait_pod(before["metadata"]["name"], lambda p: p["status"].get("observedGeneration") == p["metadata"]["generation"],
+                      20, "is told to be the newest")
+        return after
+
+    def resize_all(self, first, second):
+        """Resizes what differs, and then back."""
+        pod = self.boxes("boxes", first)
+        for old, new in ((first, second), (second, first)):
+            changed = {name: amount for name, amount in new.items() if amount != old[name]}
+            body = {"spec": {"containers": [{"name": name, "resources": amount} for name, amount in changed.items()]}}
+            self.kubectl("patch", "pod", "boxes", "--subresource", "resize", "-p", json.dumps(body))
+            pod = self.assert_resized(pod, new, changed)
+        return pod
+
+    def test_three_containers_with_more_in_all(self):
+        pod = self.resize_all({"c1": exact("30m", "32Mi"), "c2": exact("30m", "32Mi"), "c3": exact("30m", "32Mi")},
+                              {"c1": exact("50m", "48Mi"), "c2": exact("40m", "40Mi"), "c3": exact("20m", "24Mi")})
+        self.assertEqual(pod["status"]["qosClass"], "Guaranteed")
+
+    def test_three_containers_with_less_in_all(self):
+        self.resize_all({"c1": exact("30m", "32Mi"), "c2": exact("40m", "48Mi"), "c3": exact("50m", "48Mi")},
+                        {"c1": exact("40m", "40Mi"), "c2": exact("20m", "32Mi"), "c3": exact("30m", "24Mi")})
+
+    def test_three_containers_with_cpu_and_memory_both_ways(self):
+        self.resize_all({"c1": exact("30m", "32Mi"), "c2": exact("40m", "32Mi"), "c3": exact("30m", "32Mi")},
+                        {"c1": exact("40m", "32Mi"), "c2": exact("20m", "48Mi"), "c3": exact("50m", "40Mi")})
+
+    def test_six_containers_get_more_less_and_their_first_limits(self):
+        first = {"same": exact("20m", "24Mi"), "more": amounts("20m", "16Mi", "40m", "32Mi"),
+                 "less": amounts("40m", "32Mi", "80m", "64Mi"), "requests": amounts("20m", "16Mi"), "none": {},
+                 "half": {"requests": {"cpu": "20m"}, "limits": {"cpu": "40m"}}}
+        second = {**first, "more": amounts("30m", "24Mi", "60m", "48Mi"), "less": amounts("20m", "16Mi", "40m", "32Mi"),
+                  "requests": amounts("20m", "16Mi", "50m", "40Mi"), "none": amounts("10m", "16Mi", "30m", "32Mi"),
+                  "half": amounts("20m", "16Mi", "40m", "32Mi")}
+        pod = self.boxes("six", first)
+        self.assertEqual(pod["status"]["qosClass"], "Burstable")
+        changed = {name: amount for name, amount in second.items() if amount != first[name]}
+        body = {"spec": {"containers": [{"name": name, "resources": amount} for name, amount in changed.items()]}}
+        self.kubectl("patch", "pod", "six", "--subresource", "resize", "-p", json.dumps(body))
+        self.assert_resized(pod, second, changed)
+
+    def test_amounts_that_the_kernel_cannot_tell_apart_are_told_as_asked(self):
+        # Fewer than 2 shares and less than a millisecond of quota are the same to the kernel.
+        first = {"main": {"requests": {"cpu": "2m"}, "limits": {"cpu": "10m"}}}
+        pod = self.boxes("tiny", first)
+        for amount in ({"requests": {"cpu": "1m"}, "limits": {"cpu": "5m"}}, first["main"]):
+            self.resize("tiny", amount)
+            pod = self.assert_resized(pod, {"main": amount}, {"main": amount})
+
+    def test_resize_by_replacing(self):
+        before = self.boxes("put", {"c1": exact("20m", "24Mi"), "c2": exact("20m", "24Mi")})
+        path = f"/api/v1/namespaces/{self.namespace}/pods/put"
+        api = Api(self.cluster)
+        wanted = {"c1": exact("40m", "48Mi"), "c2": exact("20m", "32Mi")}
+
+        def put():
+            pod = api.ok("GET", f"{path}/resize")
+            for container in pod["spec"]["containers"]:
+                container["resources"] = wanted[container["name"]]
+            answer = api.put(f"{path}/resize", pod)
+            self.assertIn(answer.status, (200, 409), str(answer))
+            return answer.status == 200
+        wait_until(put, 10, "nobody else was faster")
+        self.assert_resized(before, wanted, wanted)
+
+        def is_same():
+            return api.ok("GET", f"{path}/resize") == api.ok("GET", path)
+        wait_until(is_same, 10, "both paths show the same pod")
 
     def test_a_running_container_gets_more_and_less(self):
         before = self.box("box", amounts("100m", "32Mi", "200m", "64Mi"))
