@@ -43,6 +43,7 @@ PACKAGES = {
     "policy": ("io.k8s.api.policy.v1", "Eviction PodDisruptionBudget"),
     "certificates": ("io.k8s.api.certificates.v1", "CertificateSigningRequest"),
     "flowcontrol": ("io.k8s.api.flowcontrol.v1", "FlowSchema PriorityLevelConfiguration"),
+    "networking": ("io.k8s.api.networking.v1", "IngressClass Ingress NetworkPolicy IPAddress ServiceCIDR"),
 }
 # Core is split by what a type is reachable from.
 CORE_FILES = [("core_volume", "Volume"), ("core_pod", "Pod")]

@@ -91,6 +91,7 @@ std::vector<std::unique_ptr<Controller>> every_controller(const schema::Catalog&
   out.push_back(pod_sweep_controller(settings.terminated_pods_max, settings.node_grace));
   out.push_back(event_expiry_controller(settings.event_ttl));
   out.push_back(signing_request_expiry_controller());
+  out.push_back(service_ranges_controller());
   if (auto cidrs = node_cidr_controller(settings.pod_cidr, settings.node_cidr_bits)) {
     out.push_back(std::move(cidrs));
   }

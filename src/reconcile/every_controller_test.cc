@@ -53,6 +53,7 @@ TEST_F(EveryControllerTest, HasAllOfThemEachUnderItsOwnName) {
                                    "replicaset",
                                    "replication-controller",
                                    "resource-quota",
+                                   "service-ranges",
                                    "signing-request-expiry",
                                    "statefulset",
                                    "taint-eviction",

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What is cleared away by time and number: Pods that nobody ends, Events that are old; and the
-// `kubernetes` service, which is kept in being.
+// What is cleared away by time and number: Pods that nobody ends, Events that are old, ranges of
+// addresses that nobody needs; and the `kubernetes` service, which is kept in being.
 #pragma once
 
 #include <chrono>
@@ -20,6 +20,9 @@ std::unique_ptr<Controller> pod_sweep_controller(std::size_t finished_most,
 std::unique_ptr<Controller> event_expiry_controller(std::chrono::seconds ttl);
 /// CertificateSigningRequests: answered ones after an hour, pending ones after a day.
 std::unique_ptr<Controller> signing_request_expiry_controller();
+
+/// ServiceCIDRs: ready while they are wanted, gone when no service needs them.
+std::unique_ptr<Controller> service_ranges_controller();
 
 /// The address behind the service `kubernetes`.
 struct ApiServerAddress {

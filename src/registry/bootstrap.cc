@@ -5,12 +5,14 @@
 
 #include <fmt/format.h>
 
+#include "base/log.h"
 #include "registry/address.h"
 #include "registry/claims_repair.h"
 #include "registry/engine.h"
 #include "registry/errors.h"
 #include "registry/flow_policy.h"
 #include "registry/rbac_policy.h"
+#include "registry/service_ranges.h"
 #include "schema/decode.h"
 
 namespace tetrarch::registry {
@@ -112,6 +114,36 @@ Task<Status> Engine::ensure(std::string resource,
   co_return ok();
 }
 
+Task<Status> Engine::ensure_service_range(std::string cidr) {
+  const Key key{std::string(kServiceCidrs), "", std::string(kDefaultServiceCidr)};
+  const auto there = parts_.store.snapshot().get(key);
+  if (!there) {
+    auto json = fmt::format(R"({{"kind":"ServiceCIDR","apiVersion":"networking.k8s.io/v1",)"
+                            R"("metadata":{{"name":"{}"}},"spec":{{"cidrs":["{}"]}}}})",
+                            kDefaultServiceCidr,
+                            cidr);
+    auto made = co_await ensure(key.resource, "", std::move(json), false);
+    co_return made;
+  }
+  if (there->root()["spec"]["cidrs"].at(0).string() == cidr) {
+    co_return ok();
+  }
+  // Nobody else may change the range, but the operator has: services keep what they have.
+  log::warning("registry", "service-cidr is {} from now on", cidr);
+  CO_TRY(const auto* kind, kind_of(key.resource));
+  Draft draft(*kind, there->document);
+  draft.set("spec.cidrs", fmt::format("[{}]", quoted(cidr)));
+  draft.meta.generation += 1;
+  store::Transaction change;
+  change.compares.push_back({key, there->revision});
+  change.mutations.push_back({key, draft.finish()});
+  auto done = co_await parts_.store.commit(std::move(change));
+  if (!done.ok()) {
+    co_return std::move(done).error();
+  }
+  co_return ok();
+}
+
 Task<Status> Engine::bootstrap() {
   const auto range = AddressRange::parse(options_.service_cidr);
   if (!range) {
@@ -119,7 +151,8 @@ Task<Status> Engine::bootstrap() {
                     fmt::format("service-cidr {} is no IPv4 range: write it as 10.43.0.0/16",
                                 options_.service_cidr)};
   }
-  CO_TRY_STATUS(co_await repair_claims(parts_.store));
+  CO_TRY_STATUS(co_await repair_claims(parts_.store, parts_.clock, parts_.random));
+  CO_TRY_STATUS(co_await ensure_service_range(range->text()));
   for (const auto* name : kNamespaces) {
     auto json =
         fmt::format(R"({{"kind":"Namespace","apiVersion":"v1","metadata":{{"name":"{}"}}}})", name);

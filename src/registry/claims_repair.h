@@ -4,6 +4,8 @@
 #pragma once
 
 #include "async/task.h"
+#include "base/clock.h"
+#include "base/random.h"
 #include "base/result.h"
 #include "store/store.h"
 
@@ -11,7 +13,8 @@ namespace tetrarch::registry {
 
 /// Takes what services hold without a claim, frees what no service holds, and logs both, and
 /// addresses that two services hold. For the start, before the first request: a service that is
-/// being created holds a claim that no snapshot shows yet. Safe to repeat.
-Task<Status> repair_claims(store::Store& store);
+/// being created holds a claim that no snapshot shows yet. An IPAddress that a user made is left
+/// alone. Safe to repeat.
+Task<Status> repair_claims(store::Store& store, const Clock& clock, Random& random);
 
 }  // namespace tetrarch::registry

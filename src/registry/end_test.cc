@@ -209,6 +209,7 @@ TEST_F(EndTest, ConcurrentServicesGetDifferentAddresses) {
   narrow.service_cidr = "10.43.0.0/27";
   narrow.node_port_max = 30019;
   restart(narrow);
+  ASSERT_TRUE(run(registry_->bootstrap()).ok());
   std::vector<std::future<Result<Stored>>> answers;
   for (int i = 0; i < 20; ++i) {
     std::promise<Result<Stored>> promise;

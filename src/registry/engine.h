@@ -79,6 +79,8 @@ class Engine final : public Registry {
   Result<Plan> plan_change(const Call& call, const client::Change& change) const;
   Task<Result<Stored>> change_alone(Call call, client::Change change);
   Task<Status> ensure(std::string resource, std::string ns, std::string json, bool overwrites);
+  /// The ServiceCIDR that says what the server was started with.
+  Task<Status> ensure_service_range(std::string cidr);
 
   Options options_;
   Parts parts_;

@@ -3,6 +3,7 @@
 // the claims behind them.
 #include "registry/claims.h"
 #include "registry/fixture.h"
+#include "registry/service_ranges.h"
 
 namespace tetrarch::registry {
 namespace {
@@ -31,11 +32,22 @@ class ServiceTest : public RegistryTest {
 
   std::vector<std::string> claims() const {
     std::vector<std::string> out;
-    store_->snapshot().scan(kClaims, "", {}, [&](const Stored& claim) {
-      out.push_back(claim.key.name);
-      return true;
-    });
+    for (const auto resource : {kClaims, kIpAddresses}) {
+      store_->snapshot().scan(resource, "", {}, [&](const Stored& claim) {
+        out.push_back(claim.key.name);
+        return true;
+      });
+    }
     return out;
+  }
+
+  std::string address_of(const std::string& name) {
+    const auto found = get("services", "default", name);
+    return found.ok() ? std::string(found->root().find("spec.clusterIP").string()) : text_of(found);
+  }
+
+  static std::string range(const std::string& name, const std::string& cidr) {
+    return R"({"metadata":{"name":")" + name + R"("},"spec":{"cidrs":[")" + cidr + R"("]}})";
   }
 
   /// What somebody who edits the store behind our back does.
@@ -132,20 +144,18 @@ TEST_F(ServiceTest, ChangingTheTypeGivesBackWhatTheNewTypeDoesNotHave) {
                              R"("clusterIP":"10.43.0.9","healthCheckNodePort":30010,)"
                              R"("ports":[{"port":80,"nodePort":30011}])"))
                   .ok());
-  const auto kubernetes = "service-ip-10.43.0.1";
-  EXPECT_THAT(
-      claims(),
-      ElementsAre(
-          "node-port-TCP-30010", "node-port-TCP-30011", kubernetes, "service-ip-10.43.0.9"));
+  const auto kubernetes = "10.43.0.1";
+  EXPECT_THAT(claims(),
+              ElementsAre("node-port-TCP-30010", "node-port-TCP-30011", kubernetes, "10.43.0.9"));
 
   const auto to = [&](const std::string& spec) {
     const auto changed = merge("services", "default", "s", R"({"spec":)" + spec + "}");
     EXPECT_TRUE(changed.ok()) << text_of(changed);
   };
   to(R"({"externalTrafficPolicy":"Cluster"})");
-  EXPECT_THAT(claims(), ElementsAre("node-port-TCP-30011", kubernetes, "service-ip-10.43.0.9"));
+  EXPECT_THAT(claims(), ElementsAre("node-port-TCP-30011", kubernetes, "10.43.0.9"));
   to(R"({"type":"ClusterIP"})");
-  EXPECT_THAT(claims(), ElementsAre(kubernetes, "service-ip-10.43.0.9"));
+  EXPECT_THAT(claims(), ElementsAre(kubernetes, "10.43.0.9"));
   to(R"({"type":"ExternalName","externalName":"a.b"})");
   EXPECT_THAT(claims(), ElementsAre(kubernetes));
 }
@@ -171,7 +181,7 @@ TEST_F(ServiceTest, ADryRunTakesNoAddress) {
 
   ASSERT_TRUE(tried.ok()) << text_of(tried);
   EXPECT_FALSE(tried->root().find("spec.clusterIP").string().empty());
-  EXPECT_THAT(claims(), ElementsAre("service-ip-10.43.0.1"));
+  EXPECT_THAT(claims(), ElementsAre("10.43.0.1"));
 }
 
 TEST_F(ServiceTest, AStartTakesWhatIsNotClaimedAndFreesWhatNobodyHolds) {
@@ -185,7 +195,7 @@ TEST_F(ServiceTest, AStartTakesWhatIsNotClaimedAndFreesWhatNobodyHolds) {
   write_raw(address_claim("10.43.0.9"), nullptr);
   write_raw(port_claim("TCP", 30001), nullptr);
   const auto leaked = address_claim("10.43.5.5");
-  write_raw(leaked, claim_document(leaked, "services/gone/gone"));
+  write_raw(leaked, claim_document(leaked, {"gone", "gone", format_time(clock_.now()), random_}));
 
   ASSERT_TRUE(run(registry_->bootstrap()).ok());
 
@@ -198,6 +208,173 @@ TEST_F(ServiceTest, AStartTakesWhatIsNotClaimedAndFreesWhatNobodyHolds) {
       text_of(create(
           "services", "default", service("u", R"("clusterIP":"10.43.5.5","ports":[{"port":80}])"))),
       "ok");
+}
+
+TEST_F(ServiceTest, AnAddressThatIsTakenIsAnObject) {
+  ASSERT_TRUE(create("services",
+                     "default",
+                     service("s", R"("clusterIP":"10.43.0.9","ports":[{"port":80}])"))
+                  .ok());
+
+  const auto address = get(kIpAddresses, "", "10.43.0.9");
+
+  ASSERT_TRUE(address.ok()) << text_of(address);
+  EXPECT_EQ(address->root()["spec"].raw(),
+            R"({"parentRef":{"name":"s","namespace":"default","resource":"services"}})");
+  EXPECT_EQ(address->metadata()["labels"].raw(),
+            R"({"ipaddress.kubernetes.io/ip-family":"IPv4",)"
+            R"("ipaddress.kubernetes.io/managed-by":"ipallocator.k8s.io"})");
+  EXPECT_EQ(address->uid().size(), 36U);
+  // It has the form of one that was sent: putting it back changes nothing.
+  const auto same = update(kIpAddresses, "", "10.43.0.9", std::string(address->document->bytes()));
+  ASSERT_TRUE(same.ok()) << text_of(same);
+  EXPECT_EQ(same->revision, address->revision);
+
+  ASSERT_TRUE(remove("services", "default", "s").ok());
+  EXPECT_EQ(get(kIpAddresses, "", "10.43.0.9").error().code, Code::not_found);
+}
+
+TEST_F(ServiceTest, TheAddressOfAServiceGoesOnlyWithIt) {
+  ASSERT_TRUE(create("services",
+                     "default",
+                     service("s", R"("clusterIP":"10.43.0.9","ports":[{"port":80}])"))
+                  .ok());
+
+  const auto refused = remove(kIpAddresses, "", "10.43.0.9");
+
+  ASSERT_FALSE(refused.ok());
+  EXPECT_EQ(refused.error().code, Code::forbidden);
+  EXPECT_EQ(refused.error().message,
+            R"(ipaddresses.networking.k8s.io "10.43.0.9" is forbidden: service default/s has this )"
+            "address: it goes with the service");
+}
+
+TEST_F(ServiceTest, AnAddressThatAUserTookIsNotGiven) {
+  const std::string taken =
+      R"({"metadata":{"name":"10.43.0.9"},"spec":{"parentRef":{"group":"example.com",)"
+      R"("resource":"boxes","name":"b"}}})";
+  ASSERT_EQ(text_of(create(kIpAddresses, "", taken)), "ok");
+  const auto asked = service("s", R"("clusterIP":"10.43.0.9","ports":[{"port":80}])");
+
+  EXPECT_THAT(text_of(create("services", "default", asked)),
+              HasSubstr("provided IP is already allocated"));
+  ASSERT_TRUE(run(registry_->bootstrap()).ok());
+  EXPECT_TRUE(get(kIpAddresses, "", "10.43.0.9").ok()) << "a start leaves it";
+  ASSERT_TRUE(remove(kIpAddresses, "", "10.43.0.9").ok());
+  EXPECT_EQ(text_of(create("services", "default", asked)), "ok");
+}
+
+TEST_F(ServiceTest, AStartTurnsOlderClaimsIntoAddresses) {
+  ASSERT_TRUE(create("services",
+                     "default",
+                     service("s", R"("clusterIP":"10.43.0.9","ports":[{"port":80}])"))
+                  .ok());
+  const auto whole = claims();
+  const Key older{std::string(kClaims), "", "service-ip-10.43.0.9"};
+  write_raw(address_claim("10.43.0.9"), nullptr);
+  write_raw(older, claim_document(older, {"default", "s", "", random_}));
+
+  ASSERT_TRUE(run(registry_->bootstrap()).ok());
+
+  EXPECT_EQ(claims(), whole);
+}
+
+TEST_F(ServiceTest, TheRangeOfTheServerIsAnObject) {
+  const auto there = get(kServiceCidrs, "", "kubernetes");
+
+  ASSERT_TRUE(there.ok()) << text_of(there);
+  EXPECT_EQ(there->root()["spec"].raw(), R"({"cidrs":["10.43.0.0/16"]})");
+  const auto ready = there->root()["status"]["conditions"].at(0);
+  EXPECT_EQ(ready["type"].string(), "Ready");
+  EXPECT_EQ(ready["status"].string(), "True");
+  EXPECT_EQ(remove(kServiceCidrs, "", "kubernetes").error().message,
+            R"(servicecidrs.networking.k8s.io "kubernetes" is forbidden: it is the range that the )"
+            "server was started with (service-cidr)");
+
+  Options other;
+  other.service_cidr = "10.50.0.0/24";
+  restart(other);
+  ASSERT_TRUE(run(registry_->bootstrap()).ok());
+  EXPECT_EQ(get(kServiceCidrs, "", "kubernetes")->root()["spec"].raw(),
+            R"({"cidrs":["10.50.0.0/24"]})");
+  ASSERT_EQ(text_of(create("services", "default", service("s", R"("ports":[{"port":80}])"))), "ok");
+  EXPECT_THAT(address_of("s"), StartsWith("10.50.0."));
+}
+
+TEST_F(ServiceTest, AFurtherRangeGivesAddressesWhenTheFirstIsFull) {
+  Options narrow;
+  narrow.service_cidr = "10.50.0.0/30";  // .1 and .2
+  restart(narrow);
+  ASSERT_TRUE(run(registry_->bootstrap()).ok());
+  ASSERT_EQ(text_of(create("services", "default", service("a", R"("ports":[{"port":80}])"))), "ok");
+  ASSERT_EQ(text_of(create("services", "default", service("b", R"("ports":[{"port":80}])"))), "ok");
+  EXPECT_EQ(text_of(create("services", "default", service("c", R"("ports":[{"port":80}])"))),
+            "internal: failed to allocate a serviceIP: range is full");
+
+  ASSERT_EQ(text_of(create(kServiceCidrs, "", range("more", "10.60.0.0/24"))), "ok");
+
+  ASSERT_EQ(text_of(create("services", "default", service("c", R"("ports":[{"port":80}])"))), "ok");
+  EXPECT_THAT(address_of("c"), StartsWith("10.60.0."));
+  EXPECT_EQ(
+      text_of(create(
+          "services", "default", service("d", R"("clusterIP":"10.60.0.7","ports":[{"port":80}])"))),
+      "ok");
+  EXPECT_THAT(
+      text_of(create(
+          "services", "default", service("e", R"("clusterIP":"10.70.0.7","ports":[{"port":80}])"))),
+      HasSubstr("The range of valid IPs is 10.50.0.0/30, 10.60.0.0/24"));
+}
+
+TEST_F(ServiceTest, ARangeIsHeldWhileAServiceHasAnAddressThatIsInNoOther) {
+  ASSERT_EQ(text_of(create(kServiceCidrs, "", range("more", "10.60.0.0/24"))), "ok");
+  ASSERT_EQ(
+      text_of(create(
+          "services", "default", service("s", R"("clusterIP":"10.60.0.7","ports":[{"port":80}])"))),
+      "ok");
+
+  ASSERT_TRUE(remove(kServiceCidrs, "", "more").ok());
+
+  ASSERT_TRUE(get(kServiceCidrs, "", "more").ok()) << "it is only ending";
+  EXPECT_THAT(
+      text_of(create(
+          "services", "default", service("t", R"("clusterIP":"10.60.0.8","ports":[{"port":80}])"))),
+      HasSubstr("is not in the valid range"))
+      << "nothing is given from it any more";
+  const std::string free = R"({"metadata":{"finalizers":[]}})";
+  EXPECT_EQ(text_of(merge(kServiceCidrs, "", "more", free)),
+            R"(conflict: Operation cannot be fulfilled on servicecidrs.networking.k8s.io "more": )"
+            "address 10.60.0.7 is in use and in no other range");
+  ASSERT_EQ(text_of(create(kServiceCidrs, "", range("wider", "10.60.0.0/16"))), "ok");
+  EXPECT_EQ(text_of(merge(kServiceCidrs, "", "more", free)), "ok");
+  EXPECT_EQ(get(kServiceCidrs, "", "more").error().code, Code::not_found);
+}
+
+TEST_F(ServiceTest, AnIngressWithoutAClassGetsTheNewestDefault) {
+  const auto ingress_class = [&](const std::string& name, const std::string& is_default) {
+    return create("ingressclasses.networking.k8s.io",
+                  "",
+                  R"({"metadata":{"name":")" + name +
+                      R"(","annotations":{"ingressclass.kubernetes.io/is-default-class":")" +
+                      is_default + R"("}},"spec":{"controller":"example.com/c"}})");
+  };
+  const auto class_of_new = [&](const std::string& name, const std::string& spec) {
+    const auto made =
+        create("ingresses.networking.k8s.io",
+               "default",
+               R"({"metadata":{"name":")" + name +
+                   R"("},"spec":{"defaultBackend":{"service":{"name":"s","port":{"number":80}}})" +
+                   spec + "}}");
+    return made.ok() ? std::string(made->root().find("spec.ingressClassName").string())
+                     : text_of(made);
+  };
+
+  EXPECT_EQ(class_of_new("none", ""), "");
+  ASSERT_TRUE(ingress_class("old", "true").ok());
+  clock_.advance(std::chrono::seconds(1));
+  ASSERT_TRUE(ingress_class("new", "true").ok());
+  ASSERT_TRUE(ingress_class("plain", "false").ok());
+  EXPECT_EQ(class_of_new("given", ""), "new");
+  EXPECT_EQ(class_of_new("own", R"(,"ingressClassName":"mine")"), "mine");
 }
 
 TEST_F(ServiceTest, ARepairThatFindsNothingWritesNothing) {

@@ -117,5 +117,10 @@ Strategy limit_ranges_strategy();
 Strategy signing_requests_strategy();
 Strategy flow_schemas_strategy();
 Strategy priority_levels_strategy();
+Strategy ingress_classes_strategy();
+Strategy ingresses_strategy();
+Strategy network_policies_strategy();
+Strategy ip_addresses_strategy();
+Strategy service_cidrs_strategy();
 
 }  // namespace tetrarch::registry

@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 // Services: addresses and node ports are given and taken in the commit that changes the service.
+#include <algorithm>
 #include <set>
 #include <string>
 
 #include <fmt/format.h>
 
 #include "registry/claims.h"
+#include "registry/service_ranges.h"
 #include "registry/strategy.h"
 
 namespace tetrarch::registry {
@@ -50,7 +52,7 @@ class Assignment {
       return invalid("Service", draft_.meta.name, std::move(faults_));
     }
     change_claims(
-        write_, wanted_, held_, fmt::format("services/{}/{}", draft_.meta.ns, draft_.meta.name));
+        write_, wanted_, held_, {draft_.meta.ns, draft_.meta.name, write_.now, write_.here.random});
     return ok();
   }
 
@@ -128,18 +130,10 @@ class Assignment {
           "spec.clusterIPs[0]", fmt::format("[\"{}\"]", address), "may not change once set"));
       return ok();
     }
-    const auto range = AddressRange::parse(write_.here.options.service_cidr);
-    if (!range) {
-      return Error{Code::internal, "the service range is no IPv4 CIDR"};
-    }
     if (address.empty()) {
-      auto picked = pick_address(write_, *range);
-      if (!picked) {
-        return Error{Code::internal, "failed to allocate a serviceIP: range is full"};
-      }
-      address = *std::move(picked);
+      TRY(address, give_address());
     } else if (address != kNone && address != before) {
-      check_asked_address(*range, address);
+      check_asked_address(address);
     }
     draft_.set_text("spec.clusterIP", address);
     draft_.set("spec.clusterIPs", fmt::format("[\"{}\"]", address));
@@ -149,15 +143,47 @@ class Assignment {
     return ok();
   }
 
-  void check_asked_address(const AddressRange& range, const std::string& address) {
+  /// The ranges that addresses come from now.
+  std::vector<ServiceRange> ready_ranges() const {
+    auto out = service_ranges(write_.snapshot);
+    std::erase_if(out, [](const ServiceRange& each) { return !each.is_ready; });
+    return out;
+  }
+
+  Result<std::string> give_address() {
+    const auto ready = ready_ranges();
+    std::vector<AddressRange> ranges;
+    for (const auto& each : ready) {
+      ranges.push_back(each.range);
+    }
+    auto picked = pick_address(write_, ranges);
+    if (!picked) {
+      return Error{Code::internal,
+                   ready.empty() ? "failed to allocate a serviceIP: no ServiceCIDR is ready"
+                                 : "failed to allocate a serviceIP: range is full"};
+    }
+    rely_on(ready[picked->range]);
+    return std::move(picked->text);
+  }
+
+  /// The commit fails where the range has changed or gone by then.
+  void rely_on(const ServiceRange& range) {
+    write_.transaction.compares.push_back({range.key, range.revision});
+  }
+
+  void check_asked_address(const std::string& address) {
+    const auto ranges = ready_ranges();
     const auto number = parse_ipv4(address);
+    const auto range = std::find_if(ranges.begin(), ranges.end(), [&](const ServiceRange& each) {
+      return number && each.range.contains(*number);
+    });
     const auto value = fmt::format("[\"{}\"]", address);
     if (!number) {
       faults_.push_back(
           invalid_text("spec.clusterIPs[0]",
                        address,
                        "must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)"));
-    } else if (!range.contains(*number)) {
+    } else if (range == ranges.end()) {
       faults_.push_back(invalid_value(
           "spec.clusterIPs",
           value,
@@ -166,13 +192,23 @@ class Assignment {
               "range of valid IPs is {}",
               address,
               address,
-              range.text())));
+              text_of(ranges))));
     } else if (write_.snapshot.get(address_claim(address))) {
       faults_.push_back(invalid_value(
           "spec.clusterIPs",
           value,
           fmt::format("failed to allocate IP {}: provided IP is already allocated", address)));
+    } else {
+      rely_on(*range);
     }
+  }
+
+  static std::string text_of(const std::vector<ServiceRange>& ranges) {
+    std::string out;
+    for (const auto& each : ranges) {
+      out += (out.empty() ? "" : ", ") + each.range.text();
+    }
+    return out;
   }
 
   /// Of a service without one; an address that the caller asks for stays, to be refused.
@@ -338,7 +374,7 @@ Status on_update(Write& write, View old, Draft& draft) {
 }
 
 void on_gone(Write& write, View old) {
-  change_claims(write, {}, claims_of(old), "");
+  change_claims(write, {}, claims_of(old), {"", "", write.now, write.here.random});
 }
 
 }  // namespace

@@ -218,6 +218,16 @@ std::string job_replacement_policy(const Siblings& spec) {
   return of_job(spec, json_text(spec.has("podFailurePolicy") ? "Failed" : "TerminatingOrFailed"));
 }
 
+/// A policy is about what pods receive, and about what they send where it says something of that.
+std::string policy_types(const Siblings& spec) {
+  const auto* egress = spec.element("egress");
+  simdjson::dom::array rules;
+  const bool has_egress = egress != nullptr &&
+                          egress->get_array().get(rules) == simdjson::SUCCESS &&
+                          rules.begin() != rules.end();
+  return has_egress ? R"(["Ingress","Egress"])" : R"(["Ingress"])";
+}
+
 constexpr auto kComputed = std::to_array<Computed>({
     {"@affinity-config", affinity_config},
     {"@empty-dir", empty_dir},
@@ -235,6 +245,7 @@ constexpr auto kComputed = std::to_array<Computed>({
     {"@job-suspend", job_no},
     {"@labels", nullptr, labels},
     {"@load-balancer-node-ports", load_balancer_node_ports},
+    {"@policy-types", policy_types},
     {"@replication-selector", nullptr, replication_selector},
     {"@requests", nullptr, requests},
     {"@rolling-update", rolling_update},

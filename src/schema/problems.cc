@@ -10,6 +10,9 @@ namespace tetrarch::schema {
 namespace {
 
 std::string printed(object::View value) {
+  if (!value.exists()) {
+    return "null";
+  }
   return value.is_string() ? object::go_quoted(value.string()) : std::string{value.raw()};
 }
 

@@ -99,6 +99,21 @@ void check_cluster_role_binding(Problems& problems, const Site& site);
 // validate_endpoints.cc
 void check_endpoint_subset(Problems& problems, const Site& site);
 void check_endpoint_slice(Problems& problems, const Site& site);
+// validate_ingress.cc
+void check_ingress(Problems& problems, const Site& site);
+void check_ingress_spec(Problems& problems, const Site& site);
+void check_ingress_rule(Problems& problems, const Site& site);
+void check_ingress_path(Problems& problems, const Site& site);
+void check_ingress_backend(Problems& problems, const Site& site);
+void check_ingress_address(Problems& problems, const Site& site);
+void check_ingress_class_spec(Problems& problems, const Site& site);
+void check_ingress_class_parameters(Problems& problems, const Site& site);
+// validate_network.cc
+void check_network_policy_spec(Problems& problems, const Site& site);
+void check_network_policy_port(Problems& problems, const Site& site);
+void check_network_policy_peer(Problems& problems, const Site& site);
+void check_ip_block(Problems& problems, const Site& site);
+void check_service_cidr(Problems& problems, const Site& site);
 // validate_cluster.cc
 void check_core_event(Problems& problems, const Site& site);
 void check_priority_class(Problems& problems, const Site& site);

@@ -26,6 +26,7 @@ class Kind:
     is_namespaced: bool = True
     status: dict | None = None  # a merge patch of .status, where there is the subresource
     changed: dict | None = None  # a merge patch of the rest
+    names: tuple = ()  # four, where not any name will do
 
     @property
     def root(self):
@@ -131,7 +132,7 @@ class Life:
     def __init__(self, test, kind):
         self.test, self.kind, self.api = test, kind, test.api
         self.path = kind.path(test.namespace)
-        self.name = f"life-{kind.resource}"
+        self.name, *self.others = kind.names or [f"life-{kind.resource}{end}" for end in ("", "-0", "-1", "-2")]
 
     def run(self):
         self.is_discovered()
@@ -192,11 +193,11 @@ class Life:
 
     def collection(self):
         test = self.test
-        for number in range(3):
-            test.create(self.path, self.kind.object(f"{self.name}-{number}", part="kept" if number == 2 else "gone"))
+        for name in self.others:
+            test.create(self.path, self.kind.object(name, part="kept" if name == self.others[2] else "gone"))
         test.assertEqual(len(test.names(self.path, labelSelector="conform=yes")), 3)
         self.api.ok("DELETE", self.path, labelSelector="part=gone")
-        wait_until(lambda: test.names(self.path, labelSelector="conform=yes") == [f"{self.name}-2"], 20, "two of three are gone")
+        wait_until(lambda: test.names(self.path, labelSelector="conform=yes") == [self.others[2]], 20, "two of three are gone")
         self.api.ok("DELETE", self.path, labelSelector="conform=yes")
         wait_until(lambda: not test.names(self.path, labelSelector="conform=yes"), 20, "and the third")
 

@@ -66,11 +66,24 @@ OTHERS = {kind.kind: kind for kind in (
     Kind("discovery.k8s.io", "v1", "endpointslices", "EndpointSlice",
          {"addressType": "IPv4", "endpoints": [ADDRESS], "ports": [{"name": "http", "port": 80, "protocol": "TCP"}]},
          changed={"endpoints": None}),
+    Kind("networking.k8s.io", "v1", "ingresses", "Ingress", {"spec": {"defaultBackend": {"service": {
+        "name": "web", "port": {"number": 80}}}}}, status={"loadBalancer": {"ingress": [{"ip": "203.0.113.1"}]}},
+         changed={"spec": {"rules": [{"host": "a.example"}]}}),
+    Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", {"spec": {"podSelector": {}, "ingress": [{}]}},
+         changed={"spec": {"policyTypes": ["Ingress", "Egress"]}}),
     Kind("coordination.k8s.io", "v1", "leases", "Lease",
          {"spec": {"holderIdentity": "a", "leaseDurationSeconds": 30, "acquireTime": NOW, "renewTime": NOW, "leaseTransitions": 0}},
          changed={"spec": {"holderIdentity": "b", "leaseTransitions": 1}}),
 )}
+WHEN = {"lastTransitionTime": "2026-01-01T00:00:00Z"}
 WIDE = {kind.kind: kind for kind in (
+    Kind("networking.k8s.io", "v1", "ingressclasses", "IngressClass", {"spec": {"controller": "example.com/ingress"}},
+         is_namespaced=False, changed={"spec": {"parameters": {"kind": "Settings", "name": "a", "scope": "Cluster"}}}),
+    Kind("networking.k8s.io", "v1", "ipaddresses", "IPAddress", {"spec": {"parentRef": {
+        "group": "example.com", "resource": "boxes", "namespace": "some", "name": "box"}}}, is_namespaced=False,
+         names=("192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::4")),
+    Kind("networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR", {"spec": {"cidrs": ["198.51.100.0/24"]}},
+         is_namespaced=False, status={"conditions": [{**CONDITION, **WHEN}]}),
     Kind("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass", {"handler": "some"}, is_namespaced=False),
     Kind("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", {"value": 7}, is_namespaced=False,
          changed={"description": "seven"}),
@@ -155,6 +168,21 @@ class Kinds(ConformTest):
 
     def test_life_of_runtime_classes(self):
         self.live(WIDE["RuntimeClass"])
+
+    def test_life_of_ingresses(self):
+        self.live(OTHERS["Ingress"])
+
+    def test_life_of_ingress_classes(self):
+        self.live(WIDE["IngressClass"])
+
+    def test_life_of_network_policies(self):
+        self.live(OTHERS["NetworkPolicy"])
+
+    def test_life_of_addresses(self):
+        self.live(WIDE["IPAddress"])
+
+    def test_life_of_service_ranges(self):
+        self.live(WIDE["ServiceCIDR"])
 
     def test_life_of_priority_classes(self):
         kind = WIDE["PriorityClass"]

@@ -181,6 +181,7 @@ Compute find_computed(std::string_view name) {
                                                                workload_columns(),
                                                                batch_columns(),
                                                                policy_columns(),
+                                                               networking_columns(),
                                                                other_columns()});
   for (const auto& list : lists) {
     for (const auto& row : list) {

@@ -50,6 +50,7 @@ std::span<const Computed> service_columns();
 std::span<const Computed> workload_columns();
 std::span<const Computed> batch_columns();
 std::span<const Computed> policy_columns();
+std::span<const Computed> networking_columns();
 std::span<const Computed> other_columns();
 
 Cell text_cell(std::string_view text);

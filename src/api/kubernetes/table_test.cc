@@ -425,6 +425,49 @@ TEST(MakeTable, PrintsColumnsAndRowsWithMetadata) {
       R"("metadata":{"resourceVersion":"7","name":"a"}}}]})");
 }
 
+constexpr auto kNetworkingCells = std::to_array<CellRow>({
+    {"hosts",
+     "@ingress-hosts",
+     R"({"spec":{"rules":[{"host":"a.b"},{},{"host":"c"},{"host":"d"},{"host":"e"}]}})",
+     R"("a.b,c,d + 1 more...")"},
+    {"any_host", "@ingress-hosts", R"({"spec":{"rules":[{"http":{}}]}})", R"("*")"},
+    {"addresses",
+     "@ingress-address",
+     R"({"status":{"loadBalancer":{"ingress":[{"hostname":"b"},{"ip":"10.0.0.1"}]}}})",
+     R"("10.0.0.1,b")"},
+    {"no_address", "@ingress-address", "{}", R"("")"},
+    {"plain_port", "@ingress-ports", "{}", R"("80")"},
+    {"both_ports", "@ingress-ports", R"({"spec":{"tls":[{}]}})", R"("80, 443")"},
+    {"no_parameters", "@ingress-class-parameters", "{}", R"("<none>")"},
+    {"parameters",
+     "@ingress-class-parameters",
+     R"({"spec":{"parameters":{"apiGroup":"k.example","kind":"P","name":"n"}}})",
+     R"("P.k.example/n")"},
+    {"parent_service",
+     "@parent-ref",
+     R"({"spec":{"parentRef":{"resource":"services","namespace":"default","name":"s"}}})",
+     R"("services/default/s")"},
+    {"parent_of_a_group",
+     "@parent-ref",
+     R"({"spec":{"parentRef":{"group":"example.com","resource":"boxes","name":"b"}}})",
+     R"("boxes.example.com/b")"},
+    {"ranges",
+     "@service-cidrs",
+     R"({"spec":{"cidrs":["10.0.0.0/8","fd00::/108"]}})",
+     R"("10.0.0.0/8,fd00::/108")"},
+    {"all_pods", "@pod-selector", R"({"spec":{"podSelector":{}}})", R"("<none>")"},
+    {"some_pods",
+     "@pod-selector",
+     R"({"spec":{"podSelector":{"matchLabels":{"a":"b"},"matchExpressions":[{"key":"c",)"
+     R"("operator":"In","values":["d","e"]}]}}})",
+     R"x("a=b,c in (d,e)")x"},
+});
+
+INSTANTIATE_TEST_SUITE_P(Networking,
+                         CellTest,
+                         testing::ValuesIn(kNetworkingCells),
+                         [](const auto& row) { return std::string(row.param.name); });
+
 struct TypedRow {
   std::string_view name;
   std::string_view type;

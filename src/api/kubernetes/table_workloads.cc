@@ -90,6 +90,10 @@ Cell selector_cell(const Stored& object, TimePoint /*now*/) {
   return text_cell(selector_text(object.root()["spec"]["selector"]));
 }
 
+Cell pod_selector_cell(const Stored& policy, TimePoint /*now*/) {
+  return text_cell(selector_text(policy.root()["spec"]["podSelector"]));
+}
+
 Cell cron_job_selector_cell(const Stored& object, TimePoint /*now*/) {
   return text_cell(selector_text(object.root().find("spec.jobTemplate.spec.selector")));
 }
@@ -135,6 +139,7 @@ constexpr Computed kColumns[] = {
     {"template-images", images_cell<kAtTop>},
     {"template-labels", template_labels_cell},
     {"node-selector", node_selector_cell},
+    {"pod-selector", pod_selector_cell},
     {"selector", selector_cell},
     {"controller", controller_cell},
 };
