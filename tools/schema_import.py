@@ -44,6 +44,8 @@ PACKAGES = {
     "certificates": ("io.k8s.api.certificates.v1", "CertificateSigningRequest"),
     "flowcontrol": ("io.k8s.api.flowcontrol.v1", "FlowSchema PriorityLevelConfiguration"),
     "networking": ("io.k8s.api.networking.v1", "IngressClass Ingress NetworkPolicy IPAddress ServiceCIDR"),
+    "storage": ("io.k8s.api.storage.v1", "StorageClass"),
+    "resource": ("io.k8s.api.resource.v1", "DeviceClass ResourceClaim ResourceClaimTemplate ResourceSlice"),
 }
 # Core is split by what a type is reachable from.
 CORE_FILES = [("core_volume", "Volume"), ("core_pod", "Pod")]

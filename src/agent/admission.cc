@@ -121,6 +121,11 @@ std::optional<Reason> refusal_of(views::PodView pod, bool has_apparmor) {
                     fmt::format("forbidden sysctl: \"{}\" not allowlisted", name)};
     }
   }
+  // Ours: it was bound by somebody else than the scheduler, which waits with such a pod.
+  if (!pod.spec().resource_claims().empty()) {
+    return Reason{"UnexpectedAdmissionError",
+                  "the pod names resource claims, and devices by claim are not allocated here yet"};
+  }
   if (!has_apparmor && wants_apparmor(pod)) {
     return Reason{"AppArmor", "Cannot enforce AppArmor: AppArmor is not enabled on the host"};
   }

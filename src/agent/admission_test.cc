@@ -33,6 +33,9 @@ constexpr Row kRows[] = {
     {"profile_of_container",
      R"({"containers":[{"securityContext":{"appArmorProfile":{"type":"Localhost"}}}]})",
      "AppArmor"},
+    {"claims_for_devices",
+     R"({"resourceClaims":[{"name":"gpu","resourceClaimName":"gpu"}]})",
+     "UnexpectedAdmissionError"},
     {"unconfined", R"({"securityContext":{"appArmorProfile":{"type":"Unconfined"}}})", ""},
 };
 

@@ -76,6 +76,33 @@ TEST_F(AccessTest, AGrantHoldsFromItsCommitToItsEnd) {
   EXPECT_NE(may(bob, on("list", "pods", "default")), "yes");
 }
 
+TEST_F(AccessTest, WhoMayEditANamespaceMayNotChooseForTheCluster) {
+  const auto bob = plain_user("bob");
+  const auto ann = plain_user("ann");
+  grant("bob", "view", "default");
+  grant("ann", "edit", "default");
+  const auto in_group = [](std::string verb, std::string group, std::string resource) {
+    auto asked = on(std::move(verb), std::move(resource), "default", "x");
+    asked.group = std::move(group);
+    return asked;
+  };
+
+  for (const auto& [group, resource] : {std::pair("networking.k8s.io", "ingresses"),
+                                        std::pair("networking.k8s.io", "networkpolicies"),
+                                        std::pair("resource.k8s.io", "resourceclaims"),
+                                        std::pair("resource.k8s.io", "resourceclaimtemplates")}) {
+    EXPECT_EQ(may(bob, in_group("get", group, resource)), "yes") << resource;
+    EXPECT_NE(may(bob, in_group("create", group, resource)), "yes") << resource;
+    EXPECT_EQ(may(ann, in_group("create", group, resource)), "yes") << resource;
+  }
+  for (const auto& [group, resource] : {std::pair("networking.k8s.io", "ingressclasses"),
+                                        std::pair("networking.k8s.io", "servicecidrs"),
+                                        std::pair("storage.k8s.io", "storageclasses"),
+                                        std::pair("resource.k8s.io", "deviceclasses")}) {
+    EXPECT_NE(may(ann, in_group("create", group, resource)), "yes") << resource;
+  }
+}
+
 TEST_F(AccessTest, AggregatedRolesGatherOthers) {
   const auto ann = plain_user("ann");
   grant("ann", "admin", "default");

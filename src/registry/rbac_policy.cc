@@ -46,6 +46,8 @@ constexpr std::string_view kViewRules =
     "get,list,watch @ batch : cronjobs,cronjobs/status,jobs,jobs/status;"
     "get,list,watch @ policy : poddisruptionbudgets,poddisruptionbudgets/status;"
     "get,list,watch @ networking.k8s.io : ingresses,ingresses/status,networkpolicies;"
+    "get,list,watch @ resource.k8s.io : "
+    "resourceclaims,resourceclaims/status,resourceclaimtemplates;"
     "get,list,watch @ fleet.tetrarch.dev,swarm.tetrarch.dev,mesos.tetrarch.dev : *";
 
 constexpr std::string_view kEditRules =
@@ -65,6 +67,8 @@ constexpr std::string_view kEditRules =
     "create,delete,deletecollection,patch,update @ batch : cronjobs,jobs;"
     "create,delete,deletecollection,patch,update @ policy : poddisruptionbudgets;"
     "create,delete,deletecollection,patch,update @ networking.k8s.io : ingresses,networkpolicies;"
+    "create,delete,deletecollection,patch,update @ resource.k8s.io : "
+    "resourceclaims,resourceclaimtemplates;"
     "create,delete,deletecollection,get,list,patch,update,watch @ coordination.k8s.io : leases;"
     "create,delete,deletecollection,patch,update @ "
     "fleet.tetrarch.dev,swarm.tetrarch.dev,mesos.tetrarch.dev : *";

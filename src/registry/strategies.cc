@@ -48,6 +48,8 @@ constexpr auto kRows = std::to_array<Row>({
     {"networkpolicies.networking.k8s.io", &network_policies_strategy},
     {"ipaddresses.networking.k8s.io", &ip_addresses_strategy},
     {"servicecidrs.networking.k8s.io", &service_cidrs_strategy},
+    {"deviceclasses.resource.k8s.io", &device_classes_strategy},
+    {"resourceslices.resource.k8s.io", &resource_slices_strategy},
     {"roles.rbac.authorization.k8s.io", &roles_strategy},
     {"clusterroles.rbac.authorization.k8s.io", &roles_strategy},
     {"rolebindings.rbac.authorization.k8s.io", &role_bindings_strategy},

@@ -122,5 +122,7 @@ Strategy ingresses_strategy();
 Strategy network_policies_strategy();
 Strategy ip_addresses_strategy();
 Strategy service_cidrs_strategy();
+Strategy device_classes_strategy();
+Strategy resource_slices_strategy();
 
 }  // namespace tetrarch::registry

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Kinds with a rule or two: events, leases, runtime classes, priority classes, disruption budgets.
+// Kinds with a rule or two: events, leases, runtime classes, priority classes, disruption budgets,
+// device classes and slices.
 #include <fmt/format.h>
 
 #include "registry/strategy.h"
@@ -79,6 +80,19 @@ Strategy disruption_budgets_strategy() {
   out.has_status = true;
   out.counts_generation = true;
   out.on_create = &on_create_budget;
+  return out;
+}
+
+Strategy device_classes_strategy() {
+  Strategy out;
+  out.counts_generation = true;
+  return out;
+}
+
+Strategy resource_slices_strategy() {
+  Strategy out;
+  out.counts_generation = true;
+  out.fields = {{"spec.driver"}, {"spec.nodeName"}};
   return out;
 }
 

@@ -193,6 +193,7 @@ std::string Cluster::signature(const Stored& pod) const {
   }
   append_affinity(out, pod.root());
   out += spec.host_network() ? "|host|" : "||";
+  out += spec.resource_claims().empty() ? "" : "claims|";
   out += spec.node_name();
   // Labels matter only where pods are compared with pods.
   if (counts_.has_anti_affinity() || spec.has_topology_spread_constraints() ||

@@ -79,6 +79,11 @@ const std::vector<RefusalRow>& refusal_rows() {
        {.spec = R"({"taints":[{"key":"k","effect":"PreferNoSchedule"}]})"},
        {},
        ""},
+      {"device_claims",
+       {},
+       {.more = R"(,"resourceClaims":[{"name":"gpu","resourceClaimName":"gpu"}])"},
+       "node(s) have no devices for the pod's resource claims: devices by claim are not allocated "
+       "here yet"},
       {"selector",
        {.labels = R"({"disk":"hdd"})"},
        {.more = R"(,"nodeSelector":{"disk":"ssd"})"},

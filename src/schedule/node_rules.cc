@@ -37,6 +37,8 @@ object::View pinned_node(object::View pod) {
 NodeRules::NodeRules(object::View pod, Interner& texts, Pin pin) : texts_(texts) {
   const views::PodSpecView spec(pod["spec"]);
   node_name_ = spec.node_name();
+  // Ours: no node runs it until claims are allocated, rather than one without its devices.
+  has_device_claims_ = !spec.resource_claims().empty();
   for (const auto& [key, value] : spec.node_selector()) {
     selector_.push_back({texts.intern(key), texts.intern(value)});
   }
@@ -124,7 +126,10 @@ Refusal NodeRules::refusal(const Nodes& nodes, Place place) const {
   if (!tolerates(nodes, place)) {
     return Refusal::taint;
   }
-  return matches_affinity(nodes, place) ? Refusal::none : Refusal::node_affinity;
+  if (!matches_affinity(nodes, place)) {
+    return Refusal::node_affinity;
+  }
+  return has_device_claims_ ? Refusal::device_claims : Refusal::none;
 }
 
 bool NodeRules::matches_affinity(const Nodes& nodes, Place place) const {

@@ -26,8 +26,8 @@ class NodeRules {
   /// Keeps its own copies; `pod` need not outlive it.
   NodeRules(object::View pod, Interner& texts, Pin pin = Pin::honoured);
 
-  /// none, unschedulable, node_name, taint or node_affinity, in the order in which kube-scheduler
-  /// asks.
+  /// none, unschedulable, node_name, taint, node_affinity or device_claims, in the order in which
+  /// kube-scheduler asks.
   Refusal refusal(const Nodes& nodes, Place place) const;
   /// Added to the rank: preferred affinity raises it, taints that are merely preferred lower it.
   /// May be negative.
@@ -79,6 +79,7 @@ class NodeRules {
   std::vector<Preferred> preferred_;
   std::vector<Toleration> tolerations_;
   bool tolerates_unschedulable_ = false;
+  bool has_device_claims_ = false;
 };
 
 }  // namespace tetrarch::schedule

@@ -20,6 +20,9 @@ std::string reason_text(Refusal refusal, std::string_view detail) {
       return fmt::format("node(s) had untolerated taint {}", detail);
     case Refusal::node_affinity:
       return "node(s) didn't match Pod's node affinity/selector";
+    case Refusal::device_claims:
+      return "node(s) have no devices for the pod's resource claims: devices by claim are not "
+             "allocated here yet";
     case Refusal::ports:
       return "node(s) didn't have free ports for the requested pod ports";
     case Refusal::resource:

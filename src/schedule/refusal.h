@@ -15,6 +15,7 @@ enum class Refusal : std::uint8_t {
   unschedulable,
   taint,  ///< detail: "{key: value}"
   node_affinity,
+  device_claims,  ///< the pod names claims for devices, which nobody allocates
   ports,
   resource,  ///< detail: the resource's name
   too_many_pods,

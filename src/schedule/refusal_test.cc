@@ -29,6 +29,11 @@ constexpr TextRow kTextRows[] = {
      Refusal::node_affinity,
      "",
      "node(s) didn't match Pod's node affinity/selector"},
+    {"device_claims",
+     Refusal::device_claims,
+     "",
+     "node(s) have no devices for the pod's resource claims: devices by claim are not allocated "
+     "here yet"},
     {"ports", Refusal::ports, "", "node(s) didn't have free ports for the requested pod ports"},
     {"resource", Refusal::resource, "memory", "Insufficient memory"},
     {"pods", Refusal::too_many_pods, "pods", "Too many pods"},

@@ -218,6 +218,11 @@ std::string job_replacement_policy(const Siblings& spec) {
   return of_job(spec, json_text(spec.has("podFailurePolicy") ? "Failed" : "TerminatingOrFailed"));
 }
 
+/// One device, where not all are asked for.
+std::string device_count(const Siblings& request) {
+  return request.string("allocationMode") == "All" ? "" : "1";
+}
+
 /// A policy is about what pods receive, and about what they send where it says something of that.
 std::string policy_types(const Siblings& spec) {
   const auto* egress = spec.element("egress");
@@ -230,6 +235,7 @@ std::string policy_types(const Siblings& spec) {
 
 constexpr auto kComputed = std::to_array<Computed>({
     {"@affinity-config", affinity_config},
+    {"@device-count", device_count},
     {"@empty-dir", empty_dir},
     {"@enable-service-links", enable_service_links},
     {"@external-traffic", external_traffic},

@@ -114,6 +114,23 @@ void check_network_policy_port(Problems& problems, const Site& site);
 void check_network_policy_peer(Problems& problems, const Site& site);
 void check_ip_block(Problems& problems, const Site& site);
 void check_service_cidr(Problems& problems, const Site& site);
+// validate_storage.cc
+void check_storage_class(Problems& problems, const Site& site);
+void check_topology_term(Problems& problems, const Site& site);
+// validate_devices.cc
+void check_device_claim(Problems& problems, const Site& site);
+void check_device_request(Problems& problems, const Site& site);
+/// Of a request for devices of a class: how many.
+void check_device_amount(Problems& problems, const Site& site);
+void check_device_class_spec(Problems& problems, const Site& site);
+void check_device_selector(Problems& problems, const Site& site);
+void check_device_config(Problems& problems, const Site& site);
+void check_device_constraint(Problems& problems, const Site& site);
+void check_device(Problems& problems, const Site& site);
+void check_resource_slice_spec(Problems& problems, const Site& site);
+void check_resource_claim_status(Problems& problems, const Site& site);
+/// Of a Pod: the claim, or what it is to be made from.
+void check_pod_resource_claim(Problems& problems, const Site& site);
 // validate_cluster.cc
 void check_core_event(Problems& problems, const Site& site);
 void check_priority_class(Problems& problems, const Site& site);

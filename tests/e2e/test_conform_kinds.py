@@ -48,6 +48,8 @@ APPS = {kind.kind: kind for kind in (
          status={"conditions": [CONDITION]}, changed={"spec": {"replicas": 2}}),
 )}
 
+DEVICES = {"requests": [{"name": "gpu", "exactly": {"deviceClassName": "gpu.example.com"}}]}
+GIVEN = {"results": [{"request": "gpu", "driver": "gpu.example.com", "pool": "p", "device": "gpu-0"}]}
 ADDRESS = {"addresses": ["10.1.2.3"], "conditions": {"ready": True}}
 OTHERS = {kind.kind: kind for kind in (
     Kind("", "v1", "configmaps", "ConfigMap", {"data": {"a": "1"}}, changed={"data": {"a": "2", "b": "3"}}),
@@ -71,6 +73,9 @@ OTHERS = {kind.kind: kind for kind in (
          changed={"spec": {"rules": [{"host": "a.example"}]}}),
     Kind("networking.k8s.io", "v1", "networkpolicies", "NetworkPolicy", {"spec": {"podSelector": {}, "ingress": [{}]}},
          changed={"spec": {"policyTypes": ["Ingress", "Egress"]}}),
+    Kind("resource.k8s.io", "v1", "resourceclaims", "ResourceClaim", {"spec": {"devices": DEVICES}},
+         status={"allocation": {"devices": GIVEN}}),
+    Kind("resource.k8s.io", "v1", "resourceclaimtemplates", "ResourceClaimTemplate", {"spec": {"spec": {"devices": DEVICES}}}),
     Kind("coordination.k8s.io", "v1", "leases", "Lease",
          {"spec": {"holderIdentity": "a", "leaseDurationSeconds": 30, "acquireTime": NOW, "renewTime": NOW, "leaseTransitions": 0}},
          changed={"spec": {"holderIdentity": "b", "leaseTransitions": 1}}),
@@ -84,6 +89,14 @@ WIDE = {kind.kind: kind for kind in (
          names=("192.0.2.1", "192.0.2.2", "192.0.2.3", "2001:db8::4")),
     Kind("networking.k8s.io", "v1", "servicecidrs", "ServiceCIDR", {"spec": {"cidrs": ["198.51.100.0/24"]}},
          is_namespaced=False, status={"conditions": [{**CONDITION, **WHEN}]}),
+    Kind("storage.k8s.io", "v1", "storageclasses", "StorageClass", {"provisioner": "example.com/disk", "parameters": {"a": "b"}},
+         is_namespaced=False, changed={"allowVolumeExpansion": True}),
+    Kind("resource.k8s.io", "v1", "deviceclasses", "DeviceClass", {"spec": {"selectors": [{"cel": {
+        "expression": "device.driver == \"gpu.example.com\""}}]}}, is_namespaced=False,
+         changed={"spec": {"config": [{"opaque": {"driver": "gpu.example.com", "parameters": {"a": 1}}}]}}),
+    Kind("resource.k8s.io", "v1", "resourceslices", "ResourceSlice", {"spec": {
+        "driver": "gpu.example.com", "pool": {"name": "p", "resourceSliceCount": 1}, "nodeName": "n1"}}, is_namespaced=False,
+         changed={"spec": {"devices": [{"name": "gpu-0", "attributes": {"model": {"string": "a"}}}]}}),
     Kind("node.k8s.io", "v1", "runtimeclasses", "RuntimeClass", {"handler": "some"}, is_namespaced=False),
     Kind("scheduling.k8s.io", "v1", "priorityclasses", "PriorityClass", {"value": 7}, is_namespaced=False,
          changed={"description": "seven"}),
@@ -183,6 +196,21 @@ class Kinds(ConformTest):
 
     def test_life_of_service_ranges(self):
         self.live(WIDE["ServiceCIDR"])
+
+    def test_life_of_storage_classes(self):
+        self.live(WIDE["StorageClass"])
+
+    def test_life_of_device_classes(self):
+        self.live(WIDE["DeviceClass"])
+
+    def test_life_of_resource_claims(self):
+        self.live(OTHERS["ResourceClaim"])
+
+    def test_life_of_resource_claim_templates(self):
+        self.live(OTHERS["ResourceClaimTemplate"])
+
+    def test_life_of_resource_slices(self):
+        self.live(WIDE["ResourceSlice"])
 
     def test_life_of_priority_classes(self):
         kind = WIDE["PriorityClass"]

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the server itself does with ingresses, addresses and ranges of services.
+"""What the server itself does with ingresses, addresses and ranges of services, storage classes and claims for devices.
 Their lives as objects: test_conform_kinds."""
 import json
 
+import machine
 from harness import DEMO, ClusterTest, make_deployment, make_pod, make_service
 from machine import wait_until
 
@@ -87,3 +88,27 @@ class Kinds(ClusterTest):
         empty = {"apiVersion": "networking.k8s.io/v1", "kind": "Ingress", "metadata": {"name": "none"}, "spec": {}}
         self.assert_fails(self.kubectl("create", "-f", "-", input=json.dumps(empty), check=False),
                           "either `defaultBackend` or `rules` must be specified")
+
+    def test_storage_classes_show_which_is_the_default(self):
+        body = {"apiVersion": "storage.k8s.io/v1", "kind": "StorageClass", "metadata": {
+            "name": "fast", "annotations": {"storageclass.kubernetes.io/is-default-class": "true"}}, "provisioner": "example.com/disk"}
+        self.apply(body)
+        self.addCleanup(self.cluster.kubectl, "delete", "storageclass", "fast", check=False)
+        self.assertEqual(self.row("sc", "fast")[:6], ["fast", "(default)", "example.com/disk", "Delete", "Immediate", "false"])
+        body["parameters"] = {"a": "b"}
+        self.assert_fails(self.kubectl("replace", "-f", "-", input=json.dumps(body), check=False),
+                          "updates to parameters are forbidden.")
+
+    def test_a_pod_that_asks_for_devices_is_not_run_without_them(self):
+        claims = {"resourceClaims": [{"name": "gpu", "resourceClaimName": "gpu"}]}
+        self.apply(make_pod("asks", *SLEEP, **claims))
+        self.wait_events("devices by claim are not allocated here yet")
+        pod = self.get("pod", "asks")
+        scheduled = next(c for c in pod["status"]["conditions"] if c["type"] == "PodScheduled")
+        self.assertEqual((scheduled["status"], scheduled["reason"]), ("False", "Unschedulable"))
+        self.assertIn("devices by claim are not allocated here yet", scheduled["message"])
+
+        self.apply(make_pod("placed", *SLEEP, nodeName=self.cluster.node, **claims))
+        pod = self.wait_pod("placed", lambda p: p["status"]["phase"] == "Failed", 30, "is refused by the node")
+        self.assertEqual(pod["status"]["reason"], "UnexpectedAdmissionError")
+        self.assertEqual(machine.pids_with(pod["metadata"]["uid"]), [], "nothing of it runs")

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The columns of config maps, secrets, events and role bindings, and the age of everything.
-// Seen: kubectl get cm,secrets,sa,events,rolebindings -o wide, 1.20 to 1.35.
+// The columns of config maps, secrets, events, role bindings, storage classes and device claims,
+// and the age of everything. Seen: kubectl get cm,secrets,sa,events,rolebindings -o wide, 1.20
+// to 1.35; the last two as kubernetes pkg/printers/internalversion/printers.go, v1.35.
 #include <cctype>
 
 #include "api/kubernetes/table.h"
@@ -112,7 +113,34 @@ Cell accounts_cell(const Stored& binding, TimePoint /*now*/) {
   return subjects_cell(binding, "ServiceAccount");
 }
 
+Cell storage_class_name_cell(const Stored& storage_class, TimePoint /*now*/) {
+  const auto annotations = storage_class.metadata()["annotations"];
+  bool is_default = false;
+  for (const auto* name : {"storageclass.kubernetes.io/is-default-class",
+                           "storageclass.beta.kubernetes.io/is-default-class"}) {
+    is_default = is_default || annotations[name].string() == "true";
+  }
+  std::string out(storage_class.metadata()["name"].string());
+  append(out, is_default ? "(default)" : "", " ");
+  return text_cell(out);
+}
+
+Cell claim_state_cell(const Stored& claim, TimePoint /*now*/) {
+  const auto status = claim.root()["status"];
+  const bool is_ending = claim.metadata()["deletionTimestamp"].exists();
+  std::string out(is_ending ? "deleted" : "");
+  if (status["allocation"]) {
+    append(out, "allocated");
+    append(out, status["reservedFor"].size() > 0 ? "reserved" : "");
+  } else if (!is_ending) {
+    out = "pending";
+  }
+  return text_cell(out);
+}
+
 constexpr Computed kColumns[] = {
+    {"claim-state", claim_state_cell},
+    {"storage-class-name", storage_class_name_cell},
     {"age", age_cell},
     {"data-count", data_count_cell},
     {"secrets-count", secrets_count_cell},

@@ -425,6 +425,29 @@ TEST(MakeTable, PrintsColumnsAndRowsWithMetadata) {
       R"("metadata":{"resourceVersion":"7","name":"a"}}}]})");
 }
 
+constexpr auto kClassCells = std::to_array<CellRow>({
+    {"plain_storage_class", "@storage-class-name", R"({"metadata":{"name":"fast"}})", R"("fast")"},
+    {"default_storage_class",
+     "@storage-class-name",
+     R"({"metadata":{"name":"fast","annotations":{)"
+     R"("storageclass.kubernetes.io/is-default-class":"true"}}})",
+     R"x("fast (default)")x"},
+    {"claim_pending", "@claim-state", R"({"metadata":{},"status":{}})", R"("pending")"},
+    {"claim_allocated",
+     "@claim-state",
+     R"({"metadata":{},"status":{"allocation":{"devices":{}}}})",
+     R"("allocated")"},
+    {"claim_reserved_and_ending",
+     "@claim-state",
+     R"({"metadata":{"deletionTimestamp":"2026-01-01T00:00:00Z"},"status":{"allocation":{},)"
+     R"("reservedFor":[{"name":"p"}]}})",
+     R"("deleted,allocated,reserved")"},
+});
+
+INSTANTIATE_TEST_SUITE_P(Classes, CellTest, testing::ValuesIn(kClassCells), [](const auto& row) {
+  return std::string(row.param.name);
+});
+
 constexpr auto kNetworkingCells = std::to_array<CellRow>({
     {"hosts",
      "@ingress-hosts",
