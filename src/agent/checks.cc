@@ -7,11 +7,13 @@
 #include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
+#include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <fmt/format.h>
 
+#include "agent/check_texts.h"
 #include "agent/runtime/grpc_health.h"
 #include "async/timer.h"
 
@@ -70,8 +72,7 @@ Task<std::string> connect(LimitedSocket& at, std::string host, int port) {
   }
   const tcp::endpoint endpoint(address, static_cast<std::uint16_t>(port));
   const auto [failure] = co_await at.socket->async_connect(endpoint, kAwait);
-  co_return failure ? fmt::format("dial tcp {}:{}: {}", host, port, failure.message())
-                    : std::string();
+  co_return failure ? dial_fault(authority(host, port), failure) : std::string();
 }
 
 Task<CheckResult> check_tcp(CheckTarget target, object::View handler, milliseconds limit) {
@@ -108,26 +109,35 @@ CheckResult judge_http(const std::string& response) {
   if (status >= 200 && status < 400) {
     return {true};
   }
-  return {false,
-          status == 0 ? "no HTTP answer"
-                      : fmt::format("HTTP probe failed with statuscode: {}", status)};
+  return {false, fmt::format("HTTP probe failed with statuscode: {}", status)};
+}
+
+/// Whether what was read is the beginning of an HTTP answer.
+bool is_http(const std::string& response) {
+  constexpr std::size_t kStatusEnd = 12;  // "HTTP/1.1 200"
+  return response.starts_with("HTTP/1.") && response.size() >= kStatusEnd;
 }
 
 template <class Stream>
-Task<CheckResult> talk_http(Stream& stream, std::string request) {
+Task<CheckResult> talk_http(Stream& stream, std::string request, std::string url) {
   const auto [write_error, written] =
       co_await asio::async_write(stream, asio::buffer(request), kAwait);
   std::string response;
   std::array<char, 1024> buffer;
-  while (!write_error && response.size() < 16) {
+  boost::system::error_code failure = write_error;
+  while (!failure && response.size() < 16) {
     const auto [error, n] = co_await stream.async_read_some(asio::buffer(buffer), kAwait);
     response.append(buffer.data(), n);
-    if (error) {
-      break;
-    }
+    failure = error;
   }
   static_cast<void>(written);
-  co_return judge_http(response);
+  if (is_http(response)) {
+    co_return judge_http(response);
+  }
+  auto fault = response.empty() || failure ? answer_fault(failure)
+                                           : "net/http: HTTP/1.x transport connection broken: "
+                                             "malformed HTTP response";
+  co_return CheckResult{false, get_fault(url, fault)};
 }
 
 Task<CheckResult> check_http(CheckTarget target, object::View handler, milliseconds limit) {
@@ -135,21 +145,25 @@ Task<CheckResult> check_http(CheckTarget target, object::View handler, milliseco
   const auto given = handler["host"].string();
   const std::string host(given.empty() ? std::string_view(target.pod_ip) : given);
   const int port = port_of(target, handler["port"]);
+  auto url = url_of(handler, host, port);
   if (auto failure = co_await connect(at, host, port); !failure.empty()) {
-    co_return CheckResult{false, "Get \"http://" + host + "\": " + failure};
+    co_return CheckResult{false, get_fault(url, failure)};
   }
   auto request = http_request(handler, host, port);
   if (handler["scheme"].string() != "HTTPS") {
-    co_return co_await talk_http(*at.socket, std::move(request));
+    co_return co_await talk_http(*at.socket, std::move(request), std::move(url));
   }
   // Source: Kubernetes documentation: the certificate of an HTTPS probe is not verified.
   asio::ssl::context context(asio::ssl::context::tls_client);
   asio::ssl::stream<tcp::socket&> stream(*at.socket, context);
   const auto [error] = co_await stream.async_handshake(asio::ssl::stream_base::client, kAwait);
   if (error) {
-    co_return CheckResult{false, "TLS handshake: " + error.message()};
+    const auto fault = error.category() == asio::error::get_ssl_category()
+                           ? "tls: " + error.message()
+                           : answer_fault(error);
+    co_return CheckResult{false, get_fault(url, fault)};
   }
-  co_return co_await talk_http(stream, std::move(request));
+  co_return co_await talk_http(stream, std::move(request), std::move(url));
 }
 
 Task<CheckResult> check_exec(runtime::Runtime& runtime,
@@ -160,10 +174,11 @@ Task<CheckResult> check_exec(runtime::Runtime& runtime,
   for (const auto word : handler["command"].elements()) {
     command.emplace_back(word.string());
   }
+  auto late = command_timeout(command);
   const auto ran = co_await runtime.exec(target.container_id, std::move(command), limit);
   if (!ran.ok()) {
-    co_return CheckResult{
-        false, ran.error().code == Code::timeout ? "command timed out" : ran.error().message};
+    const bool is_late = ran.error().code == Code::timeout;
+    co_return CheckResult{false, is_late ? std::move(late) : ran.error().message};
   }
   co_return CheckResult{ran->exit_code == 0, ran->out + ran->err};
 }

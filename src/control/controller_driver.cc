@@ -74,8 +74,16 @@ bool is_stale(const Error& error) {
          error.code == Code::already_exists || error.code == Code::not_found;
 }
 
+/// Nothing more is created in a namespace that ends, and that is as it should be.
+bool is_in_ending_namespace(const Error& error) {
+  return std::any_of(error.fields.begin(), error.fields.end(), [](const FieldError& cause) {
+    return cause.reason == "NamespaceTerminating";
+  });
+}
+
 bool is_done_anyway(const Change& change, const Error& error) {
-  return change.verb == Change::Verb::remove && error.code == Code::not_found;
+  const bool is_gone = change.verb == Change::Verb::remove && error.code == Code::not_found;
+  return is_gone || is_in_ending_namespace(error);
 }
 
 std::string label(std::string_view name) {
@@ -315,7 +323,7 @@ void ControllerDriver::note_results(const Work& work) {
       }
       continue;
     }
-    if (is_stale(result.error())) {
+    if (is_stale(result.error()) || is_in_ending_namespace(result.error())) {
       continue;
     }
     failures_.add();

@@ -297,6 +297,27 @@ TEST_F(TimedDriverTest, AFailureWaitsForItsPauseAndThePausesGrow) {
   EXPECT_TRUE(client_.wait_for_calls("create children", 5));
 }
 
+TEST_F(TimedDriverTest, WhatANamespaceThatEndsRefusesIsNotTriedAgain) {
+  controller_ = &maker_;
+  Error refusal(Code::forbidden, "namespace ns is being terminated");
+  refusal.fields.push_back({"NamespaceTerminating", "", "metadata.namespace"});
+  client_.refuse_creates("children", refusal, 1'000'000);
+  put("p", "x");
+  start();
+  ASSERT_TRUE(client_.wait_for_calls("create children", 1));
+
+  clock_.advance(std::chrono::seconds(3600));
+  put("q", "x");  // looked at behind whatever would wait
+  ASSERT_TRUE(client_.wait_for_calls("create children", 2));
+  stop_driver();
+
+  EXPECT_EQ(client_.calls("create children"), 2);
+  EXPECT_EQ(
+      metrics_.counter("tetrarch_controller_failures_total", "", R"(controller="child-maker")")
+          .value(),
+      0U);
+}
+
 TEST_F(TimedDriverTest, ARefusalStopsTheCreatesThatAreLeft) {
   const ChildMaker many(500);
   controller_ = &many;

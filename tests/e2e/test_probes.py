@@ -54,6 +54,16 @@ class Probes(ClusterTest):
         for word in ("HTTP probe failed with statuscode: 503", "NOT_SERVING", "onnection refused"):
             self.assertTrue(self.wait_events(word), word)
 
+    def test_an_event_says_what_was_asked_and_why_there_was_no_answer(self):
+        port = machine.free_port()
+        self.apply(self.host_pod("r-http", readinessProbe={"httpGet": {"path": "/x", "port": port}, **OFTEN}),
+                   self.host_pod("r-tcp", readinessProbe={"tcpSocket": {"port": port}, **OFTEN}),
+                   self.host_pod("r-exec", readinessProbe={"exec": {"command": ["sleep", "5"]}, **OFTEN}))
+        dial = f"dial tcp 127.0.0.1:{port}: connect: connection refused"
+        for text in (f'Readiness probe failed: Get "http://127.0.0.1:{port}/x": {dial}', f"Readiness probe failed: {dial}",
+                     'Readiness probe failed: command "sleep 5" timed out'):
+            self.assertTrue(self.wait_events(text), text)
+
     def test_liveness_restarts_what_does_not_answer(self):
         asked = {kind: self.server(kind) for kind in KINDS}
         self.apply(*(self.host_pod(f"l-{kind}", livenessProbe={**self.probe(kind, asked[kind].port), **OFTEN}) for kind in KINDS))
