@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The scheduler's loop where pods make room for more important ones.
 #include <algorithm>
-#include <chrono>
 #include <future>
-#include <thread>
 
 #include <boost/asio/post.hpp>
 #include <gmock/gmock.h>
@@ -262,7 +260,7 @@ TEST_F(SchedulerPreemptionTest, ManyAtOnceEvictEachPodOnceAndAllAreBound) {
   // Who was refused several times waits longer: on a busy machine that is some.
   for (int tries = 0; tries < 120 && bound() < kPods; ++tries) {
     clock_.advance(seconds(1));
-    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    pass(fmt::format("passed{}", tries));
   }
 
   EXPECT_EQ(bound(), kPods);

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "schema/decode.h"
+#include "schema/faults_test.h"
 
 namespace tetrarch::schema {
 namespace {
@@ -28,16 +29,6 @@ DocumentPtr decoded(const Kind& kind, std::string_view body) {
   return out->document;
 }
 
-/// "field: message" of each fault.
-std::vector<std::string> faults(const Kind& kind, DocumentPtr fresh, DocumentPtr old = nullptr) {
-  std::vector<std::string> out;
-  for (const auto& fault :
-       validate(kind, fresh->root(), old == nullptr ? object::View() : old->root())) {
-    out.push_back(fault.field + ": " + fault.message);
-  }
-  return out;
-}
-
 struct Row {
   std::string_view name;
   std::string_view kind;
@@ -54,7 +45,7 @@ class ClassRuleTest : public testing::TestWithParam<Row> {};
 TEST_P(ClassRuleTest, IsWordedAsKubernetesDoes) {
   const auto& kind = kind_named(GetParam().kind);
 
-  EXPECT_EQ(faults(kind, decoded(kind, GetParam().body)), GetParam().expected);
+  EXPECT_EQ(fault_texts(kind, decoded(kind, GetParam().body)), GetParam().expected);
 }
 
 std::string requests(std::string_view list) {
@@ -174,8 +165,8 @@ TEST(ClassRules, AStorageClassKeepsWhatVolumesWereMadeWith) {
                              R"("provisioner":"d","reclaimPolicy":"Retain",)"
                              R"("volumeBindingMode":"WaitForFirstConsumer")");
 
-  EXPECT_THAT(faults(kind, before, before), testing::IsEmpty());
-  EXPECT_THAT(faults(kind, after, before),
+  EXPECT_THAT(fault_texts(kind, before, before), testing::IsEmpty());
+  EXPECT_THAT(fault_texts(kind, after, before),
               testing::ElementsAre(
                   R"(volumeBindingMode: Invalid value: "WaitForFirstConsumer": field is immutable)",
                   "parameters: Forbidden: updates to parameters are forbidden.",
@@ -189,10 +180,10 @@ TEST(ClassRules, AClaimAsksForWhatItWasMadeFor) {
   const auto reserved = decoded(
       kind, kGoodClaim + R"(,"status":{"reservedFor":[{"resource":"pods","name":"p","uid":"u"}]})");
 
-  EXPECT_THAT(faults(kind, before, before), testing::IsEmpty());
-  EXPECT_THAT(faults(kind, decoded(kind, requests("")), before),
+  EXPECT_THAT(fault_texts(kind, before, before), testing::IsEmpty());
+  EXPECT_THAT(fault_texts(kind, decoded(kind, requests("")), before),
               testing::ElementsAre(R"(spec: Invalid value: {"devices":{}}: field is immutable)"));
-  EXPECT_THAT(faults(kind, reserved, before),
+  EXPECT_THAT(fault_texts(kind, reserved, before),
               testing::ElementsAre("status.reservedFor: Forbidden: may not be specified when "
                                    "`allocated` is not set"));
 }

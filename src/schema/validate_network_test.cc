@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "schema/decode.h"
+#include "schema/faults_test.h"
 
 namespace tetrarch::schema {
 namespace {
@@ -28,16 +29,6 @@ DocumentPtr decoded(const Kind& kind, std::string_view spec) {
   return out->document;
 }
 
-/// "field: message" of each fault.
-std::vector<std::string> faults(const Kind& kind, DocumentPtr fresh, DocumentPtr old = nullptr) {
-  std::vector<std::string> out;
-  for (const auto& fault :
-       validate(kind, fresh->root(), old == nullptr ? object::View() : old->root())) {
-    out.push_back(fault.field + ": " + fault.message);
-  }
-  return out;
-}
-
 struct Row {
   std::string_view name;
   std::string_view kind;
@@ -54,7 +45,7 @@ class NetworkRuleTest : public testing::TestWithParam<Row> {};
 TEST_P(NetworkRuleTest, IsWordedAsKubernetesDoes) {
   const auto& kind = kind_named(GetParam().kind);
 
-  EXPECT_EQ(faults(kind, decoded(kind, GetParam().spec)), GetParam().expected);
+  EXPECT_EQ(fault_texts(kind, decoded(kind, GetParam().spec)), GetParam().expected);
 }
 
 const std::string kPath = "spec.rules[0].http.paths[0]";
@@ -233,14 +224,14 @@ INSTANTIATE_TEST_SUITE_P(Policy,
 TEST(NetworkRules, WhatIsFixedStays) {
   const auto& cidr = kind_named("ServiceCIDR");
   const auto range = decoded(cidr, R"({"cidrs":["10.44.0.0/24"]})");
-  EXPECT_THAT(faults(cidr, range, range), testing::IsEmpty());
+  EXPECT_THAT(fault_texts(cidr, range, range), testing::IsEmpty());
   EXPECT_THAT(
-      faults(cidr, decoded(cidr, R"({"cidrs":["10.45.0.0/24"]})"), range),
+      fault_texts(cidr, decoded(cidr, R"({"cidrs":["10.45.0.0/24"]})"), range),
       testing::ElementsAre(R"(spec.cidrs: Invalid value: ["10.45.0.0/24"]: field is immutable)"));
   const auto& address = kind_named("IPAddress");
   const auto before = decoded(address, R"({"parentRef":{"resource":"services","name":"a"}})");
   EXPECT_THAT(
-      faults(
+      fault_texts(
           address, decoded(address, R"({"parentRef":{"resource":"services","name":"b"}})"), before),
       testing::ElementsAre(testing::StartsWith("spec.parentRef: Invalid value: ")));
 }
@@ -253,7 +244,7 @@ TEST(NetworkRules, AnAddressIsNamedByItself) {
              R"("name":"a"}}})",
              Unknown::refuse);
 
-  EXPECT_THAT(faults(kind, out->document),
+  EXPECT_THAT(fault_texts(kind, out->document),
               testing::ElementsAre(R"(metadata.name: Invalid value: "here": must be a valid IP )"
                                    "address, (e.g. 10.9.8.7 or 2001:db8::ffff)"));
 }

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "schema/decode.h"
+#include "schema/faults_test.h"
 
 namespace tetrarch::schema {
 namespace {
@@ -21,11 +22,7 @@ std::vector<std::string> faults(std::string_view group,
              fmt::format(R"({{"metadata":{{"name":"x","namespace":"n"}},"spec":{}}})", spec),
              Unknown::refuse);
   EXPECT_TRUE(decoded.ok()) << (decoded.ok() ? "" : decoded.error().message);
-  std::vector<std::string> out;
-  for (const auto& fault : validate(kind, decoded->document->root(), {})) {
-    out.push_back(fault.field + ": " + fault.message);
-  }
-  return out;
+  return fault_texts(kind, decoded->document);
 }
 
 struct SpecRow {

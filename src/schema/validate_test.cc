@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "schema/decode.h"
+#include "schema/faults_test.h"
 #include "schema/formats.h"
 
 namespace tetrarch::schema {
@@ -28,12 +29,7 @@ std::vector<std::string> faults(std::string_view group,
   const auto& kind = *catalog().find(group, "v1", name);
   const auto document = decoded(kind, fresh);
   const auto before = old.empty() ? nullptr : decoded(kind, old);
-  std::vector<std::string> out;
-  for (const auto& fault :
-       validate(kind, document->root(), before ? before->root() : object::View{})) {
-    out.push_back(fault.field + ": " + fault.message);
-  }
-  return out;
+  return fault_texts(kind, document, before);
 }
 
 /// A pod of one good container; `container` and `spec` are members (with a comma behind) that go in

@@ -9,6 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "schema/decode.h"
+#include "schema/faults_test.h"
 
 namespace tetrarch::schema {
 namespace {
@@ -69,12 +70,7 @@ std::vector<std::string> faults_of(const Kind& kind,
                                    const std::string& old = "") {
   const auto document = decoded(kind, fresh);
   const auto before = old.empty() ? nullptr : decoded(kind, old);
-  std::vector<std::string> out;
-  for (const auto& fault :
-       validate(kind, document->root(), before ? before->root() : object::View{})) {
-    out.push_back(fault.field + ": " + fault.message);
-  }
-  return out;
+  return fault_texts(kind, document, before);
 }
 
 struct Row {
