@@ -26,6 +26,7 @@ class FakeRuntime final : public runtime::Runtime {
     std::chrono::seconds stops_after{0};             ///< how long a process takes to obey SIGTERM
     /// The only word of its end comes while the call that starts it is still under way.
     bool is_told_early = false;
+    std::chrono::seconds starts_after{0};  ///< how long the call takes that starts it
   };
 
   explicit FakeRuntime(const Clock& clock) : clock_(clock) {}
@@ -39,6 +40,7 @@ class FakeRuntime final : public runtime::Runtime {
   std::map<std::string, runtime::Image> present_images;
   std::map<std::string, std::string> pull_errors;  ///< by reference
   std::chrono::seconds pull_time{0};
+  std::chrono::seconds list_time{0};  ///< from the look at containers to its answer
 
   /// The newest container of that name ends now.
   void end(const std::string& name, int exit_code);

@@ -204,6 +204,9 @@ Task<Status> FakeRuntime::start_container(std::string id) {
     on_event({runtime::EventKind::exited, id});
     co_await async::sleep_for(kSlowStart);
   }
+  if (const auto takes = processes[containers_.at(id).name].starts_after; takes.count() > 0) {
+    co_await async::sleep_for(takes);
+  }
   auto& container = containers_.at(id);
   container.state = ContainerState::running;
   container.started = clock_.now();
@@ -278,6 +281,9 @@ Task<Result<std::vector<Container>>> FakeRuntime::containers(std::string pod_uid
     if (pod_uid.empty() || (uid != container.labels.end() && uid->second == pod_uid)) {
       out.push_back(container);
     }
+  }
+  if (list_time.count() > 0) {
+    co_await async::sleep_for(list_time);
   }
   co_return out;
 }

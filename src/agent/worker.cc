@@ -276,6 +276,7 @@ EventSubject PodWorker::subject(std::string_view container) const {
 
 Task<void> PodWorker::run(std::shared_ptr<PodWorker> self, std::function<void()> finished) {
   while (!self->memory_.is_finished) {
+    const auto done_before = self->actions_done_;
     const bool is_observed = co_await self->observe();
     if (!is_observed) {
       co_await self->woken_.wait_for(
@@ -287,6 +288,9 @@ Task<void> PodWorker::run(std::shared_ptr<PodWorker> self, std::function<void()>
     self->check_deadline();
     self->note_ending();
     co_await self->settle_resize();
+    if (self->actions_done_ != done_before) {
+      continue;  // what we saw may be older than what was done: a container not started yet
+    }
     self->report();
     const Plan next = plan(self->view(), self->seen_, self->memory_, self->shop_.clock.now());
     self->tell_backoff(next);
@@ -541,12 +545,14 @@ Task<void> PodWorker::execute(std::shared_ptr<PodWorker> self, Action action) {
       break;
   }
   self->memory_.busy.erase(action.key());
+  ++self->actions_done_;
   self->wake();
 }
 
 Task<void> PodWorker::refresh_task(std::shared_ptr<PodWorker> self) {
   co_await self->refresh();
   self->memory_.busy.erase("refresh");
+  ++self->actions_done_;
   self->wake();  // an end waits for it
 }
 

@@ -221,6 +221,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   Observation seen_;
   std::set<std::string> stopped_sandboxes_;  ///< by this process: these hold nothing any more
   PodMemory memory_;
+  std::uint64_t actions_done_ = 0;
   std::string last_status_;  ///< canonical JSON, as last submitted
   DocumentPtr last_status_document_;
   bool is_content_dirty_ = false;  ///< an object that volumes show has changed

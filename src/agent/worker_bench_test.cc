@@ -73,6 +73,9 @@ FakeRuntime::Behaviour behaviour_of(const std::vector<std::string>& words) {
   if (const auto stops = option(words, "stops"); !stops.empty()) {
     out.stops_after = std::chrono::duration_cast<seconds>(duration_of(stops));
   }
+  if (const auto starts = option(words, "starts"); !starts.empty()) {
+    out.starts_after = std::chrono::duration_cast<seconds>(duration_of(starts));
+  }
   out.is_told_early = option(words, "told") == "early";
   return out;
 }
@@ -553,6 +556,8 @@ void WorkerBench::command(const std::string& verb, const std::vector<std::string
     runtime_.pull_errors.erase(words.at(1));
   } else if (verb == "pull-takes") {
     runtime_.pull_time = std::chrono::duration_cast<seconds>(duration_of(words.at(1)));
+  } else if (verb == "list-takes") {
+    runtime_.list_time = std::chrono::duration_cast<seconds>(duration_of(words.at(1)));
   } else if (verb == "runtime-fails") {
     runtime_.failures[words.at(1)] = joined(words, 2);
   } else if (verb == "runtime-works") {
