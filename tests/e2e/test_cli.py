@@ -77,7 +77,7 @@ class Commands(ClusterTest):
                   'echo "${COMPREPLY[*]}"; COMP_WORDS=(tetrarch up "$2"); COMP_CWORD=2; _tetrarch; echo "${COMPREPLY[*]}"')
         commands, flags = run("bash", "-c", script, BINARY, "s", "--pod").stdout.split("\n")[:2]
         self.assertEqual(sorted(commands.split()), ["server", "status", "store"])
-        self.assertEqual(flags.split(), ["--pod-cidr"])
+        self.assertEqual(flags.split(), ["--pod-cidr", "--pod-transport"])
 
     def test_docker_and_oci_archives_are_loaded_and_run(self):
         archive = f"{self.cluster.directory}/saved.tar"
