@@ -12,14 +12,13 @@
 #include "app/config_values.h"
 #include "app/keys.h"
 #include "app/machine.h"
+#include "app/token_secret.h"
 #include "async/timer.h"
-#include "base/encoding.h"
 #include "base/log.h"
 #include "base/time_zone.h"
 #include "control/controller_manager.h"
 #include "control/scheduler_loop.h"
 #include "net/server.h"
-#include "object/writer.h"
 #include "reach/hub.h"
 #include "reconcile/every_controller.h"
 #include "registry/flow_policy.h"
@@ -392,24 +391,13 @@ Status ControlPlane::Impl::write_kubeconfig() const {
 }
 
 /// The first start leaves a token with which further machines join.
-/// Source: Kubernetes documentation, "Authenticating with Bootstrap Tokens", Secret format.
 Task<Status> ControlPlane::Impl::write_join_token() {
   const auto path = std::filesystem::path(config.data_dir) / "join-token";
   if (std::filesystem::exists(path)) {
     co_return ok();
   }
   const auto token = trust::BootstrapToken::make(system_random());
-  std::string json;
-  object::Writer writer(json);
-  writer.begin_object().field("kind", "Secret").field("apiVersion", "v1");
-  writer.key("metadata").begin_object().field("name", "bootstrap-token-" + token.id);
-  writer.field("namespace", "kube-system").end_object();
-  writer.field("type", "bootstrap.kubernetes.io/token");
-  writer.key("data").begin_object();
-  writer.field("token-id", base64_encode(token.id))
-      .field("token-secret", base64_encode(token.secret));
-  writer.field("usage-bootstrap-authentication", base64_encode("true")).end_object().end_object();
-  auto document = Document::from_canonical(std::move(json));
+  auto document = Document::from_canonical(token_secret(token));
   client::WriteOptions options;
   const auto made = co_await controller_client->create(
       "secrets", "kube-system", std::move(document), std::move(options));

@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // `tetrarch token create|ls|rm`: bootstrap tokens as Secrets in kube-system.
-// Source: Kubernetes documentation, "Authenticating with Bootstrap Tokens", Secret format.
 #include <fmt/format.h>
 
 #include "app/command.h"
 #include "app/connect.h"
 #include "app/options.h"
+#include "app/token_secret.h"
 #include "base/encoding.h"
-#include "object/writer.h"
 #include "trust/bearer_tokens.h"
 #include "trust/ca.h"
 
@@ -19,22 +18,6 @@ using std::chrono::seconds;
 constexpr std::string_view kSecrets = "/api/v1/namespaces/kube-system/secrets";
 constexpr std::string_view kType = "bootstrap.kubernetes.io/token";
 constexpr seconds kUsualTtl{24 * 3600};
-
-/// `ends` empty: for ever.
-std::string secret_of(const trust::BootstrapToken& token, const std::string& ends) {
-  std::string out;
-  object::Writer writer(out);
-  writer.begin_object().field("kind", "Secret").field("apiVersion", "v1");
-  writer.key("metadata").begin_object().field("name", "bootstrap-token-" + token.id).end_object();
-  writer.field("type", kType).key("data").begin_object();
-  writer.field("token-id", base64_encode(token.id));
-  writer.field("token-secret", base64_encode(token.secret));
-  if (!ends.empty()) {
-    writer.field("expiration", base64_encode(ends));
-  }
-  writer.field("usage-bootstrap-authentication", base64_encode("true")).end_object().end_object();
-  return out;
-}
 
 /// Where other machines reach the API: what the service `kubernetes` leads to.
 Result<std::string> server_url(Connection& connection) {
@@ -69,7 +52,8 @@ Status create(const Config& config, std::vector<std::string> words) {
   TRY(const auto fingerprint, trust::public_key_fingerprint(ca->root()["data"]["ca.crt"].string()));
   const auto token = trust::BootstrapToken::make(system_random());
   const auto ends = ttl.count() == 0 ? std::string() : format_time(system_clock().now() + ttl);
-  TRY(const auto made, connection->ask_api("POST", std::string(kSecrets), secret_of(token, ends)));
+  TRY(const auto made,
+      connection->ask_api("POST", std::string(kSecrets), token_secret(token, ends)));
   static_cast<void>(made);
   fmt::print(stderr,
              "On the machine that joins, as root{}:\n\n",

@@ -262,6 +262,10 @@ class Cluster:
         """Text of an answer with status 200; anything else is an AssertionError."""
         return run("curl", "-fsS", "--noproxy", "*", "-m", timeout, url).stdout
 
+    def logs(self):
+        """The last lines of the first process, for a cluster that does not come up."""
+        return self.process.tail()
+
     def dump(self, namespace=None):
         scope = ["-n", namespace] if namespace else ["-A"]
         parts = []
@@ -291,7 +295,7 @@ class ClusterTest(unittest.TestCase):
             cls.start_cluster()
         except BaseException:
             if cls.cluster is not None:
-                print(cls.cluster.process.tail(), flush=True)
+                print(cls.cluster.logs(), flush=True)
                 print("\n".join(cls.cluster.stop()), flush=True)
             raise
 

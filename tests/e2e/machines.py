@@ -145,13 +145,16 @@ class Machines:
         except OSError:
             return "(no log)"
 
+    def logs(self):
+        return "\n".join(f"--- {host.name}\n{self.tail(host)}" for host in self.hosts)
+
     def dump(self, namespace=None):
         scope = ["-n", namespace] if namespace else ["-A"]
         parts = []
         for words in (["get", "nodes,pods,services,noderoutes", "-o", "wide", *scope], ["get", "events", *scope]):
             done = self.kubectl(*words, check=False, version=NEWEST, timeout=20)
             parts.append(f"--- kubectl {' '.join(words)}\n{done.stdout[-6000:]}{done.stderr[-1000:]}")
-        return "\n".join([*parts, *(f"--- {host.name}\n{self.tail(host)}" for host in self.hosts)])
+        return "\n".join([*parts, self.logs()])
 
 
 class MachinesTest(ClusterTest):
@@ -163,13 +166,3 @@ class MachinesTest(ClusterTest):
     def start_cluster(cls):
         cls.cluster = Machines(cls.name, cls.segments)
         cls.cluster.start()
-
-    @classmethod
-    def setUpClass(cls):
-        try:
-            cls.start_cluster()
-        except BaseException:
-            if cls.cluster is not None:
-                print(*(f"--- {host.name}\n{cls.cluster.tail(host)}" for host in cls.cluster.hosts), sep="\n", flush=True)
-                print("\n".join(cls.cluster.stop()), flush=True)
-            raise

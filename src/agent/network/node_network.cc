@@ -216,8 +216,7 @@ Task<Status> NodeNetwork::set_up(std::string node_pod_cidr, std::string node_add
   if (!is_filled_) {
     co_return ok();
   }
-  CO_TRY_STATUS(co_await apply({}, false));
-  co_return co_await render(true);
+  co_return co_await apply({}, false);
 }
 
 Task<Status> NodeNetwork::render(bool is_whole) {
