@@ -16,13 +16,11 @@ VirtualTime* VirtualTime::of(const asio::any_io_executor& executor) {
                                                  : nullptr;
 }
 
-std::optional<TimePoint> VirtualTime::next() const {
-  for (const auto& [due, timer] : waiting_) {
-    if (!timer.expired()) {
-      return due;
-    }
+std::optional<TimePoint> VirtualTime::next() {
+  while (!waiting_.empty() && waiting_.begin()->second.expired()) {
+    waiting_.erase(waiting_.begin());  // its wait has ended for another reason
   }
-  return std::nullopt;
+  return waiting_.empty() ? std::nullopt : std::optional(waiting_.begin()->first);
 }
 
 void VirtualTime::move_to(TimePoint time) {

@@ -31,7 +31,7 @@ class VirtualTime final : public asio::execution_context::service, public Clock 
   SteadyPoint steady() const override { return SteadyPoint(now_.time_since_epoch()); }
 
   /// When the first of those that wait is due.
-  std::optional<TimePoint> next() const;
+  std::optional<TimePoint> next();
   /// Moves on and ends the waits that are due by then; run the context before moving further.
   void move_to(TimePoint time);
 

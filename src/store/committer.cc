@@ -70,6 +70,13 @@ void Committer::run() {
   give_back_reservation();
 }
 
+void Committer::turn() {
+  std::vector<Request> requests = parts_.queue.take_waiting(options_.batch_max);
+  if (!requests.empty()) {
+    commit(std::move(requests));
+  }
+}
+
 void Committer::commit(std::vector<Request> requests) {
   std::vector<Committing> answers;
   answers.reserve(requests.size());

@@ -58,6 +58,8 @@ class Committer {
   /// Until the queue is closed and drained; then closes the journal's books. On the committer's
   /// thread.
   void run();
+  /// One batch of what waits, if anything does.
+  void turn();
 
  private:
   void commit(std::vector<Request> requests);

@@ -26,6 +26,20 @@ Queue::Push Queue::push(std::vector<Request>& requests) {
 std::vector<Request> Queue::take(std::size_t max) {
   std::unique_lock lock(mutex_);
   filled_.wait(lock, [this] { return is_closed_ || !waiting_.empty(); });
+  return take_locked(max);
+}
+
+std::vector<Request> Queue::take_waiting(std::size_t max) {
+  const std::lock_guard lock(mutex_);
+  return take_locked(max);
+}
+
+bool Queue::is_empty() const {
+  const std::lock_guard lock(mutex_);
+  return waiting_.empty();
+}
+
+std::vector<Request> Queue::take_locked(std::size_t max) {
   std::vector<Request> taken;
   taken.reserve(std::min(max, waiting_.size()));
   while (!waiting_.empty() && taken.size() < max) {

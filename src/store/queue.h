@@ -28,11 +28,16 @@ class Queue {
   Push push(std::vector<Request>& requests);
   /// Waits for something; takes up to `max`. Empty: closed and drained. One consumer.
   std::vector<Request> take(std::size_t max);
+  /// The same without waiting.
+  std::vector<Request> take_waiting(std::size_t max);
+  bool is_empty() const;
   void close();
 
  private:
+  std::vector<Request> take_locked(std::size_t max);
+
   const std::size_t capacity_;
-  std::mutex mutex_;  // guards all below
+  mutable std::mutex mutex_;  // guards all below
   std::condition_variable filled_;
   std::deque<Request> waiting_;
   bool is_closed_ = false;

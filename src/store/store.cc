@@ -3,6 +3,7 @@
 
 #include <atomic>
 #include <functional>
+#include <optional>
 #include <utility>
 
 #include <boost/asio/associated_executor.hpp>
@@ -59,12 +60,20 @@ class LiveStore : public Store {
         queue_(options_.queue_max),
         committer_({.journal = *journal_, .queue = queue_, .hub = *hub_, .published = published_},
                    options_,
-                   recovered.root->revision),
-        thread_(1) {
-    thread_.post([this] { committer_.run(); });
+                   recovered.root->revision) {
+    if (!options_.turns) {
+      thread_.emplace(1);
+      thread_->post([this] { committer_.run(); });
+    }
   }
 
-  ~LiveStore() override { queue_.close(); }  // then thread_ waits for the committer to drain it
+  /// With a thread, that one drains the queue, and is waited for.
+  ~LiveStore() override {
+    queue_.close();
+    if (options_.turns) {
+      committer_.run();
+    }
+  }
 
   LiveStore(const LiveStore&) = delete;
   LiveStore& operator=(const LiveStore&) = delete;
@@ -101,6 +110,7 @@ class LiveStore : public Store {
   void push(std::vector<Request> requests) {
     const Queue::Push pushed = queue_.push(requests);
     if (pushed == Queue::Push::taken) {
+      ask_for_turn();
       return;
     }
     Error refusal(Code::unavailable, "the store is closing");
@@ -111,6 +121,24 @@ class LiveStore : public Store {
     for (const Request& request : requests) {
       request.done(refusal);
     }
+  }
+
+  /// On the one thread that uses a store without a thread of its own.
+  void ask_for_turn() {
+    if (!options_.turns || has_asked_) {
+      return;
+    }
+    has_asked_ = true;
+    options_.turns([this, life = std::weak_ptr<int>(life_)] {
+      if (life.expired()) {
+        return;
+      }
+      has_asked_ = false;
+      committer_.turn();
+      if (!queue_.is_empty()) {
+        ask_for_turn();
+      }
+    });
   }
 
   void gather(std::vector<Transaction> transactions, AnswerAll done) {
@@ -142,7 +170,9 @@ class LiveStore : public Store {
   PublishedRoot published_;
   Queue queue_;
   Committer committer_;
-  async::BlockingPool thread_;  // last: ends first
+  const std::shared_ptr<int> life_ = std::make_shared<int>();  // gone: a turn comes too late
+  bool has_asked_ = false;                                     // for a turn that has not come
+  std::optional<async::BlockingPool> thread_;                  // last: ends first
 };
 
 }  // namespace

@@ -149,6 +149,10 @@ struct Options {
   Sealing sealing = {};
   Metrics* metrics = nullptr;    ///< outlives the store; null: none kept
   const Clock* clock = nullptr;  ///< for the metrics; null: the machine's
+  /// How the committer gets a turn: called when writes wait, it has the function run once, later,
+  /// on the thread that uses the store, which then needs none of its own: for a simulation. Null:
+  /// a thread of the store's.
+  std::function<void(std::function<void()>)> turns = {};
 };
 
 /// Behind the store: see journal.h.

@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <functional>
+#include <thread>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -240,6 +243,34 @@ TEST(StoreQueue, RefusesWhenFullAndShowsNothingBeforeItIsDurable) {
   store.reset();  // answers all that it took
   EXPECT_EQ(taken + refused, 20);
   EXPECT_LE(taken, 8);
+}
+
+TEST_F(StoreTest, WritesOnTheThreadThatGivesItTurns) {
+  std::vector<std::function<void()>> turns;
+  Options options;
+  options.batch_max = 2;
+  options.turns = [&](std::function<void()> turn) { turns.push_back(std::move(turn)); };
+  Store& store = start(options);
+  const auto here = std::this_thread::get_id();
+  int answered_here = 0;
+
+  for (const auto* name : {"a", "b", "c"}) {
+    store.commit(change(put(pod(name), "")), [&](const Committing& committing) {
+      EXPECT_TRUE(committing.ok());
+      answered_here += std::this_thread::get_id() == here ? 1 : 0;
+    });
+  }
+  EXPECT_EQ(store.snapshot().count("pods", ""), 0U);
+  ASSERT_EQ(turns.size(), 1U);
+
+  turns[0]();  // a batch of two, and asks for a turn for what is left
+  EXPECT_EQ(store.snapshot().count("pods", ""), 2U);
+  ASSERT_EQ(turns.size(), 2U);
+
+  stop();  // drains
+  EXPECT_EQ(answered_here, 3);
+  turns[1]();  // too late: does nothing
+  EXPECT_EQ(start().snapshot().count("pods", ""), 3U);
 }
 
 TEST_F(StoreTest, TakesNoWriteAfterTheJournalHasFailedButStillReads) {
