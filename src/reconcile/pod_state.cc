@@ -36,6 +36,9 @@ std::optional<TimePoint> ready_since(views::PodView pod) {
 
 std::optional<TimePoint> available_from(views::PodView pod, std::int64_t min_ready_seconds) {
   auto since = ready_since(pod);
+  if (since && min_ready_seconds == 0) {
+    return TimePoint{};
+  }
   if (since) {
     *since += std::chrono::seconds(min_ready_seconds);
   }

@@ -19,7 +19,8 @@ bool is_active(const Stored& pod);
 bool is_ready(views::PodView pod);
 /// When it became ready; empty: it is not.
 std::optional<TimePoint> ready_since(views::PodView pod);
-/// From when on it counts as available if it stays ready; empty: it is not ready.
+/// From when on it counts as available if it stays ready; empty: it is not ready. One that need not
+/// have been ready for any time is available whatever the clock of its node says.
 std::optional<TimePoint> available_from(views::PodView pod, std::int64_t min_ready_seconds);
 
 /// The owner that is marked as controller; an absent view: none.
