@@ -84,5 +84,17 @@ TEST(NodeStatus, AFurtherResourceIsAChange) {
   EXPECT_FALSE(is_same_status(plain->root(), more->root()));
 }
 
+TEST(NodeStatus, IsTheSameWhereTheServerHasKeptNoEmptyList) {
+  const auto status = [](const std::string& images) {
+    return Document::from_canonical(R"({"addresses":[{"address":"10.0.0.1"}])" + images + "}");
+  };
+  const auto told = status(R"(,"images":[])");
+  const auto more = status(R"(,"images":[{"names":["a"]}])");
+
+  EXPECT_TRUE(is_same_status(told->root(), status("")->root()));
+  EXPECT_FALSE(is_same_status(told->root(), more->root()));
+  EXPECT_FALSE(is_same_status(status("")->root(), more->root()));
+}
+
 }  // namespace
 }  // namespace tetrarch::agent
