@@ -35,7 +35,7 @@ class Api:
     """One caller. Each call has its own connection: cheap enough, and nothing is shared between threads."""
 
     def __init__(self, cluster, token=None, certificate=None):
-        self.port = cluster.port
+        self.address, self.port = getattr(cluster, "address", "127.0.0.1"), cluster.port
         config = cluster.get_config()
         place = os.path.join(cluster.directory, "api")
         os.makedirs(place, mode=0o700, exist_ok=True)
@@ -55,7 +55,7 @@ class Api:
         return cls(cluster, token="")
 
     def connect(self, timeout=30):
-        return http.client.HTTPSConnection("127.0.0.1", self.port, context=self.context, timeout=timeout)
+        return http.client.HTTPSConnection(self.address, self.port, context=self.context, timeout=timeout)
 
     def headers(self, more):
         auth = {"Authorization": f"Bearer {self.token}"} if self.token else {}
@@ -112,9 +112,9 @@ class Api:
     def websocket(self, path, protocol, timeout=20):
         """Messages that a WebSocket brings, until it is closed. Source: RFC 6455, sections 4.1 and 5.2."""
         key = base64.b64encode(os.urandom(16)).decode()
-        with socket.create_connection(("127.0.0.1", self.port), timeout) as plain, \
-                self.context.wrap_socket(plain, server_hostname="127.0.0.1") as to, to.makefile("rb") as reader:
-            to.sendall(f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        with socket.create_connection((self.address, self.port), timeout) as plain, \
+                self.context.wrap_socket(plain, server_hostname=self.address) as to, to.makefile("rb") as reader:
+            to.sendall(f"GET {path} HTTP/1.1\r\nHost: {self.address}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
                        f"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Protocol: {protocol}\r\n\r\n".encode())
             head = b"".join(iter(reader.readline, b"\r\n")).decode()
             if " 101 " not in head or f"sec-websocket-protocol: {protocol}" not in head.lower():

@@ -7,13 +7,13 @@ TYPES = {"A": 1, "CNAME": 5, "PTR": 12, "TXT": 16, "AAAA": 28, "SRV": 33}
 NAMES = {0: "NOERROR", 2: "SERVFAIL", 3: "NXDOMAIN", 5: "REFUSED"}
 
 
-def ask(server, name, kind="A", is_tcp=False, port=53):
+def ask(server, name, kind="A", is_tcp=False, port=53, timeout=5):
     """(word for the response code, sorted answers as text)"""
     query = struct.pack(">HHHHHH", 4711, 0x0100, 1, 0, 0, 0)
     query += b"".join(bytes([len(part)]) + part.encode() for part in name.rstrip(".").split(".")) + b"\0"
     query += struct.pack(">HH", TYPES[kind], 1)
     with socket.socket(socket.AF_INET, socket.SOCK_STREAM if is_tcp else socket.SOCK_DGRAM) as to:
-        to.settimeout(5)
+        to.settimeout(timeout)
         to.connect((server, port))
         to.send(struct.pack(">H", len(query)) + query if is_tcp else query)
         if not is_tcp:

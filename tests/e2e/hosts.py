@@ -115,6 +115,11 @@ class Host:
     def is_alive(self):
         return self.child is not None and self.child.poll() is None
 
+    def network(self):
+        """The file that names its network namespace; None while it is off."""
+        pid = self.pid
+        return f"/proc/{pid}/ns/net" if pid else None
+
     def kill(self):
         """Power off: every process ends at once, and what lay in memory is gone."""
         if not self.is_alive():
@@ -126,6 +131,10 @@ class Host:
         wait_until(lambda: not self.members(), 20, f"all of {self.name} has ended")
         self.lab.inside("ip", "link", "del", self.link, check=False)
         self.pid = None
+
+    def kill_processes(self):
+        """kill -9 of everything but the first process; the network stays as it is."""
+        self.run("sh", "-c", "kill -9 -1", check=False)
 
     def reboot(self):
         self.kill()
@@ -217,6 +226,10 @@ class Lab:
             self.inside("ip", "link", "add", f"seg{segment}", "type", "bridge")
             self.inside("ip", "addr", "add", f"10.90.{segment}.1/24", "dev", f"seg{segment}")
             self.inside("ip", "link", "set", f"seg{segment}", "up")
+
+    @property
+    def network(self):
+        return f"/run/netns/{self.netns}"
 
     def inside(self, *words, check=True, input=None):
         return run("ip", "netns", "exec", self.netns, *words, check=check, input=input)

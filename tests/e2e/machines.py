@@ -38,6 +38,11 @@ class Machines:
     def first(self):
         return self.hosts[0]
 
+    @property
+    def agents(self):
+        """The hosts that run pods."""
+        return self.hosts if self.command == "up" else self.hosts[1:]
+
     def host(self, name):
         return self.lab.hosts[name]
 
@@ -48,9 +53,15 @@ class Machines:
         for image in ("pause", "demo", "busybox"):
             shutil.copy(f"{IMAGES}/{image}.tar", place)
 
+    port = PORT
+
+    @property
+    def address(self):
+        return self.first.address
+
     @property
     def url(self):
-        return f"https://{self.first.address}:{PORT}"
+        return f"https://{self.address}:{PORT}"
 
     @property
     def token(self):
@@ -85,7 +96,7 @@ class Machines:
         wait_until(lambda: self.is_up(self.first), timeout, "the server is ready", pause=0.2)
         for host in self.hosts[1:]:
             self.start_on(host)
-        for host in self.hosts if self.command == "up" else self.hosts[1:]:
+        for host in self.agents:
             self.wait_node(host.name, timeout)
         return self
 
@@ -125,9 +136,15 @@ class Machines:
     def inside(self, host=None):
         return ["nsenter", "-t", str((host or self.first).pid), "-n"]
 
-    def kubectl(self, *words, check=True, input=None, timeout=120, version=USUAL, env=None):
-        return run(*self.inside(), KUBECTLS[version], "--server", self.url, *words, check=check, input=input,
+    def kubectl(self, *words, check=True, input=None, timeout=120, version=USUAL, env=None, outside=False):
+        """`outside`: from the lab's router, for callers that must not care whether the first host is there."""
+        place = ["ip", "netns", "exec", self.lab.netns] if outside else self.inside()
+        return run(*place, KUBECTLS[version], "--server", self.url, *words, check=check, input=input,
                    timeout=timeout, env=self.environment(**(env or {})))
+
+    def get_config(self):
+        """The administrator's kubeconfig, as a dict."""
+        return json.loads(self.kubectl("config", "view", "--raw", "-o", "json").stdout)
 
     def get(self, *words):
         return json.loads(self.kubectl("get", *words, "-o", "json").stdout)
