@@ -74,9 +74,21 @@ class Injector:
         self.done, self.errors = [], []
         self.locks = {host.name: threading.Lock() for host in cluster.hosts}
         self.away = threading.Lock()
+        self.is_over = threading.Event()
 
     def run(self, faults):
-        begin, threads = time.monotonic(), []
+        threads = []
+        try:
+            self.begin_all(faults, threads)
+        except BaseException:
+            self.is_over.set()  # who is interrupted leaves no machine paused and boots none behind our back
+            raise
+        finally:
+            for thread in threads:
+                thread.join()
+
+    def begin_all(self, faults, threads):
+        begin = time.monotonic()
         for fault in faults:
             time.sleep(max(0.0, begin + fault.at - time.monotonic()))
             if fault.kind in AWAY:
@@ -87,8 +99,6 @@ class Injector:
             self.tell(f"{done.began - begin:6.1f} s  fault {len(self.done)}: {fault.kind} {fault.host}, {fault.lasts} s")
             threads.append(threading.Thread(target=self.inject, args=(done,)))
             threads[-1].start()
-        for thread in threads:
-            thread.join()
 
     def inject(self, done):
         fault = done.fault
@@ -98,7 +108,7 @@ class Injector:
             self.errors.append(f"{fault}: {error!r}")
         finally:
             done.ended = time.monotonic()
-            time.sleep({**AGENT, **SERVER, **SERVER_AWAY, **AGENT_AWAY}[fault.kind][2])
+            self.is_over.wait({**AGENT, **SERVER, **SERVER_AWAY, **AGENT_AWAY}[fault.kind][2])
             self.locks[fault.host].release()
             if fault.kind in AWAY:
                 self.away.release()
@@ -115,7 +125,7 @@ class Injector:
             self.start_after(fault, host)
         elif fault.kind == "reboot":
             host.kill()
-            time.sleep(fault.lasts)
+            self.is_over.wait(fault.lasts)
             host.boot()
             self.cluster.start_on(host)
         elif fault.kind in WAYS:
@@ -127,16 +137,15 @@ class Injector:
         else:
             self.drain(fault)
 
-    @staticmethod
-    def hold(fault, begin, end):
+    def hold(self, fault, begin, end):
         begin()
         try:
-            time.sleep(fault.lasts)
+            self.is_over.wait(fault.lasts)
         finally:
             end()
 
     def start_after(self, fault, host):
-        time.sleep(fault.lasts)
+        self.is_over.wait(fault.lasts)
         self.cluster.start_on(host)
 
     def drain(self, fault):
@@ -144,5 +153,5 @@ class Injector:
         def command(*words):
             return self.cluster.kubectl("--request-timeout=3s", *words, check=False, timeout=40, outside=True)
         command("drain", fault.host, "--ignore-daemonsets", "--delete-emptydir-data", "--timeout=10s")
-        time.sleep(fault.lasts)
-        wait_until(lambda: command("uncordon", fault.host).returncode == 0, 90, f"{fault.host} is uncordoned", pause=1)
+        self.is_over.wait(fault.lasts)
+        wait_until(lambda: self.is_over.is_set() or command("uncordon", fault.host).returncode == 0, 90, f"{fault.host} is uncordoned", pause=1)

@@ -261,6 +261,8 @@ class Lab:
             shutil.rmtree(self.directory, ignore_errors=True)
         return remains
 
+    stop = close  # as clusters say it
+
 
 def remove_groups(name):
     for at in own_groups():
