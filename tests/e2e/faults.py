@@ -12,14 +12,15 @@ import time
 from machine import wait_until
 
 # Seconds that a fault lasts, and those that it takes the machine to be itself again.
-AGENT = {"kill agent": (0, 3, 2), "kill containerd": (0, 0, 3), "slow link": (3, 9, 1), "drain": (2, 6, 3)}
+AGENT = {"kill agent": (0, 3, 2), "kill containerd": (0, 0, 3), "kill a shim": (0, 0, 3), "slow link": (3, 9, 1),
+         "drain": (2, 6, 3)}
 AGENT_AWAY = {"kill everything": (0, 3, 10), "reboot": (0, 6, 12), "cut off": (2, 16, 6), "cut off, sends": (2, 14, 6),
               "cut off, hears": (2, 14, 6), "pause": (2, 14, 6)}
 SERVER = {"kill server": (0, 4, 2), "slow link": (3, 9, 1)}
 SERVER_AWAY = {"reboot": (0, 4, 4), "cut off": (2, 12, 3), "pause": (2, 12, 3)}
 AWAY = {*AGENT_AWAY, *SERVER_AWAY}
 WAYS = {"cut off": "both", "cut off, sends": "out", "cut off, hears": "in"}
-ENDS_CONTAINERS = ("kill everything", "reboot")
+ENDS_CONTAINERS = ("kill everything", "reboot", "kill a shim")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -119,6 +120,8 @@ class Injector:
             self.start_after(fault, host)
         elif fault.kind == "kill containerd":
             host.run("pkill", "-KILL", "-x", "containerd", check=False)
+        elif fault.kind == "kill a shim":
+            host.run("pkill", "-KILL", "-o", "-f", "^[^ ]*containerd-shim", check=False)
         elif fault.kind == "kill everything":
             host.kill_processes()
             wait_until(lambda: not self.cluster.is_running(host), 10, f"tetrarch has ended on {host.name}")

@@ -50,7 +50,9 @@ def workloads():
                     "template": marked(make_template({"set": "one"}, *HOLD, image=BUSYBOX), 3)}}
     budget = {"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": {"name": "moving"},
               "spec": {"maxUnavailable": 1, "selector": {"matchLabels": {"set": "moving"}}}}
-    return [make_service("web"), web, daemon, one, budget]
+    churning = make_deployment("churning", 3, container={"readinessProbe": READY_HTTP})
+    marked(churning["spec"]["template"], 3)
+    return [make_service("web"), web, daemon, one, budget, churning]
 
 
 class FaultRun:
@@ -59,11 +61,11 @@ class FaultRun:
     def __init__(self, cluster, test):
         self.cluster, self.test, self.api = cluster, test, Api(cluster)
 
-    def prepare(self):
+    def prepare(self, seed):
         self.test.apply(*workloads())
         self.rest("the beginning")
         service = self.api.ok("GET", f"/api/v1/namespaces/{NAMESPACE}/services/web")["spec"]["clusterIP"]
-        return Traffic(self.cluster, NAMESPACE, service, f"{service.rsplit('.', 2)[0]}.0.10", "cluster.local")
+        return Traffic(self.cluster, NAMESPACE, service, f"{service.rsplit('.', 2)[0]}.0.10", "cluster.local", seed)
 
     def rest(self, when):
         """Waits until nothing is left to do; how long it took."""
@@ -77,13 +79,15 @@ class FaultRun:
         wait_until(is_at_rest, QUIET, f"all is at rest after {when}", pause=1)
         return time.monotonic() - began
 
-    def judge(self, faults_to_do):
-        traffic = self.prepare()
+    def judge(self, faults_to_do, seed):
+        traffic = self.prepare(seed)
         observer = fault_checks.Observer(self.cluster, self.api, NAMESPACE)
         injector = faults.Injector(self.cluster, lambda text: print(text, flush=True))
         with traffic.flowing():
             observer.start()
             injector.run(faults_to_do)
+            traffic.churn.is_over.set()
+            traffic.churn.join(10)
             quiet = self.rest("the last fault")
             time.sleep(2)
             end = time.monotonic()
@@ -132,7 +136,7 @@ class Faults(MachinesTest):
         todo = faults.plan(self.seed, self.count, names[0], names[1:])
         print(f"\nseed {self.seed}: bench/faults --faults {self.count} --seed {self.seed} --hosts {len(names)}", flush=True)
         with in_network(self.cluster.lab.network):
-            problems = FaultRun(self.cluster, self).judge(todo)
+            problems = FaultRun(self.cluster, self).judge(todo, self.seed)
         self.assertEqual(problems, [], f"seed {self.seed}")
 
 

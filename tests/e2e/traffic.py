@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What goes on in a cluster while it suffers: callers of a service and of the name service on every machine, and writers
-to the API. They try again until they succeed; what they saw is judged by fault_checks.py.
+"""What goes on in a cluster while it suffers: callers of a service and of the name service on every machine, a writer to
+the API, and a deployment that changes its size and its template. Callers try again until they succeed; what they and the writer saw is judged by fault_checks.py.
 
 Each is a thread in a network namespace of its own choice, so that the calls cost no process."""
 import contextlib
 import ctypes
 import dataclasses
+import random
 import threading
 import time
 import urllib.request
@@ -150,18 +151,38 @@ class Writer(threading.Thread):
                 for one, values in self.possible.items() if there.get(one) not in values]
 
 
-class Traffic:
-    """All of it, for a service `web` of a namespace."""
+class Churn(threading.Thread):
+    """Scales a deployment up and down and rolls it out, so that pods are begun and ended while faults go on."""
 
-    def __init__(self, cluster, namespace, service, name_server, domain):
+    def __init__(self, api, namespace, deployment, network, seed):
+        super().__init__(daemon=True)
+        self.api, self.network, self.chance = api, network, random.Random(seed)
+        self.path = f"/apis/apps/v1/namespaces/{namespace}/deployments/{deployment}"
+        self.is_over = threading.Event()
+
+    def run(self):
+        enter_network(self.network)
+        while not self.is_over.wait(self.chance.uniform(1, 4)):
+            change = {"replicas": self.chance.randint(0, 6)}
+            if self.chance.random() < 0.3:
+                change = {"template": {"metadata": {"annotations": {"n": str(self.chance.random())}}}}
+            with contextlib.suppress(OSError):  # no server at the moment; the next change will do
+                self.api.patch(self.path, {"spec": change}, timeout=3)
+
+
+class Traffic:
+    """All of it, for a service `web` of a namespace and a deployment `churning`."""
+
+    def __init__(self, cluster, namespace, service, name_server, domain, seed):
         agents = cluster.agents
         self.services = [Caller(host, http(f"http://{service}/")) for host in agents]
         self.names = [Caller(host, name(name_server, f"web.{namespace}.svc.{domain}", service), 0.5) for host in agents]
         self.writer = Writer(Api(cluster), namespace, cluster.lab.network)
+        self.churn = Churn(Api(cluster), namespace, "churning", cluster.lab.network, seed)
 
     @contextlib.contextmanager
     def flowing(self):
-        threads = [*self.services, *self.names, self.writer]
+        threads = [*self.services, *self.names, self.writer, self.churn]
         for thread in threads:
             thread.start()
         try:
