@@ -27,7 +27,7 @@ void print_bash() {
       "  elif [ \"$COMP_CWORD $3\" = \"2 store\" ]; then\n"
       "    COMPREPLY=($(compgen -W \"backup restore check\" -- \"$word\"))\n"
       "  elif [ \"$COMP_CWORD $3\" = \"2 node\" ]; then\n"
-      "    COMPREPLY=($(compgen -W \"ls cordon uncordon drain rm\" -- \"$word\"))\n"
+      "    COMPREPLY=($(compgen -W \"ls cordon uncordon drain leave rm\" -- \"$word\"))\n"
       "  elif [ \"$COMP_CWORD $3\" = \"2 token\" ]; then\n"
       "    COMPREPLY=($(compgen -W \"create ls rm\" -- \"$word\"))\n"
       "  else COMPREPLY=($(compgen -f -- \"$word\")); fi\n"
@@ -46,7 +46,7 @@ void print_fish() {
       "complete -c tetrarch -n '__fish_seen_subcommand_from store' -a 'backup restore check'\n"
       "complete -c tetrarch -n '__fish_seen_subcommand_from token' -a 'create ls rm'\n"
       "complete -c tetrarch -n '__fish_seen_subcommand_from node' "
-      "-a 'ls cordon uncordon drain rm'\n");
+      "-a 'ls cordon uncordon drain leave rm'\n");
   for (const ConfigKey& key : config_keys()) {
     fmt::print("complete -c tetrarch -l {} -r -d '{}'\n", key.name, key.doc);
   }
@@ -71,8 +71,10 @@ const std::vector<Command>& commands() {
        {"data-dir"},
        run_token},
       {"node",
-       "ls | cordon NAME | uncordon NAME | drain NAME [--timeout 5m] | rm NAME [--force]",
-       "the machines: keep work away, move it elsewhere, forget one that is gone",
+       "ls | cordon NAME | uncordon NAME | drain NAME [--timeout 5m] | leave [--timeout 5m] "
+       "[--force] | rm NAME [--force]",
+       "the machines: keep work away, move it elsewhere, take this one out, forget one that is "
+       "gone",
        {"data-dir"},
        run_node},
       {"rotate",

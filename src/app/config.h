@@ -24,8 +24,9 @@ struct Config {
   std::string node_labels;  ///< a=b,c=d
   std::string node_taints;  ///< key=value:Effect,…
   std::string log_level = "info";
-  std::string server;  ///< agent: https://host:port
-  std::string token;   ///< agent: join token
+  std::string server;                   ///< agent: https://host:port
+  std::string token;                    ///< agent: join token
+  std::string leave_on_stop = "false";  ///< agent: SIGTERM and SIGINT make the machine leave
   std::string audit_policy_file;
   std::string audit_log_path;   ///< empty: no audit log
   int audit_log_maxsize = 100;  ///< megabytes

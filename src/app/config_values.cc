@@ -86,6 +86,9 @@ Status check_names(const Config& config) {
   if (!object::dns_subdomain_faults(config.cluster_domain).empty()) {
     return bad_value("cluster-domain", config.cluster_domain, "a DNS domain");
   }
+  if (config.leave_on_stop != "true" && config.leave_on_stop != "false") {
+    return bad_value("leave-on-stop", config.leave_on_stop, "true or false");
+  }
   if (config.pod_transport != "auto" && config.pod_transport != "routes" &&
       config.pod_transport != "vxlan") {
     return bad_value("pod-transport", config.pod_transport, "auto, routes or vxlan");

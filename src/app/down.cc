@@ -2,45 +2,16 @@
 // `tetrarch down`: ends the process of a data directory, then everything that it left running.
 #include "agent/down.h"
 
-#include <csignal>
 #include <filesystem>
-#include <poll.h>
 #include <unistd.h>
 
 #include <fmt/format.h>
-#include <sys/syscall.h>
 
 #include "app/command.h"
 #include "app/machine.h"
 
 namespace tetrarch::app {
 namespace {
-
-constexpr int kPatienceMs = 20'000;
-
-/// Waits for a process's end without asking again and again.
-bool has_ended(int pidfd, int patience_ms) {
-  pollfd wait{.fd = pidfd, .events = POLLIN, .revents = 0};
-  return poll(&wait, 1, patience_ms) > 0;
-}
-
-void end_process(const std::string& data_dir) {
-  const int pid = running_process(data_dir);
-  if (pid <= 1) {
-    return;
-  }
-  const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
-  if (pidfd < 0) {
-    return;
-  }
-  fmt::print("ending process {}\n", pid);
-  syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, nullptr, 0);
-  if (!has_ended(pidfd, kPatienceMs)) {
-    syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0);
-    has_ended(pidfd, kPatienceMs);
-  }
-  close(pidfd);
-}
 
 /// Only what we made: a directory that holds anything else stays, with that in it.
 void purge(const std::string& data_dir) {

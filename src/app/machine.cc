@@ -6,6 +6,7 @@
 #include <fcntl.h>
 #include <fstream>
 #include <ifaddrs.h>
+#include <poll.h>
 #include <sstream>
 #include <unistd.h>
 
@@ -13,6 +14,7 @@
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 namespace tetrarch::app {
 namespace {
@@ -37,6 +39,14 @@ std::string default_interface() {
 Error os_error(std::string_view what, const std::filesystem::path& path) {
   return {Code::internal,
           fmt::format("{} {}: {}", what, path.string(), std::generic_category().message(errno))};
+}
+
+constexpr int kPatienceMs = 20'000;
+
+/// Waits for a process's end without asking again and again.
+bool has_ended(int pidfd, int patience_ms) {
+  pollfd wait{.fd = pidfd, .events = POLLIN, .revents = 0};
+  return poll(&wait, 1, patience_ms) > 0;
 }
 
 }  // namespace
@@ -82,6 +92,24 @@ int running_process(const std::string& data_dir) {
   const bool is_owned = flock(fd, LOCK_EX | LOCK_NB) != 0;
   close(fd);
   return is_owned ? std::atoi(read_file(path).value_or("0").c_str()) : 0;
+}
+
+void end_process(const std::string& data_dir) {
+  const int pid = running_process(data_dir);
+  if (pid <= 1) {
+    return;
+  }
+  const int pidfd = static_cast<int>(syscall(SYS_pidfd_open, pid, 0));
+  if (pidfd < 0) {
+    return;
+  }
+  fmt::print("ending process {}\n", pid);
+  syscall(SYS_pidfd_send_signal, pidfd, SIGTERM, nullptr, 0);
+  if (!has_ended(pidfd, kPatienceMs)) {
+    syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, nullptr, 0);
+    has_ended(pidfd, kPatienceMs);
+  }
+  close(pidfd);
 }
 
 Result<std::string> read_file(const std::filesystem::path& path) {

@@ -19,6 +19,8 @@ std::string host_name();
 
 /// The process that runs from a data directory: it holds the lock of the pid file. 0: none does.
 int running_process(const std::string& data_dir);
+/// Ends it, at last by force. Blocking.
+void end_process(const std::string& data_dir);
 
 Result<std::string> read_file(const std::filesystem::path& path);
 /// By rename, with mode 0600.

@@ -217,6 +217,9 @@ Result<std::optional<NodeAccessKeys>> read_joined(const Config& config, const Jo
   keys.is_joined = true;
   // Not there where a version before joined.
   keys.settings = read_file(files.settings()).value_or("");
+  if (read_file(files.server()).value_or("") != config.server) {
+    TRY_STATUS(write_private_file(files.server(), config.server));
+  }
   return std::optional(std::move(keys));
 }
 

@@ -34,6 +34,9 @@ struct JoinFiles {
   /// What is the same on all machines of the cluster (cluster_settings).
   std::filesystem::path settings() const { return folder / "cluster.json"; }
 
+  /// The URL by which the cluster was last reached, for `tetrarch node leave`.
+  std::filesystem::path server() const { return folder / "server"; }
+
   // As versions before kept them.
   std::filesystem::path old_certificate() const { return folder / "client.crt"; }
 

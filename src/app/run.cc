@@ -13,6 +13,7 @@
 #include "app/command.h"
 #include "app/config_values.h"
 #include "app/control_plane.h"
+#include "app/leave.h"
 #include "app/machine.h"
 #include "app/node.h"
 #include "app/ownership.h"
@@ -131,9 +132,33 @@ int wait_for_end(const sigset_t& signals, Process& process) {
   return signal;
 }
 
+/// The end of a process whose machine leaves with it: while it runs, its work moves elsewhere.
+Status leave_and_stop(const Config& config, Process& process) {
+  const auto leaving = Leave::prepare(config);
+  auto done = leaving.ok() ? (*leaving)->move_work({}) : Status(leaving.error());
+  process.stop();
+  if (done.ok()) {
+    done = (*leaving)->forget();
+  }
+  return done;
+}
+
+Status end(const Config& config, Process& process) {
+  if (config.leave_on_stop == "true") {
+    log::info(kRoom, "leaving the cluster");
+    return leave_and_stop(config, process);
+  }
+  log::info(kRoom, "ending; containers go on");
+  process.stop();
+  return ok();
+}
+
 int run_process(const Config& config, Wanted wanted) {
   if (const auto checked = check_config(config); !checked.ok()) {
     return fail(checked.error().message);
+  }
+  if (wanted.server && config.leave_on_stop == "true") {
+    return fail("leave-on-stop: a machine that runs the control plane cannot leave");
   }
   if (wanted.agent && geteuid() != 0) {
     return fail("containers, bridges and packet filter rules need root");
@@ -154,10 +179,10 @@ int run_process(const Config& config, Wanted wanted) {
   sd_notify(0, "READY=1");
   log::info(kRoom, "ready; data in {}", config.data_dir);
   const int signal = wait_for_end(signals, process);
-  log::info(kRoom, "{}: ending; containers go on", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+  log::info(kRoom, "{}", signal == SIGTERM ? "SIGTERM" : "SIGINT");
   sd_notify(0, "STOPPING=1");
-  process.stop();
-  return 0;
+  const auto ended = end(config, process);
+  return ended.ok() ? 0 : fail(ended.error().message);
 }
 
 int refuse_words(const std::vector<std::string>& rest) {

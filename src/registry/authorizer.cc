@@ -81,7 +81,10 @@ bool Authorizer::allows_node(std::string_view node, const Attributes& asked) con
   }
   if (asked.group.empty() && resource == "nodes") {
     const bool is_own = asked.name == node || (asked.name.empty() && asked.verb == "create");
-    return is_own && is_any(asked.verb, {"get", "create", "update", "patch", "watch", "list"});
+    // Ours: "delete", for a machine that leaves.
+    const bool is_leaving = asked.verb == "delete" && asked.subresource.empty();
+    return is_own && (is_leaving ||
+                      is_any(asked.verb, {"get", "create", "update", "patch", "watch", "list"}));
   }
   if (asked.group.empty() && resource == "pods") {
     return allows_own_pod(node, asked);
