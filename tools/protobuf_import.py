@@ -17,7 +17,8 @@ HEAD = """\
 # SPDX-License-Identifier: Apache-2.0
 # Protobuf numbers of the fields in the tables: a type, then field=number. `!`: a zero counts as given, where it is
 # otherwise absent. `*Type=number`: the message of that Type (of the same package) has fields of this one.
-# Source: struct tags of k8s.io/api and k8s.io/apimachinery {release}. Made by tools/protobuf_import.py, but for dev.tetrarch.
+# Source: struct tags of k8s.io/api and k8s.io/apimachinery {release}. Made by tools/protobuf_import.py, but for
+# dev.tetrarch and io.k8s.kube-aggregator.
 """
 MEMBER = re.compile(r"^\t(?:\w+\s+)?(\S+)\s+`(json:.*)`")
 JSON = re.compile(r'\bjson:"([^"]*)"')
@@ -80,13 +81,14 @@ def entries(name, known, wanted, lines, package):
     return words
 
 
-OURS = "dev.tetrarch."
+# Our own kinds have numbers of our own; those of the aggregator are in neither source tree.
+KEPT = ("dev.tetrarch.", "io.k8s.kube-aggregator.")
 
 
 def main():
     api, machinery, release = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
     path = ROOT / "schema" / "protobuf.numbers"
-    types = {at: fields for at, fields in tables().items() if not at[0].startswith(OURS)}
+    types = {at: fields for at, fields in tables().items() if not at[0].startswith(KEPT)}
     lines = {}
     packages = {package: structs(folder_of(package, api, machinery)) for package, _ in types}
     for (package, name), fields in types.items():
@@ -94,8 +96,7 @@ def main():
     text = HEAD.format(release=release)
     for (package, name), words in sorted(lines.items()):
         text += " ".join([f"{package}.{name}", *words]) + "\n"
-    # Our own kinds have numbers of our own.
-    text += "".join(line for line in path.read_text(encoding="utf-8").splitlines(True) if line.startswith(OURS))
+    text += "".join(line for line in path.read_text(encoding="utf-8").splitlines(True) if line.startswith(KEPT))
     path.write_text(text, encoding="utf-8")
 
 

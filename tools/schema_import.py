@@ -45,6 +45,7 @@ PACKAGES = {
     "flowcontrol": ("io.k8s.api.flowcontrol.v1", "FlowSchema PriorityLevelConfiguration"),
     "networking": ("io.k8s.api.networking.v1", "IngressClass Ingress NetworkPolicy IPAddress ServiceCIDR"),
     "storage": ("io.k8s.api.storage.v1", "StorageClass"),
+    "apiregistration": ("io.k8s.kube-aggregator.pkg.apis.apiregistration.v1", "APIService"),
     "resource": ("io.k8s.api.resource.v1", "DeviceClass ResourceClaim ResourceClaimTemplate ResourceSlice"),
 }
 # Core is split by what a type is reachable from.

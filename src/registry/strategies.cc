@@ -50,6 +50,7 @@ constexpr auto kRows = std::to_array<Row>({
     {"servicecidrs.networking.k8s.io", &service_cidrs_strategy},
     {"deviceclasses.resource.k8s.io", &device_classes_strategy},
     {"resourceslices.resource.k8s.io", &resource_slices_strategy},
+    {"apiservices.apiregistration.k8s.io", &api_services_strategy},
     {"roles.rbac.authorization.k8s.io", &roles_strategy},
     {"clusterroles.rbac.authorization.k8s.io", &roles_strategy},
     {"rolebindings.rbac.authorization.k8s.io", &role_bindings_strategy},

@@ -124,5 +124,6 @@ Strategy ip_addresses_strategy();
 Strategy service_cidrs_strategy();
 Strategy device_classes_strategy();
 Strategy resource_slices_strategy();
+Strategy api_services_strategy();
 
 }  // namespace tetrarch::registry

@@ -106,7 +106,7 @@ INSTANTIATE_TEST_SUITE_P(Swagger,
                          [](const auto& row) {
                            std::string name = row.param;
                            for (char& c : name) {
-                             c = c == '.' ? '_' : c;
+                             c = c == '.' || c == '-' ? '_' : c;
                            }
                            return name;
                          });

@@ -15,6 +15,8 @@ struct TypeRule {
 };
 
 constexpr auto kRules = std::to_array<TypeRule>({
+    {"apiregistration", "APIService", check_api_service},
+    {"apiregistration", "APIServiceCondition", check_api_service_condition},
     {"apps", "DaemonSet", check_daemon_set},
     {"apps", "Deployment", check_deployment},
     {"apps", "ReplicaSet", check_replica_set},

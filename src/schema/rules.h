@@ -131,6 +131,9 @@ void check_resource_slice_spec(Problems& problems, const Site& site);
 void check_resource_claim_status(Problems& problems, const Site& site);
 /// Of a Pod: the claim, or what it is to be made from.
 void check_pod_resource_claim(Problems& problems, const Site& site);
+// validate_registration.cc
+void check_api_service(Problems& problems, const Site& site);
+void check_api_service_condition(Problems& problems, const Site& site);
 // validate_cluster.cc
 void check_core_event(Problems& problems, const Site& site);
 void check_priority_class(Problems& problems, const Site& site);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// The columns of quotas, certificate signing requests and flow schemas.
+// The columns of quotas, certificate signing requests, flow schemas and APIServices.
 // Seen: kubectl get quota,csr, 1.20 to 1.35.
 #include <fmt/core.h>
 
@@ -61,7 +61,29 @@ Cell flow_missing_level_cell(const Stored& schema, TimePoint /*now*/) {
   return text_cell("?");
 }
 
+/// Source: kube-aggregator pkg/registry/apiservice/etcd/etcd.go, ConvertToTable, v1.35.
+Cell api_service_cell(const Stored& api_service, TimePoint /*now*/) {
+  const auto service = api_service.root()["spec"]["service"];
+  return text_cell(
+      service ? fmt::format("{}/{}", service["namespace"].string(), service["name"].string())
+              : "Local");
+}
+
+Cell api_available_cell(const Stored& api_service, TimePoint /*now*/) {
+  for (const auto condition : api_service.root()["status"]["conditions"].elements()) {
+    if (condition["type"].string() == "Available") {
+      const auto status = condition["status"].string();
+      const auto reason = condition["reason"].string();
+      const bool says_why = status != "True" && !reason.empty();
+      return text_cell(says_why ? fmt::format("{} ({})", status, reason) : std::string(status));
+    }
+  }
+  return text_cell("Unknown");
+}
+
 constexpr Computed kColumns[] = {
+    {"api-service", api_service_cell},
+    {"api-available", api_available_cell},
     {"quota-requests", quota_requests_cell},
     {"quota-limits", quota_limits_cell},
     {"csr-duration", csr_duration_cell},
