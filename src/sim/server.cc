@@ -220,6 +220,9 @@ void Server::pause() {
 void Server::resume() {
   if (std::exchange(is_paused_, false)) {
     parts_.history.note("server goes on");
+    if (run_) {
+      run_->domain.move_to(parts_.clock.now());  // all that was due meanwhile is due at once
+    }
   }
 }
 

@@ -116,7 +116,7 @@ class Simulation {
       next = other;
     }
     const bool is_in_time = next && *next <= end;
-    const auto time = is_in_time ? *next : end;
+    const auto time = std::max(is_in_time ? *next : end, world_.now());
     world_.move_to(time);
     server_.move_to(time);
     return is_in_time;
