@@ -15,7 +15,14 @@ namespace tetrarch::net {
 namespace {
 // Source: RFC 8446 section 5.1: a record holds at most 2^14 bytes.
 constexpr std::size_t kRecordSize = 16 * 1024;
+// A large answer is sent through a large buffer, which is kept while it is used: the first small
+// piece that goes through it afterwards gives it back. A thousand idle feeds would hold a thousand.
 constexpr std::size_t kKeptCapacity = 256 * 1024;
+constexpr std::size_t kIdleCapacity = 4 * 1024;
+
+bool is_too_large(std::size_t capacity, std::size_t used) {
+  return capacity > kKeptCapacity || (capacity > kIdleCapacity && used < capacity / 8);
+}
 }  // namespace
 
 struct Transport::Watchdog : std::enable_shared_from_this<Transport::Watchdog> {
@@ -215,8 +222,9 @@ void Transport::note_sent(std::size_t count) {
     return;
   }
   sent_ = 0;
+  const auto used = sending_.size();
   sending_.clear();
-  if (sending_.capacity() > kKeptCapacity) {
+  if (is_too_large(sending_.capacity(), used)) {
     sending_.shrink_to_fit();
   }
 }

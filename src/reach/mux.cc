@@ -30,7 +30,9 @@ constexpr std::size_t kPayloadMax = 64 * 1024;
 constexpr std::size_t kDataMax = 32 * 1024;
 /// What one side may send on a stream before the other has read any of it.
 constexpr std::size_t kWindow = 256 * 1024;
-constexpr std::size_t kReadSize = 64 * 1024;
+// Beats are a few bytes, and there is a connection per node; who is fast is read in larger pieces.
+constexpr std::size_t kReadMin = 1024;
+constexpr std::size_t kReadMax = 64 * 1024;
 
 std::string head_of(std::uint8_t kind, std::uint32_t id, std::size_t size) {
   std::string out;
@@ -223,9 +225,22 @@ Task<void> Mux::write_frames() {
   connection_->close();  // ends the reader
 }
 
+namespace {
+
+/// For the next read, by how much the last one brought.
+void fit(std::vector<char>& piece, std::size_t got) {
+  if (got == piece.size() && got < kReadMax) {
+    piece.resize(2 * got);
+  } else if (got < kReadMin && piece.size() > kReadMin) {
+    piece = std::vector<char>(kReadMin);
+  }
+}
+
+}  // namespace
+
 Task<void> Mux::read_frames() {
   std::string buffer;
-  std::vector<char> piece(kReadSize);
+  std::vector<char> piece(kReadMin);
   while (outcome_.ok()) {
     const auto got = co_await connection_->read(piece.data(), piece.size());
     if (!outcome_.ok()) {
@@ -239,6 +254,7 @@ Task<void> Mux::read_frames() {
     last_heard_ = clock_.steady();
     buffer.append(piece.data(), *got);
     outcome_ = take_frames(buffer);
+    fit(piece, *got);
   }
   outbox_.close();
 }
