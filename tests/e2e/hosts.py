@@ -99,7 +99,9 @@ class Host:
             return file.read()[-1500:]
 
     def connect(self):
-        self.lab.inside("ip", "link", "add", self.link, "type", "veth", "peer", "name", "eth0", "netns", str(self.pid))
+        mtu = str(self.lab.mtus.get(self.segment, 1500))
+        self.lab.inside("ip", "link", "add", self.link, "mtu", mtu, "type", "veth", "peer", "name", "eth0", "mtu", mtu,
+                        "netns", str(self.pid))
         self.lab.inside("ip", "link", "set", self.link, "master", f"seg{self.segment}", "up")
         enter = ("nsenter", "-t", self.pid, "-n")
         run(*enter, "ip", "link", "set", "lo", "up")
@@ -210,8 +212,10 @@ class Host:
 class Lab:
     """A network namespace with a bridge per segment and a router between them; and hosts."""
 
-    def __init__(self, name):
+    def __init__(self, name, mtus=None):
+        """`mtus`: of segments that carry other frames than 1500 bytes."""
         purge_dead_labs()
+        self.mtus = mtus or {}
         self.tag = f"{name}-{os.getpid()}"
         self.netns = f"lab-{self.tag}"
         self.directory = os.path.join(ROOT, "build/e2e", f"lab-{self.tag}")
@@ -225,7 +229,7 @@ class Lab:
         for segment in SEGMENTS:
             self.inside("ip", "link", "add", f"seg{segment}", "type", "bridge")
             self.inside("ip", "addr", "add", f"10.90.{segment}.1/24", "dev", f"seg{segment}")
-            self.inside("ip", "link", "set", f"seg{segment}", "up")
+            self.inside("ip", "link", "set", f"seg{segment}", "mtu", str(self.mtus.get(segment, 1500)), "up")
 
     @property
     def network(self):

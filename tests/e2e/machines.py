@@ -18,11 +18,11 @@ PORT = 6443
 
 
 class Machines:
-    def __init__(self, name, segments=(1, 1, 1), command="up", flags=(), agent_flags=()):
+    def __init__(self, name, segments=(1, 1, 1), command="up", flags=(), agent_flags=(), mtus=None):
         harness.purge_dead_runs()
         self.command, self.server_flags, self.agent_flags = command, flags, agent_flags
         self.running = {}  # host name -> Popen of its tetrarch
-        self.lab = hosts.Lab(name)
+        self.lab = hosts.Lab(name, mtus)
         self.directory = self.lab.directory
         harness.LIVE.add(self)
         for number, segment in enumerate(segments, 1):

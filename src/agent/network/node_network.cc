@@ -7,6 +7,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
 
+#include "agent/network/affinity.h"
 #include "agent/network/bridge.h"
 #include "agent/network/cni_config.h"
 #include "agent/network/dns_server.h"
@@ -224,7 +225,14 @@ Task<Status> NodeNetwork::render(bool is_whole) {
   const bool is_replacing = is_whole || !has_frame_;
   auto text = is_replacing ? render_whole(rules_, wanted) : render_change(rules_, present_, wanted);
   if (!text.empty()) {
-    auto run = [this, text = std::move(text)] { return nft_.run(text); };
+    auto run = [this, text = std::move(text), is_replacing]() mutable {
+      // Who sticks to an endpoint is known to the kernel alone.
+      if (is_replacing) {
+        const auto clients = read_sticky_clients(rules_.table, nft_.list_sets(rules_.table));
+        text += render_sticky_clients(rules_.table, clients, text);
+      }
+      return nft_.run(text);
+    };
     auto done = co_await async::run_blocking(blocking_, std::move(run));
     if (!done.ok()) {
       has_frame_ = false;  // unknown state: the next call replaces everything
