@@ -2,6 +2,7 @@
 // The real Network: bridge by netlink, service tables in nftables, DNS on the node.
 #include <algorithm>
 #include <fstream>
+#include <optional>
 #include <sstream>
 
 #include <boost/asio/this_coro.hpp>
@@ -17,6 +18,7 @@
 #include "agent/network/nft.h"
 #include "agent/network/nft_rules.h"
 #include "agent/network/routes.h"
+#include "agent/network/side_network.h"
 #include "agent/network/torn_files.h"
 #include "async/blocking.h"
 #include "base/log.h"
@@ -41,6 +43,10 @@ std::string vxlan_name(const Options& options) {
 /// Which routes of this machine may be ours, for tear_down.
 std::filesystem::path routes_note(const Options& options) {
   return options.directory / "routes-within";
+}
+
+SideOptions side_options(const Options& options, const std::string& node_address) {
+  return {options.instance, options.directory / "side", parse_ipv4(node_address).value_or(0)};
 }
 
 std::filesystem::path switches_note(const Options& options) {
@@ -119,6 +125,7 @@ class NodeNetwork final : public Network {
  private:
   Status set_up_links();
   void remove_torn_records() const;
+  void restore_side();
   Status write_cni();
   Status sync_peers();
   Status start_dns(asio::any_io_executor strand);
@@ -134,6 +141,7 @@ class NodeNetwork final : public Network {
   std::unique_ptr<DnsServer> dns_;
   NftOptions rules_;
   std::string node_address_;
+  std::optional<SideNetworks> side_;  // used on the blocking pool, as nft_
   NftState present_;
   bool are_routes_wanted_ = false;  // others than the kernel's
   bool is_set_up_ = false;
@@ -148,7 +156,16 @@ Status NodeNetwork::set_up_links() {
   const auto gateway = fmt::format("{}/{}", ipv4_text(rules_.pod_cidr.at(1)), rules_.pod_cidr.bits);
   TRY_STATUS(ensure_bridge({rules_.bridge, {gateway, options_.dns_address + "/32"}}));
   TRY_STATUS(ensure_switches(rules_.bridge, switches_note(options_)));
+  restore_side();
   return write_cni();
+}
+
+/// What an earlier process left; one that cannot be made must not keep the node from its own.
+void NodeNetwork::restore_side() {
+  side_.emplace(side_options(options_, node_address_));
+  if (const auto done = side_->restore(); !done.ok()) {
+    log::error(kRoom, "further networks of pods: {}", done.error().message);
+  }
 }
 
 void NodeNetwork::remove_torn_records() const {
@@ -303,9 +320,10 @@ Status tear_down(const Options& options) {
   // Each step is taken, whatever becomes of the others.
   const auto pods = Ipv4Range::parse(first_line(read_file(routes_note(options))));
   const Status routes = pods.ok() ? remove_routes(vxlan_name(options), *pods) : ok();
+  const Status side = tear_down_side_networks(side_options(options, ""));
   const Status bridge = remove_link(bridge_name(options));
   const Status switches = restore_switches(switches_note(options));
-  for (const auto& step : {table, routes, bridge}) {
+  for (const auto& step : {table, routes, side, bridge}) {
     TRY_STATUS(step);
   }
   return switches;
