@@ -60,7 +60,8 @@ ServerCore::ServerCore(asio::any_io_executor strand,
                        const Clock& its_clock)
     : handler(its_handler),
       options(std::move(its_options)),
-      limits{options.header_bytes_max, options.body_bytes_max, options.headers_max},
+      limits{
+          options.header_bytes_max, options.body_bytes_max, options.headers_max, options.uploads},
       clock(its_clock),
       group(std::move(strand), "net") {}
 
@@ -181,13 +182,22 @@ Task<bool> Connection::serve_one() {
   request.peer = peer_;
   ConnectionExchange exchange(
       *this, parser.is_http10(), parser.keep_alive(), request.method == "HEAD");
+  exchange.stream_from(parser);
   if (parser.upgrade()) {
     exchange.remember_upgrade(request.headers);
   }
   const AccessNote note(core_->options, core_->clock, request);
-  co_await core_->handler.handle(std::move(request), exchange);
+  if (parser.is_streamed()) {
+    co_await core_->options.uploads->handle(std::move(request), exchange, exchange);
+  } else {
+    co_await core_->handler.handle(std::move(request), exchange);
+  }
   const bool goes_on = co_await exchange.complete();
   note.answered(peer_, exchange.status(), exchange.body_bytes());
+  if (transport_ && !parser.is_done() && !is_gone_) {
+    co_await linger();
+    co_return false;
+  }
   co_return goes_on;
 }
 
@@ -205,7 +215,7 @@ Task<Connection::Received> Connection::receive(RequestParser& parser) {
     if (refused.refusal != 0) {
       co_return refused;
     }
-    if (parser.is_done()) {
+    if (parser.is_done() || (parser.is_header_done() && parser.is_streamed())) {
       transport_->disarm();
       co_return Received{};
     }
@@ -313,6 +323,10 @@ Task<void> Connection::refuse(Received why) {
   if (!shut.ok()) {
     co_return;
   }
+  co_await linger();
+}
+
+Task<void> Connection::linger() {
   // Closing while bytes arrive would reset the connection and destroy the answer on its way.
   transport_->arm(core_->options.linger_limit);
   std::size_t dropped = 0;
@@ -323,6 +337,32 @@ Task<void> Connection::refuse(Received why) {
       co_return;
     }
     dropped += *got;
+  }
+}
+
+Task<Result<std::string>> Connection::read_body(RequestParser& parser) {
+  auto& body = parser.request().body;
+  body.clear();
+  transport_->arm(core_->options.body_limit);
+  while (true) {
+    auto refused = feed(parser);
+    if (refused.refusal != 0) {
+      co_return Error{Code::malformed, std::move(refused.message)};
+    }
+    if (!body.empty() || parser.is_done()) {
+      transport_->disarm();
+      co_return std::exchange(body, {});
+    }
+    if (end_ - begin_ > core_->options.header_bytes_max + kReadMax) {
+      co_return Error{Code::malformed, "a line of the request is too long"};
+    }
+    const auto got = co_await fill();
+    if (!got.ok()) {
+      co_return got.error();
+    }
+    if (*got == 0) {
+      co_return Error{Code::unavailable, "the request broke off"};
+    }
   }
 }
 

@@ -88,6 +88,10 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Received feed(RequestParser& parser);
   Task<Result<std::size_t>> fill();
   Task<void> refuse(Received why);
+  /// Takes and drops what the client still sends, for a moment, so that it sees the answer.
+  Task<void> linger();
+  /// The next piece of a streamed body; empty at its end.
+  Task<Result<std::string>> read_body(RequestParser& parser);
   Task<Result<std::size_t>> read_some();
   void watch_for_end();
   static Task<void> wait_for_end(std::shared_ptr<Connection> self);

@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 
 #include "base/encoding.h"
+#include "net/request_parser.h"
 #include "net/response_head.h"
 #include "net/transport_stream.h"
 #include "net/websocket_codec.h"
@@ -43,7 +44,8 @@ void ConnectionExchange::compose_head(int status, const Headers& headers) {
       keeps_alive_ = false;
     }
   }
-  if (connection_.core_->is_draining) {
+  const bool is_unread = parser_ != nullptr && !parser_->is_done();
+  if (connection_.core_->is_draining || is_unread) {
     keeps_alive_ = false;
   }
   if (!keeps_alive_ && status != 101) {
@@ -198,6 +200,19 @@ Task<Status> ConnectionExchange::finish() {
   }
   transport.disarm();
   co_return noted(std::move(sent));
+}
+
+Task<Result<std::string>> ConnectionExchange::read_body() {
+  if (parser_ == nullptr || parser_->is_done() || !connection_.transport_) {
+    co_return std::string{};
+  }
+  if (parser_->expects_continue() && !std::exchange(has_continued_, true)) {
+    auto& transport = *connection_.transport_;
+    arm_write();
+    CO_TRY_STATUS(transport.append("HTTP/1.1 100 Continue\r\n\r\n"));
+    CO_TRY_STATUS(co_await transport.flush());
+  }
+  co_return co_await connection_.read_body(*parser_);
 }
 
 void ConnectionExchange::on_client_gone(std::function<void()> notice) {

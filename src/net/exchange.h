@@ -7,10 +7,11 @@
 
 #include "net/connection.h"
 #include "net/http.h"
+#include "net/upload_handler.h"
 
 namespace tetrarch::net {
 
-class ConnectionExchange final : public Exchange {
+class ConnectionExchange final : public Exchange, public BodyReader {
  public:
   ConnectionExchange(Connection& connection, bool is_http10, bool keeps_alive, bool is_head)
       : connection_(connection),
@@ -34,6 +35,10 @@ class ConnectionExchange final : public Exchange {
   void on_client_gone(std::function<void()> notice) override;
   Task<Result<std::unique_ptr<Stream>>> upgrade_raw(Headers headers) override;
   Task<Result<std::unique_ptr<WebSocket>>> upgrade_websocket(std::string subprotocol) override;
+  Task<Result<std::string>> read_body() override;
+
+  /// Where read_body takes it from; `parser` outlives the exchange.
+  void stream_from(RequestParser& parser) { parser_ = &parser; }
 
   /// Before the handler takes the headers: what a WebSocket handshake will need.
   void remember_upgrade(const Headers& headers);
@@ -58,6 +63,8 @@ class ConnectionExchange final : public Exchange {
   void arm_write();
 
   Connection& connection_;
+  RequestParser* parser_ = nullptr;  // null: of a refusal
+  bool has_continued_ = false;
   const bool is_http10_;
   const bool is_head_;
   bool keeps_alive_;

@@ -37,6 +37,12 @@ std::chrono::nanoseconds tick_of(const ServerOptions& options) {
   return std::clamp(shortest / 4, kTickMin, kTickMax);
 }
 
+/// All of it has come in the request.
+class WholeBody final : public BodyReader {
+ public:
+  Task<Result<std::string>> read_body() override { co_return std::string{}; }
+};
+
 }  // namespace
 
 struct Http2Connection::Closer {
@@ -252,7 +258,13 @@ Task<void> Http2Connection::serve(std::shared_ptr<Http2Connection> self,
   Http2Exchange exchange(*self, *stream, stream->request.method == "HEAD");
   stream->request.peer = self->peer_;
   const AccessNote note(core.options, core.clock, stream->request);
-  co_await core.handler.handle(std::move(stream->request), exchange);
+  auto* const uploads = core.options.uploads;
+  if (uploads != nullptr && uploads->takes(stream->request)) {
+    WholeBody whole;
+    co_await uploads->handle(std::move(stream->request), exchange, whole);
+  } else {
+    co_await core.handler.handle(std::move(stream->request), exchange);
+  }
   co_await exchange.complete();
   note.answered(self->peer_, exchange.status(), exchange.body_bytes());
 }

@@ -17,7 +17,8 @@ std::string to_string(boost::beast::string_view text) {
 
 }  // namespace
 
-RequestParser::RequestParser(const ParseLimits& limits) : headers_max_(limits.headers) {
+RequestParser::RequestParser(const ParseLimits& limits)
+    : uploads_(limits.uploads), headers_max_(limits.headers) {
   eager(true);
   header_limit(limits.header_bytes);
   body_limit(limits.body_bytes);
@@ -40,6 +41,10 @@ void RequestParser::on_request_impl(
   request_.path = to_string(target.substr(0, question));
   if (question != Text::npos) {
     request_.query = to_string(target.substr(question + 1));
+  }
+  is_streamed_ = uploads_ != nullptr && uploads_->takes(request_);
+  if (is_streamed_) {
+    body_limit(boost::none);
   }
 }
 

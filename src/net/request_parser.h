@@ -7,6 +7,7 @@
 #include <boost/beast/http/basic_parser.hpp>
 
 #include "net/http.h"
+#include "net/upload_handler.h"
 
 namespace tetrarch::net {
 
@@ -16,6 +17,7 @@ struct ParseLimits {
   std::uint32_t header_bytes = 64 * 1024;
   std::uint64_t body_bytes = 3 * 1024 * 1024;
   std::size_t headers = 200;
+  const UploadHandler* uploads = nullptr;  ///< asked whose bodies it takes as they come
 };
 
 class RequestParser final : public boost::beast::http::basic_parser<true> {
@@ -27,6 +29,9 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   bool is_http10() const { return is_http10_; }
 
   bool expects_continue() const { return expects_continue_; }
+
+  /// The upload handler takes the body as it comes.
+  bool is_streamed() const { return is_streamed_; }
 
   /// The status that an error of our own stands for; 0: an error of the message's form.
   int refusal() const { return refusal_; }
@@ -48,6 +53,7 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   void on_finish_impl(ParseError& error) override;
 
   Request request_;
+  const UploadHandler* uploads_;
   std::size_t headers_max_;
   std::size_t trailers_ = 0;
   int hosts_ = 0;
@@ -55,6 +61,7 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   bool has_coding_ = false;
   bool has_header_ = false;
   bool expects_continue_ = false;
+  bool is_streamed_ = false;
   int refusal_ = 0;
 };
 

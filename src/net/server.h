@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "net/http.h"
 #include "net/tls.h"
+#include "net/upload_handler.h"
 
 namespace tetrarch::net {
 
@@ -53,7 +54,8 @@ struct ServerOptions {
   std::chrono::nanoseconds linger_limit =
       std::chrono::seconds(2);  ///< to read an error before the close
   std::chrono::nanoseconds drain_limit =
-      std::chrono::seconds(5);                        ///< for requests under way at stop
+      std::chrono::seconds(5);       ///< for requests under way at stop
+  UploadHandler* uploads = nullptr;  ///< takes what it wants to; outlives the server
   std::function<void(const Access&)> on_access = {};  ///< called on the connection's strand
 };
 
