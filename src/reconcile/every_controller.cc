@@ -11,6 +11,7 @@
 #include "reconcile/endpoints.h"
 #include "reconcile/endpointslice.h"
 #include "reconcile/garbage_collection.h"
+#include "reconcile/image_store.h"
 #include "reconcile/job.h"
 #include "reconcile/namespace_lifecycle.h"
 #include "reconcile/node_lifecycle.h"
@@ -92,6 +93,7 @@ std::vector<std::unique_ptr<Controller>> every_controller(const schema::Catalog&
   out.push_back(event_expiry_controller(settings.event_ttl));
   out.push_back(signing_request_expiry_controller());
   out.push_back(service_ranges_controller());
+  out.push_back(image_store_controller(settings.images));
   if (auto cidrs = node_cidr_controller(settings.pod_cidr, settings.node_cidr_bits)) {
     out.push_back(std::move(cidrs));
   }

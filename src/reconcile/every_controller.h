@@ -12,6 +12,7 @@
 #include "reconcile/controller.h"
 #include "reconcile/cronjob.h"
 #include "reconcile/flow_control.h"
+#include "reconcile/image_store.h"
 #include "schema/catalog.h"
 
 namespace tetrarch::reconcile {
@@ -29,6 +30,7 @@ struct ClusterSettings {
   std::size_t terminated_pods_max = 12'500;
   std::chrono::seconds event_ttl{3600};
   std::vector<KeptFlow> kept_flows;  ///< flow schemas and priority levels that must not get lost
+  ImageStoreSettings images;         ///< of the cluster's image registry
   ZoneLookup time_zones;             ///< for schedules of CronJobs; empty: there is only UTC
 };
 

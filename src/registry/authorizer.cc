@@ -109,8 +109,13 @@ bool Authorizer::allows_node(std::string_view node, const Attributes& asked) con
   if ((asked.group.empty() && resource == "services") ||
       (asked.group == "discovery.k8s.io" && resource == "endpointslices") ||
       (asked.group == "network.tetrarch.dev" && resource == "noderoutes") ||
+      (asked.group == "images.tetrarch.dev" && asked.subresource.empty()) ||
       (asked.group == "node.k8s.io" && resource == "runtimeclasses")) {
     return is_read(asked.verb);
+  }
+  if (asked.group == "images.tetrarch.dev" && resource == "imageblobs") {
+    // Which copies there are. Whoever is told of one that is not there finds another.
+    return asked.subresource == "status" && asked.verb == "patch";
   }
   return asked.verb == "create" &&
          is_any(resource, {"tokenreviews", "subjectaccessreviews", "localsubjectaccessreviews"});

@@ -21,6 +21,7 @@ namespace {
 
 constexpr std::size_t kBatch = 512;
 constexpr std::string_view kPods = "pods";
+constexpr std::string_view kBlobs = "imageblobs.images.tetrarch.dev";
 // Every node needs all of them: its service proxy, DNS and routes are made of them.
 constexpr std::array<std::string_view, 3> kForAll{
     "services", "endpointslices.discovery.k8s.io", "noderoutes.network.tetrarch.dev"};
@@ -58,6 +59,11 @@ class NodeFeed final : public client::Watch {
     for (const auto resource : kForAll) {
       TRY_STATUS(subscribe(all(resource), {std::string(resource)}, snapshot));
     }
+    TRY_STATUS(subscribe(all(kBlobs), {std::string(kBlobs)}, snapshot));
+    snapshot.scan(kBlobs, "", {}, [&](const Stored& blob) {
+      take_blob(EventType::added, blob);
+      return true;
+    });
     if (auto node = snapshot.get(node_key)) {
       out_.push_back({EventType::added, *std::move(node)});
     }
@@ -139,11 +145,29 @@ class NodeFeed final : public client::Watch {
     if (source.resource == kPods) {
       return take_pod(type, std::move(event.object));
     }
+    if (source.resource == kBlobs) {
+      take_blob(type, event.object);
+      return ok();
+    }
     if (const auto named = named_.find(source); named != named_.end()) {
       named->second.last = type == EventType::deleted ? std::nullopt : std::optional(event.object);
     }
     out_.push_back({type, std::move(event.object)});
     return ok();
+  }
+
+  /// Told of while this node is to keep it.
+  void take_blob(EventType type, const Stored& blob) {
+    bool is_ours = false;
+    for (const auto node : blob.root()["spec"]["nodes"].elements()) {
+      is_ours = is_ours || (type != EventType::deleted && node.string() == node_.text);
+    }
+    if (is_ours) {
+      const bool is_new = blobs_.insert(blob.key.name).second;
+      out_.push_back({is_new ? EventType::added : EventType::modified, blob});
+    } else if (blobs_.erase(blob.key.name) > 0) {
+      out_.push_back({EventType::deleted, blob});
+    }
   }
 
   /// What a pod names comes before the pod, and goes after it.
@@ -201,6 +225,7 @@ class NodeFeed final : public client::Watch {
   std::vector<WatchEvent> out_;
   std::map<Key, std::vector<Key>> named_by_;  ///< pod to what it names
   std::map<Key, Named> named_;
+  std::set<std::string> blobs_;  ///< names of those that this node is to keep
   std::shared_ptr<Wakeups> wakeups_ = std::make_shared<Wakeups>();
   std::map<Key, std::unique_ptr<store::Subscription>> changes_;
 };

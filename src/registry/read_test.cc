@@ -257,6 +257,33 @@ TEST_F(ReadTest, TheFeedBringsWhatANodeNeedsAndNothingElse) {
   EXPECT_THAT(next(*feed, 2), ElementsAre("DELETED pods/p", "DELETED configmaps/used"));
 }
 
+TEST_F(ReadTest, TheFeedBringsTheBlobsThatANodeIsToKeep) {
+  const std::string blobs = "imageblobs.images.tetrarch.dev";
+  const auto make_blob = [&](std::string_view name, std::string_view nodes) {
+    return create(blobs,
+                  "",
+                  R"({"metadata":{"name":")" + std::string(name) +
+                      R"("},"spec":{"digest":"d","nodes":[)" + std::string(nodes) + "]}}")
+        .ok();
+  };
+  ASSERT_TRUE(create("nodes", "", R"({"metadata":{"name":"n1"}})").ok());
+  ASSERT_TRUE(make_blob("ours", R"("n1","n2")"));
+  ASSERT_TRUE(make_blob("theirs", R"("n2")"));
+  auto client = registry_->client(masters());
+  auto feed = *run(client->feed(NodeName("n1")));
+
+  EXPECT_THAT(
+      next(*feed, 4),
+      ElementsAre(
+          "ADDED " + blobs + "/ours", "ADDED nodes/n1", "ADDED services/kubernetes", "BOOKMARK"));
+  ASSERT_TRUE(merge(blobs, "", "theirs", R"({"spec":{"nodes":["n1"]}})").ok());
+  EXPECT_THAT(next(*feed, 1), ElementsAre("ADDED " + blobs + "/theirs"));
+  ASSERT_TRUE(merge(blobs, "", "ours", R"({"spec":{"nodes":["n2"]}})").ok());
+  EXPECT_THAT(next(*feed, 1), ElementsAre("DELETED " + blobs + "/ours"));
+  ASSERT_TRUE(remove(blobs, "", "theirs").ok());
+  EXPECT_THAT(next(*feed, 1), ElementsAre("DELETED " + blobs + "/theirs"));
+}
+
 TEST_F(ReadTest, ABatchOfTheClientIsAnsweredOneByOne) {
   make("there");
   auto client = registry_->client(masters());

@@ -182,6 +182,7 @@ Compute find_computed(std::string_view name) {
                                                                batch_columns(),
                                                                policy_columns(),
                                                                networking_columns(),
+                                                               image_columns(),
                                                                other_columns()});
   for (const auto& list : lists) {
     for (const auto& row : list) {

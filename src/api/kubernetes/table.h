@@ -51,6 +51,7 @@ std::span<const Computed> workload_columns();
 std::span<const Computed> batch_columns();
 std::span<const Computed> policy_columns();
 std::span<const Computed> networking_columns();
+std::span<const Computed> image_columns();
 std::span<const Computed> other_columns();
 
 Cell text_cell(std::string_view text);

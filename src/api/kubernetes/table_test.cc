@@ -462,6 +462,17 @@ INSTANTIATE_TEST_SUITE_P(Classes, CellTest, testing::ValuesIn(kClassCells), [](c
   return std::string(row.param.name);
 });
 
+constexpr auto kImageCells = std::to_array<CellRow>({
+    {"blob_nodes", "@blob-nodes", R"({"spec":{"nodes":["a","b"]}})", R"("a,b")"},
+    {"blob_without_nodes", "@blob-nodes", "{}", R"("<none>")"},
+    {"blob_copies", "@blob-copies", R"({"status":{"copies":{"a":"x","b":"y"}}})", R"("a,b")"},
+    {"blob_without_copies", "@blob-copies", R"({"status":{}})", R"("<none>")"},
+});
+
+INSTANTIATE_TEST_SUITE_P(Images, CellTest, testing::ValuesIn(kImageCells), [](const auto& row) {
+  return std::string(row.param.name);
+});
+
 constexpr auto kNetworkingCells = std::to_array<CellRow>({
     {"hosts",
      "@ingress-hosts",
