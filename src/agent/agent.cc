@@ -87,6 +87,9 @@ Agent::Impl::Impl(Options given, Dependencies dependencies)
       statuses(with.client, objects),
       events(with.client, options.node_name, with.clock, with.random),
       images(*runtime, objects),
+      content(places.socket, places.containerd / "root", with.blocking),
+      blobs(
+          {content, with.client, with.images, objects, with.clock, with.random, options.node_name}),
       tokens(with.client, with.clock),
       pressure(options.pressure_transition),
       measured{places.agent, places.containerd},
@@ -107,6 +110,7 @@ Task<Status> Agent::Impl::start() {
     return read_machine(options.node_address, places.agent.string());
   };
   CO_TRY(const Machine machine, co_await runtime::on_pool(with.blocking, std::move(prepare)));
+  CO_TRY_STATUS(start_mirror());
   CO_TRY_STATUS(co_await containerd.start());
   tasks.spawn(containerd.supervise());
   CO_TRY_STATUS(co_await wait_for_runtime());
@@ -136,8 +140,18 @@ Task<Status> Agent::Impl::start() {
   tasks.spawn(keep_house());
   tasks.spawn(keep_pressure());
   tasks.spawn(keep_static_pods());
+  tasks.spawn(blobs.keep());
   log::info("agent", "node {} runs, address {}", options.node_name, machine.address);
   co_return ok();
+}
+
+/// Every image is looked for in the cluster's registry first.
+Status Agent::Impl::start_mirror() {
+  if (with.images == nullptr) {
+    return ok();
+  }
+  mirror = std::make_unique<ImageMirror>(with.pool, *with.images, with.random);
+  return mirror->start(places.containerd / "registries", options.registry_mirrors);
 }
 
 void Agent::Impl::make_registrar(const Machine& machine) {
@@ -234,6 +248,9 @@ void Agent::Impl::take(const Key& key, DocumentPtr document) {
   if (std::ranges::find(kOfNetwork, key.resource) != kOfNetwork.end()) {
     network_changes[key] = document;
     has_network_changes.raise();
+  }
+  if (key.resource == kImageBlobs) {
+    blobs.wake();
   }
   if (key.resource == "pods") {
     take_pod(key, std::move(document));
@@ -527,6 +544,9 @@ Task<Status> Agent::run() {
 
 Task<void> Agent::stop() {
   co_await impl_->tasks.stop();
+  if (impl_->mirror) {
+    co_await impl_->mirror->stop();
+  }
   co_await impl_->node_network.stop();
 }
 

@@ -20,6 +20,7 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "client/client.h"
+#include "net/client.h"
 #include "net/http.h"
 #include "schema/catalog.h"
 
@@ -70,6 +71,8 @@ struct Options {
   std::string dns_address = "10.43.0.10";
   std::uint32_t vni = 1;               ///< the cluster's number in VXLAN, 24 bits
   std::string pod_transport = "auto";  ///< auto, routes or vxlan
+  /// Which registries stand in for which: "docker.io" to URLs, in order; "*" for all others.
+  std::map<std::string, std::vector<std::string>> registry_mirrors = {};
 };
 
 /// What the agent is handed; all outlive it.
@@ -82,6 +85,7 @@ struct Dependencies {
   Metrics& metrics;
   network::Network* network = nullptr;       ///< null: the agent makes the real one
   const schema::Catalog* catalog = nullptr;  ///< reads manifests; null: none are read
+  net::Client* images = nullptr;             ///< the cluster's image registry; null: there is none
 };
 
 class Agent {

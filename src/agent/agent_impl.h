@@ -10,6 +10,8 @@
 #include <vector>
 
 #include "agent/agent.h"
+#include "agent/blobs.h"
+#include "agent/image_mirror.h"
 #include "agent/places.h"
 #include "agent/pressure.h"
 #include "agent/pressure_measure.h"
@@ -28,6 +30,7 @@ struct Agent::Impl {
   Task<Status> start();
   void make_registrar(const Machine& machine);
   void make_workshop(const Machine& machine);
+  Status start_mirror();
   Task<Status> wait_for_runtime();
   Task<void> import_archives();
   /// On the strand.
@@ -101,7 +104,10 @@ struct Agent::Impl {
   StatusWriter statuses;
   EventRecorder events;
   Images images;
-  std::set<std::string> imported;  ///< names from archives: what is removed of them is lost
+  runtime::Content content;
+  Blobs blobs;
+  std::unique_ptr<ImageMirror> mirror;  ///< null: there is no registry of the cluster
+  std::set<std::string> imported;       ///< names from archives: what is removed of them is lost
   Tokens tokens;
   CgroupFiles cgroups;
   std::vector<Threshold> thresholds;

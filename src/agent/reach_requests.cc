@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What servers ask of this node over reach: logs, exec, attach, port-forward, connections, stats.
+// What servers ask of this node over reach: logs, exec, attach, port-forward, connections, stats,
+// blobs.
 // Each request is one stream: the answer line first, then raw bytes or (exec, attach) channel
 // frames.
 #include <algorithm>
@@ -295,6 +296,14 @@ Task<void> Agent::serve_reach(std::string request_json, std::unique_ptr<net::Str
   const int port = static_cast<int>(root["port"].integer());
   if (kind == "connect" && root["pod"].string().empty()) {
     co_await serve_connection(impl_->shop->node_facts.host_ip, port, *stream);
+    co_return;
+  }
+  if (kind == "blob-put") {
+    co_await impl_->blobs.serve_put(*stream);
+    co_return;
+  }
+  if (kind == "blob-get") {
+    co_await impl_->blobs.serve_get(root, *stream);
     co_return;
   }
   const auto target = co_await asio::co_spawn(

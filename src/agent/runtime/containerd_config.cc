@@ -6,22 +6,9 @@
 
 #include <fmt/format.h>
 
+#include "agent/runtime/toml.h"
+
 namespace tetrarch::agent::runtime {
-namespace {
-
-/// A TOML basic string. Source: TOML 1.0, section String.
-std::string toml_string(std::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    if (c == '"' || c == '\\') {
-      out += '\\';
-    }
-    out += c;
-  }
-  return out + "\"";
-}
-
-}  // namespace
 
 std::string containerd_config(const ContainerdSettings& settings) {
   std::string out = "version = 2\n";

@@ -1,0 +1,48 @@
+// SPDX-License-Identifier: Apache-2.0
+// The registry that this node's containerd asks first: a listener on loopback that passes what it
+// is asked to the cluster's registry (GET and HEAD of /v2/). What the cluster does not know is 404
+// here, and containerd goes on to the registries behind. Made by the agent; it answers nobody who
+// does not show the word that stands in containerd's settings, which root alone can read.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "async/io_pool.h"
+#include "base/random.h"
+#include "net/client.h"
+#include "net/server.h"
+
+namespace tetrarch::agent {
+
+/// Which registries stand in for which: "docker.io" to URLs, in order; "*" for all others.
+using RegistryMirrors = std::map<std::string, std::vector<std::string>>;
+
+/// The text of a hosts.toml of containerd: the cluster's registry, then `mirrors`. Pure.
+std::string hosts_file(std::uint16_t port,
+                       std::string_view word,
+                       const std::vector<std::string>& mirrors);
+
+class ImageMirror final : public net::Handler {
+ public:
+  /// `servers` outlives it.
+  ImageMirror(async::IoPool& pool, net::Client& servers, Random& random);
+
+  /// Listens, and writes containerd's settings into `registries`.
+  Status start(const std::filesystem::path& registries, const RegistryMirrors& mirrors);
+  Task<void> stop();
+
+  Task<void> handle(net::Request request, net::Exchange& exchange) override;
+
+ private:
+  Task<Status> pass_on(net::Request request, net::Exchange& exchange);
+
+  net::Client& servers_;
+  const std::string word_;
+  net::Server server_;
+  bool is_running_ = false;
+};
+
+}  // namespace tetrarch::agent
