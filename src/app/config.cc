@@ -139,6 +139,15 @@ std::vector<ConfigKey> general_keys() {
 /// What the node runs by itself, and when it runs short.
 std::vector<ConfigKey> node_keys() {
   return {
+      {"registry-mirrors",
+       "HOST=URL,…",
+       "where this machine looks for a registry's images before the registry; *: for all others",
+       &Config::registry_mirrors},
+      {"registry-gc-grace",
+       "SECONDS",
+       "what no tag of the cluster's image registry leads to is kept for this long",
+       nullptr,
+       &Config::registry_gc_grace},
       {"static-pods",
        "DIR",
        "manifests of pods that this node runs with or without a server; default: "

@@ -130,6 +130,23 @@ Result<PortRange> parse_port_range(std::string_view text) {
   return out;
 }
 
+Result<std::map<std::string, std::vector<std::string>>> parse_mirrors(std::string_view text) {
+  std::map<std::string, std::vector<std::string>> out;
+  for (const auto mirror : split(text, ',')) {
+    const auto equals = mirror.find('=');
+    const auto host = mirror.substr(0, equals);
+    const auto url = equals == std::string_view::npos ? "" : mirror.substr(equals + 1);
+    const bool is_url = url.starts_with("https://") || url.starts_with("http://");
+    if (host.empty() || host.find('/') != std::string_view::npos || !is_url) {
+      return bad_value("registry-mirrors",
+                       mirror,
+                       "of the form docker.io=https://mirror.example, or *=https://…");
+    }
+    out[std::string(host)].emplace_back(url);
+  }
+  return out;
+}
+
 Result<std::map<std::string, std::string>> parse_labels(std::string_view text) {
   std::map<std::string, std::string> out;
   for (const auto label : split(text, ',')) {
@@ -206,6 +223,9 @@ Status check_housekeeping(const Config& config) {
                              age_max,
                              age_min)};
   }
+  if (config.registry_gc_grace < 1) {
+    return Error{Code::invalid, "registry-gc-grace: at least one second"};
+  }
   return ok();
 }
 
@@ -227,6 +247,9 @@ Status check_config(const Config& config) {
   }
   if (const auto taints = parse_taints(config.node_taints); !taints.ok()) {
     return taints.error();
+  }
+  if (const auto mirrors = parse_mirrors(config.registry_mirrors); !mirrors.ok()) {
+    return mirrors.error();
   }
   return ok();
 }

@@ -33,6 +33,9 @@ Result<std::map<std::string, std::string>> parse_labels(std::string_view text);
 /// key=value:Effect,… as kubectl taint writes them; "=value" may be missing.
 Result<std::vector<agent::Taint>> parse_taints(std::string_view text);
 
+/// HOST=URL,… in order; a HOST may stand several times, "*" for all that are not named.
+Result<std::map<std::string, std::vector<std::string>>> parse_mirrors(std::string_view text);
+
 /// Every value of a configuration, and what two of them say together.
 Status check_config(const Config& config);
 

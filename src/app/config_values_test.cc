@@ -71,6 +71,10 @@ TEST(ConfigValues, RefusesNonsenseAndNamesTheKey) {
            BadRow{"taint effect", &Config::node_taints, "a=b:Never", "node-taints: 'a=b:Never'"},
            BadRow{
                "threshold", &Config::eviction_hard, "memory<1Gi", "eviction-hard: \"memory<1Gi\""},
+           BadRow{
+               "mirror", &Config::registry_mirrors, "docker.io", "registry-mirrors: 'docker.io'"},
+           BadRow{
+               "mirror of a path", &Config::registry_mirrors, "a/b=http://c", "registry-mirrors"},
            BadRow{"taint without effect", &Config::node_taints, "a=b", "node-taints: 'a=b'"},
        }) {
     auto config = a_config();
@@ -82,6 +86,14 @@ TEST(ConfigValues, RefusesNonsenseAndNamesTheKey) {
     EXPECT_NE(checked.error().message.find(row.says), std::string::npos)
         << row.name << ": " << checked.error().message;
   }
+}
+
+TEST(ConfigValues, MirrorsAreInOrder) {
+  const auto mirrors = parse_mirrors("docker.io=https://a,*=http://b:5000,docker.io=https://c");
+
+  ASSERT_TRUE(mirrors.ok());
+  EXPECT_EQ(mirrors->at("docker.io"), (std::vector<std::string>{"https://a", "https://c"}));
+  EXPECT_EQ(mirrors->at("*"), std::vector<std::string>{"http://b:5000"});
 }
 
 TEST(ConfigValues, TheAgesOfUnusedImagesAreInOrder) {

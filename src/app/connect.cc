@@ -105,10 +105,11 @@ Result<std::unique_ptr<Connection>> Connection::open(net::ClientOptions options,
   return connection;
 }
 
-Result<std::unique_ptr<Connection>> Connection::as_admin(const std::string& data_dir) {
+Result<std::unique_ptr<Connection>> Connection::as_admin(const std::string& data_dir,
+                                                         std::chrono::nanoseconds request_limit) {
   TRY(auto access, read_kubeconfig(data_dir + "/admin.kubeconfig"));
   TRY(auto tls, net::TlsContext::for_client(access.tls));
-  return open({.url = access.url}, std::move(tls));
+  return open({.url = access.url, .request_limit = request_limit}, std::move(tls));
 }
 
 Result<net::Response> Connection::ask(net::ClientRequest request) {

@@ -3,6 +3,7 @@
 // at a time.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -22,7 +23,9 @@ class Connection {
   static Result<std::unique_ptr<Connection>> open(net::ClientOptions options,
                                                   std::shared_ptr<net::TlsContext> tls);
   /// With the credentials of <data_dir>/admin.kubeconfig.
-  static Result<std::unique_ptr<Connection>> as_admin(const std::string& data_dir);
+  static Result<std::unique_ptr<Connection>> as_admin(
+      const std::string& data_dir,
+      std::chrono::nanoseconds request_limit = net::ClientOptions{}.request_limit);
 
   /// Sends one request and waits for the whole answer.
   Result<net::Response> ask(net::ClientRequest request);

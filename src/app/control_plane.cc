@@ -7,6 +7,7 @@
 #include <boost/asio/this_coro.hpp>
 #include <fmt/format.h>
 
+#include "api/distribution/distribution.h"
 #include "api/kubernetes/api.h"
 #include "app/audit_setup.h"
 #include "app/config_values.h"
@@ -38,6 +39,7 @@ namespace tetrarch::app {
 namespace {
 
 constexpr std::string_view kRoom = "server";
+constexpr std::chrono::seconds kSilentMax{8};  // as long as its agent counts as there
 
 trust::Identity acting_as(std::string user) {
   return {.user = std::move(user),
@@ -82,6 +84,7 @@ struct ControlPlane::Impl {
   void make_control();
   void follow_flows();
   api::kubernetes::Parts api_parts();
+  api::distribution::Parts image_parts();
   Result<trust::Identity> identify(const net::Peer& peer, const std::string& token) const;
   Task<Result<trust::Identity>> authenticate(net::Peer peer, std::string token) const;
   Task<Status> check_join_token(std::string token, std::string address);
@@ -108,6 +111,7 @@ struct ControlPlane::Impl {
   std::unique_ptr<api::kubernetes::Fairness> fairness;
   bool has_new_flows = false;  // on the control strand
   std::unique_ptr<net::Handler> api;
+  std::unique_ptr<api::distribution::Distribution> images;
   std::shared_ptr<net::TlsContext> tls;
   std::unique_ptr<net::Server> server;
   asio::any_io_executor control_strand;
@@ -266,6 +270,35 @@ api::kubernetes::Parts ControlPlane::Impl::api_parts() {
   return parts;
 }
 
+api::distribution::Parts ControlPlane::Impl::image_parts() {
+  api::distribution::Parts parts{.registry = *registry,
+                                 .clock = system_clock(),
+                                 .random = system_random(),
+                                 .authenticate =
+                                     [this](net::Peer peer, std::string token) {
+                                       return authenticate(std::move(peer), std::move(token));
+                                     },
+                                 .open =
+                                     [this](NodeName node, std::string request) {
+                                       return hub.open_checked(std::move(node), std::move(request));
+                                     },
+                                 .nodes =
+                                     [this] {
+                                       std::vector<std::string> out;
+                                       for (auto& sign : hub.signs()) {
+                                         if (sign.silence < kSilentMax) {
+                                           out.push_back(std::move(sign.node));
+                                         }
+                                       }
+                                       return out;
+                                     }};
+  for (const auto& name :
+       {advertise, host_name(), std::string("127.0.0.1"), std::string("localhost")}) {
+    parts.own_names.push_back(fmt::format("{}:{}", name, port));
+  }
+  return parts;
+}
+
 Result<net::TlsMaterial> ControlPlane::Impl::server_material() const {
   trust::ServerNames names;
   names.dns = {"kubernetes",
@@ -307,6 +340,8 @@ Status ControlPlane::Impl::listen() {
   api = api::kubernetes::make_kubernetes_api(api_parts());
   net::ServerOptions options;
   options.name = "api";
+  images = api::distribution::make_distribution(image_parts());
+  options.uploads = images.get();
   server = std::make_unique<net::Server>(pool, *api, std::move(options));
   TRY(port, server->listen(where.host, where.port, tls));
   server->run();
@@ -351,6 +386,7 @@ void ControlPlane::Impl::make_control() {
   settings.pod_cidr = config.pod_cidr;
   settings.time_zones = &load_time_zone;
   settings.kept_flows = kept_flows();
+  settings.images.grace = std::chrono::seconds(config.registry_gc_grace);
   control::ControllerManager::Options options;
   options.resources = control::mirrored_resources(*catalog);
   options.election.identity = "server-" + config.node_name;
@@ -429,6 +465,7 @@ Task<Status> ControlPlane::start() {
   CO_TRY_STATUS(co_await impl.write_join_token());
   impl.background = std::make_unique<async::TaskGroup>(impl.pool.strand(), "background");
   impl.background->spawn(impl.renew_certificate());
+  impl.background->spawn(impl.images->keep());
   if (impl.rest_keys->has_seen_old()) {
     impl.background->spawn(reseal(*impl.store));  // a rotation that was cut off goes on
   }

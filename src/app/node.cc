@@ -30,6 +30,7 @@ namespace {
 
 // Ours: the server counts a node as unreachable after four beats (reconcile/node_lifecycle.h).
 constexpr std::chrono::seconds kBeat{2};
+constexpr std::uint64_t kBlobMax = std::uint64_t{1} << 50U;
 
 /// The folder of images that comes with the binary: beside it in a build tree, under share when
 /// installed.
@@ -73,6 +74,7 @@ Result<agent::Options> agent_options(const Config& config, std::string_view ca_p
   options.dns_address = dns_service_address(config);
   TRY(options.labels, parse_labels(config.node_labels));
   TRY(options.taints, parse_taints(config.node_taints));
+  TRY(options.registry_mirrors, parse_mirrors(config.registry_mirrors));
   return options;
 }
 
@@ -126,6 +128,7 @@ struct Node::Impl {
   std::unique_ptr<schema::Catalog> catalog;
   std::shared_ptr<net::TlsContext> tls;
   std::unique_ptr<net::Client> connection;
+  std::unique_ptr<net::Client> images;  ///< blobs have no limit of size
   std::unique_ptr<client::Client> client;
   std::unique_ptr<agent::Agent> agent;
   std::unique_ptr<reach::Dialer> dialer;
@@ -141,10 +144,12 @@ Status Node::Impl::make() {
       net::TlsContext::for_client(
           {keys.credentials.certificate_pem, keys.credentials.key_pem, keys.ca_pem}));
   TRY(connection, net::Client::make({.url = keys.server_url}, tls));
+  TRY(images, net::Client::make({.url = keys.server_url, .response_bytes_max = kBlobMax}, tls));
   client = client::make_http_client(*connection, *catalog);
   TRY(auto options, agent_options(with_cluster_settings(config, keys.settings), keys.ca_pem));
   agent::Dependencies with{*client, io_pool, blocking, system_clock(), system_random(), metrics};
   with.catalog = catalog.get();
+  with.images = images.get();
   agent = std::make_unique<agent::Agent>(std::move(options), with);
   auto answer = [this](std::string request, std::unique_ptr<net::Stream> stream) {
     return agent->serve_reach(std::move(request), std::move(stream));

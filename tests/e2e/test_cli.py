@@ -91,7 +91,7 @@ class Commands(ClusterTest):
         with open(f"{harness.IMAGES}/busybox.tar", "rb") as whole, open(archive, "wb") as cut:
             cut.write(whole.read(200_000))
         self.assert_fails(self.cluster.tetrarch("image", "load", archive, check=False), "tetrarch:")
-        self.assert_fails(self.cluster.tetrarch("image", "load", check=False), "usage: tetrarch image load FILE.tar")
+        self.assert_fails(self.cluster.tetrarch("image", "load", check=False), "usage: tetrarch image push FILE.tar")
 
     def test_bench_measures_and_leaves_nothing(self):
         place = f"{self.cluster.directory}/bench"

@@ -1,0 +1,492 @@
+// SPDX-License-Identifier: Apache-2.0
+// The protocol, over a real registry in memory and agents that are coroutines of the test.
+#include <map>
+#include <string>
+
+#include <fmt/format.h>
+
+#include "api/distribution/distribution.h"
+#include "api/distribution/names.h"
+#include "base/encoding.h"
+#include "net/pipe.h"
+#include "reach/answer.h"
+#include "reach/wire.h"
+#include "registry/fixture.h"
+#include "trust/sha256.h"
+
+namespace tetrarch::api::distribution {
+namespace {
+
+using testing::HasSubstr;
+
+std::string digest_of(std::string_view content) {
+  return "sha256:" + trust::sha256_hex(content);
+}
+
+/// Keeps blobs as an agent does.
+struct FakeAgent {
+  std::map<std::string, std::string> blobs;
+  bool is_away = false;
+};
+
+Task<bool> read_exactly(net::Stream& stream, std::string& into) {
+  for (std::size_t done = 0; done < into.size();) {
+    const auto count = co_await stream.read(into.data() + done, into.size() - done);
+    if (!count.ok() || *count == 0) {
+      co_return false;
+    }
+    done += *count;
+  }
+  co_return true;
+}
+
+Task<void> take_blob(FakeAgent& agent, net::Stream& stream) {
+  std::string content;
+  while (true) {
+    std::string head(4, '\0');
+    if (!co_await read_exactly(stream, head)) {
+      co_return;
+    }
+    std::string piece(reach::read_u32(head), '\0');
+    if (piece.empty()) {
+      break;
+    }
+    if (!co_await read_exactly(stream, piece)) {
+      co_return;
+    }
+    content += piece;
+  }
+  const auto line = co_await reach::read_line(stream);
+  const auto what = Document::parse(line.value_or(""));
+  const std::string digest((*what)->root()["digest"].string());
+  const bool is_it = digest == digest_of(content);
+  if (is_it) {
+    agent.blobs[digest] = content;
+  }
+  (void)co_await stream.write(
+      reach::format_answer(is_it ? ok() : Status(Error{Code::invalid, "another digest"})));
+}
+
+Task<void> serve(FakeAgent& agent, DocumentPtr request, std::unique_ptr<net::Stream> stream) {
+  const auto root = request->root();
+  if (root["kind"].string() == "blob-put") {
+    co_await take_blob(agent, *stream);
+    co_return;
+  }
+  const auto& content = agent.blobs[std::string(root["digest"].string())];
+  const auto part = content.substr(static_cast<std::size_t>(root["offset"].integer()),
+                                   static_cast<std::size_t>(root["length"].integer()));
+  (void)co_await stream->write(part);
+  (void)co_await stream->shut_write();
+}
+
+/// Records an answer, and gives the body in pieces of three bytes.
+class FakeExchange final : public net::Exchange, public net::BodyReader {
+ public:
+  Task<Status> respond(int code, net::Headers with, std::string text) override {
+    status = code;
+    headers = std::move(with);
+    body = std::move(text);
+    co_return ok();
+  }
+
+  Task<Status> respond(int code, net::Headers with, net::Body /*pieces*/) override {
+    co_return co_await respond(code, std::move(with), std::string());
+  }
+
+  Task<Status> start(int code, net::Headers with) override {
+    co_return co_await respond(code, std::move(with), std::string());
+  }
+
+  Task<Status> write(net::Body pieces) override {
+    for (const auto piece : pieces.pieces) {
+      body += piece;
+    }
+    co_return ok();
+  }
+
+  Task<Status> finish() override {
+    is_finished = true;
+    co_return ok();
+  }
+
+  bool is_client_gone() const override { return false; }
+
+  void on_client_gone(std::function<void()> /*notice*/) override {}
+
+  Task<Result<std::unique_ptr<net::Stream>>> upgrade_raw(net::Headers /*headers*/) override {
+    co_return Error{Code::unimplemented, ""};
+  }
+
+  Task<Result<std::unique_ptr<net::WebSocket>>> upgrade_websocket(
+      std::string /*subprotocol*/) override {
+    co_return Error{Code::unimplemented, ""};
+  }
+
+  Task<Result<std::string>> read_body() override {
+    auto piece = upload.substr(0, 3);
+    upload.erase(0, piece.size());
+    co_return piece;
+  }
+
+  std::string code() const {
+    const auto parsed = Document::parse(body);
+    return parsed.ok() ? std::string((*parsed)->root()["errors"].at(0)["code"].string()) : "";
+  }
+
+  std::string upload;
+  int status = 0;
+  net::Headers headers;
+  std::string body;
+  bool is_finished = false;
+};
+
+class DistributionTest : public registry::RegistryTest {
+ protected:
+  DistributionTest() {
+    Parts parts{
+        .registry = *registry_,
+        .clock = clock_,
+        .random = random_,
+        .authenticate =
+            [this](net::Peer peer, std::string token) {
+              return authenticate(std::move(peer), std::move(token));
+            },
+        .open = [this](NodeName node,
+                       std::string request) { return open(std::move(node), std::move(request)); },
+        .nodes =
+            [this] {
+              std::vector<std::string> out;
+              for (const auto& [name, agent] : agents_) {
+                out.push_back(name);
+              }
+              return out;
+            },
+        .own_names = {"10.0.0.1:6443"}};
+    api_ = make_distribution(std::move(parts));
+  }
+
+  ~DistributionTest() override { group_.stop_and_wait(); }  // before what its tasks use
+
+  static Task<Result<trust::Identity>> authenticate(net::Peer peer, std::string token) {
+    if (token == "secret-of-ann") {
+      co_return registry::plain_user("ann");
+    }
+    if (token.empty() && peer.certificate_common_name == "admin") {
+      co_return registry::masters();
+    }
+    co_return Error{Code::unauthenticated, "unknown"};
+  }
+
+  Task<Result<std::unique_ptr<net::Stream>>> open(NodeName node, std::string request) {
+    auto& agent = agents_[node.text];
+    if (agent.is_away) {
+      co_return Error{Code::unavailable, "it is away"};
+    }
+    auto [ours, theirs] = net::make_pipe();
+    group_.spawn_on(pool_.strand(), serve(agent, *Document::parse(request), std::move(theirs)));
+    co_return std::move(ours);
+  }
+
+  struct Asked {
+    std::string method;
+    std::string target;
+    std::string body = {};
+    net::Headers headers = {};
+    bool is_admin = true;
+  };
+
+  static Task<Unit> handle(Distribution& api, net::Request request, FakeExchange& exchange) {
+    co_await api.handle(std::move(request), exchange, exchange);
+    co_return Unit{};
+  }
+
+  FakeExchange ask(Asked asked) {
+    net::Request request;
+    request.method = std::move(asked.method);
+    const auto question = asked.target.find('?');
+    request.path = asked.target.substr(0, question);
+    request.query = question == std::string::npos ? "" : asked.target.substr(question + 1);
+    request.headers = std::move(asked.headers);
+    request.peer.certificate_common_name = asked.is_admin ? "admin" : "";
+    FakeExchange exchange;
+    exchange.upload = std::move(asked.body);
+    run(handle(*api_, std::move(request), exchange));
+    return exchange;
+  }
+
+  static net::Headers with(std::string name, std::string value) {
+    net::Headers out;
+    out.add(std::move(name), std::move(value));
+    return out;
+  }
+
+  void push_blob(const std::string& content) {
+    const auto done = ask({"POST", "/v2/app/blobs/uploads/?digest=" + digest_of(content), content});
+    ASSERT_EQ(done.status, 201) << done.body;
+  }
+
+  std::string manifest(const std::string& layer) {
+    const auto describe = [](std::string_view content) {
+      return fmt::format(R"({{"digest":"{}","size":{}}})", digest_of(content), content.size());
+    };
+    return fmt::format(
+        R"({{"schemaVersion":2,"config":{},"layers":[{}]}})", describe("config"), describe(layer));
+  }
+
+  FakeExchange put_manifest(const std::string& reference, const std::string& content) {
+    return ask({"PUT",
+                "/v2/app/manifests/" + reference,
+                content,
+                with("Content-Type", "application/vnd.oci.image.manifest.v1+json")});
+  }
+
+  void push(const std::string& tag, const std::string& layer) {
+    push_blob("config");
+    push_blob(layer);
+    ASSERT_EQ(put_manifest(tag, manifest(layer)).status, 201);
+  }
+
+  Result<Stored> object(std::string_view resource, std::string name) {
+    return run(registry_->client(registry::masters())
+                   ->get(Key{std::string(resource), "", std::move(name)}));
+  }
+
+  std::map<std::string, FakeAgent> agents_{{"a", {}}, {"b", {}}};
+  std::unique_ptr<Distribution> api_;
+};
+
+TEST_F(DistributionTest, AsksWhoIsThere) {
+  const auto nobody = ask({"GET", "/v2/", "", {}, false});
+  EXPECT_EQ(nobody.status, 401);
+  EXPECT_EQ(nobody.code(), "UNAUTHORIZED");
+  EXPECT_THAT(std::string(nobody.headers.get("WWW-Authenticate")), HasSubstr("Basic realm="));
+  EXPECT_EQ(ask({"GET", "/v2/"}).status, 200);
+  for (const std::string& shown : {std::string("Bearer secret-of-ann"),
+                                   "Basic " + base64_encode("x:secret-of-ann"),
+                                   "basic  " + base64_encode(":secret-of-ann")}) {
+    EXPECT_EQ(ask({"GET", "/v2/", "", with("Authorization", shown), false}).status, 200) << shown;
+  }
+  for (const std::string shown : {"Bearer wrong", "Basic !", "Basic", "Digest x"}) {
+    EXPECT_EQ(ask({"GET", "/v2/", "", with("Authorization", shown), true}).status, 401) << shown;
+  }
+}
+
+TEST_F(DistributionTest, DoesWhatRolesAllow) {
+  push("1", "layer");
+  const auto as_ann = [&](std::string method, std::string target) {
+    return ask({std::move(method),
+                std::move(target),
+                "",
+                with("Authorization", "Bearer secret-of-ann"),
+                false})
+        .status;
+  };
+  EXPECT_EQ(as_ann("GET", "/v2/app/manifests/1"), 403);
+  ASSERT_TRUE(create("clusterroles.rbac.authorization.k8s.io",
+                     "",
+                     R"({"metadata":{"name":"pull"},"rules":[{"verbs":["get"],)"
+                     R"("apiGroups":["images.tetrarch.dev"],"resources":["images"]}]})")
+                  .ok());
+  ASSERT_TRUE(create("clusterrolebindings.rbac.authorization.k8s.io",
+                     "",
+                     R"({"metadata":{"name":"pull"},"roleRef":{"apiGroup":)"
+                     R"("rbac.authorization.k8s.io","kind":"ClusterRole","name":"pull"},)"
+                     R"("subjects":[{"kind":"User","name":"ann"}]})")
+                  .ok());
+  EXPECT_EQ(as_ann("GET", "/v2/app/manifests/1"), 200);
+  EXPECT_EQ(as_ann("GET", "/v2/app/blobs/" + digest_of("layer")), 200);
+  EXPECT_EQ(as_ann("GET", "/v2/app/tags/list"), 403);
+  EXPECT_EQ(as_ann("POST", "/v2/app/blobs/uploads/"), 403);
+  EXPECT_EQ(as_ann("PUT", "/v2/app/manifests/1"), 403);
+  EXPECT_EQ(as_ann("DELETE", "/v2/app/manifests/1"), 403);
+}
+
+TEST_F(DistributionTest, TakesABlobAtOnceInPiecesAndByPut) {
+  push_blob("at once");
+  const auto begun = ask({"POST", "/v2/app/blobs/uploads/"});
+  ASSERT_EQ(begun.status, 202);
+  EXPECT_EQ(begun.headers.get("Range"), "0-0");
+  const std::string place(begun.headers.get("Location"));
+  const auto more = ask({"PATCH", place, "in ", with("Content-Range", "0-2")});
+  EXPECT_EQ(more.status, 202);
+  EXPECT_EQ(more.headers.get("Range"), "0-2");
+  EXPECT_EQ(ask({"PATCH", place, "x", with("Content-Range", "9-9")}).status, 416);
+  EXPECT_EQ(ask({"PATCH", place, "pie", with("Content-Range", "3-5")}).status, 202);
+  EXPECT_EQ(ask({"GET", place}).headers.get("Range"), "0-5");
+  const auto done = ask({"PUT", place + "?digest=" + digest_of("in pieces"), "ces"});
+  EXPECT_EQ(done.status, 201) << done.body;
+  EXPECT_EQ(done.headers.get("Docker-Content-Digest"), digest_of("in pieces"));
+  for (const std::string content : {"at once", "in pieces"}) {
+    EXPECT_EQ(agents_["a"].blobs[digest_of(content)], content);
+    EXPECT_EQ(agents_["b"].blobs[digest_of(content)], content);
+    const auto got = ask({"GET", "/v2/app/blobs/" + digest_of(content)});
+    EXPECT_EQ(got.status, 200);
+    EXPECT_EQ(got.body, content);
+    EXPECT_TRUE(got.is_finished);
+  }
+  const auto blob = object(kBlobs, blob_name(digest_of("in pieces")));
+  ASSERT_TRUE(blob.ok());
+  EXPECT_EQ(blob->root()["spec"]["sizeBytes"].integer(), 9);
+  EXPECT_EQ(blob->root()["spec"]["nodes"].size(), 2U);
+  EXPECT_EQ(ask({"GET", place}).code(), "BLOB_UPLOAD_UNKNOWN") << "it has ended";
+}
+
+TEST_F(DistributionTest, RefusesWhatIsNotItsDigest) {
+  const auto done = ask({"POST", "/v2/app/blobs/uploads/?digest=" + digest_of("other"), "this"});
+  EXPECT_EQ(done.status, 400);
+  EXPECT_EQ(done.code(), "DIGEST_INVALID");
+  EXPECT_FALSE(object(kBlobs, blob_name(digest_of("other"))).ok());
+  EXPECT_EQ(ask({"POST", "/v2/app/blobs/uploads/?digest=md5:1", "x"}).code(), "DIGEST_INVALID");
+}
+
+TEST_F(DistributionTest, KeepsABlobWhereOneMachineIs) {
+  agents_["a"].is_away = true;
+  push_blob("lonely");
+  EXPECT_EQ(object(kBlobs, blob_name(digest_of("lonely")))->root()["spec"]["nodes"].raw(),
+            R"(["b"])");
+  agents_["b"].is_away = true;
+  const auto refused = ask({"POST", "/v2/app/blobs/uploads/"});
+  EXPECT_EQ(refused.status, 503);
+  EXPECT_EQ(refused.code(), "UNAVAILABLE");
+  EXPECT_EQ(ask({"GET", "/v2/app/blobs/" + digest_of("lonely")}).status, 503);
+}
+
+TEST_F(DistributionTest, GivesABlobFromWhoAnswersAndInParts) {
+  push_blob("0123456789");
+  agents_["a"].is_away = true;
+  const auto target = "/v2/app/blobs/" + digest_of("0123456789");
+  EXPECT_EQ(ask({"GET", target}).body, "0123456789");
+  agents_["a"].is_away = false;
+  agents_["a"].blobs[digest_of("0123456789")] = "0123";  // breaks off
+  EXPECT_EQ(ask({"GET", target}).body, "0123456789");
+  const auto part = ask({"GET", target, "", with("Range", "bytes=7-")});
+  EXPECT_EQ(part.status, 206);
+  EXPECT_EQ(part.body, "789");
+  EXPECT_EQ(part.headers.get("Content-Range"), "bytes 7-9/10");
+  EXPECT_EQ(ask({"GET", target, "", with("Range", "bytes=10-")}).status, 416);
+  const auto head = ask({"HEAD", target});
+  EXPECT_EQ(head.status, 200);
+  EXPECT_EQ(head.headers.get("Content-Length"), "10");
+  EXPECT_EQ(head.body, "");
+}
+
+TEST_F(DistributionTest, MountsWhatIsThereAndElseBeginsAnUpload) {
+  push_blob("shared");
+  EXPECT_EQ(ask({"POST", "/v2/b/blobs/uploads/?from=app&mount=" + digest_of("shared")}).status,
+            201);
+  EXPECT_EQ(ask({"POST", "/v2/b/blobs/uploads/?from=app&mount=" + digest_of("not")}).status, 202);
+}
+
+TEST_F(DistributionTest, KeepsManifestsByteForByteByTagAndDigest) {
+  push("1", "layer");
+  const auto content = manifest("layer");
+  for (const auto& reference : {std::string("1"), digest_of(content)}) {
+    const auto got = ask({"GET", "/v2/app/manifests/" + reference});
+    EXPECT_EQ(got.status, 200);
+    EXPECT_EQ(got.body, content);
+    EXPECT_EQ(got.headers.get("Docker-Content-Digest"), digest_of(content));
+    EXPECT_EQ(got.headers.get("Content-Type"), "application/vnd.oci.image.manifest.v1+json");
+  }
+  EXPECT_EQ(ask({"HEAD", "/v2/app/manifests/1"}).headers.get("Content-Length"),
+            std::to_string(content.size()));
+  for (const std::string same :
+       {"library/app/manifests/1?ns=docker.io", "app/manifests/1?ns=10.0.0.1:6443"}) {
+    EXPECT_EQ(ask({"GET", "/v2/" + same}).status, 200) << same;
+  }
+  for (const std::string other :
+       {"app/manifests/1?ns=quay.io", "other/manifests/1", "app/manifests/2"}) {
+    EXPECT_EQ(ask({"GET", "/v2/" + other}).code(), "MANIFEST_UNKNOWN") << other;
+  }
+}
+
+TEST_F(DistributionTest, RefusesManifestsThatDoNotHold) {
+  push_blob("config");
+  EXPECT_EQ(put_manifest("1", manifest("layer")).code(), "MANIFEST_BLOB_UNKNOWN");
+  EXPECT_EQ(put_manifest("1", "{}").code(), "MANIFEST_INVALID");
+  EXPECT_EQ(put_manifest("-", "{}").code(), "TAG_INVALID");
+  EXPECT_EQ(put_manifest(digest_of("x"), manifest("layer")).code(), "DIGEST_INVALID");
+  const auto large = put_manifest("1", std::string(5'000'000, ' '));
+  EXPECT_EQ(large.status, 413);
+  EXPECT_EQ(large.code(), "SIZE_INVALID");
+  EXPECT_FALSE(object(kImages, image_name("app", "1")).ok());
+}
+
+TEST_F(DistributionTest, MovesATag) {
+  push("1", "old");
+  push("1", "new");
+  EXPECT_EQ(ask({"GET", "/v2/app/manifests/1"}).body, manifest("new"));
+  EXPECT_EQ(ask({"GET", "/v2/app/manifests/" + digest_of(manifest("old"))}).status, 200)
+      << "what no tag names is there until it is collected";
+}
+
+TEST_F(DistributionTest, RemovesTagsAndManifests) {
+  push("1", "layer");
+  push("2", "layer");
+  EXPECT_EQ(ask({"DELETE", "/v2/app/manifests/1"}).status, 202);
+  EXPECT_EQ(ask({"GET", "/v2/app/manifests/1"}).status, 404);
+  EXPECT_EQ(ask({"GET", "/v2/app/manifests/2"}).status, 200);
+  EXPECT_EQ(ask({"DELETE", "/v2/app/manifests/" + digest_of(manifest("layer"))}).status, 202);
+  EXPECT_EQ(ask({"GET", "/v2/app/manifests/2"}).status, 404);
+  EXPECT_EQ(ask({"DELETE", "/v2/app/manifests/2"}).code(), "MANIFEST_UNKNOWN");
+  EXPECT_EQ(ask({"DELETE", "/v2/app/blobs/" + digest_of("layer")}).code(), "UNSUPPORTED");
+}
+
+TEST_F(DistributionTest, ListsInPages) {
+  for (const auto* tag : {"c", "a", "b"}) {
+    push(tag, "layer");
+  }
+  EXPECT_EQ(ask({"GET", "/v2/app/tags/list"}).body, R"({"name":"app","tags":["a","b","c"]})");
+  const auto page = ask({"GET", "/v2/app/tags/list?n=2"});
+  EXPECT_EQ(page.body, R"({"name":"app","tags":["a","b"]})");
+  EXPECT_EQ(page.headers.get("Link"), "</v2/app/tags/list?n=2&last=b>; rel=\"next\"");
+  const auto last = ask({"GET", "/v2/app/tags/list?n=2&last=b"});
+  EXPECT_EQ(last.body, R"({"name":"app","tags":["c"]})");
+  EXPECT_FALSE(last.headers.contains("Link"));
+  EXPECT_EQ(ask({"GET", "/v2/app/tags/list?n=x"}).code(), "PAGINATION_NUMBER_INVALID");
+  EXPECT_EQ(ask({"GET", "/v2/none/tags/list"}).code(), "NAME_UNKNOWN");
+  EXPECT_EQ(ask({"GET", "/v2/_catalog"}).body, R"({"repositories":["app"]})");
+}
+
+struct RefusalRow {
+  std::string_view method;
+  std::string_view target;
+  int status;
+  std::string_view code;
+};
+
+TEST_F(DistributionTest, RefusesInTheWordsOfTheSpecification) {
+  const RefusalRow rows[] = {
+      {"GET", "/v2/app", 400, "NAME_INVALID"},
+      {"GET", "/v2/APP/manifests/1", 400, "NAME_INVALID"},
+      {"GET", "/v2/app/manifests/1?ns=a/b", 400, "NAME_INVALID"},
+      {"GET", "/v2/app/blobs/sha256:1", 400, "DIGEST_INVALID"},
+      {"GET", "/v2/app/blobs/uploads/", 405, "UNSUPPORTED"},
+      {"PATCH", "/v2/app/blobs/uploads/none", 404, "BLOB_UPLOAD_UNKNOWN"},
+      {"POST", "/v2/app/manifests/1", 405, "UNSUPPORTED"},
+      {"POST", "/v2/app/tags/list", 405, "UNSUPPORTED"},
+      {"POST", "/v2/_catalog", 405, "UNSUPPORTED"},
+  };
+  for (const auto& row : rows) {
+    const auto answer = ask({std::string(row.method), std::string(row.target)});
+    EXPECT_EQ(answer.status, row.status) << row.method << " " << row.target;
+    EXPECT_EQ(answer.code(), row.code) << row.method << " " << row.target;
+  }
+}
+
+TEST_F(DistributionTest, TakesTheMarkOffWhatIsPushedAgain) {
+  push("1", "layer");
+  const auto name = blob_name(digest_of("layer"));
+  ASSERT_TRUE(
+      merge(
+          kBlobs,
+          "",
+          name,
+          R"({"metadata":{"annotations":{"images.tetrarch.dev/unused-since":"2026-01-01T00:00:00Z"}}})")
+          .ok());
+  ASSERT_EQ(put_manifest("2", manifest("layer")).status, 201);
+  EXPECT_EQ(object(kBlobs, name)->metadata()["annotations"].size(), 0U);
+}
+
+}  // namespace
+}  // namespace tetrarch::api::distribution
