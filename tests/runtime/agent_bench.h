@@ -50,6 +50,12 @@ class BridgeNetwork final : public network::Network {
 
   Task<Status> apply(std::vector<network::Change>, bool) override { co_return ok(); }
 
+  bool admit(const network::LocalPod&) override { return false; }
+
+  void release(const std::string&) override {}
+
+  bool is_limited(const std::string&) const override { return false; }
+
   Task<void> stop() override { co_return; }
 
  private:

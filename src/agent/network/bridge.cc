@@ -150,8 +150,11 @@ Status ensure_switches(const std::string& bridge, const std::filesystem::path& n
   if (!std::filesystem::exists("/proc/sys/net/bridge")) {
     load_bridge_filter();
   }
-  // Without it a pod's answer to a neighbour on the same bridge would pass by address translation.
-  return write_switch(filter, "1");
+  // Without it a pod's answer to a neighbour on the same bridge would pass by address translation,
+  // and what it sends there by network policies.
+  TRY_STATUS(write_switch(filter, "1"));
+  const auto filter6 = fmt::format("/sys/class/net/{}/bridge/nf_call_ip6tables", bridge);
+  return std::filesystem::exists(filter6) ? write_switch(filter6, "1") : ok();
 }
 
 Status restore_switches(const std::filesystem::path& note) {

@@ -37,10 +37,20 @@ struct Options {
 
 /// One object that the tables are made of, as the feed brought it: a Service ("services"), an
 /// EndpointSlice ("endpointslices.discovery.k8s.io"), a NodeRoute
-/// ("noderoutes.network.tetrarch.dev"), a Pod of this node ("pods") or its Node ("nodes").
+/// ("noderoutes.network.tetrarch.dev"), a NodePolicy or PolicyPod (the same group), a Pod of this
+/// node
+/// ("pods") or its Node ("nodes").
 struct Change {
   Key key;
   DocumentPtr document;  ///< null: it is gone
+};
+
+/// A pod that has a sandbox on this node, as the runtime knows it.
+struct LocalPod {
+  std::string uid;
+  std::string ns;
+  std::string name;
+  std::string address;
 };
 
 /// Lives as long as the agent; called on the agent's strand only.
@@ -65,6 +75,14 @@ class Network {
   /// only what changed since the last call. Made true atomically per call; an error leaves the
   /// former tables in force.
   virtual Task<Status> apply(std::vector<Change> changes, bool is_whole) = 0;
+
+  /// Where a pod of this node is; its policies hold for it from the next apply on, so its
+  /// containers start after that. False: that was known.
+  virtual bool admit(const LocalPod& pod) = 0;
+  /// Nothing of that pod is left.
+  virtual void release(const std::string& uid) = 0;
+  /// Whether policies limit what passes to or from an admitted pod.
+  virtual bool is_limited(const std::string& uid) const = 0;
 
   /// Ends DNS and background work; leaves bridge and tables, which running pods need.
   virtual Task<void> stop() = 0;

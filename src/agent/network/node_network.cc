@@ -17,6 +17,7 @@
 #include "agent/network/network.h"
 #include "agent/network/nft.h"
 #include "agent/network/nft_rules.h"
+#include "agent/network/policy_table.h"
 #include "agent/network/routes.h"
 #include "agent/network/side_network.h"
 #include "agent/network/torn_files.h"
@@ -34,6 +35,11 @@ std::string bridge_name(const Options& options) {
 
 std::string table_name(const Options& options) {
   return "tetrarch_" + options.instance;
+}
+
+/// Apart from the other: what fails in one is not in the other's way.
+std::string policy_table_name(const Options& options) {
+  return table_name(options) + "_policies";
 }
 
 std::string vxlan_name(const Options& options) {
@@ -110,11 +116,18 @@ class NodeNetwork final : public Network {
         blocking_(blocking),
         table_(options_.node_name),
         routes_(options_.node_name),
+        policies_("ip " + policy_table_name(options_)),
         zone_(zone_options(options_), table_) {}
 
   Task<Status> set_up(std::string node_pod_cidr, std::string node_address) override;
   Task<Status> apply(std::vector<Change> changes, bool is_whole) override;
   Task<void> stop() override;
+
+  bool admit(const LocalPod& pod) override { return policies_.admit(pod); }
+
+  void release(const std::string& uid) override { policies_.release(uid); }
+
+  bool is_limited(const std::string& uid) const override { return policies_.is_limited(uid); }
 
   std::filesystem::path cni_conf_directory() const override { return options_.directory / "cni"; }
 
@@ -130,6 +143,7 @@ class NodeNetwork final : public Network {
   Status sync_peers();
   Status start_dns(asio::any_io_executor strand);
   Task<Status> render(bool is_whole);
+  Task<Status> render_policies();
   Task<void> forget_flows(NftState before);
 
   const Options options_;
@@ -137,6 +151,7 @@ class NodeNetwork final : public Network {
   Nft nft_;  // used on the blocking pool, one call at a time: the strand awaits each
   ServiceTable table_;
   RouteTable routes_;
+  PolicyTable policies_;
   DnsZone zone_;
   std::unique_ptr<DnsServer> dns_;
   NftOptions rules_;
@@ -145,8 +160,9 @@ class NodeNetwork final : public Network {
   NftState present_;
   bool are_routes_wanted_ = false;  // others than the kernel's
   bool is_set_up_ = false;
-  bool is_filled_ = false;  // apply() has been called
-  bool has_frame_ = false;  // the table in the kernel is ours, of this process
+  bool is_filled_ = false;         // apply() has been called
+  bool has_frame_ = false;         // the table in the kernel is ours, of this process
+  bool has_policy_frame_ = false;  // the same of policies
 };
 
 Status NodeNetwork::set_up_links() {
@@ -277,13 +293,36 @@ Task<void> NodeNetwork::forget_flows(NftState before) {
   }
 }
 
+Task<Status> NodeNetwork::render_policies() {
+  const auto table = policy_table_name(options_);
+  auto text = has_policy_frame_ ? policies_.book().take_change()
+                                : render_policy_frame("ip " + table, policies_.book());
+  if (text.empty()) {
+    co_return ok();
+  }
+  const bool is_first = !std::exchange(has_policy_frame_, false);
+  auto run = [this, is_first, table, text = std::move(text)]() -> Status {
+    TRY_STATUS(nft_.run(text));
+    const auto closed = is_first ? nft_.run(render_closed_ipv6(table, rules_.bridge)) : ok();
+    if (!closed.ok()) {
+      log::warning(kRoom, "IPv6 between pods is not closed: {}", closed.error().message);
+    }
+    return ok();
+  };
+  CO_TRY_STATUS(co_await async::run_blocking(blocking_, std::move(run)));
+  has_policy_frame_ = true;
+  co_return ok();
+}
+
 Task<Status> NodeNetwork::apply(std::vector<Change> changes, bool is_whole) {
+  policies_.apply(changes, is_whole);
   table_.apply(changes, is_whole);
   are_routes_wanted_ = routes_.apply(changes, is_whole) || are_routes_wanted_;
   is_filled_ = true;
   if (!is_set_up_) {
     co_return ok();
   }
+  CO_TRY_STATUS(co_await render_policies());
   if (are_routes_wanted_) {
     auto sync = [this] { return sync_peers(); };
     CO_TRY_STATUS(co_await async::run_blocking(blocking_, std::move(sync)));
@@ -317,13 +356,19 @@ Status tear_down(const Options& options) {
   if (nft.has_table(table_name(options))) {
     table = nft.run("delete table ip " + table_name(options));
   }
+  Status policies = ok();
+  if (nft.has_table(policy_table_name(options))) {
+    policies = nft.run("delete table ip " + policy_table_name(options));
+  }
+  // A machine without IPv6 has none of the other.
+  static_cast<void>(nft.run("delete table ip6 " + policy_table_name(options)));
   // Each step is taken, whatever becomes of the others.
   const auto pods = Ipv4Range::parse(first_line(read_file(routes_note(options))));
   const Status routes = pods.ok() ? remove_routes(vxlan_name(options), *pods) : ok();
   const Status side = tear_down_side_networks(side_options(options, ""));
   const Status bridge = remove_link(bridge_name(options));
   const Status switches = restore_switches(switches_note(options));
-  for (const auto& step : {table, routes, side, bridge}) {
+  for (const auto& step : {table, policies, routes, side, bridge}) {
     TRY_STATUS(step);
   }
   return switches;
