@@ -20,6 +20,7 @@ Engine::Engine(Parts parts, Options options)
     : options_(std::move(options)),
       parts_(parts),
       node_pods_(parts.store),
+      policy_feeds_(parts.store),
       authorizer_(parts.store, node_pods_),
       here_{parts.catalog, parts.store, parts.clock, parts.random, options_, authorizer_, parts.ca},
       planner_(here_),
@@ -190,7 +191,8 @@ Result<std::unique_ptr<client::Watch>> Engine::feed(const trust::Identity& ident
     asked.name = node.text;
     TRY_STATUS(authorizer_.authorize(identity, asked));
   }
-  return make_node_feed(parts_.store, node_pods_, node, options_.bookmark_interval);
+  return make_node_feed(
+      {parts_.store, node_pods_, policy_feeds_}, node, options_.bookmark_interval);
 }
 
 }  // namespace tetrarch::registry

@@ -11,6 +11,7 @@
 #include "registry/authorizer.h"
 #include "registry/node_pods.h"
 #include "registry/planner.h"
+#include "registry/policy_feeds.h"
 #include "registry/reader.h"
 #include "registry/registry.h"
 
@@ -85,6 +86,7 @@ class Engine final : public Registry {
   Options options_;
   Parts parts_;
   NodePods node_pods_;
+  PolicyFeeds policy_feeds_;
   Authorizer authorizer_;
   Surroundings here_;
   Planner planner_;

@@ -22,6 +22,7 @@ namespace {
 constexpr std::size_t kBatch = 512;
 constexpr std::string_view kPods = "pods";
 constexpr std::string_view kBlobs = "imageblobs.images.tetrarch.dev";
+constexpr std::string_view kPolicies = "policies";  // only wakes: it has no subscription
 // Every node needs all of them: its service proxy, DNS and routes are made of them.
 constexpr std::array<std::string_view, 3> kForAll{
     "services", "endpointslices.discovery.k8s.io", "noderoutes.network.tetrarch.dev"};
@@ -48,8 +49,12 @@ struct Wakeups {
 
 class NodeFeed final : public client::Watch {
  public:
-  NodeFeed(store::Store& store, NodeName node, std::chrono::seconds bookmark_interval)
-      : store_(store), node_(std::move(node)), bookmark_interval_(bookmark_interval) {}
+  NodeFeed(const FeedSources& sources, NodeName node, std::chrono::seconds bookmark_interval)
+      : store_(sources.store),
+        node_(std::move(node)),
+        bookmark_interval_(bookmark_interval),
+        policies_(sources.policies.open(
+            node_.text, [wakeups = wakeups_] { wakeups->raise(all(kPolicies)); })) {}
 
   Status start(const NodePods& pods) {
     const auto snapshot = store_.snapshot();
@@ -73,6 +78,7 @@ class NodeFeed final : public client::Watch {
         return true;
       });
     }
+    take_policies();
     // The list may be newer than the snapshot: a pod that left meanwhile is not announced, and its
     // `deleted`, which follows, removes nothing.
     for (const auto& [ns, name] : pods.on(node_.text)) {
@@ -91,9 +97,11 @@ class NodeFeed final : public client::Watch {
       for (const auto& key : ready) {
         CO_TRY_STATUS(drain(key));
       }
-      if (!ready.empty()) {
+      take_policies();
+      if (!ready.empty() || !out_.empty()) {
         continue;
       }
+      policies_->wait();
       if (!co_await wakeups_->event.wait_for(bookmark_interval_)) {
         out_.push_back(bookmark(store_.snapshot().revision()));
       }
@@ -120,6 +128,31 @@ class NodeFeed final : public client::Watch {
     changes->on_ready([wakeups = wakeups_, key] { wakeups->raise(key); });
     changes_.insert_or_assign(key, std::move(changes));
     return ok();
+  }
+
+  /// A pod that has gone was under its policies to the end: their word on it comes after that.
+  void take_policies() {
+    for (auto& event : policies_->take()) {
+      const Key pod{std::string(kPods), event.object.key.ns, event.object.key.name};
+      const bool is_of_pod = event.object.key.resource == kPolicyPods && told_.contains(pod);
+      if (is_of_pod && event.type == EventType::deleted && !store_.snapshot().get(pod)) {
+        late_.insert_or_assign(pod, std::move(event));
+      } else {
+        late_.erase(pod);  // a next pod of that name
+        out_.push_back(std::move(event));
+      }
+    }
+  }
+
+  void note_told(EventType type, const Key& pod) {
+    if (type != EventType::deleted) {
+      told_.insert(pod);
+      return;
+    }
+    told_.erase(pod);
+    if (auto late = late_.extract(pod)) {
+      out_.push_back(std::move(late.mapped()));
+    }
   }
 
   Status drain(const Key& key) {
@@ -170,9 +203,12 @@ class NodeFeed final : public client::Watch {
     }
   }
 
-  /// What a pod names comes before the pod, and goes after it.
+  /// What a pod names comes before the pod, and goes after it; so do its policies.
   Status take_pod(EventType type, Stored pod) {
     const auto key = pod.key;
+    if (type == EventType::added) {
+      take_policies();
+    }
     const auto wanted = type == EventType::deleted ? std::vector<Key>() : pod_references(pod);
     for (const auto& each : wanted) {
       TRY_STATUS(follow(each, key));
@@ -182,6 +218,7 @@ class NodeFeed final : public client::Watch {
       named_by_.erase(key);
     }
     out_.push_back({type, std::move(pod)});
+    note_told(type, key);
     for (const auto& each : before) {
       if (std::find(wanted.begin(), wanted.end(), each) == wanted.end()) {
         leave(each, key);
@@ -228,16 +265,18 @@ class NodeFeed final : public client::Watch {
   std::set<std::string> blobs_;  ///< names of those that this node is to keep
   std::shared_ptr<Wakeups> wakeups_ = std::make_shared<Wakeups>();
   std::map<Key, std::unique_ptr<store::Subscription>> changes_;
+  std::set<Key> told_;              ///< the pods that the node knows
+  std::map<Key, WatchEvent> late_;  ///< by pod: to be said when the pod is said to have gone
+  std::unique_ptr<PolicyFeeds::View> policies_;
 };
 
 }  // namespace
 
-Result<std::unique_ptr<client::Watch>> make_node_feed(store::Store& store,
-                                                      const NodePods& pods,
+Result<std::unique_ptr<client::Watch>> make_node_feed(const FeedSources& sources,
                                                       NodeName node,
                                                       std::chrono::seconds bookmark_interval) {
-  auto feed = std::make_unique<NodeFeed>(store, std::move(node), bookmark_interval);
-  TRY_STATUS(feed->start(pods));
+  auto feed = std::make_unique<NodeFeed>(sources, std::move(node), bookmark_interval);
+  TRY_STATUS(feed->start(sources.pods));
   return std::unique_ptr<client::Watch>(std::move(feed));
 }
 

@@ -10,13 +10,19 @@
 #include "base/result.h"
 #include "client/client.h"
 #include "registry/node_pods.h"
+#include "registry/policy_feeds.h"
 #include "store/store.h"
 
 namespace tetrarch::registry {
 
-/// `store` and `pods` must outlive the watch.
-Result<std::unique_ptr<client::Watch>> make_node_feed(store::Store& store,
-                                                      const NodePods& pods,
+/// What all feeds share; outlives them.
+struct FeedSources {
+  store::Store& store;
+  const NodePods& pods;
+  PolicyFeeds& policies;
+};
+
+Result<std::unique_ptr<client::Watch>> make_node_feed(const FeedSources& sources,
                                                       NodeName node,
                                                       std::chrono::seconds bookmark_interval);
 

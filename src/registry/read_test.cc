@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Get, list and watch: resource versions, pages, selectors, bookmarks; the node feed.
+#include <algorithm>
+
 #include "registry/fixture.h"
 
 namespace tetrarch::registry {
@@ -282,6 +284,55 @@ TEST_F(ReadTest, TheFeedBringsTheBlobsThatANodeIsToKeep) {
   EXPECT_THAT(next(*feed, 1), ElementsAre("DELETED " + blobs + "/ours"));
   ASSERT_TRUE(remove(blobs, "", "theirs").ok());
   EXPECT_THAT(next(*feed, 1), ElementsAre("DELETED " + blobs + "/theirs"));
+}
+
+TEST_F(ReadTest, TheFeedBringsPoliciesBeforeTheirPodsAndTakesThemAfter) {
+  ASSERT_TRUE(create("nodes", "", R"({"metadata":{"name":"n1"}})").ok());
+  ASSERT_TRUE(
+      create("pods", "default", pod_json("p", R"(,"automountServiceAccountToken":false)")).ok());
+  auto client = registry_->client(masters());
+  auto feed = *run(client->feed(NodeName("n1")));
+  EXPECT_THAT(next(*feed, 3),
+              ElementsAre("ADDED nodes/n1", "ADDED services/kubernetes", "BOOKMARK"));
+
+  ASSERT_TRUE(create("networkpolicies.networking.k8s.io",
+                     "default",
+                     R"({"metadata":{"name":"np"},"spec":{"podSelector":{}}})")
+                  .ok());
+  bind("p", "n1");
+  EXPECT_THAT(next(*feed, 4),
+              ElementsAre("ADDED nodepolicies.network.tetrarch.dev/np",
+                          "ADDED policypods.network.tetrarch.dev/p",
+                          "ADDED serviceaccounts/default",
+                          "ADDED pods/p"));
+  ASSERT_TRUE(remove("pods", "default", "p", {.grace_seconds = 0}).ok());
+  const auto ends = next(*feed, 4);
+  EXPECT_LT(std::find(ends.begin(), ends.end(), "DELETED pods/p"),
+            std::find(ends.begin(), ends.end(), "DELETED policypods.network.tetrarch.dev/p"));
+  EXPECT_THAT(ends, testing::Contains("DELETED nodepolicies.network.tetrarch.dev/np"));
+}
+
+TEST_F(ReadTest, AFeedThatBeginsLaterHasThePoliciesToo) {
+  ASSERT_TRUE(create("nodes", "", R"({"metadata":{"name":"n1"}})").ok());
+  ASSERT_TRUE(create("networkpolicies.networking.k8s.io",
+                     "default",
+                     R"({"metadata":{"name":"np"},"spec":{"podSelector":{}}})")
+                  .ok());
+  ASSERT_TRUE(
+      create("pods", "default", pod_json("p", R"(,"automountServiceAccountToken":false)")).ok());
+  bind("p", "n1");
+  auto client = registry_->client(masters());
+  for (int i = 0; i < 2; ++i) {
+    auto feed = *run(client->feed(NodeName("n1")));
+    EXPECT_THAT(next(*feed, 7),
+                ElementsAre("ADDED nodes/n1",
+                            "ADDED services/kubernetes",
+                            "ADDED nodepolicies.network.tetrarch.dev/np",
+                            "ADDED policypods.network.tetrarch.dev/p",
+                            "ADDED serviceaccounts/default",
+                            "ADDED pods/p",
+                            "BOOKMARK"));
+  }
 }
 
 TEST_F(ReadTest, ABatchOfTheClientIsAnsweredOneByOne) {
