@@ -2,6 +2,7 @@
 #include "schema/openapi.h"
 
 #include "object/tree.h"
+#include "schema/openapi_foreign.h"
 #include "schema/openapi_paths.h"
 #include "schema/openapi_schemas.h"
 #include "schema/openapi_v2_tree.h"
@@ -30,19 +31,23 @@ std::vector<const Kind*> kinds_of(const Catalog& catalog,
 
 }  // namespace
 
-TreeObject openapi_v2_tree(const Catalog& catalog) {
+TreeObject openapi_v2_tree(const Catalog& catalog, const std::vector<ForeignApi>& others) {
   std::vector<const Kind*> kinds;
   for (const auto& kind : catalog.kinds()) {
     kinds.push_back(kind.get());
   }
-  return {{"swagger", "2.0"},
-          {"info", info()},
-          {"paths", paths_of(OpenApi::v2, catalog, kinds)},
-          {"definitions", schemas_of(OpenApi::v2, catalog, kinds)}};
+  TreeObject out{{"swagger", "2.0"},
+                 {"info", info()},
+                 {"paths", paths_of(OpenApi::v2, catalog, kinds)},
+                 {"definitions", schemas_of(OpenApi::v2, catalog, kinds)}};
+  for (const auto& other : others) {
+    add_foreign(out, other);
+  }
+  return out;
 }
 
-std::string openapi_v2_json(const Catalog& catalog) {
-  return object::to_json(openapi_v2_tree(catalog));
+std::string openapi_v2_json(const Catalog& catalog, const std::vector<ForeignApi>& others) {
+  return object::to_json(openapi_v2_tree(catalog, others));
 }
 
 std::string openapi_v3(const Catalog& catalog, std::string_view group, std::string_view version) {

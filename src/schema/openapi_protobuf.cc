@@ -205,8 +205,8 @@ ProtobufWriter path_item(const TreeObject& from) {
 
 /// Document { swagger = 1, info = 2, paths = 8, definitions = 9 }; Info { title = 1, version = 2 };
 /// Paths { path = 2 }; Definitions { additional_properties = 1 }
-std::string openapi_v2_protobuf(const Catalog& catalog) {
-  const auto tree = openapi_v2_tree(catalog);
+std::string openapi_v2_protobuf(const Catalog& catalog, const std::vector<ForeignApi>& others) {
+  const auto tree = openapi_v2_tree(catalog, others);
   const auto& info = tree.at("info").as_object();
   ProtobufWriter paths;
   for (const auto& member : tree.at("paths").as_object()) {

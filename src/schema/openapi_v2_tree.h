@@ -5,9 +5,10 @@
 
 #include "object/tree.h"
 #include "schema/catalog.h"
+#include "schema/openapi.h"
 
 namespace tetrarch::schema {
 
-object::TreeObject openapi_v2_tree(const Catalog& catalog);
+object::TreeObject openapi_v2_tree(const Catalog& catalog, const std::vector<ForeignApi>& others);
 
 }  // namespace tetrarch::schema
