@@ -9,6 +9,7 @@
 
 #include "api/distribution/distribution.h"
 #include "api/kubernetes/api.h"
+#include "app/aggregation.h"
 #include "app/audit_setup.h"
 #include "app/config_values.h"
 #include "app/keys.h"
@@ -80,6 +81,7 @@ struct ControlPlane::Impl {
   Status make_registry();
   Result<net::TlsMaterial> server_material() const;
   Task<void> renew_certificate() const;
+  Status make_aggregation();
   Status listen();
   void make_control();
   void follow_flows();
@@ -105,8 +107,10 @@ struct ControlPlane::Impl {
   std::unique_ptr<registry::Registry> registry;
   std::unique_ptr<client::Client> controller_client;
   std::unique_ptr<client::Client> scheduler_client;
+  std::unique_ptr<client::Client> aggregator_client;
   trust::AttemptLimit join_attempts;
   reach::Hub hub;
+  std::unique_ptr<Aggregation> aggregation;
   std::unique_ptr<AuditSetup> audit;
   std::unique_ptr<api::kubernetes::Fairness> fairness;
   bool has_new_flows = false;  // on the control strand
@@ -186,6 +190,7 @@ Status ControlPlane::Impl::make_registry() {
                                      std::move(options));
   controller_client = registry->client(acting_as("system:kube-controller-manager"));
   scheduler_client = registry->client(acting_as("system:kube-scheduler"));
+  aggregator_client = registry->client(acting_as("system:kube-aggregator"));
   return ok();
 }
 
@@ -267,6 +272,7 @@ api::kubernetes::Parts ControlPlane::Impl::api_parts() {
     return [source] { return source->next(); };
   };
   parts.options.advertise_address = fmt::format("{}:{}", advertise, port);
+  parts.aggregator = &aggregation->aggregator();
   return parts;
 }
 
@@ -328,6 +334,19 @@ Task<void> ControlPlane::Impl::renew_certificate() const {
   }
 }
 
+Status ControlPlane::Impl::make_aggregation() {
+  TRY(aggregation,
+      Aggregation::make({.catalog = *catalog,
+                         .client = *aggregator_client,
+                         .open_node =
+                             [this](NodeName node, std::string request) {
+                               return hub.open_checked(std::move(node), std::move(request));
+                             },
+                         .advertise_address = fmt::format("{}:{}", advertise, port)},
+                        directory().string()));
+  return ok();
+}
+
 Status ControlPlane::Impl::listen() {
   TRY(const auto where, parse_listen(config.api_listen));
   TRY(const auto material, server_material());
@@ -337,6 +356,7 @@ Status ControlPlane::Impl::listen() {
   api::kubernetes::FairnessLimits limits;
   limits.seats = static_cast<std::size_t>(config.max_requests_inflight);
   fairness = std::make_unique<api::kubernetes::Fairness>(limits, metrics);
+  TRY_STATUS(make_aggregation());
   api = api::kubernetes::make_kubernetes_api(api_parts());
   net::ServerOptions options;
   options.name = "api";
@@ -387,6 +407,7 @@ void ControlPlane::Impl::make_control() {
   settings.time_zones = &load_time_zone;
   settings.kept_flows = kept_flows();
   settings.images.grace = std::chrono::seconds(config.registry_gc_grace);
+  aggregation->add_settings(settings, ca->certificate_pem());
   control::ControllerManager::Options options;
   options.resources = control::mirrored_resources(*catalog);
   options.election.identity = "server-" + config.node_name;
@@ -410,8 +431,10 @@ void ControlPlane::Impl::make_control() {
       *scheduler_client, manager->cache(), *scheduler_events, system_clock(), metrics});
   scheduler_group = std::make_unique<async::TaskGroup>(control_strand, "scheduler");
   follow_flows();
+  aggregation->follow(manager->cache());
   manager->run();
   scheduler->run(*scheduler_group);
+  aggregation->run(*scheduler_group);
   scheduler_group->spawn(scheduler_events->run());
 }
 
@@ -466,6 +489,7 @@ Task<Status> ControlPlane::start() {
   impl.background = std::make_unique<async::TaskGroup>(impl.pool.strand(), "background");
   impl.background->spawn(impl.renew_certificate());
   impl.background->spawn(impl.images->keep());
+  impl.background->spawn(impl.aggregation->renew_certificate());
   if (impl.rest_keys->has_seen_old()) {
     impl.background->spawn(reseal(*impl.store));  // a rotation that was cut off goes on
   }

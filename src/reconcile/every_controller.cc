@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "reconcile/api_services.h"
 #include "reconcile/daemonset.h"
 #include "reconcile/deployment.h"
 #include "reconcile/disruption_budget.h"
@@ -68,7 +69,7 @@ Result<TimeZone> only_utc(std::string_view name) {
 std::vector<std::unique_ptr<Controller>> every_controller(const schema::Catalog& catalog,
                                                           const ClusterSettings& settings) {
   std::vector<std::unique_ptr<Controller>> out;
-  out.push_back(namespace_defaults_controller(settings.ca_pem));
+  out.push_back(namespace_defaults_controller(settings.ca_pem, settings.authentication));
   out.push_back(deployment_controller());
   out.push_back(replicaset_controller());
   out.push_back(replication_controller());
@@ -79,6 +80,7 @@ std::vector<std::unique_ptr<Controller>> every_controller(const schema::Catalog&
   out.push_back(cronjob_controller(settings.time_zones ? settings.time_zones : only_utc));
   out.push_back(disruption_budget_controller());
   out.push_back(flow_control_controller(settings.kept_flows));
+  out.push_back(api_services_controller(settings.local_api_services));
   out.push_back(endpointslice_controller());
   out.push_back(endpoints_controller());
   out.push_back(endpoints_mirroring_controller());

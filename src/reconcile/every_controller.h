@@ -5,6 +5,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -31,7 +32,10 @@ struct ClusterSettings {
   std::chrono::seconds event_ttl{3600};
   std::vector<KeptFlow> kept_flows;  ///< flow schemas and priority levels that must not get lost
   ImageStoreSettings images;         ///< of the cluster's image registry
-  ZoneLookup time_zones;             ///< for schedules of CronJobs; empty: there is only UTC
+  std::vector<DocumentPtr> local_api_services = {};  ///< of all that is served here
+  /// What other API servers know ours and its users by; empty: it is not told.
+  std::map<std::string, std::string> authentication = {};
+  ZoneLookup time_zones;  ///< for schedules of CronJobs; empty: there is only UTC
 };
 
 std::vector<std::unique_ptr<Controller>> every_controller(const schema::Catalog& catalog,

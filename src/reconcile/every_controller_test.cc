@@ -31,7 +31,8 @@ TEST_F(EveryControllerTest, HasAllOfThemEachUnderItsOwnName) {
   settings.advertise_address = "192.0.2.1";
 
   EXPECT_THAT(names(settings),
-              testing::ElementsAre("cronjob",
+              testing::ElementsAre("api-services",
+                                   "cronjob",
                                    "daemonset",
                                    "deployment",
                                    "disruption-budget",

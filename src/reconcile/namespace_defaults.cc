@@ -1,4 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <map>
+#include <vector>
+
 #include "reconcile/edit.h"
 #include "reconcile/namespace_lifecycle.h"
 #include "reconcile/pod_state.h"
@@ -18,6 +21,18 @@ constexpr std::string_view kCaDescription =
     "Contains a CA bundle that can be used to verify the kube-apiserver when using internal "
     "endpoints such as the internal service IP or kubernetes.default.svc. No other usage is "
     "guaranteed across distributions of Kubernetes clusters.";
+
+// Source: Kubernetes documentation, "Configure the Aggregation Layer".
+constexpr std::string_view kAuthentication = "extension-apiserver-authentication";
+constexpr std::string_view kAuthenticationPlace = "kube-system";
+
+/// A ConfigMap that is kept.
+struct PublishedMap {
+  std::string_view name;
+  std::map<std::string, std::string> data;
+  TreeObject annotations = {};
+  std::string_view ns = {};  ///< empty: in every namespace
+};
 
 /// Maps an object of that one name to its namespace.
 Watching::Keys namespace_of(std::string_view name) {
@@ -50,14 +65,17 @@ Change creation(std::string_view resource,
 
 class NamespaceDefaults final : public Controller {
  public:
-  explicit NamespaceDefaults(std::string ca_pem) : ca_pem_(std::move(ca_pem)) {}
+  explicit NamespaceDefaults(std::vector<PublishedMap> maps) : maps_(std::move(maps)) {}
 
   std::string_view name() const override { return "namespace-defaults"; }
 
   std::vector<Watching> watches() const override {
-    return {{"namespaces", own_key()},
-            {"serviceaccounts", namespace_of(kAccount)},
-            {"configmaps", namespace_of(kRootCa)}};
+    std::vector<Watching> out{{"namespaces", own_key()},
+                              {"serviceaccounts", namespace_of(kAccount)}};
+    for (const auto& map : maps_) {
+      out.push_back({"configmaps", namespace_of(map.name)});
+    }
+    return out;
   }
 
   Plan reconcile(const Question& asked) const override {
@@ -70,37 +88,60 @@ class NamespaceDefaults final : public Controller {
       plan.changes.push_back(
           creation("serviceaccounts", "ServiceAccount", asked.key.name, kAccount, {}));
     }
-    if (!ca_pem_.empty()) {
-      publish_ca(asked, &plan);
+    for (const auto& map : maps_) {
+      if (map.ns.empty() || map.ns == asked.key.name) {
+        publish(asked, map, &plan);
+      }
     }
     return plan;
   }
 
  private:
-  void publish_ca(const Question& asked, Plan* plan) const {
-    const TreeObject data{{kCaFile, ca_pem_}};
-    const auto* there = asked.seen.get("configmaps", asked.key.name, kRootCa);
+  static void publish(const Question& asked, const PublishedMap& map, Plan* plan) {
+    const auto* there = asked.seen.get("configmaps", asked.key.name, map.name);
     if (there == nullptr) {
+      TreeObject data;
+      for (const auto& [name, text] : map.data) {
+        data[name] = text;
+      }
       plan->changes.push_back(creation("configmaps",
                                        "ConfigMap",
                                        asked.key.name,
-                                       kRootCa,
+                                       map.name,
                                        TreeObject{{"data", data}},
-                                       TreeObject{{kDescription, kCaDescription}}));
-    } else if (there->root()["data"][kCaFile].string() != ca_pem_) {
-      Edit edit(*there);
-      edit.root()["data"] = data;
+                                       map.annotations));
+      return;
+    }
+    Edit edit(*there);
+    auto& data = Edit::object_in(edit.root(), "data");
+    bool differs = false;
+    for (const auto& [name, text] : map.data) {
+      differs = differs || there->root()["data"][name].string() != text;
+      data[name] = text;
+    }
+    if (differs) {
       plan->changes.push_back(update_of(*there, edit.document()));
     }
   }
 
-  const std::string ca_pem_;
+  const std::vector<PublishedMap> maps_;
 };
 
 }  // namespace
 
-std::unique_ptr<Controller> namespace_defaults_controller(std::string ca_pem) {
-  return std::make_unique<NamespaceDefaults>(std::move(ca_pem));
+std::unique_ptr<Controller> namespace_defaults_controller(
+    const std::string& ca_pem, std::map<std::string, std::string> authentication) {
+  std::vector<PublishedMap> maps;
+  if (!ca_pem.empty()) {
+    maps.push_back({.name = kRootCa,
+                    .data = {{std::string(kCaFile), ca_pem}},
+                    .annotations = TreeObject{{kDescription, kCaDescription}}});
+  }
+  if (!authentication.empty()) {
+    maps.push_back(
+        {.name = kAuthentication, .data = std::move(authentication), .ns = kAuthenticationPlace});
+  }
+  return std::make_unique<NamespaceDefaults>(std::move(maps));
 }
 
 }  // namespace tetrarch::reconcile

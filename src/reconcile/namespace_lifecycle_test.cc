@@ -60,6 +60,28 @@ TEST_F(NamespaceTest, WhatIsDeletedOrChangedOfThemComesBack) {
             "PEM");
 }
 
+TEST(NamespaceDefaults, SayInKubeSystemWhatOtherApiServersKnowUsBy) {
+  World world;
+  world.add(namespace_defaults_controller("PEM", {{"client-ca-file", "CA"}, {"extra", "[]"}}));
+  for (const auto* name : {"kube-system", "other"}) {
+    world.create("namespaces",
+                 fmt::format(R"({{"kind":"Namespace","metadata":{{"name":"{}"}}}})", name));
+  }
+  ASSERT_TRUE(world.settle());
+  const Key key{"configmaps", "kube-system", "extension-apiserver-authentication"};
+  EXPECT_THAT(world.names("configmaps", "other"), ElementsAre("kube-root-ca.crt"));
+  EXPECT_EQ(world.get(key)->root()["data"].raw(), R"({"client-ca-file":"CA","extra":"[]"})");
+
+  world.change(key, [](object::TreeObject& root) {
+    root["data"] = object::TreeObject{{"client-ca-file", "forged"}, {"mine", "kept"}};
+  });
+  ASSERT_TRUE(world.settle());
+  const auto data = world.get(key)->root()["data"];
+  EXPECT_EQ(data["client-ca-file"].string(), "CA");
+  EXPECT_EQ(data["extra"].string(), "[]");
+  EXPECT_EQ(data["mine"].string(), "kept");
+}
+
 TEST_F(NamespaceTest, ATerminatingOneIsEmptiedAndThenGone) {
   world_.create("pods", R"({"kind":"Pod","metadata":{"name":"p","namespace":"ns"},"spec":{}})");
   world_.make_ready({"pods", "ns", "p"});

@@ -263,8 +263,15 @@ void write_rules(Writer& out, std::string_view rules) {
   out.end_array();
 }
 
-void write_meta(Writer& out, std::string_view name, std::string_view aggregated_to) {
-  out.key("metadata").begin_object().field("name", name).key("labels").begin_object();
+void write_meta(Writer& out,
+                std::string_view name,
+                std::string_view aggregated_to,
+                std::string_view ns = "") {
+  out.key("metadata").begin_object().field("name", name);
+  if (!ns.empty()) {
+    out.field("namespace", ns);
+  }
+  out.key("labels").begin_object();
   out.field("kubernetes.io/bootstrapping", "rbac-defaults");
   if (!aggregated_to.empty()) {
     out.field("rbac.authorization.k8s.io/aggregate-to-" + std::string(aggregated_to), "true");
@@ -273,8 +280,8 @@ void write_meta(Writer& out, std::string_view name, std::string_view aggregated_
   out.field("rbac.authorization.kubernetes.io/autoupdate", "true").end_object().end_object();
 }
 
-void write_role_ref(Writer& out, std::string_view role) {
-  out.key("roleRef").begin_object().field("apiGroup", kGroup).field("kind", "ClusterRole");
+void write_role_ref(Writer& out, std::string_view role, std::string_view kind = "ClusterRole") {
+  out.key("roleRef").begin_object().field("apiGroup", kGroup).field("kind", kind);
   out.field("name", role).end_object();
 }
 
@@ -307,20 +314,56 @@ std::string controller_binding_json(std::string_view name, std::string_view acco
   return json;
 }
 
+void write_subjects(Writer& out, const BindingRow& row) {
+  if (row.subjects.empty()) {
+    return;
+  }
+  out.key("subjects").begin_array();
+  for (const auto subject : split(row.subjects, ',')) {
+    out.begin_object().field("kind", row.kind).field("apiGroup", kGroup);
+    out.field("name", subject).end_object();
+  }
+  out.end_array();
+}
+
 std::string binding_json(const BindingRow& row) {
   std::string json;
   Writer out(json);
   out.begin_object().field("kind", "ClusterRoleBinding").field("apiVersion", kApi);
   write_meta(out, row.name, "");
-  if (!row.subjects.empty()) {
-    out.key("subjects").begin_array();
-    for (const auto subject : split(row.subjects, ',')) {
-      out.begin_object().field("kind", row.kind).field("apiGroup", kGroup);
-      out.field("name", subject).end_object();
-    }
-    out.end_array();
-  }
+  write_subjects(out, row);
   write_role_ref(out, row.role);
+  out.end_object();
+  return json;
+}
+
+constexpr std::string_view kSystem = "kube-system";
+/// For API servers of others: what they know ours and its users by.
+constexpr RoleRow kAuthenticationReader{
+    "extension-apiserver-authentication-reader",
+    "get,list,watch @ core : configmaps = extension-apiserver-authentication"};
+constexpr BindingRow kAuthenticationReaders{"system::extension-apiserver-authentication-reader",
+                                            kAuthenticationReader.name,
+                                            "User",
+                                            "system:kube-controller-manager,system:kube-scheduler"};
+
+std::string system_role_json(const RoleRow& row) {
+  std::string json;
+  Writer out(json);
+  out.begin_object().field("kind", "Role").field("apiVersion", kApi);
+  write_meta(out, row.name, "", kSystem);
+  write_rules(out, row.rules);
+  out.end_object();
+  return json;
+}
+
+std::string system_binding_json(const BindingRow& row) {
+  std::string json;
+  Writer out(json);
+  out.begin_object().field("kind", "RoleBinding").field("apiVersion", kApi);
+  write_meta(out, row.name, "", kSystem);
+  write_subjects(out, row);
+  write_role_ref(out, row.role, "Role");
   out.end_object();
   return json;
 }
@@ -344,6 +387,12 @@ std::vector<PolicyObject> bootstrap_policy() {
   for (const auto& row : kBindings) {
     out.push_back({"clusterrolebindings.rbac.authorization.k8s.io", "", binding_json(row)});
   }
+  const std::string system(kSystem);
+  out.push_back(
+      {"roles.rbac.authorization.k8s.io", system, system_role_json(kAuthenticationReader)});
+  out.push_back({"rolebindings.rbac.authorization.k8s.io",
+                 system,
+                 system_binding_json(kAuthenticationReaders)});
   return out;
 }
 

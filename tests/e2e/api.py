@@ -109,6 +109,19 @@ class Api:
             connection.close()
 
 
+    @contextlib.contextmanager
+    def upgraded(self, path, protocol, timeout=20):
+        """A connection that has changed to another protocol."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout) as plain, \
+                self.context.wrap_socket(plain, server_hostname="127.0.0.1") as to:
+            to.sendall(f"GET {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: {protocol}\r\n\r\n".encode())
+            head = b""
+            while not head.endswith(b"\r\n\r\n"):
+                head += to.recv(1)
+            if not head.startswith(b"HTTP/1.1 101 ") or f"\r\nUpgrade: {protocol}\r\n" not in head.decode():
+                raise AssertionError(head)
+            yield to
+
     def websocket(self, path, protocol, timeout=20):
         """Messages that a WebSocket brings, until it is closed. Source: RFC 6455, sections 4.1 and 5.2."""
         key = base64.b64encode(os.urandom(16)).decode()

@@ -3,7 +3,6 @@
 import contextlib
 import os
 import re
-import socket
 import urllib.request
 
 import harness
@@ -129,14 +128,7 @@ class Proxy(ConformTest):
         self.backend(pid, 8080)
         self.start_service(("", 80, 8080))
         for resource, name in (("pods", "box:8080"), ("services", "web:80")):
-            with socket.create_connection(("127.0.0.1", self.cluster.port), 20) as plain, \
-                    self.api.context.wrap_socket(plain, server_hostname="127.0.0.1") as to:
-                to.sendall(f"GET {self.at(resource, name, part='proxy/echo')} HTTP/1.1\r\nHost: x\r\n"
-                           "Connection: Upgrade\r\nUpgrade: echo\r\n\r\n".encode())
-                head = b""
-                while not head.endswith(b"\r\n\r\n"):
-                    head += to.recv(1)
-                self.assertRegex(head.decode(), r"^HTTP/1.1 101 (?s:.)*\r\nUpgrade: echo\r\n")
+            with self.api.upgraded(self.at(resource, name, part="proxy/echo"), "echo") as to:
                 for word in (b"one", b"two" * 100_000):
                     to.sendall(word)
                     heard = b""

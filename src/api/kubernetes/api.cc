@@ -6,11 +6,14 @@
 
 #include <fmt/core.h>
 
+#include "api/kubernetes/aggregator.h"
 #include "api/kubernetes/answer.h"
 #include "api/kubernetes/context.h"
 #include "api/kubernetes/deprecations.h"
 #include "api/kubernetes/documents.h"
+#include "api/kubernetes/groups.h"
 #include "api/kubernetes/impersonate.h"
+#include "api/kubernetes/remote_match.h"
 #include "api/kubernetes/request_verb.h"
 #include "api/kubernetes/serve.h"
 #include "base/log.h"
@@ -225,8 +228,21 @@ void add_flow(const Context& context, net::Headers& headers) {
   headers.add("X-Kubernetes-PF-PriorityLevel-UID", context.flow.level().uid);
 }
 
+/// What is asked for; a version that another server serves is not looked for among our paths.
+Status find_match(Context& context) {
+  const auto* aggregator = context.parts.aggregator;
+  if (aggregator != nullptr && aggregator->has_remotes()) {
+    TRY(context.match, match_remote(context.request.path, *aggregator, context.remote));
+    if (context.remote) {
+      return ok();
+    }
+  }
+  TRY(context.match, match_path(context.request.path));
+  return ok();
+}
+
 Task<Status> serve(Context& context) {
-  CO_TRY(context.match, match_path(context.request.path));
+  CO_TRY_STATUS(find_match(context));
   const auto* route = context.match.route;
   context.verb = route != nullptr && !is_resource(route->action) ? "get" : "";
   // A join token is no identity of the API's. Everywhere else who shows something is believed or
@@ -254,6 +270,9 @@ Task<Status> serve(Context& context) {
   if (!route->allows(context.request.method)) {
     co_return co_await respond_method_not_allowed(context);
   }
+  if (context.remote) {
+    co_return co_await serve_remote(context);
+  }
   if (is_resource(route->action)) {
     co_return co_await serve_resource(context);
   }
@@ -263,7 +282,8 @@ Task<Status> serve(Context& context) {
 class KubernetesApi final : public net::Handler {
  public:
   explicit KubernetesApi(Parts parts)
-      : parts_(std::move(parts)), documents_(make_documents(parts_.catalog, parts_.options)) {}
+      : parts_(std::move(parts)),
+        documents_(make_documents(groups_of(parts_.catalog), parts_.options)) {}
 
   Task<void> handle(net::Request request, net::Exchange& exchange) override {
     const auto begun = parts_.clock.steady();

@@ -81,6 +81,8 @@ struct Options {
   std::chrono::seconds reach_deadline{30};
 };
 
+class Aggregator;
+
 /// All of it outlives the handler.
 struct Parts {
   registry::Registry& registry;
@@ -97,6 +99,8 @@ struct Parts {
   const AuditLog* audit = nullptr;  ///< null: no audit log
   /// Begins a backup of the store as it is now.
   std::function<NextPiece()> begin_backup = {};
+  /// What other servers serve behind this one; null: nothing.
+  Aggregator* aggregator = nullptr;
 };
 
 std::unique_ptr<net::Handler> make_kubernetes_api(Parts parts);

@@ -3,6 +3,7 @@
 // handler's frame, which outlives everything that is called with it; one strand.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -21,6 +22,7 @@ namespace tetrarch::api::kubernetes {
 
 /// Documents that are built once, from the catalog.
 struct Documents;
+struct RemoteApi;
 
 struct Context {
   const Parts& parts;
@@ -28,6 +30,8 @@ struct Context {
   net::Request request;
   net::Exchange& exchange;
   Match match = {};
+  /// Who serves it instead of us; held while it is asked.
+  std::shared_ptr<const RemoteApi> remote = {};
   const schema::Kind* kind = nullptr;  ///< of match.resource, where the route has one
   trust::Identity identity = {};
   Representation representation = {};

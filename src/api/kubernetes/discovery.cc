@@ -2,6 +2,8 @@
 // Discovery as every client since 1.0 reads it: APIVersions, APIGroupList, APIGroup,
 // APIResourceList. Source: Kubernetes API reference v1.35, "Common definitions"; shapes seen with
 // kubectl 1.20 get --raw.
+#include <set>
+
 #include <fmt/core.h>
 
 #include "api/kubernetes/documents.h"
@@ -150,15 +152,23 @@ std::string version_document(const Options& options) {
   return out;
 }
 
-std::string path_list(const Documents& documents) {
+std::string path_list(const Documents& documents, const std::vector<Group>& groups) {
+  std::set<std::string> paths{
+      "/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz"};
+  for (const auto& [path, document] : documents.plain) {
+    paths.insert(path);
+  }
+  for (const auto& group : groups) {
+    for (const auto& version : group.versions) {
+      if (version.remote) {
+        paths.insert(version.remote->root());
+      }
+    }
+  }
   std::string out;
   object::Writer writer(out);
   writer.begin_object().key("paths").begin_array();
-  for (const auto& [path, document] : documents.plain) {
-    writer.string(path);
-  }
-  for (const auto* path :
-       {"/healthz", "/livez", "/metrics", "/openapi/v2", "/openapi/v3", "/readyz"}) {
+  for (const auto& path : paths) {
     writer.string(path);
   }
   writer.end_array().end_object();
@@ -191,8 +201,7 @@ const Served* Documents::find(std::string_view path) const {
   return at == plain.end() ? nullptr : &at->second;
 }
 
-void add_discovery(Documents& out, const schema::Catalog& catalog, const Options& options) {
-  const auto groups = groups_of(catalog);
+void add_discovery(Documents& out, const std::vector<Group>& groups, const Options& options) {
   add(out, "/api", api_versions(options));
   add(out, "/apis", group_list(groups));
   add(out, "/version", version_document(options));
@@ -202,16 +211,18 @@ void add_discovery(Documents& out, const schema::Catalog& catalog, const Options
       add(out, base, group_document(group));
     }
     for (const auto& version : group.versions) {
-      add(out, base + "/" + version.name, resource_list(group, version));
+      if (!version.remote) {  // who serves it says what is in it
+        add(out, base + "/" + version.name, resource_list(group, version));
+      }
     }
   }
-  add(out, "/", path_list(out));
+  add(out, "/", path_list(out, groups));
 }
 
-Documents make_documents(const schema::Catalog& catalog, const Options& options) {
+Documents make_documents(const std::vector<Group>& groups, const Options& options) {
   Documents out;
-  add_discovery(out, catalog, options);
-  add_aggregated(out, catalog);
+  add_discovery(out, groups, options);
+  add_aggregated(out, groups);
   return out;
 }
 

@@ -4,6 +4,7 @@
 // same shape.
 #include <fmt/core.h>
 
+#include "api/kubernetes/discovery_remote.h"
 #include "api/kubernetes/documents.h"
 #include "api/kubernetes/groups.h"
 #include "object/writer.h"
@@ -78,7 +79,11 @@ void write_group(object::Writer& writer, const Group& group) {
     for (const auto* kind : version.kinds) {
       write_resource(writer, *kind);
     }
-    writer.end_array().field("freshness", "Current").end_object();
+    if (version.remote) {
+      write_remote_resources(writer, *version.remote);
+    }
+    const bool is_current = !version.remote || version.remote->is_current();
+    writer.end_array().field("freshness", is_current ? "Current" : "Stale").end_object();
   }
   writer.end_array().end_object();
 }
@@ -101,8 +106,7 @@ std::string list(const std::vector<Group>& groups, std::string_view api_version,
 
 }  // namespace
 
-void add_aggregated(Documents& out, const schema::Catalog& catalog) {
-  const auto groups = groups_of(catalog);
+void add_aggregated(Documents& out, const std::vector<Group>& groups) {
   for (const std::string version : {"v2", "v2beta1"}) {
     const auto type = fmt::format(
         "application/json;g=apidiscovery.k8s.io;v={};as=APIGroupDiscoveryList", version);

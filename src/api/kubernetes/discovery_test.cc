@@ -32,8 +32,9 @@ TEST_F(ApiTest, DiscoveryListsTheGroupsInTheirOrder) {
   const auto groups = json->root()["groups"];
 
   EXPECT_EQ(json->root()["kind"].string(), "APIGroupList");
-  EXPECT_EQ(groups.at(0)["name"].string(), "apps");
-  EXPECT_EQ(groups.at(1)["name"].string(), "events.k8s.io");
+  EXPECT_EQ(groups.at(0)["name"].string(), "apiregistration.k8s.io");
+  EXPECT_EQ(groups.at(1)["name"].string(), "apps");
+  EXPECT_EQ(groups.at(2)["name"].string(), "events.k8s.io");
   const auto rbac = pick(groups, "name", "rbac.authorization.k8s.io");
   EXPECT_EQ(rbac.find("preferredVersion.groupVersion").string(), "rbac.authorization.k8s.io/v1");
   EXPECT_TRUE(pick(groups, "name", "policy").exists())
@@ -86,7 +87,7 @@ TEST_F(ApiTest, AggregatedDiscoveryIsOneDocument) {
             "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList");
   EXPECT_EQ(root["kind"].string(), "APIGroupDiscoveryList");
   EXPECT_EQ(root["apiVersion"].string(), "apidiscovery.k8s.io/v2");
-  const auto apps = root["items"].at(0);
+  const auto apps = root["items"].at(1);  // behind the group of APIServices
   EXPECT_EQ(apps.find("metadata.name").string(), "apps");
   const auto deployments = pick(apps["versions"].at(0)["resources"], "resource", "deployments");
   EXPECT_EQ(deployments["scope"].string(), "Namespaced");

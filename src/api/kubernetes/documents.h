@@ -9,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "api/kubernetes/api.h"
 #include "async/task.h"
@@ -43,7 +44,10 @@ struct Documents {
   const Served* find(std::string_view path) const;
 };
 
-Documents make_documents(const schema::Catalog& catalog, const Options& options);
+struct Group;
+
+/// Of groups in their order.
+Documents make_documents(const std::vector<Group>& groups, const Options& options);
 
 struct Context;
 /// 200 with the document, or 304 where the client has it already. `caching` replaces what other
@@ -51,7 +55,7 @@ struct Context;
 Task<Status> respond_served(Context& context, const Served& served, std::string_view caching = "");
 
 /// Fills the maps; discovery_aggregated.cc and discovery.cc.
-void add_discovery(Documents& out, const schema::Catalog& catalog, const Options& options);
-void add_aggregated(Documents& out, const schema::Catalog& catalog);
+void add_discovery(Documents& out, const std::vector<Group>& groups, const Options& options);
+void add_aggregated(Documents& out, const std::vector<Group>& groups);
 
 }  // namespace tetrarch::api::kubernetes

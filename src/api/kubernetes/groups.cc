@@ -7,36 +7,51 @@
 #include <map>
 #include <tuple>
 
+#include <fmt/core.h>
+
 namespace tetrarch::api::kubernetes {
 namespace {
 
-/// Clients ask the groups in this order when a name is in several. Source: Kubernetes API reference
-/// v1.35, /apis.
-constexpr auto kOrder = std::to_array<std::string_view>({
-    "",
-    "apps",
-    "events.k8s.io",
-    "authentication.k8s.io",
-    "authorization.k8s.io",
-    "autoscaling",
-    "batch",
-    "certificates.k8s.io",
-    "networking.k8s.io",
-    "policy",
-    "rbac.authorization.k8s.io",
-    "storage.k8s.io",
-    "admissionregistration.k8s.io",
-    "apiextensions.k8s.io",
-    "scheduling.k8s.io",
-    "coordination.k8s.io",
-    "node.k8s.io",
-    "discovery.k8s.io",
-    "flowcontrol.apiserver.k8s.io",
-});
+struct Priority {
+  std::string_view group;
+  int of_group;
+  int of_version = 15;
+};
 
-std::tuple<std::size_t, std::string> group_rank(const std::string& name) {
-  const auto* at = std::find(kOrder.begin(), kOrder.end(), name);
-  return {static_cast<std::size_t>(at - kOrder.begin()), name};
+/// Clients ask the groups in this order when a name is in several. Source: kube-aggregator
+/// pkg/apiserver and kube-apiserver pkg/controlplane, priorities of APIServices (1.35). The group
+/// of APIServices itself comes before all that anybody can register.
+constexpr auto kPriorities = std::to_array<Priority>({
+    {"apiregistration.k8s.io", 20'001},
+    {"", 18'000, 1},
+    {"apps", 17'800},
+    {"events.k8s.io", 17'750},
+    {"authentication.k8s.io", 17'700},
+    {"authorization.k8s.io", 17'600},
+    {"autoscaling", 17'500},
+    {"batch", 17'400},
+    {"certificates.k8s.io", 17'300},
+    {"networking.k8s.io", 17'200},
+    {"policy", 17'100},
+    {"rbac.authorization.k8s.io", 17'000},
+    {"storage.k8s.io", 16'800},
+    {"admissionregistration.k8s.io", 16'700},
+    {"apiextensions.k8s.io", 16'700},
+    {"scheduling.k8s.io", 16'600},
+    {"coordination.k8s.io", 16'500},
+    {"node.k8s.io", 16'300},
+    {"discovery.k8s.io", 16'200},
+    {"flowcontrol.apiserver.k8s.io", 16'100, 21},
+    {"resource.k8s.io", 15'900},
+});
+/// Of all others: as Kubernetes has it for custom resources.
+constexpr Priority kOthers{"", 1'000, 100};
+
+const Priority& priority_of(std::string_view group) {
+  const auto* at = std::find_if(kPriorities.begin(),
+                                kPriorities.end(),
+                                [group](const Priority& each) { return each.group == group; });
+  return at == kPriorities.end() ? kOthers : *at;
 }
 
 int take_number(std::string_view& text) {
@@ -46,9 +61,15 @@ int take_number(std::string_view& text) {
   return out;
 }
 
+/// The highest that an APIService may have.
+constexpr int kPriorityMax = 20'000;
+
+/// How stable (released, beta, alpha, none of these), then the numbers, the higher first.
+using VersionRank = std::tuple<int, int, int>;
+
 /// v2, v1, v2beta1, v1beta2, v1alpha1. Source: Kubernetes documentation, "Version priority" of
 /// custom resources.
-std::tuple<int, int, int> version_rank(std::string_view name) {
+VersionRank version_rank(std::string_view name) {
   name.remove_prefix(name.empty() ? 0 : 1);
   const int major = take_number(name);
   const int stability = name.empty() ? 0 : name.starts_with("beta") ? 1 : 2;
@@ -59,18 +80,18 @@ std::tuple<int, int, int> version_rank(std::string_view name) {
 }  // namespace
 
 std::vector<Group> groups_of(const schema::Catalog& catalog) {
-  std::map<std::tuple<std::size_t, std::string>, std::map<std::tuple<int, int, int>, Version>>
-      found;
+  std::map<std::string, std::map<std::string, Version>> found;
   for (const auto& kind : catalog.kinds()) {
     if (!kind->plural.empty()) {  // a group of bodies alone (Scale) is no group of the API
-      auto& version = found[group_rank(kind->group)][version_rank(kind->version)];
+      auto& version = found[kind->group][kind->version];
       version.name = kind->version;
+      version.priority = priority_of(kind->group).of_version;
       version.kinds.push_back(kind.get());
     }
   }
   std::vector<Group> out;
-  for (auto& [rank, versions] : found) {
-    Group group{std::get<1>(rank), {}};
+  for (auto& [name, versions] : found) {
+    Group group{name, {}, priority_of(name).of_group};
     for (auto& [version_key, version] : versions) {
       std::sort(version.kinds.begin(), version.kinds.end(), [](const auto* a, const auto* b) {
         return a->plural < b->plural;
@@ -78,6 +99,40 @@ std::vector<Group> groups_of(const schema::Catalog& catalog) {
       group.versions.push_back(std::move(version));
     }
     out.push_back(std::move(group));
+  }
+  sort_groups(out);
+  return out;
+}
+
+void sort_groups(std::vector<Group>& groups) {
+  for (auto& group : groups) {
+    std::sort(group.versions.begin(), group.versions.end(), [](const Version& a, const Version& b) {
+      return std::tuple(-a.priority, version_rank(a.name), a.name) <
+             std::tuple(-b.priority, version_rank(b.name), b.name);
+    });
+  }
+  std::sort(groups.begin(), groups.end(), [](const Group& a, const Group& b) {
+    return std::tuple(!a.name.empty(), -a.priority, a.name) <
+           std::tuple(!b.name.empty(), -b.priority, b.name);
+  });
+}
+
+std::vector<std::string> local_api_services(const schema::Catalog& catalog) {
+  std::vector<std::string> out;
+  for (const auto& group : groups_of(catalog)) {
+    for (const auto& version : group.versions) {
+      if (group.priority <= kPriorityMax) {
+        out.push_back(fmt::format(
+            R"({{"kind":"APIService","apiVersion":"apiregistration.k8s.io/v1","metadata":)"
+            R"({{"name":"{1}.{0}","labels":{{"kube-aggregator.kubernetes.io/automanaged":"onstart"}}}},)"
+            R"("spec":{{{2}"groupPriorityMinimum":{3},"version":"{1}","versionPriority":{4}}}}})",
+            group.name,
+            version.name,
+            group.name.empty() ? "" : fmt::format(R"("group":"{}",)", group.name),
+            group.priority,
+            version.priority));
+      }
+    }
   }
   return out;
 }

@@ -3,26 +3,36 @@
 // subresources.
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
 
+#include "api/kubernetes/remote_api.h"
 #include "schema/catalog.h"
 
 namespace tetrarch::api::kubernetes {
 
 struct Version {
-  std::string name;                             ///< v1
-  std::vector<const schema::Kind*> kinds = {};  ///< those with a path, by plural
+  std::string name;                              ///< v1
+  std::vector<const schema::Kind*> kinds = {};   ///< those with a path, by plural
+  int priority = 0;                              ///< the higher, the earlier
+  std::shared_ptr<const RemoteApi> remote = {};  ///< who serves it instead of us
 };
 
 struct Group {
   std::string name;               ///< "" for core
   std::vector<Version> versions;  ///< the preferred one first
+  int priority = 0;               ///< the higher, the earlier
 };
 
 /// Core first.
 std::vector<Group> groups_of(const schema::Catalog& catalog);
+/// By priority, then by stability and name.
+void sort_groups(std::vector<Group>& groups);
+
+/// An APIService for each version that is served here, canonical.
+std::vector<std::string> local_api_services(const schema::Catalog& catalog);
 
 struct Subresource {
   std::string_view name;

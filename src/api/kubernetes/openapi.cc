@@ -4,8 +4,12 @@
 // they are built when first asked for, and then kept.
 #include "schema/openapi.h"
 
+#include <map>
+#include <vector>
+
 #include <fmt/core.h>
 
+#include "api/kubernetes/aggregator.h"
 #include "api/kubernetes/documents.h"
 #include "api/kubernetes/groups.h"
 #include "api/kubernetes/serve.h"
@@ -55,24 +59,58 @@ const Served* document_v3(const Context& context,
   });
 }
 
-const Served* document_v2(const Context& context) {
+const Served* document_v2(const Context& context,
+                          KeptDocuments& kept,
+                          const std::vector<schema::ForeignApi>& others) {
   const auto& catalog = context.parts.catalog;
-  auto& kept = *context.documents.openapi;
   if (wants_protobuf(accept_of(context.request))) {
     return kept.get("v2 protobuf", [&] {
-      return make_served(schema::openapi_v2_protobuf(catalog), kProtobufAnswer);
+      return make_served(schema::openapi_v2_protobuf(catalog, others), kProtobufAnswer);
     });
   }
-  return kept.get("v2", [&] { return make_served(schema::openapi_v2_json(catalog), kJson); });
+  return kept.get("v2",
+                  [&] { return make_served(schema::openapi_v2_json(catalog, others), kJson); });
+}
+
+Task<Status> serve_v2(Context& context) {
+  auto* aggregator = context.parts.aggregator;
+  if (aggregator != nullptr) {
+    // Held until the answer is out.
+    if (const auto described = co_await aggregator->describe()) {
+      const auto* served = document_v2(context, *described->kept, described->apis);
+      co_return co_await respond_served(context, *served);
+    }
+  }
+  co_return co_await respond_served(context, *document_v2(context, *context.documents.openapi, {}));
+}
+
+/// Of servers behind this one, by the path of each document: as the server itself names it.
+std::map<std::string, std::string> remote_urls(const Context& context) {
+  std::map<std::string, std::string> out;
+  if (const auto* aggregator = context.parts.aggregator; aggregator != nullptr) {
+    for (const auto& api : aggregator->remotes()) {
+      out.emplace(path_of(api->group, api->version), api->openapi_url);
+    }
+  }
+  return out;
 }
 
 Served make_index(const Context& context) {
   std::string out;
   object::Writer writer(out);
   writer.begin_object().key("paths").begin_object();
+  const auto remote = remote_urls(context);
+  for (const auto& [path, url] : remote) {
+    if (!url.empty()) {
+      writer.key(path).begin_object().field("serverRelativeURL", url).end_object();
+    }
+  }
   for (const auto& group : groups_of(context.parts.catalog)) {
     for (const auto& version : group.versions) {
       const auto path = path_of(group.name, version.name);
+      if (remote.contains(path)) {
+        continue;
+      }
       if (const auto* served = document_v3(context, group.name, version.name)) {
         writer.key(path).begin_object();
         writer.field("serverRelativeURL", url_of(path, *served)).end_object();
@@ -86,6 +124,12 @@ Served make_index(const Context& context) {
 /// Source: KEP-2896, "Serving": by its own hash a document never changes; by an older one the
 /// client is sent to the present.
 Task<Status> serve_v3(Context& context) {
+  if (const auto* aggregator = context.parts.aggregator; aggregator != nullptr) {
+    context.remote = aggregator->find(context.match.group, context.match.version);
+    if (context.remote) {
+      co_return co_await pass_on(context);
+    }
+  }
   const auto* served = document_v3(context, context.match.group, context.match.version);
   if (served == nullptr) {
     co_return co_await respond_not_found(context);
@@ -109,7 +153,7 @@ Task<Status> serve_v3(Context& context) {
 Task<Status> serve_openapi(Context& context) {
   switch (context.match.route->action) {
     case Action::openapi_v2:
-      co_return co_await respond_served(context, *document_v2(context));
+      co_return co_await serve_v2(context);
     case Action::openapi_v3_index: {
       // Made from documents that are kept; small, and asked for as rarely as they.
       const auto index = make_index(context);

@@ -3,6 +3,8 @@
 
 #include <utility>
 
+#include <fmt/core.h>
+
 #include "api/kubernetes/proxy_headers.h"
 #include "api/kubernetes/stream_copy.h"
 #include "async/timer.h"
@@ -12,14 +14,11 @@
 namespace tetrarch::api::kubernetes {
 namespace {
 
-/// Ours: Kubernetes waits for as long as the client does, which cannot be known before an answer
-/// has begun.
-constexpr std::chrono::minutes kHeadMax{10};
-
 struct Relay {
   Context& context;
   net::StreamRequest backend;
   const AnswerHeaders headers;
+  const std::chrono::seconds head_max;
   bool is_head = false;  ///< the method is HEAD
   bool is_upgrade = false;
   Status outcome = ok();
@@ -37,8 +36,8 @@ Task<void> read_head(Relay& relay, Status& outcome) {
   }
 }
 
-Task<void> expire() {
-  co_await async::sleep_for(kHeadMax);
+Task<void> expire(std::chrono::seconds after) {
+  co_await async::sleep_for(after);
 }
 
 Task<void> copy_body(net::StreamRequest& from, net::Exchange& to, Status& outcome) {
@@ -89,8 +88,9 @@ Task<Status> pass_upgrade(Relay& relay) {
 }
 
 Task<Status> answer(Relay& relay) {
-  Status read = Error{Code::timeout, "no answer within ten minutes"};
-  co_await async::first_of(read_head(relay, read), expire());
+  Status read =
+      Error{Code::timeout, fmt::format("no answer within {} seconds", relay.head_max.count())};
+  co_await async::first_of(read_head(relay, read), expire(relay.head_max));
   CO_TRY_STATUS(read);
   if (relay.backend.status() != 101) {
     co_return co_await pass_answer(relay);
@@ -112,8 +112,9 @@ Task<void> answer_and_close(Relay& relay) {
 Task<Status> relay_request(Context& context,
                            std::unique_ptr<net::Stream> backend,
                            net::ClientRequest request,
-                           AnswerHeaders headers) {
-  Relay relay{context, net::StreamRequest(std::move(backend)), std::move(headers)};
+                           AnswerHeaders headers,
+                           std::chrono::seconds head_max) {
+  Relay relay{context, net::StreamRequest(std::move(backend)), std::move(headers), head_max};
   relay.is_head = request.method == "HEAD";
   relay.is_upgrade = wants_upgrade(request.headers);
   if (relay.is_upgrade) {

@@ -8,6 +8,7 @@
 
 #include "api/kubernetes/pod_target.h"
 #include "api/kubernetes/proxy_headers.h"
+#include "api/kubernetes/service_endpoints.h"
 #include "base/random.h"
 #include "client/client.h"
 
@@ -77,54 +78,11 @@ Result<std::string> port_name(object::View service, const ProxyName& name) {
   if (number == 0) {
     return name.port;
   }
-  for (const auto port : service["spec"]["ports"].elements()) {
-    if (port["port"].integer() == number) {
-      return std::string(port["name"].string());
-    }
+  if (auto found = name_of_port(service, number)) {
+    return *std::move(found);
   }
   return Error{Code::unavailable,
                fmt::format("no service port {} found for service \"{}\"", number, name.name)};
-}
-
-/// One address behind a service, and the pod that has it.
-struct Behind {
-  std::string address;
-  std::string pod;
-  int port = 0;
-};
-
-/// Those endpoints of a slice that are ready and pods of the namespace.
-/// Source: Kubernetes 1.35, pkg/registry/core/service/storage, isValidAddress: it passes requests
-/// on to pods only, as who may write Endpoints could else reach whatever the server reaches.
-void add_behind(object::View slice,
-                std::string_view ns,
-                std::string_view port_name,
-                std::vector<Behind>& out) {
-  for (const auto port : slice["ports"].elements()) {
-    if (port["name"].string() != port_name || port["protocol"].string("TCP") != "TCP") {
-      continue;
-    }
-    for (const auto endpoint : slice["endpoints"].elements()) {
-      const auto target = endpoint["targetRef"];
-      const auto ready = endpoint["conditions"]["ready"];
-      const bool is_ready = !ready || ready.boolean();
-      if (is_ready && target["kind"].string() == "Pod" && target["namespace"].string() == ns &&
-          endpoint["addresses"].size() > 0) {
-        out.push_back({std::string(endpoint["addresses"].at(0).string()),
-                       std::string(target["name"].string()),
-                       static_cast<int>(port["port"].integer())});
-      }
-    }
-  }
-}
-
-bool has_address(object::View pod, std::string_view address) {
-  for (const auto ip : pod["status"]["podIPs"].elements()) {
-    if (ip["ip"].string() == address) {
-      return true;
-    }
-  }
-  return pod["status"]["podIP"].string() == address;
 }
 
 Task<Result<ProxyTarget>> find_service(Context& context, ProxyName name) {
@@ -133,15 +91,15 @@ Task<Result<ProxyTarget>> find_service(Context& context, ProxyName name) {
   Key key{"services", match.ns, name.name};
   CO_TRY(const auto service, co_await client->get(std::move(key)));
   CO_TRY(const auto port, port_name(service.root(), name));
-  client::ListQuery query;
-  query.resource = "endpointslices.discovery.k8s.io";
-  query.ns = match.ns;
-  query.select.labels = "kubernetes.io/service-name=" + name.name;
+  auto query = slices_of(match.ns, name.name);
   CO_TRY(const auto slices, co_await client->list(std::move(query)));
-  std::vector<Behind> behind;
+  std::vector<Endpoint> behind;
   for (const auto& slice : slices.items) {
-    add_behind(slice.root(), match.ns, port, behind);
+    add_endpoints(slice.root(), port, behind);
   }
+  // Source: Kubernetes 1.35, pkg/registry/core/service/storage, isValidAddress: it passes requests
+  // on to pods only, as who may write Endpoints could else reach whatever the server reaches.
+  std::erase_if(behind, [&match](const Endpoint& each) { return each.pod_ns != match.ns; });
   const auto first = behind.empty() ? 0 : context.parts.random.next() % behind.size();
   for (std::size_t i = 0; i < behind.size(); ++i) {
     const auto& one = behind[(first + i) % behind.size()];

@@ -26,6 +26,19 @@ std::string object_verb(std::string_view method) {
                                                : lower(method);
 }
 
+std::string collection_verb(const net::Request& request) {
+  if (request.method == "GET" || request.method == "HEAD") {
+    return asks_for_watch(request) ? "watch" : "list";
+  }
+  return request.method == "DELETE" ? "deletecollection" : object_verb(request.method);
+}
+
+/// Source: kube-apiserver flags, default of what is long-running (1.35).
+bool is_streamed(std::string_view subresource) {
+  return subresource == "attach" || subresource == "exec" || subresource == "proxy" ||
+         subresource == "log" || subresource == "portforward";
+}
+
 }  // namespace
 
 bool is_resource(Action action) {
@@ -40,6 +53,7 @@ bool is_resource(Action action) {
     case Action::attach:
     case Action::portforward:
     case Action::proxy:
+    case Action::remote:
       return true;
     default:
       return false;
@@ -55,10 +69,11 @@ std::string verb_of(const Match& match, const net::Request& request) {
     case Action::watch_object:
       return "watch";
     case Action::collection:
-      if (request.method == "GET") {
-        return asks_for_watch(request) ? "watch" : "list";
-      }
-      return request.method == "DELETE" ? "deletecollection" : object_verb(request.method);
+      return collection_verb(request);
+    case Action::remote:
+      return match.is_watch       ? "watch"
+             : match.name.empty() ? collection_verb(request)
+                                  : object_verb(request.method);
     default:
       return object_verb(request.method);
   }
@@ -82,6 +97,8 @@ bool is_long_running(const Match& match, const net::Request& request) {
       return true;
     case Action::collection:
       return request.method == "GET" && asks_for_watch(request);
+    case Action::remote:
+      return verb_of(match, request) == "watch" || is_streamed(match.subresource);
     default:
       return false;
   }

@@ -176,23 +176,6 @@ Match match_segments(const std::vector<std::string>& segments) {
   return {};
 }
 
-Result<std::vector<std::string>> split_path(std::string_view path) {
-  std::vector<std::string> out;
-  while (!path.empty()) {
-    const auto end = path.find('/');
-    const auto raw = path.substr(0, end);
-    path = end == std::string_view::npos ? std::string_view{} : path.substr(end + 1);
-    if (!raw.empty()) {
-      TRY(auto segment, percent_decode(raw, false));
-      if (!is_utf8(segment)) {
-        return Error{Code::malformed, "the path of the request is not UTF-8"};
-      }
-      out.push_back(std::move(segment));
-    }
-  }
-  return out;
-}
-
 /// Where the segment `proxy` ends in a path of a proxied request, as far as its place tells:
 /// /api/v1/nodes/{name}/proxy or /api/v1/namespaces/{namespace}/{resource}/{name}/proxy.
 std::size_t end_of_proxy(std::string_view path) {
@@ -228,6 +211,23 @@ bool Route::allows(std::string_view method) const {
     rest = end == std::string_view::npos ? std::string_view{} : rest.substr(end + 1);
   }
   return false;
+}
+
+Result<std::vector<std::string>> split_path(std::string_view path) {
+  std::vector<std::string> out;
+  while (!path.empty()) {
+    const auto end = path.find('/');
+    const auto raw = path.substr(0, end);
+    path = end == std::string_view::npos ? std::string_view{} : path.substr(end + 1);
+    if (!raw.empty()) {
+      TRY(auto segment, percent_decode(raw, false));
+      if (!is_utf8(segment)) {
+        return Error{Code::malformed, "the path of the request is not UTF-8"};
+      }
+      out.push_back(std::move(segment));
+    }
+  }
+  return out;
 }
 
 std::span<const Route> routes() {

@@ -7,6 +7,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -41,6 +42,8 @@ enum class Action : std::uint8_t {
   reach,
   backup,
   definitions,
+  remote,
+  remote_root,
 };
 
 struct Route {
@@ -62,7 +65,12 @@ struct Match {
   std::string name = {};
   std::string subresource = {};
   std::string tail = {};  ///< of a proxied request: all behind `proxy`, as it was sent
+  bool is_watch = false;  ///< of what another server serves: the old form of a watch
 };
+
+/// The segments of a path, decoded; empty ones are dropped. Code::malformed: an escape that cannot
+/// be read, or that is not UTF-8.
+Result<std::vector<std::string>> split_path(std::string_view path);
 
 /// The row for a path, by its decoded segments (empty ones, as of a doubled or trailing slash, are
 /// dropped); a null route: none. A path behind `…/proxy` is no concern of ours: it goes into `tail`

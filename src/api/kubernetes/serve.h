@@ -32,6 +32,9 @@ Task<Status> serve_log(Context& context);
 Task<Status> serve_exec(Context& context);
 Task<Status> serve_portforward(Context& context);
 Task<Status> serve_proxy(Context& context);
+Task<Status> serve_remote(Context& context);
+/// To context.remote, without a question whether that may be.
+Task<Status> pass_on(Context& context);
 
 Task<Status> serve_join(Context& context);
 Task<Status> serve_feed(Context& context);

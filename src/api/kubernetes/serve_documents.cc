@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Serves the documents that are built once, with an ETag so that clients need not read them twice.
+#include "api/kubernetes/aggregator.h"
 #include "api/kubernetes/documents.h"
 #include "api/kubernetes/serve.h"
 
@@ -26,7 +27,7 @@ std::string aggregated_version(std::string_view accept) {
   return "";
 }
 
-const Served* choose(const Context& context) {
+const Served* choose(const Context& context, const Documents& documents) {
   std::string path(context.match.route->path);
   switch (context.match.route->action) {
     case Action::api_group:
@@ -39,8 +40,8 @@ const Served* choose(const Context& context) {
     case Action::api_versions:
     case Action::api_groups: {
       const auto version = aggregated_version(accept_of(context.request));
-      const auto at = context.documents.aggregated.find(path + " " + version);
-      if (at != context.documents.aggregated.end()) {
+      const auto at = documents.aggregated.find(path + " " + version);
+      if (at != documents.aggregated.end()) {
         return &at->second;
       }
       break;
@@ -48,7 +49,7 @@ const Served* choose(const Context& context) {
     default:
       break;
   }
-  return context.documents.find(path);
+  return documents.find(path);
 }
 
 }  // namespace
@@ -63,14 +64,17 @@ Task<Status> respond_served(Context& context, const Served& served, std::string_
     co_return co_await context.exchange.respond(304, std::move(headers), std::move(nothing));
   }
   context.answered = 200;
-  // The document outlives every request.
+  // The document outlives the answer.
   net::Body body;
   body.pieces.push_back(served.body);
   co_return co_await context.exchange.respond(200, std::move(headers), std::move(body));
 }
 
 Task<Status> serve_document(Context& context) {
-  const auto* served = choose(context);
+  // Held until the answer is out: others may take its place meanwhile.
+  const auto* aggregator = context.parts.aggregator;
+  const auto merged = aggregator != nullptr ? aggregator->documents() : nullptr;
+  const auto* served = choose(context, merged ? *merged : context.documents);
   if (served == nullptr) {
     co_return co_await respond_not_found(context);
   }
