@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
 
@@ -60,6 +61,9 @@ struct Claim {
   std::int64_t ranked_memory = 0;
   bool operator==(const Claim&) const = default;
 };
+
+/// One for all that claim the same, as the pods of a workload do.
+using SharedClaim = std::shared_ptr<const Claim>;
 
 /// The claim of a Pod, from its root or from a template's root (anything with .spec). Requests that
 /// cannot be read count as zero: validation has refused them before.

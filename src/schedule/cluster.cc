@@ -71,7 +71,7 @@ void Cluster::upsert_node(const Stored& node) {
     for (PlacedPod* pod : pods_.at(kNowhere)) {
       if (node_of(*pod) == node.key.name) {
         pods_.move(*pod, place);
-        nodes_.claim(place, pod->claim);
+        nodes_.claim(place, *pod->claim);
         counts_.add(*pod);
       }
     }
@@ -96,7 +96,7 @@ void Cluster::remove_node(std::string_view name) {
   ++room_version_;
 }
 
-PlacedPod& Cluster::put(const Stored& pod, Place place, Claim claim, bool is_nominated) {
+PlacedPod& Cluster::put(const Stored& pod, Place place, SharedClaim claim, bool is_nominated) {
   const views::PodSpecView spec(pod.root()["spec"]);
   PlacedPod& placed =
       pods_.put({.document = pod.document,
@@ -107,11 +107,20 @@ PlacedPod& Cluster::put(const Stored& pod, Place place, Claim claim, bool is_nom
                  .priority = static_cast<std::int32_t>(spec.priority()),
                  .is_nominated = is_nominated});
   if (place != kNowhere) {
-    nodes_.claim(place, placed.claim);
+    nodes_.claim(place, *placed.claim);
     room_version_ += counts_.add(placed) ? 1 : 0;
     log_change(place);
   }
   return placed;
+}
+
+/// The pods of a workload come one after the other, when they are listed and when they are made:
+/// they share what the last one claims, if it is the same.
+SharedClaim Cluster::shared(Claim claim) {
+  if (last_claim_ == nullptr || *last_claim_ != claim) {
+    last_claim_ = std::make_shared<const Claim>(std::move(claim));
+  }
+  return last_claim_;
 }
 
 void Cluster::upsert_pod(const Stored& pod) {
@@ -130,14 +139,14 @@ void Cluster::upsert_pod(const Stored& pod) {
   }
   const Place place = nodes_.find(node_name);
   if (known == nullptr) {
-    put(pod, place, claim_of_pod(pod.root(), dimensions_));
+    put(pod, place, shared(claim_of_pod(pod.root(), dimensions_)));
     return;
   }
   // The claim decides, not the spec: confirming our own placement adds spec.nodeName and makes no
   // room.
   PlacedPod& placed = *known;
   auto claim = claim_of_pod(pod.root(), dimensions_);
-  const bool is_same = placed.place == place && placed.claim == claim && !placed.is_nominated &&
+  const bool is_same = placed.place == place && *placed.claim == claim && !placed.is_nominated &&
                        placed.is_terminating() == !view.metadata().deletion_timestamp().empty() &&
                        placed.labels().same_as(view.metadata().labels().view());
   if (is_same) {
@@ -150,7 +159,7 @@ void Cluster::upsert_pod(const Stored& pod) {
   }
   const bool is_leaving = placed.is_leaving && !placed.is_nominated;
   remove_pod(pod.uid());
-  put(pod, place, std::move(claim)).is_leaving = is_leaving;
+  put(pod, place, shared(std::move(claim))).is_leaving = is_leaving;
 }
 
 void Cluster::remove_pod(std::string_view uid) {
@@ -166,7 +175,7 @@ void Cluster::remove_pod(std::string_view uid) {
 void Cluster::take_off(PlacedPod& pod) {
   if (pod.place != kNowhere) {
     counts_.take_off(pod);
-    nodes_.release(pod.place, pod.claim);
+    nodes_.release(pod.place, *pod.claim);
     log_change(pod.place);
   }
   pods_.erase(pod);
@@ -222,7 +231,7 @@ Cluster::Living& Cluster::living(const Stored& pod) {
   }
   ages_.push_back(text);
   auto made = std::make_unique<PodClass>(
-      pod, claim_of_pod(pod.root(), dimensions_), nodes_, counts_, texts_);
+      pod, shared(claim_of_pod(pod.root(), dimensions_)), nodes_, counts_, texts_);
   const auto at =
       classes_.emplace(std::move(text), Living{std::move(made), {}, std::prev(ages_.end())}).first;
   return at->second;
@@ -248,7 +257,7 @@ Decision Cluster::place_anew(const Stored& pod) {
   if (place == kNowhere) {
     return {{}, like.explain(log_)};
   }
-  put(pod, place, like.claim());
+  put(pod, place, like.shared_claim());
   return {NodeName(nodes_.name(place)), {}};
 }
 
@@ -256,7 +265,7 @@ Decision Cluster::place_at(const Stored& pod, Place wanted, PodClass& like) {
   if (like.choose_at(wanted, log_) == kNowhere) {
     return {{}, like.explain_at(wanted)};
   }
-  put(pod, wanted, like.claim());
+  put(pod, wanted, like.shared_claim());
   return {NodeName(nodes_.name(wanted)), {}};
 }
 

@@ -111,7 +111,8 @@ class Cluster {
   /// The decision about a pod that only one node is good for.
   Decision place_at(const Stored& pod, Place wanted, PodClass& like);
   std::string signature(const Stored& pod) const;
-  PlacedPod& put(const Stored& pod, Place place, Claim claim, bool is_nominated = false);
+  PlacedPod& put(const Stored& pod, Place place, SharedClaim claim, bool is_nominated = false);
+  SharedClaim shared(Claim claim);
   void take_off(PlacedPod& pod);
   void log_change(Place place);
 
@@ -120,6 +121,7 @@ class Cluster {
   Nodes nodes_;
   PlacedPods pods_;
   PodCounts counts_;
+  SharedClaim last_claim_;  // that was asked for
   Budgets budgets_;
   std::unordered_map<std::string, Living> classes_;  // by signature
   std::list<std::string> ages_;                      // signatures, least recently used first

@@ -22,18 +22,18 @@ Decision Cluster::place_nominee(const Stored& pod, Place held) {
   take_off(*pods_.find(pod.uid()));
   PodClass& like = class_of(pod);
   if (like.choose_at(held, log_) != kNowhere) {
-    put(pod, held, like.claim());
+    put(pod, held, like.shared_claim());
     return {NodeName(nodes_.name(held)), {}};
   }
   const Place elsewhere = pinned_node(pod.root()).exists() ? kNowhere : like.choose(log_);
   if (elsewhere != kNowhere) {
-    put(pod, elsewhere, like.claim());
+    put(pod, elsewhere, like.shared_claim());
     ++room_version_;  // what was held
     return {NodeName(nodes_.name(elsewhere)), {}};
   }
   const auto here = search_of(pod).at(held, log_);
   if (here && here->victims.empty() && here->is_awaited) {
-    put(pod, held, like.claim(), true);
+    put(pod, held, like.shared_claim(), true);
     room_version_ = room_version;
     return {.node = {}, .explanation = {}, .held = NodeName(nodes_.name(held))};
   }
@@ -76,7 +76,7 @@ Room Cluster::take_room(const Stored& pod, const Candidate& found) {
   for (const auto& uid : out.displaced) {
     remove_pod(uid);
   }
-  put(pod, found.place, class_of(pod).claim(), !out.is_free);
+  put(pod, found.place, class_of(pod).shared_claim(), !out.is_free);
   return out;
 }
 
@@ -94,7 +94,7 @@ void Cluster::spare(std::string_view uid) {
 void Cluster::nominate(const Stored& pod) {
   const auto node = pod.root()["status"]["nominatedNodeName"].string();
   if (!node.empty() && pods_.find(pod.uid()) == nullptr) {
-    put(pod, nodes_.find(node), claim_of_pod(pod.root(), dimensions_), true);
+    put(pod, nodes_.find(node), shared(claim_of_pod(pod.root(), dimensions_)), true);
   }
 }
 

@@ -13,24 +13,20 @@ std::int32_t priority_of(object::View pod) {
 
 PlacedPod* PlacedPods::find(std::string_view uid) {
   const auto found = by_uid_.find(uid);
-  return found == by_uid_.end() ? nullptr : &found->second;
+  return found == by_uid_.end() ? nullptr : found->get();
 }
 
 PlacedPod& PlacedPods::put(PlacedPod pod) {
   if (auto* known = find(pod.uid())) {
     erase(*known);
   }
-  const auto uid = pod.uid();
-  auto& kept = by_uid_.emplace(uid, std::move(pod)).first->second;
+  auto& kept = **by_uid_.insert(std::make_unique<PlacedPod>(std::move(pod))).first;
   link(kept);
   return kept;
 }
 
 void PlacedPods::renew(PlacedPod& pod, DocumentPtr document) {
-  auto node = by_uid_.extract(pod.uid());
-  pod.document = std::move(document);
-  node.key() = pod.uid();
-  by_uid_.insert(std::move(node));
+  pod.document = std::move(document);  // of the same uid, so it is found as before
 }
 
 void PlacedPods::move(PlacedPod& pod, Place place) {

@@ -4,10 +4,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string_view>
 #include <unordered_map>
 #include <utility>
 #include <vector>
+
+#include <boost/unordered/unordered_flat_set.hpp>
 
 #include "object/stored.h"
 #include "schedule/claim.h"
@@ -23,7 +26,7 @@ std::int32_t priority_of(object::View pod);
 struct PlacedPod {
   DocumentPtr document;
   Place place = kNowhere;  ///< kNowhere: its node is not known (yet)
-  Claim claim = {};
+  SharedClaim claim;       ///< never null in one that is kept
   std::vector<PodQuestion> anti_affinity = {};
   std::int32_t priority = 0;
   bool is_nominated = false;  ///< `place` is held for it; it is not there
@@ -70,8 +73,8 @@ class PlacedPods {
 
   template <class Function>
   void for_each(const Function& function) const {
-    for (const auto& [uid, pod] : by_uid_) {
-      function(pod);
+    for (const auto& pod : by_uid_) {
+      function(*pod);
     }
   }
 
@@ -91,7 +94,20 @@ class PlacedPods {
   void link(PlacedPod& pod);
   void unlink(PlacedPod& pod);
 
-  std::unordered_map<std::string_view, PlacedPod> by_uid_;  // the key lies in the pod's document
+  /// By uid, which lies in the pod's document.
+  struct ByUid {
+    using is_transparent = void;
+
+    static std::string_view of(std::string_view uid) { return uid; }
+
+    static std::string_view of(const std::unique_ptr<PlacedPod>& pod) { return pod->uid(); }
+
+    std::size_t operator()(const auto& one) const { return std::hash<std::string_view>()(of(one)); }
+
+    bool operator()(const auto& a, const auto& b) const { return of(a) == of(b); }
+  };
+
+  boost::unordered_flat_set<std::unique_ptr<PlacedPod>, ByUid, ByUid> by_uid_;
   std::unordered_map<Place, Here> here_;
 };
 

@@ -14,7 +14,7 @@ constexpr std::int32_t kScoreBase = 1'000'000;
 }  // namespace
 
 PodClass::PodClass(
-    const Stored& pod, Claim claim, const Nodes& nodes, PodCounts& counts, Interner& texts)
+    const Stored& pod, SharedClaim claim, const Nodes& nodes, PodCounts& counts, Interner& texts)
     : nodes_(nodes),
       claim_(std::move(claim)),
       rules_(pod.root(), texts, NodeRules::Pin::left_out),
@@ -30,10 +30,10 @@ PairRules::Domains PodClass::domains_of(Place place) const {
 }
 
 Score PodClass::score(Place place, const Seat& seat) const {
-  if (!seat.is_eligible || !nodes_.fits(place, claim_) || !nodes_.ports_are_free(place, claim_)) {
+  if (!seat.is_eligible || !nodes_.fits(place, *claim_) || !nodes_.ports_are_free(place, *claim_)) {
     return kInfeasible;
   }
-  return kScoreBase + nodes_.rank(place, claim_) + seat.preference;
+  return kScoreBase + nodes_.rank(place, *claim_) + seat.preference;
 }
 
 void PodClass::build() {
@@ -167,11 +167,11 @@ std::vector<Reason> PodClass::reasons_of(Place place) const {
   }
   // Source: kube-scheduler: the first plugin that refuses a node speaks for it; resources are one
   // plugin, which names all that are short.
-  if (!nodes_.ports_are_free(place, claim_)) {
+  if (!nodes_.ports_are_free(place, *claim_)) {
     return {{Refusal::ports}};
   }
   std::vector<Reason> out;
-  for (const Amount& amount : claim_.amounts) {
+  for (const Amount& amount : claim_->amounts) {
     if (amount.value > nodes_.free(place, amount.dimension)) {
       const bool is_pods = amount.dimension == kPods;
       out.push_back({is_pods ? Refusal::too_many_pods : Refusal::resource,

@@ -28,7 +28,8 @@ struct ChangeLog {
 
 class PodClass {
  public:
-  PodClass(const Stored& pod, Claim claim, const Nodes& nodes, PodCounts& counts, Interner& texts);
+  PodClass(
+      const Stored& pod, SharedClaim claim, const Nodes& nodes, PodCounts& counts, Interner& texts);
 
   /// The best node, or kNowhere. Takes over what changed since the last question.
   Place choose(const ChangeLog& log);
@@ -50,7 +51,9 @@ class PodClass {
 
   const PairRules& pairs() const { return pairs_; }
 
-  const Claim& claim() const { return claim_; }
+  const Claim& claim() const { return *claim_; }
+
+  const SharedClaim& shared_claim() const { return claim_; }
 
   std::uint64_t anti_affinity_version() const { return anti_affinity_version_; }
 
@@ -82,7 +85,7 @@ class PodClass {
   std::vector<Reason> reasons_of(Place place) const;
 
   const Nodes& nodes_;
-  const Claim claim_;
+  const SharedClaim claim_;
   const NodeRules rules_;
   PairRules pairs_;
   std::uint64_t anti_affinity_version_;

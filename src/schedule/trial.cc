@@ -20,23 +20,23 @@ Trial::Trial(Scene scene, Place place, const std::vector<PlacedPod*>& here)
   }
   if (!claim.ports.empty()) {
     colliding_ = std::count_if(here.begin(), here.end(), [&](const PlacedPod* pod) {
-      return have_common_port(pod->claim, claim);
+      return have_common_port(*pod->claim, claim);
     });
   }
 }
 
 void Trial::change(const PlacedPod& pod, std::int64_t by) {
   const Claim& claim = scene_.like.claim();
-  auto theirs = pod.claim.amounts.begin();  // both ascend
+  auto theirs = pod.claim->amounts.begin();  // both ascend
   for (std::size_t i = 0; i < claim.amounts.size(); ++i) {
-    while (theirs != pod.claim.amounts.end() && theirs->dimension < claim.amounts[i].dimension) {
+    while (theirs != pod.claim->amounts.end() && theirs->dimension < claim.amounts[i].dimension) {
       ++theirs;
     }
-    if (theirs != pod.claim.amounts.end() && theirs->dimension == claim.amounts[i].dimension) {
+    if (theirs != pod.claim->amounts.end() && theirs->dimension == claim.amounts[i].dimension) {
       spare_[i] += by * theirs->value;
     }
   }
-  if (!claim.ports.empty() && have_common_port(pod.claim, claim)) {
+  if (!claim.ports.empty() && have_common_port(*pod.claim, claim)) {
     colliding_ -= by;
   }
   if (scene_.like.pairs().may_refuse()) {
