@@ -13,6 +13,7 @@
 #include <sys/utsname.h>
 
 #include "object/quantity.h"
+#include "object/tree.h"
 #include "object/writer.h"
 
 namespace tetrarch::agent {
@@ -303,11 +304,41 @@ std::string node_status(const Options& options,
   return out;
 }
 
+namespace {
+
+/// However they are written: a server keeps "16777216Ki" as "16Gi".
+bool has_same_amounts(object::View a, object::View b) {
+  if (a.size() != b.size()) {
+    return false;
+  }
+  for (const auto [name, amount] : a.members()) {
+    const auto ours = Quantity::from(amount);
+    const auto theirs = Quantity::from(b[name]);
+    if (!b[name].exists() || !ours.ok() || !theirs.ok() || *ours != *theirs) {
+      return false;
+    }
+  }
+  return true;
+}
+
+/// Whatever the order of members. A server keeps no empty list.
+bool has_same_value(object::View a, object::View b) {
+  if (a.size() == 0 || b.size() == 0) {
+    return a.size() == b.size();
+  }
+  return a.same_as(b) || object::to_tree(a) == object::to_tree(b);
+}
+
+}  // namespace
+
 bool is_same_status(object::View a, object::View b) {
-  for (const char* member : {"capacity", "allocatable", "addresses", "nodeInfo", "images"}) {
-    // A server keeps no empty list.
-    const bool is_empty = a[member].size() == 0 && b[member].size() == 0;
-    if (!is_empty && !a[member].same_as(b[member])) {
+  for (const char* member : {"capacity", "allocatable"}) {
+    if (!has_same_amounts(a[member], b[member])) {
+      return false;
+    }
+  }
+  for (const char* member : {"addresses", "nodeInfo", "images"}) {
+    if (!has_same_value(a[member], b[member])) {
       return false;
     }
   }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/node.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -84,16 +85,25 @@ TEST(NodeStatus, AFurtherResourceIsAChange) {
   EXPECT_FALSE(is_same_status(plain->root(), more->root()));
 }
 
-TEST(NodeStatus, IsTheSameWhereTheServerHasKeptNoEmptyList) {
-  const auto status = [](const std::string& images) {
-    return Document::from_canonical(R"({"addresses":[{"address":"10.0.0.1"}])" + images + "}");
+/// A server has its own order of members, writes amounts in its own way, and keeps no empty list.
+TEST(NodeStatus, IsTheSameHoweverTheServerWritesIt) {
+  const auto ours = Document::from_canonical(
+      R"({"capacity":{"memory":"16777216Ki","cpu":"4"},"allocatable":{"cpu":"4"},)"
+      R"("addresses":[{"type":"Hostname","address":"a"}],"nodeInfo":{"b":"1","a":"2"},"images":[]})");
+  const auto told = [](std::string_view memory, std::string_view address, std::string_view images) {
+    return Document::from_canonical(fmt::format(
+        R"({{"addresses":[{{"address":"{}","type":"Hostname"}}],"allocatable":{{"cpu":"4000m"}},)"
+        R"("capacity":{{"cpu":"4","memory":"{}"}},"nodeInfo":{{"a":"2","b":"1"}}{}}})",
+        address,
+        memory,
+        images));
   };
-  const auto told = status(R"(,"images":[])");
-  const auto more = status(R"(,"images":[{"names":["a"]}])");
 
-  EXPECT_TRUE(is_same_status(told->root(), status("")->root()));
-  EXPECT_FALSE(is_same_status(told->root(), more->root()));
-  EXPECT_FALSE(is_same_status(status("")->root(), more->root()));
+  EXPECT_TRUE(is_same_status(ours->root(), told("16Gi", "a", "")->root()));
+  EXPECT_FALSE(is_same_status(ours->root(), told("17Gi", "a", "")->root()));
+  EXPECT_FALSE(is_same_status(ours->root(), told("16Gi", "b", "")->root()));
+  EXPECT_FALSE(
+      is_same_status(ours->root(), told("16Gi", "a", R"(,"images":[{"names":["x"]}])")->root()));
 }
 
 }  // namespace
