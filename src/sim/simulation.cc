@@ -142,9 +142,7 @@ class Simulation {
   void make_mistake() {
     switch (options_.mistake) {
       case Mistake::none:
-        break;
       case Mistake::lose_a_write:
-        server_.lose_a_write();
         break;
       case Mistake::delete_a_pod:
         is_pod_to_go_ = true;
@@ -173,6 +171,7 @@ class Simulation {
       if (words.empty() || world_.now() > limit) {
         break;
       }
+      history_.note("not yet right: " + words.front());
       go_on_for(kLookInterval);
     }
     recovery_ = std::chrono::duration_cast<milliseconds>(world_.now() - storm_ended);
@@ -191,10 +190,23 @@ class Simulation {
       key = pod.key;
       return pod.metadata()["ownerReferences"].at(0)["kind"].string() != "ReplicaSet";
     });
-    Serve<Stored> what = [key](client::Client& client) { return client.remove(key, {}); };
+    submit([key](client::Client& client) { return client.remove(key, {}); });
+  }
+
+  /// By nobody that the rules know of.
+  void submit(Serve<Stored> what) {
     server_.submit<Stored>({.user = "nobody", .groups = {std::string(trust::kMasters)}},
                            std::move(what),
                            std::make_shared<Call<Stored>>());
+  }
+
+  /// One that nothing is written over.
+  void lose_a_write() {
+    const auto map = Document::from_canonical(R"({"metadata":{"name":"lost"}})");
+    server_.lose_a_write();
+    submit(
+        [map](client::Client& client) { return client.create("configmaps", kNamespace, map, {}); });
+    go_on_for(milliseconds(20));
   }
 
   /// Nothing that is right may change by that.
@@ -202,6 +214,9 @@ class Simulation {
     go_on_for(kLookInterval);
     if (!history_.is_clean()) {
       return;
+    }
+    if (options_.mistake == Mistake::lose_a_write) {
+      lose_a_write();
     }
     server_.end(Server::End::killed);
     go_on_for(seconds(1));
