@@ -18,6 +18,11 @@ History::History(const Clock& clock, TimePoint start, std::FILE* log)
     : clock_(clock), start_(start), log_(log), hash_(kHashStart) {}
 
 void History::note(std::string_view what) {
+  if (clock_.now() < newest_) {
+    newest_ = {};  // told once
+    violate("time goes back");
+  }
+  newest_ = clock_.now();
   const auto ms = std::chrono::duration_cast<std::chrono::milliseconds>(clock_.now() - start_);
   keep(fmt::format("{}.{:03} {}", ms.count() / 1000, ms.count() % 1000, what));
 }

@@ -46,6 +46,7 @@ class History {
   std::FILE* const log_;
   std::uint64_t hash_;
   std::size_t size_ = 0;
+  TimePoint newest_;  // time goes forward only
   std::deque<std::string> last_;
   std::vector<std::string> violations_;
   std::size_t violation_count_ = 0;
