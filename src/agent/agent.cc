@@ -161,10 +161,16 @@ void Agent::Impl::make_registrar(const Machine& machine) {
       images_used.try_emplace(image.id, with.clock.now());
     }
   };
-  registrar = std::make_unique<Registrar>(
-      options,
-      machine,
-      Registrar::Parts{with.client, *runtime, with.clock, pressure, thresholds, std::move(note)});
+  auto shown = [this] { return objects.find(Key{"nodes", "", options.node_name}); };
+  registrar = std::make_unique<Registrar>(options,
+                                          machine,
+                                          Registrar::Parts{with.client,
+                                                           *runtime,
+                                                           with.clock,
+                                                           pressure,
+                                                           thresholds,
+                                                           std::move(note),
+                                                           std::move(shown)});
 }
 
 void Agent::Impl::make_workshop(const Machine& machine) {

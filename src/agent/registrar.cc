@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/registrar.h"
 
+#include <utility>
+
 #include <fmt/format.h>
 
 #include "base/log.h"
@@ -47,7 +49,8 @@ Registrar::Registrar(const Options& options, Machine machine, const Parts& parts
       clock_(parts.clock),
       pressure_(parts.pressure),
       thresholds_(parts.thresholds),
-      on_images_(parts.on_images) {}
+      on_images_(parts.on_images),
+      shown_(parts.shown) {}
 
 Task<NodeState> Registrar::look() {
   NodeState state;
@@ -74,10 +77,21 @@ Task<NodeState> Registrar::look() {
   co_return state;
 }
 
+/// The first look is at the server itself, and the first after it was out of reach: a feed may be
+/// much later than a request to tell what was said of us meanwhile.
+Task<Result<Stored>> Registrar::current() {
+  const Stored* shown = must_ask_ || !shown_ ? nullptr : shown_();
+  if (shown != nullptr && shown->revision >= written_) {
+    co_return *shown;
+  }
+  co_return co_await get_or_create();
+}
+
 Task<Result<Stored>> Registrar::get_or_create() {
   Key key{"nodes", "", options_.node_name};
   auto found = co_await client_.get(key);
   if (found.ok() || found.error().code != Code::not_found) {
+    must_ask_ = !found.ok();
     co_return found;
   }
   auto fresh = Document::from_canonical(node_document(options_, machine_));
@@ -103,7 +117,7 @@ Task<Status> Registrar::say_transport(const Stored& node) {
 
 Task<Status> Registrar::write_status() {
   const NodeState state = co_await look();
-  CO_TRY(const Stored node, co_await get_or_create());
+  CO_TRY(const Stored node, co_await current());
   CO_TRY_STATUS(co_await say_transport(node));
   if (!is_registered_) {
     log::info("agent", "node {} is registered", options_.node_name);
@@ -123,7 +137,7 @@ Task<Status> Registrar::write_status() {
   options.expected = node.revision;
   CO_TRY(const Stored written,
          co_await client_.update(node.key, with_member(node.root(), "status", text), options));
-  static_cast<void>(written);
+  written_ = written.revision;
   last_write_ = now;
   co_return ok();
 }
@@ -131,6 +145,7 @@ Task<Status> Registrar::write_status() {
 Task<void> Registrar::keep_node() {
   while (true) {
     const auto written = co_await write_status();
+    must_ask_ = must_ask_ || !written.ok();
     if (!written.ok() && written.error().code != Code::conflict) {
       log::debug("agent", "node status not written: {}", written.error().message);
     }
@@ -152,28 +167,42 @@ std::string Registrar::lease(std::string_view acquired) const {
   return out;
 }
 
+/// Nobody else writes it, so the last answer says what it is; where somebody did, it is read.
 Task<Status> Registrar::renew_lease() {
-  Key key{kLeases, kLeaseNamespace, options_.node_name};
+  if (lease_) {
+    Stored present = *std::exchange(lease_, std::nullopt);
+    const auto renewed = co_await write_over(std::move(present));
+    if (renewed.ok() ||
+        (renewed.error().code != Code::conflict && renewed.error().code != Code::not_found)) {
+      co_return renewed;
+    }
+  }
+  co_return co_await get_and_renew_lease();
+}
+
+Task<Status> Registrar::write_over(Stored present) {
+  const auto fresh =
+      Document::from_canonical(lease(present.root().find("spec.acquireTime").string()));
   client::WriteOptions options;
-  const auto found = co_await client_.get(key);
+  options.expected = present.revision;
+  auto next = with_member(present.root(), "spec", std::string(fresh->root()["spec"].raw()));
+  CO_TRY(lease_, co_await client_.update(present.key, std::move(next), std::move(options)));
+  co_return ok();
+}
+
+Task<Status> Registrar::get_and_renew_lease() {
+  Key key{kLeases, kLeaseNamespace, options_.node_name};
+  auto found = co_await client_.get(key);
   if (found.ok()) {
-    const auto spec =
-        Document::from_canonical(lease(found->root().find("spec.acquireTime").string()));
-    options.expected = found->revision;
-    CO_TRY(const Stored written,
-           co_await client_.update(
-               key,
-               with_member(found->root(), "spec", std::string(spec->root()["spec"].raw())),
-               options));
-    static_cast<void>(written);
-    co_return ok();
+    Stored present = *std::move(found);
+    co_return co_await write_over(std::move(present));
   }
   if (found.error().code != Code::not_found) {
     co_return found.error();
   }
   auto fresh = Document::from_canonical(lease(""));
-  CO_TRY(const Stored created, co_await client_.create(kLeases, kLeaseNamespace, fresh, options));
-  static_cast<void>(created);
+  client::WriteOptions options;
+  CO_TRY(lease_, co_await client_.create(kLeases, kLeaseNamespace, fresh, options));
   co_return ok();
 }
 
@@ -182,6 +211,9 @@ Task<void> Registrar::keep_lease() {
     const auto renewed = co_await renew_lease();
     if (!renewed.ok()) {
       log::debug("agent", "lease not renewed: {}", renewed.error().message);
+      must_ask_ = true;
+    } else if (must_ask_) {
+      wake();
     }
     co_await async::sleep_for(renewed.ok() ? kLeaseInterval : seconds(1));
   }

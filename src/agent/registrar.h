@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Keeps this machine's Node and its lease at the server: made at start, status written when it
-// changes and every five minutes, lease renewed every ten seconds. Used on the agent's strand.
+// changes and every five minutes, lease renewed every ten seconds. What the feed and our own writes
+// have shown is not asked for again: an idle node costs one write each ten seconds. Used on the
+// agent's strand.
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -25,6 +28,8 @@ class Registrar {
     const PressureState& pressure;
     const std::vector<Threshold>& thresholds;
     std::function<void(const std::vector<runtime::Image>&)> on_images = {};  ///< at every look
+    /// Our Node as the feed last showed it; null: it is not there. Empty: it is asked for.
+    std::function<const Stored*()> shown = {};
   };
 
   Registrar(const Options& options, Machine machine, const Parts& parts);
@@ -40,10 +45,13 @@ class Registrar {
 
  private:
   Task<NodeState> look();
+  Task<Result<Stored>> current();
   Task<Result<Stored>> get_or_create();
   Task<Status> say_transport(const Stored& node);
   Task<Status> write_status();
   Task<Status> renew_lease();
+  Task<Status> get_and_renew_lease();
+  Task<Status> write_over(Stored present);
   std::string lease(std::string_view acquired) const;
 
   const Options& options_;
@@ -54,8 +62,12 @@ class Registrar {
   const PressureState& pressure_;
   const std::vector<Threshold>& thresholds_;
   std::function<void(const std::vector<runtime::Image>&)> on_images_;
+  std::function<const Stored*()> shown_;
   std::string version_;
   bool is_registered_ = false;
+  bool must_ask_ = true;              // since the server was last out of reach
+  Revision written_ = {};             // by us, of the Node; what is shown may be older
+  std::optional<Stored> lease_ = {};  // as we wrote it
   TimePoint last_write_ = {};
   async::Event changed_;
 };

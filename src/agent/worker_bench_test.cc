@@ -179,6 +179,7 @@ std::vector<Stored> FakeServer::all() const {
 }
 
 Task<Result<Stored>> FakeServer::get(Key key) {
+  ++reads;
   const auto* found = find(key);
   co_return is_away  ? Result<Stored>(away())
   : found == nullptr ? Result<Stored>(Error{Code::not_found, "not found"})
