@@ -228,6 +228,7 @@ const std::vector<BenchPart>& bench_parts() {
                                             {"backlog", false, measure_backlog},
                                             {"start", false, measure_start},
                                             {"memory", false, measure_memory},
+                                            {"agents", false, measure_agents},
                                             {"run", true, measure_run}};
   return parts;
 }

@@ -26,4 +26,7 @@ struct BenchPart {
 
 const std::vector<BenchPart>& bench_parts();
 
+/// A server with 1,000 hollow agents and 30,000 pods, and what it takes while nothing changes.
+Result<std::vector<Figure>> measure_agents(const std::filesystem::path& images);
+
 }  // namespace tetrarch::app

@@ -106,6 +106,14 @@ class LocalHandler final : public net::Handler {
 
 }  // namespace
 
+reach::Dialer::Options dialer_options() {
+  reach::Dialer::Options beats;
+  beats.mux.ping_interval = kBeat;
+  beats.mux.silence_limit = 4 * kBeat;
+  beats.backoff_max = std::chrono::seconds(5);
+  return beats;
+}
+
 std::string agent_socket(const std::string& data_dir) {
   return data_dir + "/agent.sock";
 }
@@ -154,12 +162,8 @@ Status Node::Impl::make() {
   auto answer = [this](std::string request, std::unique_ptr<net::Stream> stream) {
     return agent->serve_reach(std::move(request), std::move(stream));
   };
-  reach::Dialer::Options beats;
-  beats.mux.ping_interval = kBeat;
-  beats.mux.silence_limit = 4 * kBeat;
-  beats.backoff_max = std::chrono::seconds(5);
   dialer = std::make_unique<reach::Dialer>(
-      io_pool, *connection, NodeName(config.node_name), std::move(answer), beats);
+      io_pool, *connection, NodeName(config.node_name), std::move(answer), dialer_options());
   const auto files = keys.is_joined ? std::optional(JoinFiles(config)) : std::nullopt;
   renewal = std::make_unique<CertificateRenewal>(
       CertificateRenewal::Parts{*client, *tls, system_clock(), system_random()},

@@ -11,6 +11,7 @@
 #include "async/task.h"
 #include "base/metrics.h"
 #include "base/result.h"
+#include "reach/dialer.h"
 #include "trust/ca.h"
 
 namespace tetrarch::app {
@@ -27,6 +28,9 @@ struct NodeAccessKeys {
 /// Joins by a token: checks the server's CA against the token's fingerprint, gets a client
 /// certificate, and keeps it in <data-dir>/agent. A machine that has joined before needs no token.
 Task<Result<NodeAccessKeys>> join(const Config& config);
+
+/// How an agent keeps its connection to a server: it beats (docs/adr/0041-beats.md).
+reach::Dialer::Options dialer_options();
 
 class Node {
  public:
