@@ -141,6 +141,7 @@ Task<Status> Agent::Impl::start() {
   tasks.spawn(keep_pressure());
   tasks.spawn(keep_static_pods());
   tasks.spawn(blobs.keep());
+  tasks.spawn(keep_logind());
   log::info("agent", "node {} runs, address {}", options.node_name, machine.address);
   co_return ok();
 }
@@ -169,6 +170,7 @@ void Agent::Impl::make_registrar(const Machine& machine) {
                                                            with.clock,
                                                            pressure,
                                                            thresholds,
+                                                           is_shutting_down,
                                                            std::move(note),
                                                            std::move(shown)});
 }
@@ -546,6 +548,10 @@ Task<Status> Agent::run() {
   auto body = [](Impl* impl) -> Task<void> { impl->started = co_await impl->start(); };
   co_await asio::co_spawn(impl_->strand, body(impl_.get()), asio::use_awaitable);
   co_return impl_->started;
+}
+
+Task<void> Agent::end_pods() {
+  co_await asio::co_spawn(impl_->strand, impl_->end_pods(), asio::use_awaitable);
 }
 
 Task<void> Agent::stop() {

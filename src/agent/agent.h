@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "agent/network/network.h"
+#include "agent/shutdown.h"
 #include "async/io_pool.h"
 #include "async/task.h"
 #include "base/clock.h"
@@ -63,6 +64,8 @@ struct Options {
   // Source: kubelet, evictionPressureTransitionPeriod; it looks every 10 s.
   std::chrono::seconds pressure_transition{300};
   std::chrono::seconds pressure_interval{10};
+  /// How long pods may take when the machine is shut down; empty: it does not wait for them.
+  std::vector<ShutdownGrace> shutdown_grace = {};
   std::int64_t reserved_cpu_millicores = 0;
   std::int64_t reserved_memory_bytes = 0;
   std::string pod_cidr = "10.42.0.0/16";  ///< of the whole cluster
@@ -100,6 +103,10 @@ class Agent {
   Task<Status> run();
   /// Ends the loops and leaves containers and containerd running. Not from one of its own tasks.
   Task<void> stop();
+
+  /// Takes no further pods and ends those that are here, in order; returns when they have ended or
+  /// their time is over. For a machine that leaves: stop() is next.
+  Task<void> end_pods();
 
   /// Answers one request that came over reach: the handler of a reach::Dialer, called on the
   /// dialer's strand.

@@ -12,11 +12,13 @@
 #include "agent/agent.h"
 #include "agent/blobs.h"
 #include "agent/image_mirror.h"
+#include "agent/logind.h"
 #include "agent/places.h"
 #include "agent/pressure.h"
 #include "agent/pressure_measure.h"
 #include "agent/registrar.h"
 #include "agent/runtime/containerd.h"
+#include "agent/shutdown.h"
 #include "agent/static_pods.h"
 #include "agent/volume_mounts.h"
 #include "agent/worker.h"
@@ -73,6 +75,14 @@ struct Agent::Impl {
   Task<bool> evict_one(Threshold threshold, Observed observed);
   Task<void> wait_for_end(std::shared_ptr<PodWorker> worker);
 
+  // shutdown_run.cc: what to do when the machine goes.
+  Task<void> keep_logind();
+  Task<Status> follow_logind(std::shared_ptr<Logind> logind);
+  Task<void> end_pods();
+  Task<void> end_group(EndingGroup group);
+  bool is_settled(const std::string& uid) const;
+  void set_shutting_down(bool is_on);
+
   // manifests.cc: static pods and their mirrors.
   Task<void> keep_static_pods();
   Task<Status> read_folder();
@@ -113,6 +123,7 @@ struct Agent::Impl {
   std::vector<Threshold> thresholds;
   PressureState pressure;
   Measured measured;
+  bool is_shutting_down = false;
   std::unique_ptr<Registrar> registrar;
   std::unique_ptr<Workshop> shop;
   std::map<std::string, std::shared_ptr<PodWorker>> workers;  ///< by uid; shared with their tasks

@@ -185,6 +185,8 @@ Places places_of(const fs::path& data_directory) {
   out.run = fs::path("/run/tetrarch") / instance;
   out.socket = (out.run / "containerd.sock").string();
   out.cgroup = "/tetrarch-" + instance;
+  // Source: systemd, logind.conf(5).
+  out.logind_note = fs::path("/run/systemd/logind.conf.d") / ("99-tetrarch-" + instance + ".conf");
   return out;
 }
 
@@ -207,6 +209,8 @@ Status take_down(const fs::path& data_directory, bool is_purge) {
   steps.must("pods' networks", remove_pod_networks(pod_networks));
   steps.must("network", network::tear_down(network));
   static_cast<void>(cgroups.remove(places.cgroup));
+  std::error_code ignored;
+  fs::remove(places.logind_note, ignored);
   steps.must("files", remove_volumes(places.run));
   steps.must("files", remove_volumes(places.pods));
   if (is_purge) {

@@ -20,6 +20,9 @@ Stored with_shown_status(const Stored& pod, const Stored* mirror) {
   if (mirror == nullptr || mirrored_uid(mirror->root()) != pod.uid()) {
     return pod;
   }
+  if (mirror->root()["status"]["reason"].string() == kShutdownReason) {
+    return pod;  // it ended with the machine's last boot, and belongs to this one too
+  }
   return Stored{pod.key, pod.revision, with_status(pod.root(), mirror->root()["status"].raw())};
 }
 

@@ -18,6 +18,7 @@ struct Places {
       run;             ///< of this boot: sockets and task state; short, sockets have 107 bytes
   std::string socket;  ///< containerd's
   std::string cgroup;  ///< of all pods
+  std::filesystem::path logind_note;  ///< logind's configuration of ours, of this boot
 };
 
 Places places_of(const std::filesystem::path& data_directory);

@@ -522,9 +522,10 @@ std::chrono::seconds grace_of(views::PodView pod, const PodMemory& memory) {
   if (memory.is_gone && !memory.is_static) {
     return seconds(2);  // taken out of the API by force: nobody waits for a clean end
   }
-  return seconds(pod.spec().has_termination_grace_period_seconds()
-                     ? pod.spec().termination_grace_period_seconds()
-                     : 30);
+  const seconds own(pod.spec().has_termination_grace_period_seconds()
+                        ? pod.spec().termination_grace_period_seconds()
+                        : 30);
+  return memory.shutdown_grace ? std::min(own, *memory.shutdown_grace) : own;
 }
 
 Plan plan(views::PodView pod, const Observation& seen, const PodMemory& memory, TimePoint now) {

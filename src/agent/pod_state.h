@@ -76,8 +76,10 @@ struct PodMemory {
   std::optional<TimePoint> started = {};  ///< when this node took the pod
   std::optional<Reason> failed =
       {};  ///< the pod as a whole has failed: DeadlineExceeded, Evicted …
-  std::optional<Reason> resize_pending = {};   ///< what the spec asks for is not granted yet
-  bool is_cgroup_raised = false;               ///< the pod's group is to shrink after a resize
+  std::optional<Reason> resize_pending = {};  ///< what the spec asks for is not granted yet
+  bool is_cgroup_raised = false;              ///< the pod's group is to shrink after a resize
+  /// At most so long for its end: the machine goes.
+  std::optional<std::chrono::seconds> shutdown_grace = {};
   bool is_evicted = false;                     ///< for the node's sake: nothing that it wrote stays
   bool is_admitted = false;                    ///< this node has looked at it before
   bool is_removing = false;                    ///< what it ran is being forgotten

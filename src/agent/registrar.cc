@@ -49,6 +49,7 @@ Registrar::Registrar(const Options& options, Machine machine, const Parts& parts
       clock_(parts.clock),
       pressure_(parts.pressure),
       thresholds_(parts.thresholds),
+      is_shutting_down_(parts.is_shutting_down),
       on_images_(parts.on_images),
       shown_(parts.shown) {}
 
@@ -58,6 +59,10 @@ Task<NodeState> Registrar::look() {
   state.is_ready = ready.ok();
   if (!ready.ok()) {
     state.not_ready_reason = "container runtime is not ready: " + ready.error().message;
+  }
+  if (is_shutting_down_) {
+    state.is_ready = false;
+    state.not_ready_reason = kNodeShutdownMessage;
   }
   if (version_.empty()) {
     version_ = (co_await runtime_.version()).value_or("");

@@ -27,6 +27,7 @@ class Registrar {
     const Clock& clock;
     const PressureState& pressure;
     const std::vector<Threshold>& thresholds;
+    const bool& is_shutting_down;
     std::function<void(const std::vector<runtime::Image>&)> on_images = {};  ///< at every look
     /// Our Node as the feed last showed it; null: it is not there. Empty: it is asked for.
     std::function<const Stored*()> shown = {};
@@ -61,6 +62,7 @@ class Registrar {
   const Clock& clock_;
   const PressureState& pressure_;
   const std::vector<Threshold>& thresholds_;
+  const bool& is_shutting_down_;
   std::function<void(const std::vector<runtime::Image>&)> on_images_;
   std::function<const Stored*()> shown_;
   std::string version_;

@@ -339,7 +339,7 @@ class Reporter {
     write_condition("ContainersReady", containers);
     write_condition("PodScheduled", {true});
     write_resize_conditions();
-    const bool was_evicted = memory_.is_evicted && memory_.failed;
+    const bool was_evicted = (memory_.is_evicted || memory_.shutdown_grace) && memory_.failed;
     if (was_evicted) {
       // Source: Kubernetes documentation, "Pod disruption conditions".
       write_condition("DisruptionTarget", {true, "TerminationByKubelet", memory_.failed->message});

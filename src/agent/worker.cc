@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "agent/admission.h"
+#include "agent/shutdown.h"
 #include "agent/static_pods.h"
 #include "agent/status.h"
 #include "base/log.h"
@@ -110,6 +111,12 @@ void PodWorker::evict(std::string message) {
   memory_.is_evicted = true;
   memory_.failed = Reason{"Evicted", std::move(message)};
   shop_.events.warning(subject(), memory_.failed->reason, memory_.failed->message);
+  wake();
+}
+
+void PodWorker::end_for_shutdown(std::chrono::seconds grace) {
+  memory_.shutdown_grace = grace;
+  memory_.failed = Reason{std::string(kShutdownReason), std::string(kShutdownMessage)};
   wake();
 }
 
@@ -409,6 +416,9 @@ void PodWorker::check_admission() {
   memory_.failed = refusal_of(view(), has_apparmor);
   if (!memory_.failed) {
     memory_.failed = port_conflict(view(), shop_.objects.all("pods"));
+  }
+  if (!memory_.failed && shop_.is_shutting_down) {
+    memory_.failed = Reason{std::string(kNotAdmittedReason), std::string(kNotAdmittedMessage)};
   }
   if (!memory_.failed && shop_.pressure != nullptr) {
     memory_.failed = refusal_under(*shop_.pressure, view());

@@ -54,6 +54,7 @@ struct Workshop {
   /// Why the node cannot grant what a pod asks for now; empty: it can.
   std::function<std::optional<Reason>(const std::string& uid, views::PodView wanted)>
       refuse_resize = {};
+  bool is_shutting_down = false;  ///< the machine goes: no pod begins
 };
 
 /// Shared between the agent and the tasks under way. Used on the agent's strand.
@@ -79,6 +80,8 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
 
   /// The machine runs short: the pod has failed, its containers end, and what they wrote goes.
   void evict(std::string message);
+  /// The machine goes: the pod has failed, and its containers have at most so long.
+  void end_for_shutdown(std::chrono::seconds grace);
   /// It runs, or is about to.
   bool is_active() const;
 

@@ -157,6 +157,11 @@ std::vector<ConfigKey> node_keys() {
        "SIGNAL<AMOUNT,…",
        "what must stay free of memory, disks and processes; below it pods have to go",
        &Config::eviction_hard},
+      {"shutdown-grace",
+       "PRIORITY=SECONDS,…",
+       "how long pods from this priority on may take when the machine is shut down; empty: it does "
+       "not wait for them",
+       &Config::shutdown_grace},
       {"eviction-pressure-transition-period",
        "SECONDS",
        "how long the node is said to be short after it last was",

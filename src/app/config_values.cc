@@ -193,6 +193,9 @@ Status check_housekeeping(const Config& config) {
   if (const auto thresholds = agent::parse_thresholds(config.eviction_hard); !thresholds.ok()) {
     return thresholds.error();
   }
+  if (const auto graces = agent::parse_shutdown_grace(config.shutdown_grace); !graces.ok()) {
+    return graces.error();
+  }
   const auto size = object::Quantity::parse(config.container_log_max_size);
   if (!size.ok() || size->value() < 4096) {
     return Error{

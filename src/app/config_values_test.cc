@@ -75,6 +75,8 @@ TEST(ConfigValues, RefusesNonsenseAndNamesTheKey) {
                "mirror", &Config::registry_mirrors, "docker.io", "registry-mirrors: 'docker.io'"},
            BadRow{
                "mirror of a path", &Config::registry_mirrors, "a/b=http://c", "registry-mirrors"},
+           BadRow{"leave", &Config::leave_on_stop, "maybe", "leave-on-stop"},
+           BadRow{"grace", &Config::shutdown_grace, "0=soon", "shutdown-grace: \"0=soon\""},
            BadRow{"taint without effect", &Config::node_taints, "a=b", "node-taints: 'a=b'"},
        }) {
     auto config = a_config();

@@ -5,6 +5,7 @@
 
 #include "agent/down.h"
 #include "app/machine.h"
+#include "app/node.h"
 #include "app/node_certificate.h"
 #include "base/encoding.h"
 #include "trust/ca.h"
@@ -58,13 +59,28 @@ Result<std::unique_ptr<Leave>> Leave::prepare(const Config& config) {
   return std::make_unique<Leave>(config.data_dir, std::move(node), std::move(connection));
 }
 
+/// What a drain leaves: they end in order, each with its grace.
+Status Leave::end_last_pods() {
+  net::ClientOptions to;
+  to.url = "unix://" + agent_socket(data_dir_);
+  to.request_limit = std::chrono::hours(1);
+  TRY(const auto agent, Connection::open(std::move(to), nullptr));
+  net::ClientRequest ask;
+  ask.method = "POST";
+  ask.target = "/pods/end";
+  const auto done = agent->ask(std::move(ask));
+  // Where no agent runs, what it left is ended when it is taken down.
+  return done.ok() || done.error().code == Code::unavailable ? ok() : Status(done.error());
+}
+
 Status Leave::move_work(const Terms& terms) {
   const auto drained = drain(*connection_, node_, terms.timeout);
   if (!drained.ok() && drained.error().code == Code::timeout && terms.is_forced) {
     tell(drained.error().message + "; leaving all the same");
-    return ok();
+  } else {
+    TRY_STATUS(drained);
   }
-  return drained;
+  return end_last_pods();
 }
 
 /// What is gone already is success.

@@ -27,13 +27,15 @@ class Leave {
 
   Leave(std::string data_dir, std::string node, std::unique_ptr<Connection> connection);
 
-  /// Cordons and drains. Code::timeout: pods are left, and it is not forced; it stays cordoned.
+  /// Cordons and drains, and ends what stays. Code::timeout: pods are left, and it is not forced;
+  /// it stays cordoned.
   Status move_work(const Terms& terms);
   /// The agent has ended, and nothing starts it. May be tried again where it fails.
   Status forget();
 
  private:
   Status remove_from_api(const std::string& path);
+  Status end_last_pods();
   Status remove_last_pods();
 
   const std::string data_dir_;

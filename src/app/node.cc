@@ -65,6 +65,7 @@ Result<agent::Options> agent_options(const Config& config, std::string_view ca_p
   options.image_age_max = std::chrono::seconds(config.image_gc_maximum_age);
   options.static_pods = config.static_pods;
   options.eviction_hard = config.eviction_hard;
+  TRY(options.shutdown_grace, agent::parse_shutdown_grace(config.shutdown_grace));
   options.pressure_transition = std::chrono::seconds(config.eviction_pressure_transition_period);
   options.pod_cidr = config.pod_cidr;
   options.pod_transport = config.pod_transport;
@@ -84,6 +85,11 @@ class LocalHandler final : public net::Handler {
   explicit LocalHandler(agent::Agent& agent) : agent_(agent) {}
 
   Task<void> handle(net::Request request, net::Exchange& exchange) override {
+    if (request.path == "/pods/end" && request.method == "POST") {
+      co_await agent_.end_pods();
+      co_await exchange.respond(200, {}, std::string());
+      co_return;
+    }
     if (request.path != "/images/load" || request.method != "POST") {
       co_await exchange.respond(404, {}, std::string("unknown request\n"));
       co_return;
