@@ -581,6 +581,9 @@ void WorkerBench::command(const std::string& verb, const std::vector<std::string
     parts_->worker->wake();
   } else if (verb == "evict") {
     parts_->worker->evict(joined(words, 1));
+  } else if (verb == "shutdown") {
+    parts_->shop.is_shutting_down = true;
+    parts_->worker->end_for_shutdown(std::chrono::duration_cast<seconds>(duration_of(words.at(1))));
   } else if (verb == "pressure") {
     static_cast<void>(parts_->pressure.note(*parse_thresholds(words.at(1)), time_.now()));
   } else if (verb == "stop-agent") {
