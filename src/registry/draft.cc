@@ -10,8 +10,8 @@ using object::Writer;
 
 namespace {
 
-// Documents of the registry's own kinds are mostly smaller than this beyond their decoded form.
-constexpr std::size_t kGrowth = 512;
+/// What a thread keeps after a large document.
+constexpr std::size_t kScratchMax = std::size_t{64} << 10;
 
 std::string raw_or_empty(View value) {
   return value && value.size() > 0 ? std::string(value.raw()) : std::string();
@@ -118,9 +118,9 @@ void Draft::take(std::string_view member, View from) {
 
 DocumentPtr Draft::finish() const {
   // The first three members come from here; the overlay prints the others.
-  std::string bytes;
-  bytes.reserve(base_->bytes().size() + kGrowth);
-  Writer out(bytes);
+  thread_local std::string scratch;  // what comes out of it stays long: at its exact size
+  scratch.clear();
+  Writer out(scratch);
   out.begin_object();
   out.field("kind", kind_->kind);
   out.field("apiVersion", kind_->api_version());
@@ -130,7 +130,10 @@ DocumentPtr Draft::finish() const {
     return name == "kind" || name == "apiVersion" || name == "metadata";
   });
   out.end_object();
-  bytes.shrink_to_fit();  // it stays as long as the object
+  std::string bytes(scratch);
+  if (scratch.capacity() > kScratchMax) {
+    scratch = {};
+  }
   return Document::from_canonical(std::move(bytes));
 }
 

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "object/names.h"
 #include "registry/managed.h"
 #include "registry/planner.h"
 
@@ -69,6 +70,13 @@ Status check_bindable(const Call& call, const Stored& pod, View binding) {
   return ok();
 }
 
+/// A binding changes the node and what annotations it brings. All else was checked when it was
+/// written, and a check of the whole pod costs more than the rest of the binding.
+bool needs_check(View binding) {
+  return binding.find("metadata.annotations").size() > 0 ||
+         !object::dns_subdomain_faults(binding.find("target.name").string()).empty();
+}
+
 }  // namespace
 
 Result<Plan> Planner::bind(const Call& call, View binding) const {
@@ -85,6 +93,9 @@ Result<Plan> Planner::bind(const Call& call, View binding) const {
             scheduled_conditions(pod.root().find("status.conditions"), write.now));
   for (const auto [key, value] : binding.find("metadata.annotations").members()) {
     draft.meta.annotations = with_member(draft.meta.annotations, key, std::string(value.raw()));
+  }
+  if (needs_check(binding)) {
+    TRY_STATUS(check(call, pod.key.name, draft.finish()->root(), View(), false));
   }
   TRY(plan, settle(write, pod, draft, Mode::placement));
   if (call.is_dry_run) {

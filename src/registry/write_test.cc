@@ -404,6 +404,24 @@ TEST_F(WriteTest, BindingPlacesAPodOnce) {
   EXPECT_EQ(now->root().find("status.conditions").at(0)["type"].string(), "PodScheduled");
 }
 
+TEST_F(WriteTest, WhatABindingBringsIsChecked) {
+  ASSERT_TRUE(create("pods", "default", pod_json("p")).ok());
+  auto where = call("pods", "default", "p");
+  where.subresource = "binding";
+
+  EXPECT_THAT(text_of(create_in(where, R"({"target":{"name":"No Node"}})")),
+              testing::HasSubstr("spec.nodeName: Invalid value: \"No Node\""));
+  EXPECT_THAT(
+      text_of(create_in(
+          where, R"({"metadata":{"name":"p","annotations":{"a b":""}},"target":{"name":"n1"}})")),
+      testing::HasSubstr("metadata.annotations: Invalid value: \"a b\""));
+  EXPECT_EQ(
+      text_of(create_in(
+          where, R"({"metadata":{"name":"p","annotations":{"a":"b"}},"target":{"name":"n1"}})")),
+      "ok");
+  EXPECT_EQ(get("pods", "default", "p")->root().find("metadata.annotations.a").string(), "b");
+}
+
 TEST_F(WriteTest, ABoundPodIsNominatedNoMore) {
   ASSERT_TRUE(create("pods", "default", pod_json("p")).ok());
   auto status = call("pods", "default", "p");
