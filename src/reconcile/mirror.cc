@@ -11,6 +11,14 @@ std::string_view node_of(const Stored& object) {
   return object.key.resource == "pods" ? object.root()["spec"]["nodeName"].string() : "";
 }
 
+/// Of the same uid and the same owners: most changes of an object keep both.
+bool is_same_family(const Stored& a, const Stored& b) {
+  const auto before = a.metadata();
+  const auto after = b.metadata();
+  return before["uid"].same_as(after["uid"]) &&
+         before["ownerReferences"].same_as(after["ownerReferences"]);
+}
+
 /// The resources that a selector adopts.
 bool is_adoptable(std::string_view resource) {
   return resource == "pods" || resource == "replicasets.apps";
@@ -42,13 +50,23 @@ void Mirror::put(const Stored& object, TimePoint now) {
   if (entry.object.revision >= object.revision) {
     return;
   }
-  unindex(table, entry);
+  const bool keeps_family = is_same_family(entry.object, object);
+  if (!keeps_family) {
+    unindex(table, entry);
+  }
   // The key stays the one that the indexes are ordered by.
   const Stored before{entry.object.key, entry.object.revision, std::move(entry.object.document)};
   entry.object.revision = object.revision;
   entry.object.document = object.document;
   entry.seen = now;
-  index(table, entry);
+  if (!keeps_family) {
+    index(table, entry);
+  } else if (const auto node = node_of(entry.object); node != node_of(before)) {
+    erase_from(pods_, node_of(before), entry);
+    if (!node.empty()) {
+      pods_[std::string(node)].insert(&entry);
+    }
+  }
   tell({&before, &entry.object});
 }
 

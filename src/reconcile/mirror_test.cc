@@ -90,6 +90,30 @@ TEST(Mirror, FindsDependentsByOwnerUidAndForgetsThem) {
   EXPECT_THAT(names(mirror.owned_by("u-set")), ElementsAre("guest"));
 }
 
+TEST(Mirror, APodThatMovesKeepsItsOwnersAndOneThatIsAdoptedItsNode) {
+  const auto pod = [](std::uint64_t revision, std::string_view node, const std::string& more) {
+    return Stored{Key{"pods", "ns", "a"},
+                  Revision{revision},
+                  Document::from_canonical(fmt::format(
+                      R"({{"metadata":{{"name":"a","uid":"u-a"{}}},"spec":{{"nodeName":"{}"}}}})",
+                      more,
+                      node))};
+  };
+  Mirror mirror;
+  mirror.put(pod(1, "n1", ""), kStart);
+  EXPECT_THAT(names(mirror.uncontrolled("pods", "ns")), ElementsAre("a"));
+
+  mirror.put(pod(2, "n1", owner("u-set", true)), kStart);
+  mirror.put(pod(3, "n2", owner("u-set", true)), kStart);
+
+  EXPECT_THAT(names(mirror.owned_by("u-set")), ElementsAre("a"));
+  EXPECT_THAT(names(mirror.uncontrolled("pods", "ns")), IsEmpty());
+  EXPECT_THAT(names(mirror.pods_on("n1")), IsEmpty());
+  EXPECT_THAT(names(mirror.pods_on("n2")), ElementsAre("a"));
+  ASSERT_NE(mirror.by_uid("u-a"), nullptr);
+  EXPECT_EQ(mirror.by_uid("u-a")->revision, Revision{3});
+}
+
 TEST(Mirror, FindsPodsByNodeAsTheyMove) {
   Mirror mirror;
   mirror.put(pod_on("a", "", 1), kStart);
