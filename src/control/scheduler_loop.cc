@@ -152,7 +152,7 @@ SchedulerLoop::SchedulerLoop(Parts parts)
 }
 
 void SchedulerLoop::run(async::TaskGroup& group) {
-  group.spawn(loop());
+  group.spawn(loop(group));
 }
 
 void SchedulerLoop::observe(const reconcile::Observed& change) {
@@ -222,9 +222,10 @@ void SchedulerLoop::take_back() {
     queue_.nudge(preemptor);
   }
   refused_.clear();
+  commits_ = 0;
 }
 
-Task<void> SchedulerLoop::loop() {
+Task<void> SchedulerLoop::loop(async::TaskGroup& group) {
   take_back();
   while (!parts_.cache.is_synced()) {
     co_await work_.wait();
@@ -232,8 +233,8 @@ Task<void> SchedulerLoop::loop() {
   while (true) {
     const auto next = queue_.wake(cluster_.room_version(), parts_.clock.now());
     waiting_.set(static_cast<std::int64_t>(queue_.asleep()));
-    if (queue_.ready() > 0 || !gated_.empty()) {
-      co_await schedule_batch();
+    if (commits_ < kCommitsMax && (queue_.ready() > 0 || !gated_.empty())) {
+      co_await schedule_batch(group);
       continue;
     }
     std::chrono::nanoseconds patience = kIdle;
@@ -245,7 +246,7 @@ Task<void> SchedulerLoop::loop() {
   }
 }
 
-Task<void> SchedulerLoop::schedule_batch() {
+Task<void> SchedulerLoop::schedule_batch(async::TaskGroup& group) {
   Turn turn;
   for (const auto& [key, pod] : std::exchange(gated_, {})) {
     turn.statuses.push_back(waiting(pod, {kGated, kGatedMessage}, parts_.clock.now()));
@@ -256,6 +257,11 @@ Task<void> SchedulerLoop::schedule_batch() {
       break;
     }
     schedule(*std::move(pod), turn);
+  }
+  if (turn.statuses.empty() && turn.evictions.empty()) {
+    ++commits_;
+    group.spawn(commit_aside(std::move(turn.placements)));
+    co_return;
   }
   co_await commit(std::move(turn.placements));
   // Nominations before evictions: whoever comes after us must know for whom room was made.
@@ -290,6 +296,12 @@ void SchedulerLoop::schedule(Stored pod, Turn& turn) {
 void SchedulerLoop::place(Stored pod, NodeName node, Turn& turn) {
   in_flight_.insert_or_assign(std::string(pod.uid()), pod);
   turn.placements.push_back({std::move(pod), std::move(node)});
+}
+
+Task<void> SchedulerLoop::commit_aside(std::vector<Placement> placements) {
+  co_await commit(std::move(placements));
+  --commits_;
+  work_.raise();
 }
 
 Task<void> SchedulerLoop::commit(std::vector<Placement> placements) {

@@ -29,6 +29,8 @@ class SchedulerLoop {
   /// Most placements in one commit: what arrived together shares an fsync, and no pod waits long
   /// for the others.
   static constexpr std::size_t kBatchMax = 512;
+  /// While one is made durable, the next is decided and planned.
+  static constexpr int kCommitsMax = 2;
 
   struct Parts {
     client::Client& client;  ///< acts as system:kube-scheduler
@@ -61,11 +63,12 @@ class SchedulerLoop {
   void observe(const reconcile::Observed& change);
   void observe_pod(const reconcile::Observed& change);
   void take_back();
-  Task<void> loop();
-  Task<void> schedule_batch();
+  Task<void> loop(async::TaskGroup& group);
+  Task<void> schedule_batch(async::TaskGroup& group);
   void schedule(Stored pod, Turn& turn);
   void place(Stored pod, NodeName node, Turn& turn);
   Task<void> commit(std::vector<Placement> placements);
+  Task<void> commit_aside(std::vector<Placement> placements);
   void settle(const Placement& placement, const Result<Stored>& answer);
   void note_gates(const Stored& pod);
   Task<void> report(std::vector<client::Change> statuses);
@@ -82,6 +85,7 @@ class SchedulerLoop {
   schedule::Queue queue_;
   Evictor evictor_;
   async::Event work_;
+  int commits_ = 0;                                       // on their way beside the loop
   std::unordered_map<std::string, std::string> refused_;  // uid to the reason last told
   /// Pods whose binding is on its way, by uid, as they were seen last. They are not placed again
   /// until the answer is there; one that is gone or bound by then is no longer in it.

@@ -133,6 +133,24 @@ TEST_F(SchedulerLoopTest, APodThatChangesWhileItsBindingIsOnItsWayIsBoundAndClai
   EXPECT_EQ(client_.calls("bind"), 2);
 }
 
+TEST_F(SchedulerLoopTest, TheNextPodsAreBoundWhileThoseBeforeAreStillWritten) {
+  node("n1", 9);
+  client_.hold_applies(true);
+  pod("p");
+  start();
+  ASSERT_TRUE(client_.wait_for_call("apply"));
+
+  pod("q");
+  ASSERT_TRUE(client_.wait_for_calls("apply", 2));
+  pod("r");  // waits for one of the two
+  client_.hold_applies(false);
+
+  EXPECT_TRUE(wait_for_node("p", "n1"));
+  EXPECT_TRUE(wait_for_node("q", "n1"));
+  EXPECT_TRUE(wait_for_node("r", "n1"));
+  EXPECT_EQ(client_.calls("bind"), 3);
+}
+
 TEST_F(SchedulerLoopTest, ANodeThatGoesMeanwhileStopsNobody) {
   node("n1", 4);
   client_.hold_applies(true);
