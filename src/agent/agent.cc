@@ -24,13 +24,6 @@ using std::chrono::seconds;
 
 constexpr seconds kRelist{30};
 
-// Resources that the network is made of.
-constexpr std::array<std::string_view, 5> kOfNetwork{"services",
-                                                     "endpointslices.discovery.k8s.io",
-                                                     "noderoutes.network.tetrarch.dev",
-                                                     "nodes",
-                                                     "pods"};
-
 runtime::ContainerdOptions containerd_options(const Options& options,
                                               const Places& places,
                                               const network::Network& network) {
@@ -117,6 +110,7 @@ Task<Status> Agent::Impl::start() {
   co_await import_archives();
   make_registrar(machine);
   make_workshop(machine);
+  CO_TRY_STATUS(co_await admit_running());
   objects.on_change(
       [this](const Key& key, DocumentPtr document) { take(key, std::move(document)); });
   for (const auto& pod : objects.all("pods")) {
@@ -188,24 +182,24 @@ void Agent::Impl::make_workshop(const Machine& machine) {
   const auto room = allocatable_of(options, machine, thresholds);
   facts.node_cpu_milli = room.cpu_milli;
   facts.node_memory = room.memory_bytes;
-  shop = std::make_unique<Workshop>(Workshop{*runtime,
-                                             with.client,
-                                             objects,
-                                             statuses,
-                                             events,
-                                             images,
-                                             tokens,
-                                             cgroups,
-                                             with.blocking,
-                                             tasks,
-                                             with.clock,
-                                             std::move(node),
-                                             places.pods,
-                                             std::move(facts),
-                                             &pressure,
-                                             [this](const std::string& uid, views::PodView wanted) {
-                                               return refuse_resize(uid, wanted);
-                                             }});
+  shop = std::make_unique<Workshop>(Workshop{
+      *runtime,
+      with.client,
+      objects,
+      statuses,
+      events,
+      images,
+      tokens,
+      cgroups,
+      with.blocking,
+      tasks,
+      with.clock,
+      std::move(node),
+      places.pods,
+      std::move(facts),
+      &pressure,
+      [this](const std::string& uid, views::PodView wanted) { return refuse_resize(uid, wanted); },
+      [this](network::LocalPod pod) { return admit(std::move(pod)); }});
 }
 
 Task<Status> Agent::Impl::wait_for_runtime() {
@@ -253,10 +247,7 @@ Task<void> Agent::Impl::note_imported(std::vector<std::string> names) {
 
 /// Pods and what they refer to; services and endpoints go to the network as well.
 void Agent::Impl::take(const Key& key, DocumentPtr document) {
-  if (std::ranges::find(kOfNetwork, key.resource) != kOfNetwork.end()) {
-    network_changes[key] = document;
-    has_network_changes.raise();
-  }
+  note_network_change(key, document);
   if (key.resource == kImageBlobs) {
     blobs.wake();
   }
@@ -334,6 +325,7 @@ void Agent::Impl::start_worker(const Stored& pod) {
   workers[uid] = worker;
   auto finished = [this, uid] {
     workers.erase(uid);
+    release_address(uid);
     static_changed.raise();  // one that waits for its name may begin
   };
   tasks.spawn(PodWorker::run(worker, std::move(finished)));
@@ -473,69 +465,6 @@ Task<void> Agent::Impl::remove_orphan(runtime::Sandbox sandbox) {
   const auto removed = co_await runtime::on_pool(with.blocking, std::move(clean));
   if (!removed.ok()) {
     log::warning("agent", "{}", removed.error().message);
-  }
-}
-
-Task<void> Agent::Impl::set_up_network() {
-  const auto node = objects.document("nodes", "", options.node_name);
-  const std::string cidr(node == nullptr ? std::string_view()
-                                         : node->root().find("spec.podCIDR").string());
-  if (cidr.empty() || cidr == network_cidr) {
-    co_return;
-  }
-  const auto made = co_await node_network.set_up(cidr, registrar->machine().address);
-  if (!made.ok()) {
-    log::error("agent", "network of this node: {}", made.error().message);
-    co_return;
-  }
-  network_cidr = cidr;
-  registrar->wake();
-}
-
-namespace {
-
-/// What the service tables are made of, as it is now.
-std::vector<network::Change> all_network_objects(const Objects& objects) {
-  std::vector<network::Change> out;
-  for (const auto resource : kOfNetwork) {
-    for (auto& stored : objects.all(resource)) {
-      out.push_back({stored.key, stored.document});
-    }
-  }
-  return out;
-}
-
-std::vector<network::Change> listed(const std::map<Key, DocumentPtr>& changes) {
-  std::vector<network::Change> out;
-  out.reserve(changes.size());
-  for (const auto& [key, document] : changes) {
-    out.push_back({key, document});
-  }
-  return out;
-}
-
-}  // namespace
-
-Task<void> Agent::Impl::keep_network() {
-  bool is_first = true;
-  seconds pause(60);
-  while (true) {
-    co_await has_network_changes.wait_for(pause);
-    co_await set_up_network();
-    if (network_cidr.empty() || network_changes.empty()) {
-      pause = network_cidr.empty() ? seconds(1) : seconds(60);
-      continue;
-    }
-    auto changes = is_first ? all_network_objects(objects) : listed(network_changes);
-    network_changes.clear();
-    const auto applied = co_await node_network.apply(std::move(changes), is_first);
-    is_first = !applied.ok();  // after an error everything is said again
-    pause = applied.ok() ? seconds(60) : seconds(2);
-    if (!applied.ok()) {
-      log::error("agent", "service tables: {}", applied.error().message);
-      has_network_changes.raise();
-      co_await async::sleep_for(seconds(1));
-    }
   }
 }
 

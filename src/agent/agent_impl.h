@@ -48,7 +48,14 @@ struct Agent::Impl {
   void wake_owner(const runtime::Event& event);
   Task<void> relist();
   Task<void> remove_orphan(runtime::Sandbox sandbox);
+
+  // keep_network.cc
+  void note_network_change(const Key& key, const DocumentPtr& document);
   Task<void> set_up_network();
+  Task<Status> admit_running();
+  /// Returns when its policies hold; an error: they do not.
+  Task<Status> admit(network::LocalPod pod);
+  void release_address(const std::string& uid);
   Task<void> keep_network();
 
   // housekeeping.cc: large logs, old attempts, what deleted pods left.
@@ -93,6 +100,12 @@ struct Agent::Impl {
   Task<void> remove_mirror(Stored shown);
   Task<void> create_mirror(Stored pod);
 
+  /// A pod that waits for the next batch of the network's changes.
+  struct Admission {
+    async::Event decided;
+    Status outcome = ok();
+  };
+
   /// A file as last read; without a document it is no pod.
   struct Manifest {
     std::string text = {};
@@ -133,8 +146,10 @@ struct Agent::Impl {
   std::map<std::string, TimePoint> images_used;  ///< by id: last seen in use, or first seen at all
   std::map<Key, DocumentPtr> network_changes;
   async::Event has_network_changes;
-  std::string node_capacity;  ///< of our Node, as last seen
-  std::string network_cidr;   ///< what the network was set up with
+  std::vector<std::shared_ptr<Admission>> admissions;  ///< shared with the pods that wait
+  bool has_released = false;                           ///< an address, since the last batch
+  std::string node_capacity;                           ///< of our Node, as last seen
+  std::string network_cidr;                            ///< what the network was set up with
   Status started = Error{Code::unavailable, "the agent has not been started"};
 };
 

@@ -16,6 +16,7 @@
 #include "agent/event_recorder.h"
 #include "agent/grants.h"
 #include "agent/images.h"
+#include "agent/network/network.h"
 #include "agent/objects.h"
 #include "agent/plan.h"
 #include "agent/pod_state.h"
@@ -55,6 +56,9 @@ struct Workshop {
   std::function<std::optional<Reason>(const std::string& uid, views::PodView wanted)>
       refuse_resize = {};
   bool is_shutting_down = false;  ///< the machine goes: no pod begins
+  /// Returns when what limits the pod's connections is in force; an error: it is not, and nothing
+  /// of the pod may start. Empty: nothing limits them.
+  std::function<Task<Status>(network::LocalPod pod)> admit = {};
 };
 
 /// Shared between the agent and the tasks under way. Used on the agent's strand.
@@ -152,6 +156,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
 
   // worker_observe.cc
   Task<Status> observe_sandbox();
+  Task<Status> admit(runtime::Sandbox sandbox);
   Task<Status> observe_containers();
   Task<Result<runtime::Container>> full(runtime::Container listed);
   Task<void> read_termination_messages();

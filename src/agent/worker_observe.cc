@@ -60,7 +60,9 @@ Task<Status> PodWorker::observe_sandbox() {
     co_return ok();
   }
   const auto details = co_await shop_.runtime.sandbox(newest->id);
-  seen_.sandbox = details.ok() ? *details : *newest;
+  const auto sandbox = details.ok() ? *details : *newest;
+  CO_TRY_STATUS(co_await admit(sandbox));
+  seen_.sandbox = sandbox;
   if (seen_.sandbox->is_ready) {
     const bool is_host = view().spec().host_network();
     memory_.facts.pod_ips =
@@ -70,6 +72,19 @@ Task<Status> PodWorker::observe_sandbox() {
     memory_.is_prepared = true;  // also after a restart of the agent: what runs has its volumes
   }
   co_return ok();
+}
+
+/// Before anything runs in it: a pod is never without its policies.
+Task<Status> PodWorker::admit(runtime::Sandbox sandbox) {
+  if (!shop_.admit || !sandbox.is_ready || view().spec().host_network()) {
+    co_return ok();
+  }
+  if (sandbox.addresses.empty()) {
+    co_return Error{Code::unavailable, "the sandbox shows no address yet"};
+  }
+  network::LocalPod pod{uid_, key_.ns, key_.name, sandbox.addresses.front()};
+  auto admitting = shop_.admit(std::move(pod));
+  co_return co_await std::move(admitting);
 }
 
 Task<Result<Container>> PodWorker::full(Container listed) {
