@@ -125,9 +125,9 @@ def handler_of(extension):
             return out
 
         def openapi(self, path):
+            meaning = {"x-kubernetes-group-version-kind": {"group": GROUP, "version": VERSION, "kind": "Flunder"}}
             if path == "/openapi/v2":
-                operation = {"responses": {"200": {"description": "OK", "schema": {"$ref": f"#/definitions/{DEFINITION}"}}},
-                             "x-kubernetes-group-version-kind": {"group": GROUP, "version": VERSION, "kind": "Flunder"}}
+                operation = {"responses": {"200": {"description": "OK", "schema": {"$ref": f"#/definitions/{DEFINITION}"}}}, **meaning}
                 self.say(200, {"swagger": "2.0", "info": {"title": "wardle", "version": "1"}, "paths": {
                     ROOT + "/namespaces/{namespace}/flunders/{name}": {"get": operation}, "/elsewhere": {"get": operation}},
                     "definitions": {DEFINITION: SCHEMA}})
@@ -135,8 +135,10 @@ def handler_of(extension):
                 self.say(200, {"paths": {ROOT[1:]: {"serverRelativeURL": f"/openapi/v3{ROOT}?hash=one"},
                                          "version": {"serverRelativeURL": "/openapi/v3/version?hash=two"}}})
             elif path == f"/openapi/v3{ROOT}":
+                operation = {"responses": {"200": {"description": "OK"}}, **meaning}
                 self.say(200, {"openapi": "3.0.0", "info": {"title": "wardle", "version": "1"}, "paths": {
-                    f"{ROOT}/namespaces/{{namespace}}/flunders/{{name}}": {}},
+                    f"{ROOT}/namespaces/{{namespace}}/flunders": {"post": operation, "get": operation},
+                    f"{ROOT}/namespaces/{{namespace}}/flunders/{{name}}": {"get": operation}},
                     "components": {"schemas": {DEFINITION: SCHEMA}}})
             else:
                 self.fail(404, "NotFound", "no such document")

@@ -10,7 +10,7 @@ from machine import run, wait_until
 from machines import PORT, Machines, MachinesTest
 
 GRACE = 5  # seconds that what nothing leads to is kept
-SHOW = ("sh", "-c", f"cat /{MARK}; exec sleep 1000000")
+SHOW = ("sh", "-c", f"cat /{MARK}; echo; exec sleep 1000000")  # a log has whole lines
 CONTENT = "tetrarch/agent/containerd/root/io.containerd.content.v1.content/blobs/sha256"
 
 
@@ -56,7 +56,7 @@ class Images(MachinesTest):
     def runs(self, pod, image, node, mark):
         self.apply(make_pod(pod, *SHOW, image=image, nodeName=node))
         self.wait_ready(pod, timeout=60)
-        wait_until(lambda: self.text("logs", pod) == mark, 10, f"{pod} says that it is {mark}")
+        wait_until(lambda: self.text("logs", pod).strip() == mark, 10, f"{pod} says that it is {mark}")
 
     def curl(self, path, *words, as_admin=True):
         """Status, headers and body of an answer of the registry."""

@@ -86,7 +86,7 @@ struct ContentWriter::Call {
   Status exchange(const native::WriteContentRequest& request) {
     native::WriteContentResponse answer;
     if (is_over || !stream->Write(request) || !stream->Read(&answer)) {
-      end();
+      finish();
       return outcome.ok() ? Status(Error{Code::cancelled, "the upload has ended"}) : outcome;
     }
     offset = answer.offset();
@@ -128,8 +128,15 @@ struct ContentWriter::Call {
   }
 
   void end() {
+    if (!is_over) {
+      context.TryCancel();
+      finish();
+    }
+  }
+
+  /// containerd has ended the call: why. A cancellation would hide that.
+  void finish() {
     if (!std::exchange(is_over, true)) {
-      context.TryCancel();  // does nothing to a call that has ended
       outcome = to_status(stream->Finish());
     }
   }
@@ -161,6 +168,7 @@ Task<Status> ContentWriter::commit(ContentInfo expected) {
     if (done.ok() || done.error().code != Code::already_exists) {
       return done;
     }
+    (void)call->abandon();  // what was sent again is not needed
     grpc::ClientContext context;
     prepare(context, kQuick);
     native::UpdateRequest request;
