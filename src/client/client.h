@@ -121,7 +121,7 @@ class Client {
   virtual Task<std::vector<Result<Stored>>> apply(std::vector<Change> changes) = 0;
   /// What one node's agent needs and nothing else: its Node, its Pods, the Secrets, ConfigMaps,
   /// ServiceAccounts and RuntimeClasses that they name, all Services, EndpointSlices and
-  /// NodeRoutes. First all of it as `added`, then one bookmark
+  /// NodeRoutes, its NodePolicies and PolicyPods. First all of it as `added`, then one bookmark
   /// ("synced"), then changes; `deleted` also when an object no longer concerns the node.
   virtual Task<Result<std::unique_ptr<Watch>>> feed(NodeName node) = 0;
 };

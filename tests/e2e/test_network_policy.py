@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: Apache-2.0
+"""NetworkPolicies between real pods on two machines: who reaches whom, before and after each change."""
+import json
+import threading
+import time
+
+from harness import DEMO, READY_HTTP, make_pod, make_service
+from machine import wait_until
+from machines import MachinesTest
+
+SLEEP = ("sleep", "100000")
+# Asks every target at the same time; the names of those that answer.
+ASK = r"""
+ask() { printf 'GET / HTTP/1.0\r\n\r\n' | nc -w 3 "$2" "$3" 2>/dev/null | grep -q 'HTTP/1' && echo "$1"; }
+while [ $# -ge 3 ]; do ask "$1" "$2" "$3" & shift 3; done
+wait
+"""
+# Web servers of busybox on several ports.
+SERVE = "mkdir -p /www; hostname >/www/index.html; for p in {}; do httpd -p $p -h /www; done; exec sleep 100000"
+
+
+def policy(name, selector, **spec):
+    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": name},
+            "spec": {"podSelector": {"matchLabels": selector} if selector else {}, **spec}}
+
+
+def pods(**labels):
+    return {"podSelector": {"matchLabels": labels}}
+
+
+def ports(*which):
+    return [{"port": port} if not isinstance(port, tuple) else {"port": port[0], "endPort": port[1]} for port in which]
+
+
+class NetworkPolicy(MachinesTest):
+    name = "netpol"
+    segments = (1, 1)
+
+    def serve(self, name, node, numbers=(8080,), labels=None, named=None):
+        shown = [{"containerPort": number, "name": label} for label, number in (named or {}).items()]
+        return make_pod(name, "sh", "-c", SERVE.format(" ".join(map(str, numbers))), labels=labels or {"app": "web"},
+                        container={"ports": shown} if shown else None, nodeName=node)
+
+    def start_pods(self, *made):
+        """Their addresses, when all are ready."""
+        self.apply(*made)
+        return {pod["metadata"]["name"]: self.wait_ready(pod["metadata"]["name"])["status"]["podIP"] for pod in made}
+
+    def reached(self, source, targets, namespace=None):
+        """`targets`: name to (address, port)."""
+        words = [str(word) for name, (address, port) in targets.items() for word in (name, address, port)]
+        done = self.cluster.kubectl("-n", namespace or self.namespace, "exec", source, "--", "sh", "-c", ASK, "ask", *words,
+                                    check=False)
+        return set(done.stdout.split())
+
+    def expect(self, source, targets, names, why, namespace=None):
+        """What is allowed opens and what is not closes within a moment, and it stays so."""
+        seen = lambda: self.reached(source, targets, namespace)
+        wait_until(lambda: seen() == set(names) or self.fail(f"{source} reaches {seen()}, not {names}: {why}"), 20,
+                   f"{source} reaches {sorted(names)}: {why}", pause=0.2)
+
+    def test_who_reaches_whom_on_one_node_and_across(self):
+        client = lambda name, node, app: make_pod(name, *SLEEP, labels={"app": app}, nodeName=node)
+        probed = make_pod("probed", image=DEMO, labels={"app": "web"}, container={"readinessProbe": READY_HTTP}, nodeName="m1")
+        at = self.start_pods(self.serve("near", "m1"), self.serve("far", "m2"), probed, client("friend-near", "m1", "friend"),
+                             client("friend-far", "m2", "friend"), client("stranger", "m1", "stranger"))
+        webs = {name: (at[name], 8080) for name in ("near", "far", "probed")}
+        everywhere = set(webs)
+        for source in ("friend-near", "friend-far", "stranger"):
+            self.expect(source, webs, everywhere, "nothing limits it")
+
+        self.apply(policy("deny", {}))
+        for source in ("friend-near", "friend-far", "stranger"):
+            self.expect(source, webs, (), "nothing may come in")
+        self.expect("near", {"itself": (at["near"], 8080)}, {"itself"}, "a pod reaches itself")
+        for host, name in (("m1", "near"), ("m2", "far")):
+            self.cluster.curl(f"http://{at[name]}:8080/", host=self.cluster.host(host))
+        time.sleep(3)  # several periods of the probe
+        self.assertEqual([c["status"] for c in self.get("pod", "probed")["status"]["conditions"] if c["type"] == "Ready"],
+                         ["True"], "probes pass")
+
+        self.apply(policy("friends", {"app": "web"}, ingress=[{"from": [pods(app="friend")], "ports": ports(8080)}]))
+        for source in ("friend-near", "friend-far"):
+            self.expect(source, webs, everywhere, "policies add up")
+        self.expect("stranger", webs, (), "only friends are let in")
+
+        self.apply(policy("stay", {"app": "friend"}, policyTypes=["Egress"], egress=[{"to": [
+            {"ipBlock": {"cidr": f"{at['far']}/32"}}]}]))
+        for source in ("friend-near", "friend-far"):
+            self.expect(source, webs, {"far"}, "egress to an address")
+        self.kubectl("label", "pod", "stranger", "app=friend", "--overwrite")
+        self.expect("stranger", webs, {"far"}, "its new label decides")
+        self.apply(policy("stay", {"app": "friend"}, policyTypes=["Egress"], egress=[{"to": [
+            {"ipBlock": {"cidr": "10.0.0.0/8", "except": [f"{at['far']}/32"]}}]}]))
+        self.expect("friend-near", webs, {"near", "probed"}, "all of a block but an address")
+
+        self.kubectl("delete", "networkpolicy", "--all")
+        for source in ("friend-near", "friend-far", "stranger"):
+            self.expect(source, webs, everywhere, "open again")
+
+    def test_ports_by_number_name_and_range(self):
+        at = self.start_pods(self.serve("one", "m1", (8080, 8081, 9000, 9005), named={"http": 8080}),
+                             self.serve("two", "m2", (8080, 8081, 9000, 9005), named={"http": 8081}),
+                             make_pod("client", *SLEEP, labels={"app": "client"}, nodeName="m1"))
+        targets = {f"{name}:{port}": (at[name], port) for name in ("one", "two") for port in (8080, 8081, 9000, 9005)}
+        allow = lambda which: self.apply(policy("np", {"app": "web"}, ingress=[{"ports": which}]))
+        allow(ports(8081))
+        self.expect("client", targets, {"one:8081", "two:8081"}, "a number")
+        allow(ports("http"))
+        self.expect("client", targets, {"one:8080", "two:8081"}, "a name is each pod's own number")
+        allow(ports((9000, 9004), 8080))
+        self.expect("client", targets, {"one:8080", "one:9000", "two:8080", "two:9000"}, "a range and a number")
+        allow([{"protocol": "UDP"}])
+        self.expect("client", targets, (), "another protocol")
+        self.kubectl("delete", "networkpolicy", "np")
+        self.apply(policy("out", {"app": "client"}, policyTypes=["Egress"], egress=[
+            {"to": [pods(app="web")], "ports": ports("http")}]))
+        self.expect("client", targets, {"one:8080", "two:8081"}, "a name, going out")
+        self.apply(policy("out", {"app": "client"}, policyTypes=["Egress"], egress=[{"ports": ports("http", 9005)}]))
+        self.expect("client", targets, {"one:8080", "two:8081", "one:9005", "two:9005"}, "to anybody, by name and number")
+
+    def test_namespaces_by_label_and_services(self):
+        other = self.namespace + "-other"
+        self.make_namespace(other)
+        self.addCleanup(self.cluster.kubectl, "delete", "namespace", other, "--wait=false", check=False)
+        at = self.start_pods(self.serve("web", "m1"), make_pod("client", *SLEEP, labels={"app": "client"}, nodeName="m2"))
+        service = make_service("web")
+        self.apply(service)
+        vip = self.get("service", "web")["spec"]["clusterIP"]
+        guest = make_pod("guest", *SLEEP, nodeName="m1")
+        guest["metadata"]["namespace"] = other
+        self.cluster.kubectl("apply", "-f", "-", input=json.dumps(guest))
+        self.cluster.kubectl("-n", other, "wait", "pod/guest", "--for=condition=Ready", "--timeout=60s")
+        targets = {"pod": (at["web"], 8080), "service": (vip, 80)}
+        self.expect("guest", targets, targets, "nothing limits it", other)
+
+        self.apply(policy("teams", {"app": "web"}, ingress=[{"from": [
+            {"namespaceSelector": {"matchLabels": {"team": "friends"}}, **pods(app="guest")}]}]))
+        self.expect("guest", targets, (), "its namespace has no such label", other)
+        self.expect("client", targets, (), "nor has this one")
+        self.cluster.kubectl("label", "namespace", other, self.namespace, "team=friends")
+        self.expect("guest", targets, targets, "now it has", other)
+        self.expect("client", targets, (), "the pod must be right too")
+        self.cluster.kubectl("label", "namespace", other, "team-")
+        self.expect("guest", targets, (), "the label has gone", other)
+
+        self.apply(policy("teams", {"app": "web"}, ingress=[{"from": [{"namespaceSelector": {"matchLabels": {
+            "kubernetes.io/metadata.name": self.namespace}}}], "ports": ports(8080)}]))
+        self.expect("client", targets, targets, "a service is judged by the pod behind it")
+        self.apply(policy("out", {"app": "client"}, policyTypes=["Egress"], egress=[
+            {"to": [pods(app="web")], "ports": ports(80)}]))
+        self.expect("client", targets, (), "the service's own port counts for nothing")
+        names = self.exec("client", "nslookup", f"web.{self.namespace}.svc.cluster.local", check=False)
+        self.assertIn(vip, names.stdout, "names are the node's own answer")
+
+    def test_an_agent_that_restarts_under_traffic(self):
+        at = self.start_pods(self.serve("web", "m2"), make_pod("friend", *SLEEP, labels={"app": "friend"}, nodeName="m1"),
+                             make_pod("stranger", *SLEEP, nodeName="m2"))
+        self.apply(policy("np", {"app": "web"}, ingress=[{"from": [pods(app="friend")]}]))
+        target = {"web": (at["web"], 8080)}
+        self.expect("friend", target, target, "it is let in")
+        self.expect("stranger", target, (), "it is not")
+        lost, passed, stop, asked = [], [], threading.Event(), [0]
+
+        def ask(source, answer, wrong):
+            while not stop.is_set():
+                seen = self.reached(source, target)
+                asked[0] += 1
+                if seen != answer:
+                    wrong.append(seen)
+        threads = [threading.Thread(target=ask, args=("friend", {"web"}, lost)),
+                   threading.Thread(target=self.knock, args=("stranger", at["web"], stop, passed))]
+        for thread in threads:
+            thread.start()
+        try:
+            host = self.cluster.host("m2")
+            for how in ("TERM", "KILL"):
+                self.cluster.end_on(host, how)
+                time.sleep(1)
+                self.cluster.start_on(host)
+                self.cluster.wait_node("m2")
+                time.sleep(2)
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join()
+        self.assertEqual(lost, [], "what is allowed passes all the time")
+        self.assertEqual(passed, [], "what is not never does")
+        self.assertGreater(asked[0], 5)
+
+    def knock(self, source, address, stop, passed):
+        """From a process in the pod's network, so that no restart of its agent ends it."""
+        host = self.cluster.host("m2")
+        found = host.run("sh", "-c", "for p in /proc/[0-9]*; do ip=$(nsenter -n -t ${p#/proc/} ip -4 -o addr show eth0 2>/dev/null); "
+                         f"case \"$ip\" in *' {self.get('pod', source)['status']['podIP']}/'*) echo ${{p#/proc/}}; exit;; esac; done")
+        process = found.stdout.strip()
+        while not stop.is_set():
+            done = host.run("nsenter", "-n", "-t", process, "curl", "-s", "--noproxy", "*", "-m", "0.3", f"http://{address}:8080/",
+                            check=False)
+            if done.returncode == 0:
+                passed.append(done.stdout)
+
+    def test_a_new_pod_is_never_without_its_policies(self):
+        """One that tries to get out with its first breath, and one that is knocked at from before it is there."""
+        at = self.start_pods(self.serve("open", "m1", labels={"app": "open"}))
+        self.apply(policy("closed", {"app": "closed"}, policyTypes=["Ingress", "Egress"]))
+        prefix, last = at["open"].rsplit(".", 1)
+        knock = (f"while :; do for a in $(seq {int(last) + 1} {int(last) + 14}); do (echo | nc -w 1 {prefix}.$a 9999 2>/dev/null "
+                 f"| grep -q ANSWER && echo [{prefix}.$a]) & done; sleep 0.4; done")
+        listen = "while :; do echo ANSWER | nc -l -p 9999; done"
+        self.run_pod(make_pod("knocker", "sh", "-c", knock, nodeName="m1"))
+        escape = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {at['open']} 8080 | grep HTTP; "
+        closed = [f"closed-{turn}" for turn in range(4)]
+        self.apply(*(make_pod(name, "sh", "-c", escape + listen, labels={"app": "closed"}, nodeName="m1") for name in closed))
+        self.run_pod(make_pod("control", "sh", "-c", escape + listen, nodeName="m1"))
+        control = self.get("pod", "control")["status"]["podIP"]
+        wait_until(lambda: f"[{control}]" in self.text("logs", "knocker"), 30, "the knocking works: an open pod is reached")
+        wait_until(lambda: "HTTP" in self.text("logs", "control"), 30, "the way out works")
+        for name in closed:
+            address = self.wait_ready(name)["status"]["podIP"]
+            time.sleep(1)
+            self.assertNotIn("HTTP", self.text("logs", name))
+            self.assertNotIn(f"[{address}]", self.text("logs", "knocker"))
