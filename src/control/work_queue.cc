@@ -57,6 +57,7 @@ std::optional<Key> WorkQueue::take(TimePoint now) {
   Key key = std::move(ready_.front());
   ready_.pop_front();
   is_ready_.erase(key);
+  forget_time(key);
   in_work_.insert(key);
   return key;
 }

@@ -22,7 +22,8 @@ class WorkQueue {
   void add(const Key& key);
   /// To be looked at then, if not before; the earlier of two times stands.
   void add_at(const Key& key, TimePoint when);
-  /// The next key whose time has come; it is in work until done().
+  /// The next key whose time has come; it is in work until done(). A time that it was to be looked
+  /// at later is void: whoever looks now says anew when, or nothing is left of a key that is gone.
   std::optional<Key> take(TimePoint now);
   void done(const Key& key);
   /// Whoever worked is gone: everything in work is to be done again.

@@ -50,6 +50,17 @@ TEST(WorkQueue, GivesADelayedKeyWhenItIsDueAndKeepsTheEarlierTime) {
   EXPECT_EQ(queue.next_time(), std::nullopt);
 }
 
+TEST(WorkQueue, KeepsNothingOfAKeyThatWasLookedAt) {
+  WorkQueue queue;
+  queue.add_at(kA, kNow + seconds(3600));
+  queue.add(kA);
+
+  queue.done(*queue.take(kNow));
+
+  EXPECT_EQ(queue.next_time(), std::nullopt);
+  EXPECT_EQ(queue.size(), 0U);
+}
+
 TEST(WorkQueue, PausesDoubleUntilAMinuteAndASuccessForgetsThem) {
   WorkQueue queue;
 
