@@ -82,31 +82,36 @@ void Invariants::take_workload(const Written& written) {
   }
 }
 
+Invariants::Pod Invariants::pod_of(View root) {
+  Pod now;
+  const auto metadata = root["metadata"];
+  const auto phase = root["status"]["phase"].string();
+  now.uid = metadata["uid"].string();
+  now.node = root["spec"]["nodeName"].string();
+  now.app = metadata["labels"]["app"].string();
+  now.address = root["status"]["podIP"].string();
+  now.created = parse_time(metadata["creationTimestamp"].string()).value_or(TimePoint{});
+  now.is_over = phase == "Succeeded" || phase == "Failed";
+  now.is_bare = metadata["ownerReferences"].size() == 0;
+  now.is_ending = metadata["deletionTimestamp"].exists();
+  for (const auto container : root["spec"]["containers"].elements()) {
+    now.cpu_milli += milli(container["resources"]["requests"]["cpu"]);
+    now.memory_bytes += whole(container["resources"]["requests"]["memory"]);
+    for (const auto port : container["ports"].elements()) {
+      if (port["hostPort"].integer() != 0) {
+        now.ports.push_back(
+            fmt::format("{}/{}", port["protocol"].string("TCP"), port["hostPort"].integer()));
+      }
+    }
+  }
+  return now;
+}
+
 void Invariants::take_pod(const Written& written) {
   const auto known = pods_.find(written.key);
   Pod now;
   if (written.document) {
-    const auto root = written.document->root();
-    const auto metadata = root["metadata"];
-    const auto phase = root["status"]["phase"].string();
-    now.uid = metadata["uid"].string();
-    now.node = root["spec"]["nodeName"].string();
-    now.app = metadata["labels"]["app"].string();
-    now.address = root["status"]["podIP"].string();
-    now.created = parse_time(metadata["creationTimestamp"].string()).value_or(TimePoint{});
-    now.is_over = phase == "Succeeded" || phase == "Failed";
-    now.is_bare = metadata["ownerReferences"].size() == 0;
-    now.is_ending = metadata["deletionTimestamp"].exists();
-    for (const auto container : root["spec"]["containers"].elements()) {
-      now.cpu_milli += milli(container["resources"]["requests"]["cpu"]);
-      now.memory_bytes += whole(container["resources"]["requests"]["memory"]);
-      for (const auto port : container["ports"].elements()) {
-        if (port["hostPort"].integer() != 0) {
-          now.ports.push_back(
-              fmt::format("{}/{}", port["protocol"].string("TCP"), port["hostPort"].integer()));
-        }
-      }
-    }
+    now = pod_of(written.document->root());
   }
   const bool is_same = known != pods_.end() && known->second.uid == now.uid;
   if (known != pods_.end()) {
@@ -268,7 +273,7 @@ void Invariants::started(const std::string& machine,
   const std::string uid(pod.uid());
   auto& running = running_[{pod.key.ns, pod.key.name}];
   for (const auto& other : running) {
-    if (other != uid + "/" + container && !other.starts_with(uid + "/")) {
+    if (!other.starts_with(uid)) {
       history_.violate(fmt::format(
           "pod {} runs twice: a start on {} while {} still runs", pod.key.name, machine, other));
     }

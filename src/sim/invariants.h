@@ -79,6 +79,7 @@ class Invariants {
     EndCause end = EndCause::none;
   };
 
+  static Pod pod_of(object::View root);
   void take_pod(const Written& written);
   void take_node(const Written& written);
   void take_service(const Written& written);
