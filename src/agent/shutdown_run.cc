@@ -28,6 +28,11 @@ constexpr seconds kSecondThoughts{5};
 // Ours: a bus that is not there may come later in the boot.
 constexpr seconds kRetry{30};
 
+/// Where nothing was said: of a machine that leaves, which no shutdown waits for.
+std::vector<ShutdownGrace> leaving_graces() {
+  return {{0, seconds(30)}};
+}
+
 /// Blocking: the bus, the lock, and that logind waits as long as we may take.
 Result<std::unique_ptr<Logind>> take_lock(seconds delay, const std::filesystem::path& note) {
   TRY(auto out, Logind::connect());
@@ -71,7 +76,8 @@ Task<void> Agent::Impl::end_pods() {
   for (const auto& [uid, worker] : workers) {
     pods.push_back({uid, views::PodView(worker->document()->root()).spec().priority()});
   }
-  auto groups = ending_order(pods, options.shutdown_grace);
+  const auto& graces = options.shutdown_grace;
+  auto groups = ending_order(pods, graces.empty() ? leaving_graces() : graces);
   for (auto& group : groups) {
     log::info("agent",
               "ending {} pods within {} s: the machine goes",

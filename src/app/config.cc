@@ -159,8 +159,8 @@ std::vector<ConfigKey> node_keys() {
        &Config::eviction_hard},
       {"shutdown-grace",
        "PRIORITY=SECONDS,…",
-       "how long pods from this priority on may take when the machine is shut down; empty: it does "
-       "not wait for them",
+       "how long pods from this priority on may take when the machine is shut down, 0=20 for all; "
+       "default: it does not wait for them",
        &Config::shutdown_grace},
       {"eviction-pressure-transition-period",
        "SECONDS",

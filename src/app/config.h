@@ -50,9 +50,8 @@ struct Config {
   std::string eviction_hard =
       "memory.available<100Mi,nodefs.available<10%,nodefs.inodesFree<5%,"
       "imagefs.available<15%,imagefs.inodesFree<5%";
-  // Source: kubelet, shutdownGracePeriodByPodPriority as it follows from shutdownGracePeriod 30s
-  // and shutdownGracePeriodCriticalPods 10s. Ours: on without being asked for.
-  std::string shutdown_grace = "0=20,2000000000=10";
+  // Source: kubelet, shutdownGracePeriod 0: off, and pods of no controller run on after a boot.
+  std::string shutdown_grace;
   int eviction_pressure_transition_period = 300;  ///< seconds
   std::set<std::string> given;                    ///< the keys that flags or the file have set
 };
