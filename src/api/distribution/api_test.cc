@@ -169,11 +169,13 @@ class DistributionTest : public registry::RegistryTest {
   ~DistributionTest() override { group_.stop_and_wait(); }  // before what its tasks use
 
   static Task<Result<trust::Identity>> authenticate(net::Peer peer, std::string token) {
+    auto ann = registry::plain_user("ann");
+    auto admin = registry::masters();
     if (token == "secret-of-ann") {
-      co_return registry::plain_user("ann");
+      co_return ann;
     }
     if (token.empty() && peer.certificate_common_name == "admin") {
-      co_return registry::masters();
+      co_return admin;
     }
     co_return Error{Code::unauthenticated, "unknown"};
   }
