@@ -55,10 +55,10 @@ struct Workshop {
   /// Why the node cannot grant what a pod asks for now; empty: it can.
   std::function<std::optional<Reason>(const std::string& uid, views::PodView wanted)>
       refuse_resize = {};
-  bool is_shutting_down = false;  ///< the machine goes: no pod begins
   /// Returns when what limits the pod's connections is in force; an error: it is not, and nothing
   /// of the pod may start. Empty: nothing limits them.
   std::function<Task<Status>(network::LocalPod pod)> admit = {};
+  bool is_shutting_down = false;  ///< the machine goes: no pod begins
 };
 
 /// Shared between the agent and the tasks under way. Used on the agent's strand.
