@@ -46,7 +46,8 @@ class RegistrarTest : public testing::Test {
     registrar_ = std::make_unique<Registrar>(
         options_,
         Machine{},
-        Registrar::Parts{server_, runtime_, time_, pressure_, thresholds_, {}, shown});
+        Registrar::Parts{
+            server_, runtime_, time_, pressure_, thresholds_, is_shutting_down_, {}, shown});
     tasks_.spawn(registrar_->keep_node());
     tasks_.spawn(registrar_->keep_lease());
     move(seconds(1));
@@ -82,6 +83,7 @@ class RegistrarTest : public testing::Test {
   FakeRuntime runtime_;
   Options options_;
   PressureState pressure_{seconds(300)};
+  bool is_shutting_down_ = false;
   std::vector<Threshold> thresholds_;
   bool is_feed_up_ = true;
   std::optional<Stored> frozen_ = {};  // what a feed that hangs showed last

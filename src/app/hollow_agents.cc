@@ -99,10 +99,14 @@ class HollowAgent {
     registrar_ = std::make_unique<agent::Registrar>(
         options_,
         machine_,
-        agent::Registrar::Parts{
-            *client_, runtime_, system_clock(), pressure_, thresholds_, {}, [this] {
-              return shown_ ? &*shown_ : nullptr;
-            }});
+        agent::Registrar::Parts{*client_,
+                                runtime_,
+                                system_clock(),
+                                pressure_,
+                                thresholds_,
+                                is_shutting_down_,
+                                {},
+                                [this] { return shown_ ? &*shown_ : nullptr; }});
     dialer_ = std::make_unique<reach::Dialer>(
         pool_, *connection_, NodeName(config.node_name), refuse_stream, dialer_options());
     group_.spawn(registrar_->keep_node());
@@ -203,6 +207,7 @@ class HollowAgent {
   agent::Options options_;
   agent::Machine machine_;
   agent::PressureState pressure_{std::chrono::seconds(300)};
+  bool is_shutting_down_ = false;
   std::vector<agent::Threshold> thresholds_;
   std::shared_ptr<net::TlsContext> tls_;
   std::unique_ptr<net::Client> connection_;
