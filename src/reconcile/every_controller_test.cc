@@ -42,6 +42,7 @@ TEST_F(EveryControllerTest, HasAllOfThemEachUnderItsOwnName) {
                                    "event-expiry",
                                    "flow-control",
                                    "garbage-collection",
+                                   "image-store",
                                    "job",
                                    "kubernetes-service",
                                    "namespace",

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The protocol, over a real registry in memory and agents that are coroutines of the test.
+#include <algorithm>
 #include <map>
 #include <string>
 
@@ -63,8 +64,9 @@ Task<void> take_blob(FakeAgent& agent, net::Stream& stream) {
   if (is_it) {
     agent.blobs[digest] = content;
   }
-  (void)co_await stream.write(
-      reach::format_answer(is_it ? ok() : Status(Error{Code::invalid, "another digest"})));
+  const Status said = is_it ? ok() : Status(Error{Code::invalid, "another digest"});
+  const std::string answer = reach::format_answer(said);
+  (void)co_await stream.write(answer);
 }
 
 Task<void> serve(FakeAgent& agent, DocumentPtr request, std::unique_ptr<net::Stream> stream) {
@@ -80,7 +82,7 @@ Task<void> serve(FakeAgent& agent, DocumentPtr request, std::unique_ptr<net::Str
   (void)co_await stream->shut_write();
 }
 
-/// Records an answer, and gives the body in pieces of three bytes.
+/// Records an answer, and gives the body in pieces.
 class FakeExchange final : public net::Exchange, public net::BodyReader {
  public:
   Task<Status> respond(int code, net::Headers with, std::string text) override {
@@ -91,11 +93,13 @@ class FakeExchange final : public net::Exchange, public net::BodyReader {
   }
 
   Task<Status> respond(int code, net::Headers with, net::Body /*pieces*/) override {
-    co_return co_await respond(code, std::move(with), std::string());
+    std::string none;
+    co_return co_await respond(code, std::move(with), std::move(none));
   }
 
   Task<Status> start(int code, net::Headers with) override {
-    co_return co_await respond(code, std::move(with), std::string());
+    std::string none;
+    co_return co_await respond(code, std::move(with), std::move(none));
   }
 
   Task<Status> write(net::Body pieces) override {
@@ -124,8 +128,8 @@ class FakeExchange final : public net::Exchange, public net::BodyReader {
   }
 
   Task<Result<std::string>> read_body() override {
-    auto piece = upload.substr(0, 3);
-    upload.erase(0, piece.size());
+    auto piece = upload.substr(taken_, std::max<std::size_t>(3, upload.size() / 100));
+    taken_ += piece.size();
     co_return piece;
   }
 
@@ -139,6 +143,9 @@ class FakeExchange final : public net::Exchange, public net::BodyReader {
   net::Headers headers;
   std::string body;
   bool is_finished = false;
+
+ private:
+  std::size_t taken_ = 0;  ///< of upload
 };
 
 class DistributionTest : public registry::RegistryTest {
