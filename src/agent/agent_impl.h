@@ -53,6 +53,7 @@ struct Agent::Impl {
   void note_network_change(const Key& key, const DocumentPtr& document);
   Task<void> set_up_network();
   Task<Status> admit_running();
+  bool may_be_limited(const network::LocalPod& pod) const;
   /// Returns when its policies hold; an error: they do not.
   Task<Status> admit(network::LocalPod pod);
   void release_address(const std::string& uid);

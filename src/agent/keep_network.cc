@@ -14,12 +14,13 @@ namespace {
 
 using std::chrono::seconds;
 
+constexpr std::string_view kPolicyPods = "policypods.network.tetrarch.dev";
 // Resources that the network is made of.
 constexpr std::array<std::string_view, 7> kOfNetwork{"services",
                                                      "endpointslices.discovery.k8s.io",
                                                      "noderoutes.network.tetrarch.dev",
                                                      "nodepolicies.network.tetrarch.dev",
-                                                     "policypods.network.tetrarch.dev",
+                                                     kPolicyPods,
                                                      "nodes",
                                                      "pods"};
 
@@ -83,14 +84,26 @@ Task<Status> Agent::Impl::admit_running() {
   co_return ok();
 }
 
+/// The feed brings a pod's policies before the pod. Of an older pod of that name: it may have some.
+bool Agent::Impl::may_be_limited(const network::LocalPod& pod) const {
+  const auto* peer = objects.find(Key{std::string(kPolicyPods), pod.ns, pod.name});
+  const auto spec = peer == nullptr ? object::View{} : peer->root()["spec"];
+  return peer != nullptr && (spec["policies"].size() > 0 || spec["uid"].string() != pod.uid);
+}
+
+/// A pod that nothing limits does not wait for the network: it may never come up on this machine.
 Task<Status> Agent::Impl::admit(network::LocalPod pod) {
   const auto uid = pod.uid;
+  const bool waits = may_be_limited(pod);
   if (!node_network.admit(pod)) {
     co_return ok();
   }
   auto admission = std::make_shared<Admission>();
   admissions.push_back(admission);
   has_network_changes.raise();
+  if (!waits) {
+    co_return ok();
+  }
   co_await admission->decided.wait();
   if (!admission->outcome.ok() && node_network.is_limited(uid)) {
     node_network.release(uid);  // asked again, it waits again
