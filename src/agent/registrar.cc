@@ -217,8 +217,6 @@ Task<void> Registrar::keep_lease() {
     if (!renewed.ok()) {
       log::debug("agent", "lease not renewed: {}", renewed.error().message);
       must_ask_ = true;
-    } else if (must_ask_) {
-      wake();
     }
     co_await async::sleep_for(renewed.ok() ? kLeaseInterval : seconds(1));
   }

@@ -101,7 +101,8 @@ class NodeHealth final : public Controller {
       }
       mark_pods(asked, *node, &plan);
     } else {
-      plan.look_again_at(deadline);
+      // A Lease gives it long; once its beats are heard, and they wake nobody, they give it less.
+      plan.look_again_at(std::min(deadline, asked.now + silence_));
     }
     set_taints(*node, asked.now, &plan);
     return plan;

@@ -145,6 +145,22 @@ TEST_F(NodeTest, OneThatBeatsIsOutEightSecondsAfterItsLastBeat) {
   EXPECT_EQ(ready(key), "Unknown");
 }
 
+TEST_F(NodeTest, OneWhoseFirstBeatCameAfterTheLastLookIsOutAsSoon) {
+  node("a");
+  const auto key = node("b");
+  renew("a");
+  renew("b");
+  ASSERT_TRUE(world_.settle());
+  world_.advance(seconds(1));
+  world_.hear("b");  // wakes nobody
+
+  world_.advance(seconds(8));
+  renew("a");
+  ASSERT_TRUE(world_.settle());
+
+  EXPECT_EQ(ready(key), "Unknown");
+}
+
 TEST_F(NodeTest, OneThatSaysThatItIsReadyBeforeItBeatsAgainIsNotCountedOutAtOnce) {
   node("a");
   const auto key = node("b");

@@ -317,7 +317,7 @@ TreeObject paths_of(OpenApi version,
                     const std::vector<const Kind*>& kinds) {
   PathBuilder builder{version, catalog};
   for (const auto* kind : kinds) {
-    if (!kind->plural.empty()) {
+    if (!kind->plural.empty() && !kind->verbs.empty()) {
       builder.add(*kind);
     }
   }

@@ -82,7 +82,8 @@ VersionRank version_rank(std::string_view name) {
 std::vector<Group> groups_of(const schema::Catalog& catalog) {
   std::map<std::string, std::map<std::string, Version>> found;
   for (const auto& kind : catalog.kinds()) {
-    if (!kind->plural.empty()) {  // a group of bodies alone (Scale) is no group of the API
+    // Bodies alone (Scale) make no group of the API, nor does what only a feed brings.
+    if (!kind->plural.empty() && !kind->verbs.empty()) {
       auto& version = found[kind->group][kind->version];
       version.name = kind->version;
       version.priority = priority_of(kind->group).of_version;
