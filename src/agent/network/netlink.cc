@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/network/netlink.h"
 
+#include <cstring>
+
+#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <net/if.h>
 #include <netlink/errno.h>
+#include <netlink/route/link/vxlan.h>
 
 namespace tetrarch::agent::network {
 
@@ -50,6 +54,25 @@ Result<NlAddress> parse_address(const std::string& text, int family) {
     return netlink_error(fmt::format("address {}", text), code);
   }
   return NlAddress(parsed);
+}
+
+std::uint32_t number_of(nl_addr* address) {
+  std::uint32_t value = 0;
+  if (address != nullptr && nl_addr_get_len(address) == sizeof(value)) {
+    std::memcpy(&value, nl_addr_get_binary_addr(address), sizeof(value));
+  }
+  return ntohl(value);
+}
+
+bool is_vxlan_of(rtnl_link* link, std::uint32_t vni, std::uint32_t own_address) {
+  std::uint32_t its_vni = 0;
+  nl_addr* raw = nullptr;
+  if (rtnl_link_is_vxlan(link) == 0 || rtnl_link_vxlan_get_id(link, &its_vni) < 0 ||
+      rtnl_link_vxlan_get_local(link, &raw) < 0) {
+    return false;
+  }
+  const NlAddress local(raw);
+  return its_vni == vni && number_of(raw) == own_address;
 }
 
 }  // namespace tetrarch::agent::network

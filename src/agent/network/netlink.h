@@ -2,6 +2,7 @@
 // What the files that speak rtnetlink share: owners of libnl's objects, and errors. Blocking.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -25,6 +26,9 @@ using Link = std::unique_ptr<rtnl_link, PutBack<rtnl_link_put>>;
 using NlAddress = std::unique_ptr<nl_addr, PutBack<nl_addr_put>>;
 using Cache = std::unique_ptr<nl_cache, PutBack<nl_cache_free>>;
 
+// Source: RFC 7348, 5.
+inline constexpr std::uint16_t kVxlanPort = 4789;
+
 Error netlink_error(std::string_view what, int code);
 Result<Socket> connect_socket();
 /// Null: there is none of that name.
@@ -34,5 +38,9 @@ Status bring_up(nl_sock* socket, rtnl_link* link);
 Status remove_link(const std::string& name);
 /// "10.42.0.0/24", or with family AF_LLC "0a:58:01:02:03:04".
 Result<NlAddress> parse_address(const std::string& text, int family);
+/// Of IPv4; 0 for what is none.
+std::uint32_t number_of(nl_addr* address);
+/// Whether it is a VXLAN device of that network, from that address of this machine.
+bool is_vxlan_of(rtnl_link* link, std::uint32_t vni, std::uint32_t own_address);
 
 }  // namespace tetrarch::agent::network

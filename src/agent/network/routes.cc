@@ -2,11 +2,9 @@
 #include "agent/network/routes.h"
 
 #include <algorithm>
-#include <cstring>
 #include <map>
 #include <set>
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <linux/neighbour.h>
 #include <linux/rtnetlink.h>
@@ -25,8 +23,7 @@ namespace {
 // Ours: a number of the user's range, by which our routes are told from others' (`ip route` prints
 // it as "proto 116").
 constexpr std::uint8_t kProtocol = 116;
-// Source: RFC 7348, 5: the port; 50 bytes of outer headers over IPv4.
-constexpr std::uint16_t kVxlanPort = 4789;
+// Source: RFC 7348, 5: 50 bytes of outer headers over IPv4.
 constexpr int kVxlanHeaders = 50;
 
 using Route = std::unique_ptr<rtnl_route, PutBack<rtnl_route_put>>;
@@ -48,14 +45,6 @@ std::string hardware_address(const Ipv4Range& pods) {
                      (pods.base >> 16) & 255,
                      (pods.base >> 8) & 255,
                      pods.base & 255);
-}
-
-std::uint32_t number_of(nl_addr* address) {
-  std::uint32_t value = 0;
-  if (address != nullptr && nl_addr_get_len(address) == sizeof(value)) {
-    std::memcpy(&value, nl_addr_get_binary_addr(address), sizeof(value));
-  }
-  return ntohl(value);
 }
 
 Ipv4Range range_around(std::uint32_t address, int bits) {
@@ -205,14 +194,7 @@ int mtu_of_vxlan(const RouteOptions& options, const std::vector<Segment>& segmen
 }
 
 bool is_as_wanted(rtnl_link* link, const RouteOptions& options, int mtu) {
-  std::uint32_t vni = 0;
-  nl_addr* raw = nullptr;
-  if (rtnl_link_is_vxlan(link) == 0 || rtnl_link_vxlan_get_id(link, &vni) < 0 ||
-      rtnl_link_vxlan_get_local(link, &raw) < 0) {
-    return false;
-  }
-  const NlAddress local(raw);
-  return vni == options.vni && number_of(raw) == options.own_address &&
+  return is_vxlan_of(link, options.vni, options.own_address) &&
          static_cast<int>(rtnl_link_get_mtu(link)) == mtu;
 }
 

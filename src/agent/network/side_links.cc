@@ -2,13 +2,11 @@
 #include "agent/network/side_links.h"
 
 #include <algorithm>
-#include <cstring>
 #include <fcntl.h>
 #include <sched.h>
 #include <set>
 #include <unistd.h>
 
-#include <arpa/inet.h>
 #include <fmt/format.h>
 #include <linux/neighbour.h>
 #include <net/if.h>
@@ -25,8 +23,6 @@
 namespace tetrarch::agent::network {
 namespace {
 
-// Source: RFC 7348, 5.
-constexpr std::uint16_t kVxlanPort = 4789;
 /// Frames for everybody, and for whom no place is known, go to who has this entry.
 constexpr const char* kEverybody = "00:00:00:00:00:00";
 
@@ -90,25 +86,6 @@ Status settle(nl_sock* socket, rtnl_link* link, int mtu, int bridge) {
 Result<int> index_of(nl_sock* socket, const std::string& name) {
   TRY(const auto link, link_of(socket, name));
   return rtnl_link_get_ifindex(link.get());
-}
-
-std::uint32_t number_of(nl_addr* address) {
-  std::uint32_t value = 0;
-  if (address != nullptr && nl_addr_get_len(address) == sizeof(value)) {
-    std::memcpy(&value, nl_addr_get_binary_addr(address), sizeof(value));
-  }
-  return ntohl(value);
-}
-
-bool is_as_wanted(rtnl_link* link, const SideTunnel& wanted) {
-  std::uint32_t vni = 0;
-  nl_addr* raw = nullptr;
-  if (rtnl_link_is_vxlan(link) == 0 || rtnl_link_vxlan_get_id(link, &vni) < 0 ||
-      rtnl_link_vxlan_get_local(link, &raw) < 0) {
-    return false;
-  }
-  const NlAddress local(raw);
-  return vni == wanted.vni && number_of(raw) == wanted.own_address;
 }
 
 Status make_tunnel(nl_sock* socket, const SideTunnel& wanted) {
@@ -238,7 +215,7 @@ Status ensure_side_bridge(const SideBridge& wanted) {
 Status ensure_side_tunnel(const SideTunnel& wanted) {
   TRY(const auto socket, connect_socket());
   if (const Link present = find_link(socket.get(), wanted.name);
-      present && !is_as_wanted(present.get(), wanted)) {
+      present && !is_vxlan_of(present.get(), wanted.vni, wanted.own_address)) {
     TRY_STATUS(remove_link(wanted.name));
   }
   if (!find_link(socket.get(), wanted.name)) {
