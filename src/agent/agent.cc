@@ -55,6 +55,14 @@ std::unique_ptr<network::Network> make_own_network(const Options& options,
   return network::make_network(std::move(out), with.pool, with.blocking, with.clock);
 }
 
+std::unique_ptr<BlobSource> make_blob_source(const Dependencies& with) {
+  if (with.images == nullptr) {
+    return nullptr;
+  }
+  return std::make_unique<BlobSource>(
+      BlobSource::Parts{*with.images, with.peers.client, with.clock, with.metrics});
+}
+
 std::string read_text(const char* path) {
   std::ifstream file(path);
   std::ostringstream out;
@@ -81,8 +89,14 @@ Agent::Impl::Impl(Options given, Dependencies dependencies)
       events(with.client, options.node_name, with.clock, with.random),
       images(*runtime, objects),
       content(places.socket, places.containerd / "root", with.blocking),
-      blobs(
-          {content, with.client, with.images, objects, with.clock, with.random, options.node_name}),
+      blob_source(make_blob_source(with)),
+      blobs({content,
+             with.client,
+             blob_source.get(),
+             objects,
+             with.clock,
+             with.random,
+             options.node_name}),
       tokens(with.client, with.clock),
       pressure(options.pressure_transition),
       measured{places.agent, places.containerd},
@@ -108,6 +122,7 @@ Task<Status> Agent::Impl::start() {
   tasks.spawn(containerd.supervise());
   CO_TRY_STATUS(co_await wait_for_runtime());
   co_await import_archives();
+  start_blob_server(machine);
   make_registrar(machine);
   make_workshop(machine);
   CO_TRY_STATUS(co_await admit_running());
@@ -145,8 +160,22 @@ Status Agent::Impl::start_mirror() {
   if (with.images == nullptr) {
     return ok();
   }
-  mirror = std::make_unique<ImageMirror>(with.pool, *with.images, with.random);
+  mirror = std::make_unique<ImageMirror>(with.pool, *with.images, *blob_source, with.random);
   return mirror->start(places.containerd / "registries", options.registry_mirrors);
+}
+
+/// Where the port cannot be had, others fetch through a server.
+void Agent::Impl::start_blob_server(const Machine& machine) {
+  if (with.peers.server == nullptr || options.blob_port == 0) {
+    return;
+  }
+  blob_server = std::make_unique<BlobServer>(with.pool, content, with.metrics);
+  const auto port = static_cast<std::uint16_t>(options.blob_port);
+  const auto begun = blob_server->start(machine.address, port, with.peers.server);
+  if (!begun.ok()) {
+    log::warning("agent", "no machine can fetch images from this one: {}", begun.error().message);
+    blob_server.reset();
+  }
 }
 
 void Agent::Impl::make_registrar(const Machine& machine) {
@@ -166,7 +195,8 @@ void Agent::Impl::make_registrar(const Machine& machine) {
                                                            thresholds,
                                                            is_shutting_down,
                                                            std::move(note),
-                                                           std::move(shown)});
+                                                           std::move(shown),
+                                                           blob_server ? options.blob_port : 0});
 }
 
 void Agent::Impl::make_workshop(const Machine& machine) {
@@ -487,6 +517,9 @@ Task<void> Agent::stop() {
   co_await impl_->tasks.stop();
   if (impl_->mirror) {
     co_await impl_->mirror->stop();
+  }
+  if (impl_->blob_server) {
+    co_await impl_->blob_server->stop();
   }
   co_await impl_->node_network.stop();
 }

@@ -76,6 +76,13 @@ struct Options {
   std::string pod_transport = "auto";  ///< auto, routes or vxlan
   /// Which registries stand in for which: "docker.io" to URLs, in order; "*" for all others.
   std::map<std::string, std::vector<std::string>> registry_mirrors = {};
+  int blob_port = 0;  ///< where other nodes fetch blobs; 0: they go through a server
+};
+
+/// How nodes call each other: each shows its own client certificate. App reloads them.
+struct PeerTls {
+  std::shared_ptr<net::TlsContext> server;
+  std::shared_ptr<net::TlsContext> client;
 };
 
 /// What the agent is handed; all outlive it.
@@ -89,6 +96,7 @@ struct Dependencies {
   network::Network* network = nullptr;       ///< null: the agent makes the real one
   const schema::Catalog* catalog = nullptr;  ///< reads manifests; null: none are read
   net::Client* images = nullptr;             ///< the cluster's image registry; null: there is none
+  PeerTls peers = {};                        ///< null: no node is asked for blobs, nor asks
 };
 
 class Agent {

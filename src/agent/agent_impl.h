@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "agent/agent.h"
+#include "agent/blob_server.h"
 #include "agent/blobs.h"
 #include "agent/image_mirror.h"
 #include "agent/logind.h"
@@ -33,6 +34,7 @@ struct Agent::Impl {
   void make_registrar(const Machine& machine);
   void make_workshop(const Machine& machine);
   Status start_mirror();
+  void start_blob_server(const Machine& machine);
   Task<Status> wait_for_runtime();
   Task<void> import_archives();
   /// On the strand.
@@ -129,9 +131,11 @@ struct Agent::Impl {
   EventRecorder events;
   Images images;
   runtime::Content content;
+  std::unique_ptr<BlobSource> blob_source;  ///< null: there is no registry of the cluster
   Blobs blobs;
-  std::unique_ptr<ImageMirror> mirror;  ///< null: there is no registry of the cluster
-  std::set<std::string> imported;       ///< names from archives: what is removed of them is lost
+  std::unique_ptr<BlobServer> blob_server;  ///< null: other nodes cannot fetch from this one
+  std::unique_ptr<ImageMirror> mirror;      ///< null: there is no registry of the cluster
+  std::set<std::string> imported;  ///< names from archives: what is removed of them is lost
   Tokens tokens;
   CgroupFiles cgroups;
   std::vector<Threshold> thresholds;

@@ -81,6 +81,16 @@ Task<Status> take_blob(net::Stream& stream, runtime::ContentWriter& writer, Time
   co_return committed;
 }
 
+Task<Status> copy(BlobStream& from, runtime::ContentWriter& to) {
+  while (true) {
+    CO_TRY(auto piece, co_await from.read());
+    if (piece.empty()) {
+      co_return ok();
+    }
+    CO_TRY_STATUS(co_await to.write(std::move(piece)));
+  }
+}
+
 }  // namespace
 
 Task<void> Blobs::serve_put(net::Stream& stream) {
@@ -167,37 +177,24 @@ Task<Status> Blobs::hold(Stored blob) {
 }
 
 Task<Status> Blobs::fetch(std::string digest, std::int64_t size) {
-  if (parts_.servers == nullptr) {
+  if (parts_.source == nullptr) {
     co_return Error{Code::unavailable, "there is no server to ask"};
   }
-  net::ClientRequest request;
+  BlobRequest request;
   request.target = "/v2/tetrarch/blobs/" + digest;
-  CO_TRY(const auto response, co_await parts_.servers->stream(std::move(request)));
-  if (response->status() != 200) {
-    co_return Error{Code::unavailable, fmt::format("the server answers {}", response->status())};
-  }
+  request.digest = digest;
+  CO_TRY(const auto from, co_await parts_.source->open(std::move(request)));
   CO_TRY(const auto writer,
          co_await parts_.content.begin("tetrarch-fetch-" + make_uuid(parts_.random)));
-  while (true) {
-    auto piece = co_await response->read();
-    auto written = piece.ok() ? ok() : Status(piece.error());
-    if (piece.ok() && piece->empty()) {
-      break;
-    }
-    if (written.ok()) {
-      written = co_await writer->write(*std::move(piece));
-    }
-    if (!written.ok()) {
-      co_await writer->abandon();
-      co_return written;
-    }
+  auto done = co_await copy(*from, *writer);
+  if (done.ok()) {
+    auto wanted = kept(digest, size, parts_.clock.now());
+    done = co_await writer->commit(std::move(wanted));
   }
-  auto wanted = kept(digest, size, parts_.clock.now());
-  auto committed = co_await writer->commit(std::move(wanted));
-  if (!committed.ok()) {
+  if (!done.ok()) {
     co_await writer->abandon();
   }
-  co_return committed;
+  co_return done;
 }
 
 Task<Status> Blobs::report(Stored blob) {

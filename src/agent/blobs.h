@@ -11,13 +11,13 @@
 #include <set>
 #include <string>
 
+#include "agent/blob_source.h"
 #include "agent/objects.h"
 #include "agent/runtime/content.h"
 #include "async/timer.h"
 #include "base/clock.h"
 #include "base/random.h"
 #include "client/client.h"
-#include "net/client.h"
 #include "net/http.h"
 
 namespace tetrarch::agent {
@@ -29,7 +29,7 @@ class Blobs {
   struct Parts {
     runtime::Content& content;
     client::Client& client;
-    net::Client* servers;  ///< the registry of the cluster; null: nothing is fetched
+    BlobSource* source;  ///< of the cluster's registry; null: nothing is fetched
     const Objects& objects;
     const Clock& clock;
     Random& random;

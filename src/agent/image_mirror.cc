@@ -6,6 +6,7 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
+#include "agent/runtime/content.h"
 #include "agent/runtime/toml.h"
 #include "base/log.h"
 #include "trust/sha256.h"
@@ -78,13 +79,19 @@ Task<Status> refuse(net::Exchange& exchange, int status, std::string_view messag
   co_return co_await exchange.respond(
       status,
       std::move(headers),
-      fmt::format(R"({{"errors":[{{"code":"UNAVAILABLE","message":"{}"}}]}})", message));
+      fmt::format(R"({{"errors":[{{"code":"{}","message":"{}"}}]}})",
+                  status == 404 ? "BLOB_UNKNOWN" : "UNAVAILABLE",
+                  message));
+}
+
+std::string target_of(const net::Request& request) {
+  return request.query.empty() ? request.path : fmt::format("{}?{}", request.path, request.query);
 }
 
 net::ClientRequest request_of(const net::Request& from) {
   net::ClientRequest out;
   out.method = from.method;
-  out.target = from.query.empty() ? from.path : fmt::format("{}?{}", from.path, from.query);
+  out.target = target_of(from);
   for (const std::string_view name : {"Accept", "Range"}) {
     for (const auto value : from.headers.all(name)) {
       out.headers.add(std::string(name), std::string(value));
@@ -93,7 +100,16 @@ net::ClientRequest request_of(const net::Request& from) {
   return out;
 }
 
-Task<Status> copy(net::ResponseStream& from, net::Exchange& to) {
+net::Headers blob_headers(const std::string& digest) {
+  net::Headers out;
+  out.add("Content-Type", "application/octet-stream");
+  out.add("Docker-Content-Digest", digest);
+  return out;
+}
+
+/// From a net::ResponseStream or a BlobStream.
+template <class Source>
+Task<Status> copy(Source& from, net::Exchange& to) {
   while (true) {
     CO_TRY(const auto piece, co_await from.read());
     if (piece.empty()) {
@@ -126,8 +142,23 @@ std::string hosts_file(std::uint16_t port,
   return out;
 }
 
-ImageMirror::ImageMirror(async::IoPool& pool, net::Client& servers, Random& random)
+std::optional<BlobRequest> blob_request(const net::Request& request) {
+  constexpr std::string_view kPart = "/blobs/";
+  const auto at = request.path.rfind(kPart);
+  const auto begin = open_range(request.headers.get("Range"));
+  if (request.method != "GET" || at == std::string::npos || !begin) {
+    return std::nullopt;
+  }
+  BlobRequest out{target_of(request), request.path.substr(at + kPart.size()), *begin};
+  return runtime::is_digest(out.digest) ? std::optional(std::move(out)) : std::nullopt;
+}
+
+ImageMirror::ImageMirror(async::IoPool& pool,
+                         net::Client& servers,
+                         BlobSource& blobs,
+                         Random& random)
     : servers_(servers),
+      blobs_(blobs),
       word_(make_suffix(random, 32)),
       server_(pool, *this, net::ServerOptions{.name = "image mirror"}) {}
 
@@ -161,12 +192,37 @@ Task<void> ImageMirror::handle(net::Request request, net::Exchange& exchange) {
   } else if ((request.method != "GET" && request.method != "HEAD") ||
              !request.path.starts_with("/v2/")) {
     outcome = co_await refuse(exchange, 405, "this listener knows GET and HEAD of /v2/");
+  } else if (auto wanted = blob_request(request)) {
+    outcome = co_await send_blob(*std::move(wanted), std::move(request), exchange);
   } else {
     outcome = co_await pass_on(std::move(request), exchange);
   }
   if (!outcome.ok()) {
     log::debug("agent", "image mirror: {}", outcome.error().message);
   }
+}
+
+/// Where nobody gives it, the servers answer themselves and say why.
+Task<Status> ImageMirror::send_blob(BlobRequest wanted,
+                                    net::Request request,
+                                    net::Exchange& exchange) {
+  const auto begin = wanted.begin;
+  auto headers = blob_headers(wanted.digest);
+  const auto blob = co_await blobs_.open(std::move(wanted));
+  if (!blob.ok() && blob.error().code == Code::not_found) {
+    co_return co_await refuse(exchange, 404, "the cluster has no such blob");
+  }
+  if (!blob.ok()) {
+    log::debug("agent", "image mirror: {}", blob.error().message);
+    co_return co_await pass_on(std::move(request), exchange);
+  }
+  const auto size = (*blob)->size();
+  headers.add("Content-Length", std::to_string(size - begin));
+  if (begin > 0) {
+    headers.add("Content-Range", fmt::format("bytes {}-{}/{}", begin, size - 1, size));
+  }
+  CO_TRY_STATUS(co_await exchange.start(begin > 0 ? 206 : 200, std::move(headers)));
+  co_return co_await copy(**blob, exchange);
 }
 
 Task<Status> ImageMirror::pass_on(net::Request request, net::Exchange& exchange) {

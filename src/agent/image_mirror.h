@@ -1,15 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 // The registry that this node's containerd asks first: a listener on loopback that passes what it
-// is asked to the cluster's registry (GET and HEAD of /v2/). What the cluster does not know is 404
-// here, and containerd goes on to the registries behind. Made by the agent; it answers nobody who
-// does not show the word that stands in containerd's settings, which root alone can read.
+// is asked to the cluster's registry (GET and HEAD of /v2/), and fetches blobs from the machines
+// that have them (blob_source.h). What the cluster does not know is 404 here, and containerd goes
+// on to the registries behind. Made by the agent; it answers nobody who does not show the word that
+// stands in containerd's settings, which root alone can read.
 #pragma once
 
 #include <filesystem>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "agent/blob_source.h"
 #include "async/io_pool.h"
 #include "base/random.h"
 #include "net/client.h"
@@ -25,10 +28,13 @@ std::string hosts_file(std::uint16_t port,
                        std::string_view word,
                        const std::vector<std::string>& mirrors);
 
+/// What a request asks of a blob from some byte on; nothing: it asks for something else. Pure.
+std::optional<BlobRequest> blob_request(const net::Request& request);
+
 class ImageMirror final : public net::Handler {
  public:
-  /// `servers` outlives it.
-  ImageMirror(async::IoPool& pool, net::Client& servers, Random& random);
+  /// `servers` and `blobs` outlive it.
+  ImageMirror(async::IoPool& pool, net::Client& servers, BlobSource& blobs, Random& random);
 
   /// Listens, and writes containerd's settings into `registries`.
   Status start(const std::filesystem::path& registries, const RegistryMirrors& mirrors);
@@ -38,8 +44,10 @@ class ImageMirror final : public net::Handler {
 
  private:
   Task<Status> pass_on(net::Request request, net::Exchange& exchange);
+  Task<Status> send_blob(BlobRequest wanted, net::Request request, net::Exchange& exchange);
 
   net::Client& servers_;
+  BlobSource& blobs_;
   const std::string word_;
   net::Server server_;
   bool is_running_ = false;

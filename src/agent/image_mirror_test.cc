@@ -20,5 +20,29 @@ TEST(ImageMirror, StandsBeforeOtherMirrorsInContainerdsSettings) {
             "  capabilities = [\"pull\", \"resolve\"]\n");
 }
 
+TEST(ImageMirror, KnowsBlobsFromWhatItPassesOn) {
+  const std::string digest = "sha256:" + std::string(64, 'a');
+  net::Request request;
+  request.method = "GET";
+  request.path = "/v2/team/app/blobs/" + digest;
+  request.query = "ns=docker.io";
+  const auto whole = blob_request(request);
+  ASSERT_TRUE(whole);
+  EXPECT_EQ(whole->target, request.path + "?ns=docker.io");
+  EXPECT_EQ(whole->digest, digest);
+  EXPECT_EQ(whole->begin, 0);
+  request.headers.add("Range", "bytes=17-");
+  EXPECT_EQ(blob_request(request)->begin, 17);
+
+  auto other = request;
+  other.method = "HEAD";
+  EXPECT_FALSE(blob_request(other));
+  other = request;
+  other.path = "/v2/team/app/manifests/1";
+  EXPECT_FALSE(blob_request(other));
+  other.path = "/v2/team/app/blobs/sha256:1";
+  EXPECT_FALSE(blob_request(other));
+}
+
 }  // namespace
 }  // namespace tetrarch::agent

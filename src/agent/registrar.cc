@@ -23,6 +23,8 @@ constexpr minutes kStatusInterval{5};
 
 /// Source: docs/adr/0040-pod-network.md.
 constexpr std::string_view kTransport = "network.tetrarch.dev/transport";
+/// Source: docs/adr/0051-blobs-between-machines.md.
+constexpr std::string_view kBlobPort = "images.tetrarch.dev/blob-port";
 constexpr const char* kLeases = "leases.coordination.k8s.io";
 constexpr const char* kLeaseNamespace = "kube-node-lease";
 
@@ -39,6 +41,10 @@ DocumentPtr with_member(object::View root, std::string_view name, const std::str
   return Document::from_canonical(std::move(out));
 }
 
+std::string json_text(std::string_view text) {
+  return fmt::format("\"{}\"", text);
+}
+
 }  // namespace
 
 Registrar::Registrar(const Options& options, Machine machine, const Parts& parts)
@@ -51,7 +57,8 @@ Registrar::Registrar(const Options& options, Machine machine, const Parts& parts
       thresholds_(parts.thresholds),
       is_shutting_down_(parts.is_shutting_down),
       on_images_(parts.on_images),
-      shown_(parts.shown) {}
+      shown_(parts.shown),
+      blob_port_(parts.blob_port) {}
 
 Task<NodeState> Registrar::look() {
   NodeState state;
@@ -104,14 +111,26 @@ Task<Result<Stored>> Registrar::get_or_create() {
   co_return co_await client_.create("nodes", "", fresh, options);
 }
 
-/// Other nodes learn of it by the node's route.
-Task<Status> Registrar::say_transport(const Stored& node) {
-  const auto said = node.metadata()["annotations"][kTransport].string();
-  if (said == options_.pod_transport || (said.empty() && options_.pod_transport == "auto")) {
+/// In annotations of the Node: how packets reach it, by its route, and where its blobs are.
+Task<Status> Registrar::say_to_others(const Stored& node) {
+  const auto& transport = options_.pod_transport;
+  const std::pair<std::string_view, std::string> wanted[] = {
+      {kTransport, transport == "auto" ? "" : transport},
+      {kBlobPort, blob_port_ == 0 ? "" : std::to_string(blob_port_)},
+  };
+  std::string change;
+  for (const auto& [name, value] : wanted) {
+    if (node.metadata()["annotations"][name].string() != value) {
+      change += fmt::format(R"({}"{}":{})",
+                            change.empty() ? "" : ",",
+                            name,
+                            value.empty() ? "null" : json_text(value));
+    }
+  }
+  if (change.empty()) {
     co_return ok();
   }
-  auto change = fmt::format(
-      R"({{"metadata":{{"annotations":{{"{}":"{}"}}}}}})", kTransport, options_.pod_transport);
+  change = fmt::format(R"({{"metadata":{{"annotations":{{{}}}}}}})", change);
   client::WriteOptions options;
   CO_TRY(const Stored written,
          co_await client_.patch(
@@ -123,7 +142,7 @@ Task<Status> Registrar::say_transport(const Stored& node) {
 Task<Status> Registrar::write_status() {
   const NodeState state = co_await look();
   CO_TRY(const Stored node, co_await current());
-  CO_TRY_STATUS(co_await say_transport(node));
+  CO_TRY_STATUS(co_await say_to_others(node));
   if (!is_registered_) {
     log::info("agent", "node {} is registered", options_.node_name);
     is_registered_ = true;

@@ -31,6 +31,7 @@ class Registrar {
     std::function<void(const std::vector<runtime::Image>&)> on_images = {};  ///< at every look
     /// Our Node as the feed last showed it; null: it is not there. Empty: it is asked for.
     std::function<const Stored*()> shown = {};
+    int blob_port = 0;  ///< where other nodes fetch blobs from this one; 0: they cannot
   };
 
   Registrar(const Options& options, Machine machine, const Parts& parts);
@@ -48,7 +49,7 @@ class Registrar {
   Task<NodeState> look();
   Task<Result<Stored>> current();
   Task<Result<Stored>> get_or_create();
-  Task<Status> say_transport(const Stored& node);
+  Task<Status> say_to_others(const Stored& node);
   Task<Status> write_status();
   Task<Status> renew_lease();
   Task<Status> get_and_renew_lease();
@@ -65,6 +66,7 @@ class Registrar {
   const bool& is_shutting_down_;
   std::function<void(const std::vector<runtime::Image>&)> on_images_;
   std::function<const Stored*()> shown_;
+  const int blob_port_;
   std::string version_;
   bool is_registered_ = false;
   bool must_ask_ = true;              // since the server was last out of reach

@@ -47,7 +47,7 @@ class RegistrarTest : public testing::Test {
         options_,
         Machine{},
         Registrar::Parts{
-            server_, runtime_, time_, pressure_, thresholds_, is_shutting_down_, {}, shown});
+            server_, runtime_, time_, pressure_, thresholds_, is_shutting_down_, {}, shown, port_});
     tasks_.spawn(registrar_->keep_node());
     tasks_.spawn(registrar_->keep_lease());
     move(seconds(1));
@@ -86,6 +86,7 @@ class RegistrarTest : public testing::Test {
   bool is_shutting_down_ = false;
   std::vector<Threshold> thresholds_;
   bool is_feed_up_ = true;
+  int port_ = 0;
   std::optional<Stored> frozen_ = {};  // what a feed that hangs showed last
   std::unique_ptr<Registrar> registrar_;
   async::TaskGroup tasks_;
@@ -123,6 +124,31 @@ TEST_F(RegistrarTest, a_node_that_somebody_says_is_unknown_is_ready_again) {
   EXPECT_TRUE(is_same_status(server_.find(kNode)->root()["status"],
                              Document::from_canonical(before)->root()));
   EXPECT_EQ(server_.reads, 2) << "the feed has shown it";
+}
+
+TEST_F(RegistrarTest, others_are_told_where_its_blobs_are) {
+  port_ = 6444;
+  start();
+  ASSERT_FALSE(server_.patches.empty());
+  EXPECT_EQ(server_.patches[0],
+            R"({"metadata":{"annotations":{"images.tetrarch.dev/blob-port":"6444"}}})");
+}
+
+TEST_F(RegistrarTest, where_its_blobs_are_is_not_said_twice_and_taken_back) {
+  put(kNode,
+      R"({"kind":"Node","metadata":{"name":"n1","annotations":)"
+      R"({"images.tetrarch.dev/blob-port":"6444"}},"status":{}})");
+  port_ = 6444;
+  start();
+  EXPECT_TRUE(server_.patches.empty());
+  put(kNode,
+      R"({"kind":"Node","metadata":{"name":"n1","annotations":)"
+      R"({"images.tetrarch.dev/blob-port":"7000"}},"status":{}})");
+  registrar_->wake();
+  move(seconds(1));
+  ASSERT_FALSE(server_.patches.empty());
+  EXPECT_NE(server_.patches[0].find(R"("images.tetrarch.dev/blob-port":"6444")"),
+            std::string::npos);
 }
 
 TEST_F(RegistrarTest, without_a_feed_the_server_is_asked) {

@@ -25,7 +25,8 @@ class FakeServer final : public client::Client {
   std::function<void(const std::string&)> on_write = [](const std::string&) {};
   std::function<void(const client::WatchEvent&)> on_change = [](const client::WatchEvent&) {};
   bool is_away = false;
-  int reads = 0;  ///< calls of get
+  int reads = 0;                          ///< calls of get
+  std::vector<std::string> patches = {};  ///< as they came
 
   void put(Key key, DocumentPtr document);
   void erase(const Key& key);

@@ -246,7 +246,11 @@ Task<Result<Stored>> FakeServer::update(Key key,
   co_return out;
 }
 
-Task<Result<Stored>> FakeServer::patch(Key, client::PatchType, std::string, client::WriteOptions) {
+Task<Result<Stored>> FakeServer::patch(Key,
+                                       client::PatchType,
+                                       std::string text,
+                                       client::WriteOptions) {
+  patches.push_back(std::move(text));
   // The agent patches only the count of an event that it has told before: not worth a line.
   co_return is_away ? Result<Stored>(away()) : Result<Stored>(Stored{});
 }

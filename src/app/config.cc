@@ -143,6 +143,12 @@ std::vector<ConfigKey> node_keys() {
        "HOST=URL,…",
        "where this machine looks for a registry's images before the registry; *: for all others",
        &Config::registry_mirrors},
+      {"blob-port",
+       "PORT",
+       "where this machine gives blobs of the cluster's images to others; 0: they get them through "
+       "a server",
+       nullptr,
+       &Config::blob_port},
       {"registry-gc-grace",
        "SECONDS",
        "what no tag of the cluster's image registry leads to is kept for this long",

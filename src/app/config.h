@@ -44,6 +44,7 @@ struct Config {
   int image_gc_minimum_age = 120;  ///< seconds
   int image_gc_maximum_age = 0;    ///< seconds; 0: none
   std::string registry_mirrors;    ///< HOST=URL,…; empty: none
+  int blob_port = 6444;            ///< 0: none
   int registry_gc_grace = 3600;    ///< seconds
   std::string static_pods;         ///< empty: <data-dir>/manifests
   // Source: kubelet, DefaultEvictionHard, v1.35.

@@ -226,6 +226,9 @@ Status check_housekeeping(const Config& config) {
                              age_max,
                              age_min)};
   }
+  if (config.blob_port > 65535) {
+    return Error{Code::invalid, fmt::format("blob-port: {} is no port", config.blob_port)};
+  }
   if (config.registry_gc_grace < 1) {
     return Error{Code::invalid, "registry-gc-grace: at least one second"};
   }

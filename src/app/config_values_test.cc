@@ -90,6 +90,15 @@ TEST(ConfigValues, RefusesNonsenseAndNamesTheKey) {
   }
 }
 
+TEST(ConfigValues, ThePortForBlobsIsAPort) {
+  for (const auto& [port, is_good] : {std::pair(0, true), {65535, true}, {65536, false}}) {
+    auto config = a_config();
+    config.blob_port = port;
+
+    EXPECT_EQ(check_config(config).ok(), is_good) << port;
+  }
+}
+
 TEST(ConfigValues, MirrorsAreInOrder) {
   const auto mirrors = parse_mirrors("docker.io=https://a,*=http://b:5000,docker.io=https://c");
 

@@ -277,27 +277,30 @@ api::kubernetes::Parts ControlPlane::Impl::api_parts() {
 }
 
 api::distribution::Parts ControlPlane::Impl::image_parts() {
-  api::distribution::Parts parts{.registry = *registry,
-                                 .clock = system_clock(),
-                                 .random = system_random(),
-                                 .authenticate =
-                                     [this](net::Peer peer, std::string token) {
-                                       return authenticate(std::move(peer), std::move(token));
-                                     },
-                                 .open =
-                                     [this](NodeName node, std::string request) {
-                                       return hub.open_checked(std::move(node), std::move(request));
-                                     },
-                                 .nodes =
-                                     [this] {
-                                       std::vector<std::string> out;
-                                       for (auto& sign : hub.signs()) {
-                                         if (sign.silence < kSilentMax) {
-                                           out.push_back(std::move(sign.node));
-                                         }
-                                       }
-                                       return out;
-                                     }};
+  api::distribution::Parts parts{
+      .registry = *registry,
+      .clock = system_clock(),
+      .random = system_random(),
+      .authenticate =
+          [this](net::Peer peer, std::string token) {
+            return authenticate(std::move(peer), std::move(token));
+          },
+      .open =
+          [this](NodeName node, std::string request) {
+            return hub.open_checked(std::move(node), std::move(request));
+          },
+      .nodes =
+          [this] {
+            std::vector<std::string> out;
+            for (auto& sign : hub.signs()) {
+              if (sign.silence < kSilentMax) {
+                out.push_back(std::move(sign.node));
+              }
+            }
+            return out;
+          },
+      .relayed = metrics.counter("tetrarch_image_relayed_bytes_total",
+                                 "Bytes of images that passed through this server.")};
   for (const auto& name :
        {advertise, host_name(), std::string("127.0.0.1"), std::string("localhost")}) {
     parts.own_names.push_back(fmt::format("{}:{}", name, port));

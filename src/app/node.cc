@@ -76,15 +76,24 @@ Result<agent::Options> agent_options(const Config& config, std::string_view ca_p
   TRY(options.labels, parse_labels(config.node_labels));
   TRY(options.taints, parse_taints(config.node_taints));
   TRY(options.registry_mirrors, parse_mirrors(config.registry_mirrors));
+  options.blob_port = config.blob_port;
   return options;
+}
+
+net::TlsMaterial material_of(const trust::KeyPair& pair, const std::string& ca_pem) {
+  return {pair.certificate_pem, pair.key_pem, ca_pem};
 }
 
 /// What commands on this machine ask of the agent, over a unix socket that only root may open.
 class LocalHandler final : public net::Handler {
  public:
-  explicit LocalHandler(agent::Agent& agent) : agent_(agent) {}
+  LocalHandler(agent::Agent& agent, Metrics& metrics) : agent_(agent), metrics_(metrics) {}
 
   Task<void> handle(net::Request request, net::Exchange& exchange) override {
+    if (request.path == "/metrics" && request.method == "GET") {
+      co_await exchange.respond(200, {}, metrics_.text());
+      co_return;
+    }
     if (request.path == "/pods/end" && request.method == "POST") {
       co_await agent_.end_pods();
       co_await exchange.respond(200, {}, std::string());
@@ -108,6 +117,7 @@ class LocalHandler final : public net::Handler {
 
  private:
   agent::Agent& agent_;
+  Metrics& metrics_;
 };
 
 }  // namespace
@@ -133,6 +143,9 @@ struct Node::Impl {
       : config(given), keys(std::move(access)), io_pool(io), blocking(pool), metrics(series) {}
 
   Status make();
+  Status make_tls();
+  /// What every connection from now on shows.
+  Status use_pair(const trust::KeyPair& pair);
 
   const Config& config;
   NodeAccessKeys keys;
@@ -141,6 +154,7 @@ struct Node::Impl {
   Metrics& metrics;
   std::unique_ptr<schema::Catalog> catalog;
   std::shared_ptr<net::TlsContext> tls;
+  agent::PeerTls peers;
   std::unique_ptr<net::Client> connection;
   std::unique_ptr<net::Client> images;  ///< blobs have no limit of size
   std::unique_ptr<client::Client> client;
@@ -152,11 +166,23 @@ struct Node::Impl {
   std::unique_ptr<net::Server> local_server;
 };
 
+Status Node::Impl::make_tls() {
+  const auto shown = material_of(keys.credentials, keys.ca_pem);
+  TRY(tls, net::TlsContext::for_client(shown));
+  TRY(peers.server, net::TlsContext::for_server(shown));
+  peers.client = tls;
+  return ok();
+}
+
+Status Node::Impl::use_pair(const trust::KeyPair& pair) {
+  const auto shown = material_of(pair, keys.ca_pem);
+  TRY_STATUS(tls->reload(shown));
+  return peers.server->reload(shown);
+}
+
 Status Node::Impl::make() {
   TRY(catalog, schema::Catalog::load_builtin());
-  TRY(tls,
-      net::TlsContext::for_client(
-          {keys.credentials.certificate_pem, keys.credentials.key_pem, keys.ca_pem}));
+  TRY_STATUS(make_tls());
   TRY(connection, net::Client::make({.url = keys.server_url}, tls));
   TRY(images, net::Client::make({.url = keys.server_url, .response_bytes_max = kBlobMax}, tls));
   client = client::make_http_client(*connection, *catalog);
@@ -164,6 +190,7 @@ Status Node::Impl::make() {
   agent::Dependencies with{*client, io_pool, blocking, system_clock(), system_random(), metrics};
   with.catalog = catalog.get();
   with.images = images.get();
+  with.peers = peers;
   agent = std::make_unique<agent::Agent>(std::move(options), with);
   auto answer = [this](std::string request, std::unique_ptr<net::Stream> stream) {
     return agent->serve_reach(std::move(request), std::move(stream));
@@ -172,13 +199,15 @@ Status Node::Impl::make() {
       io_pool, *connection, NodeName(config.node_name), std::move(answer), dialer_options());
   const auto files = keys.is_joined ? std::optional(JoinFiles(config)) : std::nullopt;
   renewal = std::make_unique<CertificateRenewal>(
-      CertificateRenewal::Parts{*client, *tls, system_clock(), system_random()},
+      CertificateRenewal::Parts{*client,
+                                [this](const trust::KeyPair& pair) { return use_pair(pair); },
+                                system_clock(),
+                                system_random()},
       config.node_name,
-      keys.ca_pem,
       keys.credentials,
       files);
   renewal_group = std::make_unique<async::TaskGroup>(io_pool.strand(), "node certificate");
-  local = std::make_unique<LocalHandler>(*agent);
+  local = std::make_unique<LocalHandler>(*agent, metrics);
   local_server =
       std::make_unique<net::Server>(io_pool, *local, net::ServerOptions{.name = "agent"});
   return local_server->listen_unix(agent_socket(config.data_dir), 0600);

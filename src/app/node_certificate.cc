@@ -90,12 +90,10 @@ TimePoint renewal_time(const trust::CertificateInfo& certificate) {
 
 CertificateRenewal::CertificateRenewal(Parts parts,
                                        std::string node,
-                                       std::string ca_pem,
                                        trust::KeyPair present,
                                        std::optional<JoinFiles> files)
-    : parts_(parts),
+    : parts_(std::move(parts)),
       node_(std::move(node)),
-      ca_pem_(std::move(ca_pem)),
       present_(std::move(present)),
       files_(std::move(files)) {}
 
@@ -130,8 +128,7 @@ Task<Status> CertificateRenewal::renew() {
   if (files_) {
     CO_TRY_STATUS(write_pair(*files_, fresh));
   }
-  const net::TlsMaterial material{fresh.certificate_pem, fresh.key_pem, ca_pem_};
-  CO_TRY_STATUS(parts_.tls.reload(material));
+  CO_TRY_STATUS(parts_.use(fresh));
   present_ = std::move(fresh);
   log::info("agent", "the node's certificate is renewed");
   co_return ok();

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -14,7 +15,6 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "client/client.h"
-#include "net/tls.h"
 #include "trust/ca.h"
 
 namespace tetrarch::app {
@@ -54,7 +54,8 @@ class CertificateRenewal {
  public:
   struct Parts {
     client::Client& client;
-    net::TlsContext& tls;
+    /// Takes a new pair into use, wherever the node shows its certificate.
+    std::function<Status(const trust::KeyPair& pair)> use;
     const Clock& clock;
     Random& random;
   };
@@ -62,7 +63,6 @@ class CertificateRenewal {
   /// `files`: where a new pair is kept; none: only in memory.
   CertificateRenewal(Parts parts,
                      std::string node,
-                     std::string ca_pem,
                      trust::KeyPair present,
                      std::optional<JoinFiles> files);
 
@@ -76,7 +76,6 @@ class CertificateRenewal {
 
   Parts parts_;
   const std::string node_;
-  const std::string ca_pem_;
   trust::KeyPair present_;
   const std::optional<JoinFiles> files_;
 };

@@ -96,6 +96,10 @@ TlsEngine::TlsEngine(const TlsContext& context, const std::string& server_name)
   X509_VERIFY_PARAM* rules = SSL_get0_param(ssl_);
   if (X509_VERIFY_PARAM_set1_ip_asc(rules, server_name.c_str()) != 1) {
     ERR_clear_error();
+    if (server_name.find(':') != std::string::npos) {
+      // No host is called so: it is a user, such as system:node:m2, who shows a client certificate.
+      X509_VERIFY_PARAM_set_purpose(rules, X509_PURPOSE_SSL_CLIENT);
+    }
     X509_VERIFY_PARAM_set1_host(rules, server_name.data(), server_name.size());
     SSL_set_tlsext_host_name(ssl_, server_name.c_str());
   }

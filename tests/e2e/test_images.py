@@ -7,8 +7,12 @@ import os
 from harness import make_pod
 from image_archives import MARK, Image, digest_of
 from machine import run, wait_until
-from machines import PORT, Machines, MachinesTest
+from machines import DATA, PORT, Machines, MachinesTest
 
+PADDING = 12_000_000
+BLOB_PORT = 6444
+FETCHED = "tetrarch_agent_blob_bytes_total"  # by an agent, from="machine" or from="server"
+RELAYED = "tetrarch_image_relayed_bytes_total"  # through the server
 GRACE = 5  # seconds that what nothing leads to is kept
 SHOW = ("sh", "-c", f"cat /{MARK}; echo; exec sleep 1000000")  # a log has whole lines
 CONTENT = "tetrarch/agent/containerd/root/io.containerd.content.v1.content/blobs/sha256"
@@ -79,6 +83,32 @@ class Images(MachinesTest):
     def registry(self, name):
         return f"docker://{self.cluster.first.address}:{PORT}/{name}"
 
+    def metric(self, host, name):
+        """Of the process on that machine."""
+        shown = host.run("curl", "-s", "--noproxy", "*", "--unix-socket", f"{DATA}/agent.sock", "http://agent/metrics").stdout
+        return sum(int(line.split()[-1]) for line in shown.splitlines() if line.startswith(name))
+
+    def sent_by(self, host):
+        """Bytes that have left the machine, whatever they were."""
+        return int(host.run("cat", "/sys/class/net/eth0/statistics/tx_bytes").stdout)
+
+    def close_port(self, host):
+        """As behind a NAT: what is dialled there is dropped."""
+        host.run("nft", "-f", "-", input="table inet test_closed { chain input { type filter hook input priority -10; "
+                                         f"tcp dport {BLOB_PORT} drop; }}\n}}\n")
+        self.addCleanup(host.run, "nft", "delete", "table", "inet", "test_closed")
+
+    def image_with_a_copy_on_the_first(self, mark):
+        """What is pushed, and the machine that has no copy of its layer."""
+        for number in range(12):
+            image = Image(f"{mark}-{number}", padding=PADDING)
+            self.push(image, f"{mark}:1")
+            self.wait_copies(image)
+            holders = self.holders(digest_of(image.layer))
+            if "m1" in holders:
+                return image, next(host for host in self.cluster.hosts if host.name not in holders)
+        raise AssertionError("chance never chose m1")
+
     # ---- tests ------------------------------------------------------------------------------------------------
 
     def test_an_image_pushed_once_runs_everywhere(self):
@@ -91,6 +121,42 @@ class Images(MachinesTest):
             self.runs(f"on-{host.name}", "team/everywhere:1", host.name, "everywhere")
         self.assertIn("team/everywhere", self.cluster.tetrarch("image", "ls").stdout)
         self.assertRegex(self.text("get", "images"), r"team/everywhere\s+1\s+sha256:")
+
+    def test_blobs_go_from_machine_to_machine(self):
+        first = self.cluster.first
+        self.close_port(first)  # so that they come from the third machine
+        image, asker = self.image_with_a_copy_on_the_first("direct")
+        before = {name: self.metric(asker, name) for name in (FETCHED + '{from="machine"}', FETCHED + '{from="server"}')}
+        relayed, sent = self.metric(first, RELAYED), self.sent_by(first)
+        self.runs("direct", "direct:1", asker.name, image.mark)
+        grown = {name: self.metric(asker, name) - value for name, value in before.items()}
+        self.assertGreaterEqual(grown[FETCHED + '{from="machine"}'], len(image.layer))
+        self.assertEqual(grown[FETCHED + '{from="server"}'], 0)
+        self.assertEqual(self.metric(first, RELAYED), relayed, "nothing passed through the server")
+        self.assertLess(self.sent_by(first) - sent, PADDING // 4, "the server's machine sent next to nothing")
+
+    def test_where_no_machine_can_be_dialled_blobs_come_through_the_server(self):
+        for host in self.cluster.hosts:
+            self.close_port(host)
+        image, asker = self.image_with_a_copy_on_the_first("relayed")
+        relayed = self.metric(self.cluster.first, RELAYED)
+        direct = self.metric(asker, FETCHED + '{from="machine"}')
+        self.runs("relayed", "relayed:1", asker.name, image.mark)
+        self.assertGreaterEqual(self.metric(self.cluster.first, RELAYED) - relayed, len(image.layer))
+        self.assertEqual(self.metric(asker, FETCHED + '{from="machine"}'), direct)
+
+    def test_only_nodes_are_given_blobs(self):
+        image = Image("guarded-blob")
+        self.push(image, "guarded-blob:1")
+        self.wait_copies(image)
+        digest = digest_of(image.layer)
+        host = self.cluster.host(self.holders(digest)[0])
+        url = f"https://{host.address}:{BLOB_PORT}/blobs/{digest}"
+        pair = ("--cert", f"{self.certificates}/client.cert", "--key", f"{self.certificates}/client.key")
+        for shown in ((), pair):
+            done = run(*self.cluster.inside(), "curl", "-sk", "--noproxy", "*", "-o", "/dev/null", "-w", "%{http_code}",
+                       *shown, url)
+            self.assertEqual(done.stdout, "403", shown)
 
     def test_names_need_no_registry_or_any(self):
         image = Image("names")

@@ -169,6 +169,7 @@ class DistributionTest : public registry::RegistryTest {
               }
               return out;
             },
+        .relayed = relayed_,
         .own_names = {"10.0.0.1:6443"}};
     api_ = make_distribution(std::move(parts));
   }
@@ -180,6 +181,11 @@ class DistributionTest : public registry::RegistryTest {
     auto admin = registry::masters();
     if (token == "secret-of-ann") {
       co_return ann;
+    }
+    if (token.empty() && peer.certificate_common_name.starts_with(trust::kNodeUserPrefix)) {
+      trust::Identity node{.user = peer.certificate_common_name,
+                           .groups = {std::string(trust::kNodes)}};
+      co_return node;
     }
     if (token.empty() && peer.certificate_common_name == "admin") {
       co_return admin;
@@ -203,6 +209,7 @@ class DistributionTest : public registry::RegistryTest {
     std::string body = {};
     net::Headers headers = {};
     bool is_admin = true;
+    std::string node = {};  ///< it asks, and nobody else
   };
 
   static Task<Unit> handle(Distribution& api, net::Request request, FakeExchange& exchange) {
@@ -217,7 +224,9 @@ class DistributionTest : public registry::RegistryTest {
     request.path = asked.target.substr(0, question);
     request.query = question == std::string::npos ? "" : asked.target.substr(question + 1);
     request.headers = std::move(asked.headers);
-    request.peer.certificate_common_name = asked.is_admin ? "admin" : "";
+    request.peer.certificate_common_name = !asked.node.empty() ? "system:node:" + asked.node
+                                           : asked.is_admin    ? "admin"
+                                                               : "";
     FakeExchange exchange;
     exchange.upload = std::move(asked.body);
     run(handle(*api_, std::move(request), exchange));
@@ -256,11 +265,36 @@ class DistributionTest : public registry::RegistryTest {
     ASSERT_EQ(put_manifest(tag, manifest(layer)).status, 201);
   }
 
+  void add_node(const std::string& name,
+                const std::string& address,
+                const std::string& port,
+                const std::string& ready) {
+    ASSERT_TRUE(create("nodes",
+                       "",
+                       fmt::format(R"({{"metadata":{{"name":"{}","annotations":)"
+                                   R"({{"images.tetrarch.dev/blob-port":"{}"}}}}}})",
+                                   name,
+                                   port))
+                    .ok());
+    auto status = call("nodes", "", name);
+    status.subresource = "status";
+    const auto written = run(registry_->patch(
+        std::move(status),
+        client::PatchType::merge,
+        fmt::format(R"({{"status":{{"conditions":[{{"type":"Ready","status":"{}"}}],)"
+                    R"("addresses":[{{"type":"InternalIP","address":"{}"}}]}}}})",
+                    ready,
+                    address),
+        {}));
+    ASSERT_TRUE(written.ok()) << written.error().message;
+  }
+
   Result<Stored> object(std::string_view resource, std::string name) {
     return run(registry_->client(registry::masters())
                    ->get(Key{std::string(resource), "", std::move(name)}));
   }
 
+  Counter relayed_;
   std::map<std::string, FakeAgent> agents_{{"a", {}}, {"b", {}}};
   std::unique_ptr<Distribution> api_;
 };
@@ -378,6 +412,33 @@ TEST_F(DistributionTest, GivesABlobFromWhoAnswersAndInParts) {
   EXPECT_EQ(head.status, 200);
   EXPECT_EQ(head.headers.get("Content-Length"), "10");
   EXPECT_EQ(head.body, "");
+}
+
+TEST_F(DistributionTest, TellsNodesWhichOthersHaveABlob) {
+  push_blob("0123456789");
+  const auto target = "/v2/app/blobs/" + digest_of("0123456789");
+  const auto name = blob_name(digest_of("0123456789"));
+  const auto peers = [&](Asked asked) {
+    return std::string(ask(std::move(asked)).headers.get("Tetrarch-Peers"));
+  };
+  Asked by_node{.method = "HEAD", .target = target, .node = "c"};
+  EXPECT_EQ(peers(by_node), "") << "nobody says that it has it";
+  auto copies = call(kBlobs, "", name);
+  copies.subresource = "status";
+  ASSERT_TRUE(run(registry_->patch(copies,
+                                   client::PatchType::merge,
+                                   R"({"status":{"copies":{"a":"x","b":"x","c":"x","d":"x"}}})",
+                                   {}))
+                  .ok());
+  add_node("a", "10.0.0.1", "6444", "True");
+  add_node("b", "10.0.0.2", "6444", "Unknown");
+  add_node("c", "10.0.0.3", "6444", "True");
+  add_node("d", "10.0.0.4", "none", "True");
+  EXPECT_EQ(peers(by_node), "a https://10.0.0.1:6444") << "b is away, c asks, d gives nothing";
+  EXPECT_EQ(peers({"HEAD", target}), "") << "who is no node learns nothing of nodes";
+  EXPECT_EQ(relayed_.value(), 0U);
+  EXPECT_EQ(ask({"GET", target}).body, "0123456789");
+  EXPECT_EQ(relayed_.value(), 10U);
 }
 
 TEST_F(DistributionTest, MountsWhatIsThereAndElseBeginsAnUpload) {

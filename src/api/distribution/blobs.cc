@@ -7,6 +7,7 @@
 #include <fmt/format.h>
 
 #include "api/distribution/context.h"
+#include "api/distribution/peers.h"
 #include "api/distribution/ranges.h"
 #include "async/timer.h"
 #include "async/together.h"
@@ -51,7 +52,7 @@ Task<void> expire() {
 }
 
 /// Bytes from one node until it has no more; `range.begin` moves on. An error: of the client.
-Task<Status> copy(net::Stream& from, net::Exchange& to, ByteRange& range) {
+Task<Status> copy(net::Stream& from, Context& to, ByteRange& range) {
   std::string buffer(kChunk, '\0');
   while (range.begin < range.end) {
     Result<std::size_t> count = Error{Code::timeout, "it is silent"};
@@ -61,7 +62,8 @@ Task<Status> copy(net::Stream& from, net::Exchange& to, ByteRange& range) {
     }
     net::Body body;
     body.pieces.emplace_back(buffer.data(), *count);
-    CO_TRY_STATUS(co_await to.write(std::move(body)));
+    CO_TRY_STATUS(co_await to.exchange.write(std::move(body)));
+    to.parts.relayed.add(*count);
     range.begin += static_cast<std::int64_t>(*count);
   }
   co_return ok();
@@ -96,7 +98,7 @@ Task<Status> send_blob(
   context.is_answered = true;
   CO_TRY_STATUS(co_await context.exchange.start(status, std::move(headers)));
   while (true) {
-    auto copied = co_await copy(*source.stream, context.exchange, range);
+    auto copied = co_await copy(*source.stream, context, range);
     source.stream->close();
     CO_TRY_STATUS(std::move(copied));
     if (range.begin == range.end) {
@@ -129,6 +131,9 @@ Task<Status> answer_blob(Context& context, const Stored& blob) {
   headers.add("ETag", fmt::format("\"{}\"", context.route.rest));
   const int status = wanted.part ? 206 : 200;
   if (context.request.method == "HEAD") {
+    if (auto peers = co_await peers_of(context, blob); !peers.empty()) {
+      headers.add(std::string(kPeersHeader), std::move(peers));
+    }
     context.is_answered = true;
     CO_TRY_STATUS(co_await context.exchange.start(status, std::move(headers)));
     co_return co_await context.exchange.finish();

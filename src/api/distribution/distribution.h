@@ -12,6 +12,7 @@
 #include "async/task.h"
 #include "base/clock.h"
 #include "base/ids.h"
+#include "base/metrics.h"
 #include "base/random.h"
 #include "base/result.h"
 #include "net/http.h"
@@ -36,6 +37,7 @@ struct Parts {
       open;
   /// Nodes whose agents answer now.
   std::function<std::vector<std::string>()> nodes;
+  Counter& relayed;  ///< bytes of blobs that passed through this server
   /// host:port by which users call this server.
   std::vector<std::string> own_names = {};
 };
