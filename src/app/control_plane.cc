@@ -12,6 +12,7 @@
 #include "app/aggregation.h"
 #include "app/audit_setup.h"
 #include "app/config_values.h"
+#include "app/image_visits.h"
 #include "app/keys.h"
 #include "app/machine.h"
 #include "app/token_secret.h"
@@ -299,6 +300,8 @@ api::distribution::Parts ControlPlane::Impl::image_parts() {
             }
             return out;
           },
+      .visits = make_image_visits(
+          {*fairness, audit ? &audit->log : nullptr, system_clock(), system_random()}),
       .relayed = metrics.counter("tetrarch_image_relayed_bytes_total",
                                  "Bytes of images that passed through this server.")};
   for (const auto& name :

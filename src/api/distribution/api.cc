@@ -56,6 +56,8 @@ Task<Status> challenge(Context& context, std::string message) {
   auto headers = common_headers();
   headers.add("WWW-Authenticate", "Basic realm=\"Tetrarch images\", charset=\"UTF-8\"");
   headers.add("Content-Type", "application/json");
+  context.refusal_code = kUnauthorized.code;
+  context.refusal = message;
   co_return co_await answer(context, 401, std::move(headers), error_text(kUnauthorized, message));
 }
 
@@ -63,6 +65,11 @@ registry::Attributes attributes_of(const Context& context) {
   const auto& method = context.request.method;
   const auto endpoint = context.route.endpoint;
   registry::Attributes out;
+  if (endpoint == Endpoint::none || endpoint == Endpoint::base) {
+    out.verb = method == "GET" || method == "HEAD" ? "get" : "post";
+    out.path = context.request.path;
+    return out;
+  }
   out.group = "images.tetrarch.dev";
   out.version = "v1";
   out.resource = "images";
@@ -75,6 +82,18 @@ registry::Attributes attributes_of(const Context& context) {
     out.verb = "delete";
   }
   return out;
+}
+
+/// It lasts as long as the blob is on its way.
+bool moves_blob(const Context& context) {
+  switch (context.route.endpoint) {
+    case Endpoint::blob:
+    case Endpoint::uploads:
+    case Endpoint::upload:
+      return context.request.method != "HEAD" && context.request.method != "DELETE";
+    default:
+      return false;
+  }
 }
 
 Task<Status> answer_base(Context& context) {
@@ -109,12 +128,16 @@ bool is_registry_name(std::string_view text) {
 }
 
 Task<Status> serve(Context& context) {
+  context.route = find_route(context.request.path);
+  const auto about = attributes_of(context);
   auto who = co_await authenticate(context);
   if (!who.ok()) {
+    context.visit.note_stranger({context.identity, about, context.request});
     co_return co_await challenge(context, who.error().message);
   }
   context.identity = *std::move(who);
-  context.route = find_route(context.request.path);
+  const Purpose purpose{context.identity, about, context.request, moves_blob(context)};
+  CO_TRY_STATUS(co_await context.visit.enter(purpose));
   if (context.route.endpoint == Endpoint::none) {
     co_return co_await refuse(context, kNameInvalid, "there is no such path in this API");
   }
@@ -129,7 +152,7 @@ Task<Status> serve(Context& context) {
     context.repository = repository_of(context.route.path, ns, context.parts.own_names);
   }
   if (context.route.endpoint != Endpoint::base) {
-    CO_TRY_STATUS(context.parts.registry.authorize(context.identity, attributes_of(context)));
+    CO_TRY_STATUS(context.parts.registry.authorize(context.identity, about));
   }
   co_return co_await dispatch(context);
 }
@@ -146,12 +169,14 @@ class Handler final : public Distribution {
   bool takes(const net::Request& head) const override { return is_distribution_path(head.path); }
 
   Task<void> handle(net::Request request, net::Exchange& exchange, net::BodyReader& body) override {
-    Context context{parts_, *objects_, uploads_, std::move(request), exchange, body};
+    const auto visit = parts_.visits();
+    Context context{parts_, *objects_, uploads_, std::move(request), exchange, body, *visit};
     auto outcome = co_await serve(context);
-    if (!outcome.ok() && !context.is_answered) {
+    if (!outcome.ok() && context.answered == 0) {
       const auto refusal = refusal_of(outcome.error().code);
       outcome = co_await refuse(context, refusal, outcome.error().message);
     }
+    visit->complete(context.answered, context.refusal_code, context.refusal);
     if (!outcome.ok()) {
       log::debug(kRoom,
                  "{} {}: {}",
@@ -177,14 +202,24 @@ net::Headers common_headers() {
   return out;
 }
 
+Task<Status> start(Context& context, int status, net::Headers headers) {
+  context.answered = status;
+  co_return co_await context.exchange.start(status, std::move(headers));
+}
+
 Task<Status> answer(Context& context, int status, net::Headers headers, std::string body) {
-  context.is_answered = true;
+  context.answered = status;
   co_return co_await context.exchange.respond(status, std::move(headers), std::move(body));
 }
 
 Task<Status> refuse(Context& context, Refusal refusal, std::string message) {
   auto headers = common_headers();
   headers.add("Content-Type", "application/json");
+  if (refusal.status == kTooManyRequests.status) {
+    headers.add("Retry-After", "1");
+  }
+  context.refusal_code = refusal.code;
+  context.refusal = message;
   co_return co_await answer(
       context, refusal.status, std::move(headers), error_text(refusal, message));
 }

@@ -169,6 +169,7 @@ class DistributionTest : public registry::RegistryTest {
               }
               return out;
             },
+        .visits = [this] { return std::make_unique<FakeVisit>(*this); },
         .relayed = relayed_,
         .own_names = {"10.0.0.1:6443"}};
     api_ = make_distribution(std::move(parts));
@@ -202,6 +203,36 @@ class DistributionTest : public registry::RegistryTest {
     group_.spawn_on(pool_.strand(), serve(agent, *Document::parse(request), std::move(theirs)));
     co_return std::move(ours);
   }
+
+  /// Notes what it is told, and refuses where there is no place.
+  class FakeVisit final : public Visit {
+   public:
+    explicit FakeVisit(DistributionTest& test) : test_(test) {}
+
+    void note_stranger(const Purpose& purpose) override { note("stranger", purpose); }
+
+    Task<Status> enter(const Purpose& purpose) override {
+      note(purpose.who.user, purpose);
+      line_ += purpose.moves_blob ? " blob" : "";
+      co_return test_.is_full_ ? Status(Error{Code::exhausted, "too many requests"}) : ok();
+    }
+
+    void started(int /*status*/) override { line_ += " started"; }
+
+    void complete(int status, std::string_view code, std::string_view /*message*/) override {
+      test_.visits_.push_back(fmt::format("{} {} {}", line_, status, code));
+    }
+
+   private:
+    void note(std::string_view who, const Purpose& purpose) {
+      const auto& about = purpose.about;
+      line_ = fmt::format(
+          "{} {} {}", who, about.verb, about.resource.empty() ? about.path : about.resource);
+    }
+
+    DistributionTest& test_;
+    std::string line_;
+  };
 
   struct Asked {
     std::string method;
@@ -295,6 +326,8 @@ class DistributionTest : public registry::RegistryTest {
   }
 
   Counter relayed_;
+  bool is_full_ = false;
+  std::vector<std::string> visits_;
   std::map<std::string, FakeAgent> agents_{{"a", {}}, {"b", {}}};
   std::unique_ptr<Distribution> api_;
 };
@@ -313,6 +346,35 @@ TEST_F(DistributionTest, AsksWhoIsThere) {
   for (const std::string shown : {"Bearer wrong", "Basic !", "Basic", "Digest x"}) {
     EXPECT_EQ(ask({"GET", "/v2/", "", with("Authorization", shown), true}).status, 401) << shown;
   }
+}
+
+TEST_F(DistributionTest, EachRequestHasItsTurnAndIsNoted) {
+  push_blob("layer");
+  visits_.clear();
+  const auto blob = "/v2/app/blobs/" + digest_of("layer");
+  ask({"GET", "/v2/", "", {}, false});
+  ask({"GET", "/v2/"});
+  ask({"GET", blob});
+  ask({"HEAD", blob});
+  ask({"POST", "/v2/app/blobs/uploads/"});
+  ask({"GET", "/v2/_catalog"});
+  ask({"DELETE", "/v2/app/manifests/none"});
+  EXPECT_THAT(visits_,
+              testing::ElementsAre("stranger get /v2/ 401 UNAUTHORIZED",
+                                   "admin get /v2/ 200 ",
+                                   "admin get images blob started 200 ",
+                                   "admin get images 200 ",
+                                   "admin create images blob 202 ",
+                                   "admin list images 200 ",
+                                   "admin delete images 404 MANIFEST_UNKNOWN"));
+}
+
+TEST_F(DistributionTest, WhereTooManyWaitAClientIsToComeAgain) {
+  is_full_ = true;
+  const auto refused = ask({"GET", "/v2/_catalog"});
+  EXPECT_EQ(refused.status, 429);
+  EXPECT_EQ(refused.code(), "TOOMANYREQUESTS");
+  EXPECT_EQ(refused.headers.get("Retry-After"), "1");
 }
 
 TEST_F(DistributionTest, DoesWhatRolesAllow) {

@@ -95,8 +95,8 @@ Task<Status> send_blob(
   const std::string digest(blob.root()["spec"]["digest"].string());
   const auto nodes = sources_of(blob);
   CO_TRY(auto source, co_await open_source(context, nodes, 0, get_request(digest, range)));
-  context.is_answered = true;
-  CO_TRY_STATUS(co_await context.exchange.start(status, std::move(headers)));
+  CO_TRY_STATUS(co_await start(context, status, std::move(headers)));
+  context.visit.started(status);
   while (true) {
     auto copied = co_await copy(*source.stream, context, range);
     source.stream->close();
@@ -134,8 +134,7 @@ Task<Status> answer_blob(Context& context, const Stored& blob) {
     if (auto peers = co_await peers_of(context, blob); !peers.empty()) {
       headers.add(std::string(kPeersHeader), std::move(peers));
     }
-    context.is_answered = true;
-    CO_TRY_STATUS(co_await context.exchange.start(status, std::move(headers)));
+    CO_TRY_STATUS(co_await start(context, status, std::move(headers)));
     co_return co_await context.exchange.finish();
   }
   co_return co_await send_blob(context, blob, range, status, std::move(headers));

@@ -21,12 +21,17 @@ struct Context {
   net::Request request;
   net::Exchange& exchange;
   net::BodyReader& body;
+  Visit& visit;
   Route route = {};
   std::string repository = {};
   trust::Identity identity = {};
-  bool is_answered = false;
+  int answered = 0;               ///< the status; 0: nothing yet
+  std::string refusal_code = {};  ///< what a refused client reads
+  std::string refusal = {};
 };
 
+/// An answer of several pieces begins.
+Task<Status> start(Context& context, int status, net::Headers headers);
 /// With the headers that every answer has.
 net::Headers common_headers();
 Task<Status> answer(Context& context, int status, net::Headers headers, std::string body);

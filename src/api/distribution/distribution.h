@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "api/distribution/visit.h"
 #include "async/task.h"
 #include "base/clock.h"
 #include "base/ids.h"
@@ -37,6 +38,7 @@ struct Parts {
       open;
   /// Nodes whose agents answer now.
   std::function<std::vector<std::string>()> nodes;
+  Visits visits;     ///< one for each request
   Counter& relayed;  ///< bytes of blobs that passed through this server
   /// host:port by which users call this server.
   std::vector<std::string> own_names = {};

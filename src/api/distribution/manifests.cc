@@ -69,8 +69,7 @@ Task<Status> get_manifest(Context& context) {
   headers.add("ETag", fmt::format("\"{}\"", spec["digest"].string()));
   if (context.request.method == "HEAD") {
     headers.add("Content-Length", std::to_string(content.size()));
-    context.is_answered = true;
-    CO_TRY_STATUS(co_await context.exchange.start(200, std::move(headers)));
+    CO_TRY_STATUS(co_await start(context, 200, std::move(headers)));
     co_return co_await context.exchange.finish();
   }
   auto text = std::string(content);
