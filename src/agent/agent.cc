@@ -87,7 +87,7 @@ Agent::Impl::Impl(Options given, Dependencies dependencies)
       objects(places.objects, with.blocking),
       statuses(with.client, objects),
       events(with.client, options.node_name, with.clock, with.random),
-      images(*runtime, objects),
+      images(*runtime, objects, options.registry_logins),
       content(places.socket, places.containerd / "root", with.blocking),
       blob_source(make_blob_source(with)),
       blobs({content,
@@ -161,7 +161,15 @@ Status Agent::Impl::start_mirror() {
     return ok();
   }
   mirror = std::make_unique<ImageMirror>(with.pool, *with.images, *blob_source, with.random);
-  return mirror->start(places.containerd / "registries", options.registry_mirrors);
+  RegistryMirrors mirrors;
+  const auto logins =
+      options.registry_logins.empty() ? "" : read_text(options.registry_logins.c_str());
+  for (const auto& [registry, urls] : options.registry_mirrors) {
+    for (const auto& url : urls) {
+      mirrors[registry].push_back({url, basic_for(url, logins)});
+    }
+  }
+  return mirror->start(places.containerd / "registries", mirrors);
 }
 
 /// Where the port cannot be had, others fetch through a server.

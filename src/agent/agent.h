@@ -76,6 +76,8 @@ struct Options {
   std::string pod_transport = "auto";  ///< auto, routes or vxlan
   /// Which registries stand in for which: "docker.io" to URLs, in order; "*" for all others.
   std::map<std::string, std::vector<std::string>> registry_mirrors = {};
+  /// Logins of registries and mirrors, like docker's config.json; empty: none.
+  std::filesystem::path registry_logins = {};
   int blob_port = 0;  ///< where other nodes fetch blobs; 0: they go through a server
 };
 

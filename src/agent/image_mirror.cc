@@ -125,7 +125,7 @@ Task<Status> copy(Source& from, net::Exchange& to) {
 
 std::string hosts_file(std::uint16_t port,
                        std::string_view word,
-                       const std::vector<std::string>& mirrors) {
+                       const std::vector<RegistryMirror>& mirrors) {
   // Source: containerd 1.6 docs/hosts.md.
   std::string out(kMark);
   out += fmt::format(
@@ -136,8 +136,13 @@ std::string hosts_file(std::uint16_t port,
       kWordHeader,
       runtime::toml_string(word));
   for (const auto& mirror : mirrors) {
-    out += fmt::format("[host.{}]\n  capabilities = [\"pull\", \"resolve\"]\n",
-                       runtime::toml_string(mirror));
+    const auto host = runtime::toml_string(mirror.url);
+    out += fmt::format("[host.{}]\n  capabilities = [\"pull\", \"resolve\"]\n", host);
+    if (!mirror.authorization.empty()) {
+      out += fmt::format("  [host.{}.header]\n    Authorization = {}\n",
+                         host,
+                         runtime::toml_string(mirror.authorization));
+    }
   }
   return out;
 }

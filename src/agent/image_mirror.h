@@ -20,13 +20,19 @@
 
 namespace tetrarch::agent {
 
-/// Which registries stand in for which: "docker.io" to URLs, in order; "*" for all others.
-using RegistryMirrors = std::map<std::string, std::vector<std::string>>;
+/// Another registry that stands in for one.
+struct RegistryMirror {
+  std::string url;
+  std::string authorization = {};  ///< the header that it is shown; empty: none
+};
+
+/// Which registries stand in for which: "docker.io" to them, in order; "*" for all others.
+using RegistryMirrors = std::map<std::string, std::vector<RegistryMirror>>;
 
 /// The text of a hosts.toml of containerd: the cluster's registry, then `mirrors`. Pure.
 std::string hosts_file(std::uint16_t port,
                        std::string_view word,
-                       const std::vector<std::string>& mirrors);
+                       const std::vector<RegistryMirror>& mirrors);
 
 /// What a request asks of a blob from some byte on; nothing: it asks for something else. Pure.
 std::optional<BlobRequest> blob_request(const net::Request& request);

@@ -8,16 +8,19 @@ namespace tetrarch::agent {
 namespace {
 
 TEST(ImageMirror, StandsBeforeOtherMirrorsInContainerdsSettings) {
-  EXPECT_EQ(hosts_file(4711, "w\"ord", {"https://mirror.example", "http://cache:5000"}),
-            "# Written by tetrarch at each start of its agent.\n"
-            "[host.\"http://127.0.0.1:4711\"]\n"
-            "  capabilities = [\"pull\", \"resolve\"]\n"
-            "  [host.\"http://127.0.0.1:4711\".header]\n"
-            "    X-Tetrarch-Mirror = \"w\\\"ord\"\n"
-            "[host.\"https://mirror.example\"]\n"
-            "  capabilities = [\"pull\", \"resolve\"]\n"
-            "[host.\"http://cache:5000\"]\n"
-            "  capabilities = [\"pull\", \"resolve\"]\n");
+  EXPECT_EQ(
+      hosts_file(4711, "w\"ord", {{"https://mirror.example", "Basic YTpi"}, {"http://cache:5000"}}),
+      "# Written by tetrarch at each start of its agent.\n"
+      "[host.\"http://127.0.0.1:4711\"]\n"
+      "  capabilities = [\"pull\", \"resolve\"]\n"
+      "  [host.\"http://127.0.0.1:4711\".header]\n"
+      "    X-Tetrarch-Mirror = \"w\\\"ord\"\n"
+      "[host.\"https://mirror.example\"]\n"
+      "  capabilities = [\"pull\", \"resolve\"]\n"
+      "  [host.\"https://mirror.example\".header]\n"
+      "    Authorization = \"Basic YTpi\"\n"
+      "[host.\"http://cache:5000\"]\n"
+      "  capabilities = [\"pull\", \"resolve\"]\n");
 }
 
 TEST(ImageMirror, KnowsBlobsFromWhatItPassesOn) {

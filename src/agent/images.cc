@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/images.h"
 
+#include <fstream>
+#include <sstream>
+
 #include <fmt/format.h>
 
 #include "base/encoding.h"
@@ -19,30 +22,65 @@ std::string registry_of(std::string_view image) {
   return is_host ? std::string(first) : "docker.io";
 }
 
+namespace {
+
+/// The host of a URL, or of what docker writes for one.
+std::string_view host_of(std::string_view url) {
+  for (const std::string_view scheme : {"https://", "http://"}) {
+    url = url.starts_with(scheme) ? url.substr(scheme.size()) : url;
+  }
+  return url.substr(0, url.find('/'));
+}
+
+/// Of the member `auths`; nothing: it has no login of that registry.
+object::View entry_of(object::View config, std::string_view registry) {
+  for (const auto [host, entry] : config["auths"].members()) {
+    const auto name = host_of(host);
+    const bool is_hub =
+        registry == "docker.io" && (name == "index.docker.io" || name == "registry-1.docker.io");
+    if (name == registry || is_hub) {
+      return entry;
+    }
+  }
+  return {};
+}
+
+std::string read_logins(const std::filesystem::path& path) {
+  std::ostringstream out;
+  out << std::ifstream(path).rdbuf();
+  return out.str();
+}
+
+}  // namespace
+
 std::optional<runtime::RegistryLogin> login_for(std::string_view image,
                                                 std::string_view docker_config_json) {
   const auto config = Document::parse(docker_config_json);
-  if (!config.ok()) {
+  const auto registry = registry_of(image);
+  const auto entry = config.ok() ? entry_of((*config)->root(), registry) : object::View();
+  if (!entry.exists()) {
     return std::nullopt;
   }
-  const auto registry = registry_of(image);
-  for (const auto [host, entry] : (*config)->root()["auths"].members()) {
-    std::string_view name = host;
-    for (const std::string_view scheme : {"https://", "http://"}) {
-      name = name.starts_with(scheme) ? name.substr(scheme.size()) : name;
-    }
-    name = name.substr(0, name.find('/'));
-    const bool is_hub =
-        registry == "docker.io" && (name == "index.docker.io" || name == "registry-1.docker.io");
-    if (name != registry && !is_hub) {
-      continue;
-    }
-    return runtime::RegistryLogin{std::string(entry["username"].string()),
-                                  std::string(entry["password"].string()),
-                                  std::string(entry["auth"].string()),
-                                  ""};
+  // Source: containerd 1.6.20, pkg/cri/server/image_pull.go, ParseAuth: with a server's address no
+  // other host is shown the login, and so no mirror either; Docker Hub's host is registry-1.
+  return runtime::RegistryLogin{
+      std::string(entry["username"].string()),
+      std::string(entry["password"].string()),
+      std::string(entry["auth"].string()),
+      "https://" + (registry == "docker.io" ? std::string("registry-1.docker.io") : registry)};
+}
+
+std::string basic_for(std::string_view url, std::string_view docker_config_json) {
+  const auto config = Document::parse(docker_config_json);
+  const auto entry = config.ok() ? entry_of((*config)->root(), host_of(url)) : object::View();
+  if (!entry.exists()) {
+    return "";
   }
-  return std::nullopt;
+  const auto auth = entry["auth"].string();
+  return "Basic " + (auth.empty()
+                         ? base64_encode(fmt::format(
+                               "{}:{}", entry["username"].string(), entry["password"].string()))
+                         : std::string(auth));
 }
 
 Task<Result<std::string>> Images::pull(DocumentPtr pod, std::string image) {
@@ -55,6 +93,9 @@ Task<Result<std::string>> Images::pull(DocumentPtr pod, std::string image) {
     }
     const auto config = base64_decode(secret->root()["data"][".dockerconfigjson"].string());
     login = config.ok() ? login_for(image, *config) : std::nullopt;
+  }
+  if (!login && !logins_.empty()) {
+    login = login_for(image, read_logins(logins_));
   }
   co_return co_await runtime_.pull_image(std::move(image), std::move(login));
 }

@@ -304,6 +304,12 @@ TEST(Login, IsFoundByTheRegistryOfTheImage) {
 
   EXPECT_EQ(login_for("registry.example:5000/a/b:1", kConfig)->user, "u");
   EXPECT_EQ(login_for("nginx", kConfig)->auth, "aA==");
+  EXPECT_EQ(login_for("registry.example:5000/a/b:1", kConfig)->server,
+            "https://registry.example:5000");
+  EXPECT_EQ(login_for("nginx", kConfig)->server, "https://registry-1.docker.io");
+  EXPECT_EQ(basic_for("http://registry.example:5000", kConfig), "Basic dTpw");
+  EXPECT_EQ(basic_for("https://index.docker.io/v1", kConfig), "Basic aA==");
+  EXPECT_EQ(basic_for("https://other.example", kConfig), "");
   EXPECT_FALSE(login_for("other.example/x", kConfig).has_value());
   EXPECT_FALSE(login_for("nginx", "broken").has_value());
 }

@@ -76,6 +76,7 @@ Result<agent::Options> agent_options(const Config& config, std::string_view ca_p
   TRY(options.labels, parse_labels(config.node_labels));
   TRY(options.taints, parse_taints(config.node_taints));
   TRY(options.registry_mirrors, parse_mirrors(config.registry_mirrors));
+  options.registry_logins = options.data_directory / "registry-credentials.json";
   options.blob_port = config.blob_port;
   return options;
 }
