@@ -318,6 +318,17 @@ std::optional<Reason> Agent::Impl::refuse_resize(const std::string& uid,
   return resize_refusal(wanted, allocatable_of(options, registrar->machine(), thresholds), used);
 }
 
+/// It goes on saying so until the machine has left: an agent that is started anew leaves then.
+void Agent::Impl::look_for_leave(object::View node) {
+  const auto wanted = node["metadata"]["annotations"][kLeave].string();
+  if (wanted.empty() || is_told_to_leave || !with.on_leave) {
+    return;
+  }
+  is_told_to_leave = true;
+  log::info("agent", "node {} is told to leave the cluster", options.node_name);
+  with.on_leave(wanted == kLeaveForced);
+}
+
 /// Somebody else may say what more the node has: that can be allocated at once.
 void Agent::Impl::take_node(object::View node) {
   for (const auto condition : node["status"]["conditions"].elements()) {
@@ -326,6 +337,7 @@ void Agent::Impl::take_node(object::View node) {
       registrar->wake();  // the control plane thinks that we are gone
     }
   }
+  look_for_leave(node);
   const std::string capacity(node["status"]["capacity"].raw());
   if (std::exchange(node_capacity, capacity) != capacity && registrar) {
     registrar->wake();

@@ -7,6 +7,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <map>
 #include <memory>
 #include <string>
@@ -78,7 +79,8 @@ struct Options {
   std::map<std::string, std::vector<std::string>> registry_mirrors = {};
   /// Logins of registries and mirrors, like docker's config.json; empty: none.
   std::filesystem::path registry_logins = {};
-  int blob_port = 0;  ///< where other nodes fetch blobs; 0: they go through a server
+  bool is_control_plane = false;  ///< the machine's, which cannot leave
+  int blob_port = 0;              ///< where other nodes fetch blobs; 0: they go through a server
 };
 
 /// How nodes call each other: each shows its own client certificate. App reloads them.
@@ -99,6 +101,8 @@ struct Dependencies {
   const schema::Catalog* catalog = nullptr;  ///< reads manifests; null: none are read
   net::Client* images = nullptr;             ///< the cluster's image registry; null: there is none
   PeerTls peers = {};                        ///< null: no node is asked for blobs, nor asks
+  /// Somebody wants the machine out of the cluster: called once, on the agent's strand.
+  std::function<void(bool is_forced)> on_leave = {};
 };
 
 class Agent {

@@ -44,6 +44,7 @@ struct Agent::Impl {
   void start_worker(const Stored& pod);
   std::optional<Reason> refuse_resize(const std::string& uid, views::PodView wanted) const;
   void take_node(object::View node);
+  void look_for_leave(object::View node);
   Task<void> follow_feed();
   Task<void> follow_events();
   void wake_all();
@@ -142,6 +143,7 @@ struct Agent::Impl {
   PressureState pressure;
   Measured measured;
   bool is_shutting_down = false;
+  bool is_told_to_leave = false;
   std::unique_ptr<Registrar> registrar;
   std::unique_ptr<Workshop> shop;
   std::map<std::string, std::shared_ptr<PodWorker>> workers;  ///< by uid; shared with their tasks

@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <set>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/agent.h"
@@ -14,6 +15,13 @@
 #include "object/document.h"
 
 namespace tetrarch::agent {
+
+// What a Node's annotations say of its machine: that it runs the control plane, and that somebody
+// wants it to leave (src/app/leave.h).
+inline constexpr std::string_view kControlPlane = "node.tetrarch.dev/control-plane";
+inline constexpr std::string_view kLeave = "node.tetrarch.dev/leave";
+inline constexpr std::string_view kLeaveDrained = "drained";
+inline constexpr std::string_view kLeaveForced = "forced";
 
 struct Machine {
   std::int64_t cpus = 1;

@@ -116,6 +116,7 @@ Task<Status> Registrar::say_to_others(const Stored& node) {
   const auto& transport = options_.pod_transport;
   const std::pair<std::string_view, std::string> wanted[] = {
       {kTransport, transport == "auto" ? "" : transport},
+      {kControlPlane, options_.is_control_plane ? "true" : ""},
       {kBlobPort, blob_port_ == 0 ? "" : std::to_string(blob_port_)},
   };
   std::string change;

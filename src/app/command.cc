@@ -71,9 +71,10 @@ const std::vector<Command>& commands() {
        {"data-dir"},
        run_token},
       {"node",
-       "ls | cordon NAME | uncordon NAME | drain NAME [--timeout 5m] | leave [--timeout 5m] "
+       "ls | cordon NAME | uncordon NAME | drain NAME [--timeout 5m] | leave [NAME] [--timeout 5m] "
        "[--force] | rm NAME [--force]",
-       "the machines: keep work away, move it elsewhere, take this one out, forget one that is "
+       "the machines: keep work away, move it elsewhere, take this one or another out, forget one "
+       "that is "
        "gone",
        {"data-dir"},
        run_node},

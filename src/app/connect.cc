@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "app/connect.h"
 
+#include <cstdlib>
+#include <filesystem>
 #include <future>
 
 #include <fmt/format.h>
@@ -43,6 +45,12 @@ Result<Access> read_kubeconfig(const std::string& path) {
   TRY(access.tls.certificate_pem, base64_decode(certificate));
   TRY(access.tls.key_pem, base64_decode(key));
   return access;
+}
+
+std::string admin_file(const std::string& data_dir) {
+  auto here = data_dir + "/admin.kubeconfig";
+  const char* named = std::getenv("KUBECONFIG");
+  return named != nullptr && *named != '\0' && !std::filesystem::exists(here) ? named : here;
 }
 
 Task<void> ask_into(net::Client& client,
@@ -107,7 +115,7 @@ Result<std::unique_ptr<Connection>> Connection::open(net::ClientOptions options,
 
 Result<std::unique_ptr<Connection>> Connection::as_admin(const std::string& data_dir,
                                                          std::chrono::nanoseconds request_limit) {
-  TRY(auto access, read_kubeconfig(data_dir + "/admin.kubeconfig"));
+  TRY(auto access, read_kubeconfig(admin_file(data_dir)));
   TRY(auto tls, net::TlsContext::for_client(access.tls));
   return open({.url = access.url, .request_limit = request_limit}, std::move(tls));
 }

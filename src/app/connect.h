@@ -22,7 +22,8 @@ class Connection {
   /// `tls` only for https.
   static Result<std::unique_ptr<Connection>> open(net::ClientOptions options,
                                                   std::shared_ptr<net::TlsContext> tls);
-  /// With the credentials of <data_dir>/admin.kubeconfig.
+  /// With the credentials of <data_dir>/admin.kubeconfig, else of the file that KUBECONFIG names: a
+  /// copy of it on another machine.
   static Result<std::unique_ptr<Connection>> as_admin(
       const std::string& data_dir,
       std::chrono::nanoseconds request_limit = net::ClientOptions{}.request_limit);

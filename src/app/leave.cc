@@ -74,12 +74,7 @@ Status Leave::end_last_pods() {
 }
 
 Status Leave::move_work(const Terms& terms) {
-  const auto drained = drain(*connection_, node_, terms.timeout);
-  if (!drained.ok() && drained.error().code == Code::timeout && terms.is_forced) {
-    tell(drained.error().message + "; leaving all the same");
-  } else {
-    TRY_STATUS(drained);
-  }
+  TRY_STATUS(drain_or_force(*connection_, node_, terms));
   return end_last_pods();
 }
 
@@ -101,6 +96,15 @@ Status Leave::remove_last_pods() {
                                            percent_encode(pod["metadata"]["name"].string()))));
   }
   return ok();
+}
+
+Status drain_or_force(Connection& connection, const std::string& node, const Leave::Terms& terms) {
+  const auto drained = drain(connection, node, terms.timeout);
+  if (!drained.ok() && drained.error().code == Code::timeout && terms.is_forced) {
+    tell(drained.error().message + "; leaving all the same");
+    return ok();
+  }
+  return drained;
 }
 
 Status Leave::forget() {

@@ -43,4 +43,7 @@ class Leave {
   std::unique_ptr<Connection> connection_;
 };
 
+/// Drains; where that takes too long and it is forced, says so and goes on.
+Status drain_or_force(Connection& connection, const std::string& node, const Leave::Terms& terms);
+
 }  // namespace tetrarch::app

@@ -153,6 +153,7 @@ struct Node::Impl {
   async::IoPool& io_pool;
   async::BlockingPool& blocking;
   Metrics& metrics;
+  std::function<void(bool is_forced)> told_to_leave;
   std::unique_ptr<schema::Catalog> catalog;
   std::shared_ptr<net::TlsContext> tls;
   agent::PeerTls peers;
@@ -192,6 +193,8 @@ Status Node::Impl::make() {
   with.catalog = catalog.get();
   with.images = images.get();
   with.peers = peers;
+  with.on_leave = told_to_leave;
+  options.is_control_plane = !keys.is_joined;
   agent = std::make_unique<agent::Agent>(std::move(options), with);
   auto answer = [this](std::string request, std::unique_ptr<net::Stream> stream) {
     return agent->serve_reach(std::move(request), std::move(stream));
@@ -222,6 +225,10 @@ Node::Node(const Config& config,
     : impl_(std::make_unique<Impl>(config, std::move(keys), pool, blocking, metrics)) {}
 
 Node::~Node() = default;
+
+void Node::on_leave(std::function<void(bool is_forced)> told) {
+  impl_->told_to_leave = std::move(told);
+}
 
 Task<Status> Node::start() {
   CO_TRY_STATUS(impl_->make());

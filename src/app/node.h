@@ -3,6 +3,7 @@
 // server, the agent behind it, and the local socket that commands on this machine use.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -43,6 +44,8 @@ class Node {
   Node(const Node&) = delete;
   Node& operator=(const Node&) = delete;
 
+  /// Called when somebody wants the machine out of the cluster; before start(). From any thread.
+  void on_leave(std::function<void(bool is_forced)> told);
   /// Returns when the node can take pods.
   Task<Status> start();
   /// Ends the agent; containers keep running.

@@ -2,10 +2,12 @@
 // `tetrarch node ls|cordon|uncordon|drain|leave|rm`: what an operator does with machines.
 #include <chrono>
 #include <map>
+#include <thread>
 #include <unistd.h>
 
 #include <fmt/format.h>
 
+#include "agent/node.h"
 #include "app/command.h"
 #include "app/connect.h"
 #include "app/drain.h"
@@ -13,12 +15,17 @@
 #include "app/machine.h"
 #include "app/options.h"
 #include "app/ownership.h"
+#include "base/clock.h"
 #include "schema/views/core.h"
 
 namespace tetrarch::app {
 namespace {
 
 using std::chrono::seconds;
+
+constexpr std::chrono::milliseconds kLook{500};
+/// Beyond its last pods' grace, which a drain has waited for.
+constexpr seconds kLeaveMax{300};
 
 std::string_view ready_of(views::NodeView node) {
   for (const auto condition : node.status().conditions()) {
@@ -79,6 +86,10 @@ Status remove(Connection& connection, const std::string& name, bool is_forced) {
   return ok();
 }
 
+bool is_leave_here(const std::vector<std::string>& words) {
+  return words.size() == 1 && words[0] == "leave";
+}
+
 /// This machine, with the agent that runs on it.
 Status leave(const Config& config, seconds timeout, bool is_forced) {
   if (geteuid() != 0) {
@@ -92,19 +103,76 @@ Status leave(const Config& config, seconds timeout, bool is_forced) {
   return leaving->forget();
 }
 
+/// What leaves is there and can: else what is to be done instead.
+Status check_leaving(views::NodeView node) {
+  const auto name = node.metadata().name();
+  if (!node.view()["metadata"]["annotations"][agent::kControlPlane].string().empty()) {
+    return Error{
+        Code::invalid,
+        fmt::format("node {} runs the control plane and cannot leave: `tetrarch down` there "
+                    "ends all of it",
+                    name)};
+  }
+  if (ready_of(node) != "True") {
+    return Error{
+        Code::invalid,
+        fmt::format("node {} does not answer; `tetrarch node rm {}` forgets it", name, name)};
+  }
+  return ok();
+}
+
+/// Until it has taken itself out of the cluster.
+Status wait_for_leave(Connection& connection, const std::string& name, const std::string& uid) {
+  const auto deadline = system_clock().steady() + kLeaveMax;
+  while (system_clock().steady() < deadline) {
+    const auto node = connection.ask_api("GET", node_path(name));
+    const bool is_gone = node.ok() ? (*node)->root()["metadata"]["uid"].string() != uid
+                                   : node.error().code == Code::not_found;
+    if (is_gone) {
+      fmt::print("node {} has left\n", name);
+      return ok();
+    }
+    std::this_thread::sleep_for(kLook);
+  }
+  return Error{Code::timeout,
+               fmt::format("node {} is told to leave, and has not after {} s: its agent's log says "
+                           "why",
+                           name,
+                           kLeaveMax.count())};
+}
+
+/// Another machine: it is drained from here, and told to leave.
+Status send_away(Connection& connection, const std::string& name, seconds timeout, bool is_forced) {
+  TRY(const auto node, connection.ask_api("GET", node_path(name)));
+  TRY_STATUS(check_leaving(views::NodeView(node->root())));
+  TRY_STATUS(drain_or_force(connection, name, {timeout, is_forced}));
+  TRY(const auto told,
+      connection.ask_api("PATCH",
+                         node_path(name),
+                         fmt::format(R"({{"metadata":{{"annotations":{{"{}":"{}"}}}}}})",
+                                     agent::kLeave,
+                                     is_forced ? agent::kLeaveForced : agent::kLeaveDrained),
+                         "application/merge-patch+json"));
+  fmt::print("node {} is told to leave\n", name);
+  std::fflush(stdout);
+  const std::string uid(told->root()["metadata"]["uid"].string());
+  return wait_for_leave(connection, name, uid);
+}
+
 Status run(const Config& config, std::vector<std::string> words) {
-  const Error usage{
-      Code::invalid,
-      "say what: ls, cordon NAME, uncordon NAME, drain NAME, leave (this machine) or rm NAME"};
+  const Error usage{Code::invalid,
+                    "say what: ls, cordon NAME, uncordon NAME, drain NAME, leave (this machine), "
+                    "leave NAME or rm NAME"};
   const bool is_forced = take_switch(words, "force");
   TRY(const auto given, take_option(words, "timeout"));
   const auto timeout = given ? parse_period(*given) : Result<seconds>(kDrainTimeout);
   TRY_STATUS(timeout.ok() ? ok() : Status(timeout.error()));
   const std::string verb = words.empty() ? "" : words[0];
-  if (words.size() != (verb == "ls" || verb == "leave" ? 1U : 2U)) {
+  const bool is_of_this = words.size() == 1;
+  if (words.empty() || words.size() > 2 || is_of_this != (verb == "ls" || is_leave_here(words))) {
     return usage;
   }
-  if (verb == "leave") {
+  if (is_leave_here(words)) {
     return leave(config, *timeout, is_forced);
   }
   TRY(const auto connection, Connection::as_admin(config.data_dir));
@@ -116,6 +184,9 @@ Status run(const Config& config, std::vector<std::string> words) {
   }
   if (verb == "drain") {
     return drain(*connection, words[1], *timeout);
+  }
+  if (verb == "leave") {
+    return send_away(*connection, words[1], *timeout, is_forced);
   }
   return verb == "rm" ? remove(*connection, words[1], is_forced) : Status(usage);
 }

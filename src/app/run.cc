@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // `tetrarch up`, `server` and `agent`: one process per data directory, until a signal ends it.
+#include <atomic>
 #include <csignal>
 #include <future>
 #include <optional>
@@ -56,6 +57,9 @@ void raise_file_limit() {
   }
 }
 
+/// Where leaving is forced, pods that did not go have had their time.
+constexpr std::chrono::seconds kForcedDrain{1};
+
 struct Wanted {
   bool server = false;
   bool agent = false;
@@ -75,6 +79,9 @@ class Process {
     if (wanted_.agent) {
       TRY(auto keys, node_keys());
       node_.emplace(config_, std::move(keys), pool_, blocking_, metrics_);
+      if (!plane_) {
+        node_->on_leave([this](bool is_forced) { leave(is_forced); });
+      }
       TRY_STATUS(run_to_end(pool_, node_->start()));
     }
     return ok();
@@ -99,7 +106,23 @@ class Process {
     }
   }
 
+  /// How the machine leaves when the process ends; nothing: its pods run on.
+  std::optional<Leave::Terms> leaving() const {
+    if (leave_ == Wish::stay && config_.leave_on_stop != "true") {
+      return std::nullopt;
+    }
+    return leave_ == Wish::leave_anyway ? Leave::Terms{kForcedDrain, true} : Leave::Terms{};
+  }
+
  private:
+  enum class Wish : std::uint8_t { stay, leave, leave_anyway };
+
+  /// Whoever wants it has drained the machine already.
+  void leave(bool is_forced) {
+    leave_ = is_forced ? Wish::leave_anyway : Wish::leave;
+    ::kill(::getpid(), SIGTERM);
+  }
+
   Result<NodeAccessKeys> node_keys() {
     if (!plane_) {
       return run_to_end(pool_, join(config_));
@@ -116,6 +139,7 @@ class Process {
   async::BlockingPool blocking_;
   std::optional<ControlPlane> plane_;
   std::optional<Node> node_;
+  std::atomic<Wish> leave_{Wish::stay};
 };
 
 /// The signal that ends the process.
@@ -133,9 +157,9 @@ int wait_for_end(const sigset_t& signals, Process& process) {
 }
 
 /// The end of a process whose machine leaves with it: while it runs, its work moves elsewhere.
-Status leave_and_stop(const Config& config, Process& process) {
+Status leave_and_stop(const Config& config, Process& process, const Leave::Terms& terms) {
   const auto leaving = Leave::prepare(config);
-  auto done = leaving.ok() ? (*leaving)->move_work({}) : Status(leaving.error());
+  auto done = leaving.ok() ? (*leaving)->move_work(terms) : Status(leaving.error());
   process.stop();
   if (done.ok()) {
     done = (*leaving)->forget();
@@ -144,9 +168,9 @@ Status leave_and_stop(const Config& config, Process& process) {
 }
 
 Status end(const Config& config, Process& process) {
-  if (config.leave_on_stop == "true") {
+  if (const auto terms = process.leaving()) {
     log::info(kRoom, "leaving the cluster");
-    return leave_and_stop(config, process);
+    return leave_and_stop(config, process, *terms);
   }
   log::info(kRoom, "ending; containers go on");
   process.stop();

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 """Machines that go out of their cluster for good: by a command, or when their agent is ended; and come again."""
-from harness import READY_HTTP, make_deployment, make_pod
-from machine import wait_until
+import os
+
+from harness import BINARY, READY_HTTP, make_deployment, make_pod
+from machine import run, wait_until
 from machines import MachinesTest
 
 SLEEP = ("sleep", "3600")
@@ -85,6 +87,38 @@ class Leaving(MachinesTest):
         self.apply(make_pod("again", *SLEEP, nodeName="m3"))
         self.wait_ready("again")
 
+    def test_a_machine_is_sent_away_from_elsewhere(self):
+        host = self.join("m6")
+        self.put_budgeted(host, "sent")
+        admin = os.path.join(self.cluster.directory, "admin.kubeconfig")
+        with open(self.cluster.kubeconfig, encoding="utf-8") as ours, open(admin, "w", encoding="utf-8") as copy:
+            copy.write(ours.read().replace("127.0.0.1", self.cluster.address))
+        done = run("ip", "netns", "exec", self.cluster.lab.netns, "env", f"KUBECONFIG={admin}", BINARY, "node", "leave",
+                   "m6", "--data-dir", "/nonexistent", timeout=120)
+        for words in ("takes no further pods", "disruption budget", "is drained", "is told to leave", "has left"):
+            self.assertIn(words, done.stdout)
+        self.assert_left(host)
+        self.assertEqual(self.cluster.running["m6"].returncode, 0, self.cluster.tail(host))
+        self.wait_rollout("sent")
+        with self.subTest("a machine that does not answer"):
+            self.join("m6")
+            host.pause()
+            self.cluster.wait_node("m6", status="Unknown")
+            self.assert_fails(self.cluster.tetrarch("node", "leave", "m6", check=False), "tetrarch node rm m6")
+            host.resume()
+        with self.subTest("by force, though a budget holds its pods"):
+            self.cluster.wait_node("m6")
+            self.put_budgeted(host, "held")
+            self.kubectl("patch", "pdb", "held", "--type=merge", "-p", '{"spec":{"maxUnavailable":0}}')
+            wait_until(lambda: self.get("pdb", "held")["status"]["disruptionsAllowed"] == 0, 10, "no disruption is allowed")
+            done = self.cluster.tetrarch("node", "leave", "m6", "--timeout", "2s", check=False)
+            self.assert_fails(done, "still on m6 after 2 s")
+            self.assertTrue(self.cluster.is_running(host), "it was not told to leave")
+            said = self.cluster.tetrarch("node", "leave", "m6", "--timeout", "2s", "--force", timeout=120).stdout
+            self.assertIn("leaving all the same", said)
+            self.assert_left(host)
+            self.wait_rollout("held")
+
     def test_a_budget_that_holds_keeps_it(self):
         host = self.join("m4")
         self.put_budgeted(host, "kept")
@@ -110,7 +144,9 @@ class Leaving(MachinesTest):
 
     def test_where_it_makes_no_sense_it_says_so(self):
         self.assert_fails(self.cluster.tetrarch("node", "leave", check=False), "where the control plane runs")
-        self.assert_fails(self.cluster.tetrarch("node", "leave", "m2", check=False), "say what:")
+        self.assert_fails(self.cluster.tetrarch("node", "leave", "m1", check=False), "runs the control plane")
+        self.assert_fails(self.cluster.tetrarch("node", "leave", "none", check=False), "not found")
+        self.assert_fails(self.cluster.tetrarch("node", "leave", "m1", "m2", check=False), "say what:")
         for words in (("agent", "--leave-on-stop", "maybe"), ("up", "--leave-on-stop", "true")):
             with self.subTest(words=words):
                 done = self.cluster.tetrarch(*words, "--data-dir", "/tmp/x", "--server", self.cluster.url, check=False)
