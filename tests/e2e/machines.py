@@ -10,6 +10,7 @@ import subprocess
 
 import harness
 import hosts
+import machine
 from harness import BINARY, CALM, IMAGES, KUBECTLS, NEWEST, USUAL, ClusterTest
 from machine import run, wait_until
 
@@ -183,3 +184,9 @@ class MachinesTest(ClusterTest):
     def start_cluster(cls):
         cls.cluster = Machines(cls.name, cls.segments)
         cls.cluster.start()
+
+    def net_of(self, pod):
+        """The words that run a program of ours in the pod's network."""
+        container = self.get("pod", pod)["status"]["containerStatuses"][0]["containerID"]
+        pid = machine.container_pids(container)[0][0]
+        return ["nsenter", f"--net=/proc/{pid}/ns/net"]

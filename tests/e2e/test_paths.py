@@ -41,12 +41,6 @@ class Paths(MachinesTest):
             self.apply(make_pod(f"web-{host.name}", *WEB, labels={"app": "web"}, nodeName=host.name))
         return {host.name: self.wait_ready(f"web-{host.name}")["status"]["podIP"] for host in hosts}
 
-    def net_of(self, pod):
-        """The words that run a program of ours in the pod's network."""
-        container = self.get("pod", pod)["status"]["containerStatuses"][0]["containerID"]
-        pid = machine.container_pids(container)[0][0]
-        return ["nsenter", f"--net=/proc/{pid}/ns/net"]
-
 
 class Outside(Paths):
     name = "outside"
