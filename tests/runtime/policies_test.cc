@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Network policies as the kernel takes them: every batch by the real nftables, in a network
-// namespace of this process. Needs root.
+// Network policies and services as the kernel takes them: every batch by the real nftables, in a
+// network namespace of this process. Needs root.
 #include <random>
 #include <sched.h>
 #include <unistd.h>
@@ -10,6 +10,7 @@
 
 #include "agent/network/nft.h"
 #include "agent/network/policy_samples.h"
+#include "agent/network/service_samples.h"
 
 namespace tetrarch::agent::network {
 namespace {
@@ -58,6 +59,18 @@ TEST_F(KernelTest, TakesEveryKindOfRule) {
   run(render_policy_frame("ip policies", table.book()));
   run(render_closed_ipv6("policies", "tet-1"));
   run(render_closed_ipv6("policies", "tet-1"));
+}
+
+TEST_F(KernelTest, TakesServicesByChance) {
+  ServiceChance chance(std::mt19937(5));
+  ServiceTable table("n1");
+  ServiceRules rules(an_nft());
+  run(rules.take_whole());
+  for (int step = 0; step < 500; ++step) {
+    table.apply({chance.change()}, false);
+    run(change_of(rules, table));
+  }
+  run(whole_of(an_nft(), table));
 }
 
 }  // namespace

@@ -145,12 +145,10 @@ Answer DnsZone::answer_service(const std::vector<std::string>& labels,
   const auto n = labels.size();
   if (n < 2) {
     // A namespace, or "svc" itself: exists if anything is below it.
-    const bool exists =
-        n == 0 ||
-        std::any_of(table_.services().begin(), table_.services().end(), [&](const auto& at) {
-          return at.first.starts_with(labels[0] + "/");
-        });
-    return {exists, {}, {}};
+    const auto prefix = n == 0 ? std::string() : labels[0] + "/";
+    const auto first = table_.services().lower_bound(prefix);
+    const bool is_any = first != table_.services().end() && first->first.starts_with(prefix);
+    return {n == 0 || is_any, {}, {}};
   }
   const auto service = fmt::format("{}/{}", labels[n - 1], labels[n - 2]);
   if (n == 4 && labels[0].starts_with('_') && labels[1].starts_with('_')) {
@@ -196,8 +194,8 @@ std::optional<Answer> DnsZone::answer_reverse(const std::string& name, RecordTyp
       out.records.push_back({name, RecordType::ptr, target + "."});
     }
   };
-  for (const auto& [service, document] : table_.services()) {
-    const auto spec = views::ServiceView(document->root()).spec();
+  for (const auto& service : table_.services_at(text)) {
+    const auto spec = views::ServiceView(table_.services().at(service)->root()).spec();
     if (spec.cluster_ip() == text) {
       add(service_domain(service));
     }

@@ -151,43 +151,26 @@ bool leads_to(const std::vector<Target>& targets, const Flow& flow) {
 
 }  // namespace
 
-bool is_stale(const Flow& flow, const NftOptions& options, const NftState& state) {
+bool is_stale(const Flow& flow, const ServiceRules& rules) {
   const auto asked = ipv4_text(flow.asked);
-  if (asked == options.dns_address) {
+  if (asked == rules.options().dns_address) {
     return false;
   }
+  if (const auto* const port = rules.at(asked, "udp", flow.asked_port)) {
+    return !leads_to(port->inside(), flow);
+  }
+  // Untranslated it is one that began before there was an endpoint, unless it is a conversation
+  // with another host on that port.
   const bool is_translated = flow.asked != flow.answering || flow.asked_port != flow.answering_port;
-  for (const auto& [id, port] : state.ports) {
-    if (port.protocol != "udp") {
-      continue;
-    }
-    const auto& addresses = port.addresses;
-    if (port.port == flow.asked_port &&
-        std::find(addresses.begin(), addresses.end(), asked) != addresses.end()) {
-      return !leads_to(port.inside(), flow);
-    }
-    // Untranslated it is one that began before there was an endpoint, unless it is a conversation
-    // with another host on that port.
-    if (port.node_port != 0 && port.node_port == flow.asked_port &&
-        (is_translated || flow.is_to_this_machine)) {
-      return !leads_to(port.outside(), flow);
+  if (is_translated || flow.is_to_this_machine) {
+    if (const auto* const port = rules.at_node_port("udp", flow.asked_port)) {
+      return !leads_to(port->outside(), flow);
     }
   }
-  return is_translated && options.service_cidr.contains(flow.asked);
+  return is_translated && rules.options().service_cidr.contains(flow.asked);
 }
 
-bool has_moved_datagrams(const NftState& before, const NftState& after) {
-  const auto differs = [](const NftState& from, const NftState& to) {
-    return std::any_of(from.ports.begin(), from.ports.end(), [&](const auto& entry) {
-      const auto found = to.ports.find(entry.first);
-      return entry.second.protocol == "udp" &&
-             (found == to.ports.end() || !(found->second == entry.second));
-    });
-  };
-  return differs(before, after) || differs(after, before);
-}
-
-Status forget_stale_flows(const NftOptions& options, const NftState& state) {
+Status forget_stale_flows(const ServiceRules& rules) {
   const Socket socket(nl_socket_alloc());
   if (const int code = nl_connect(socket.get(), NETLINK_NETFILTER); code < 0) {
     return failed("connecting", code);
@@ -197,7 +180,7 @@ Status forget_stale_flows(const NftOptions& options, const NftState& state) {
   TRY(const auto own, own_addresses());
   for (auto& tracked : flows) {
     tracked.flow.is_to_this_machine = is_own(own, tracked.flow.asked);
-    if (is_stale(tracked.flow, options, state)) {
+    if (is_stale(tracked.flow, rules)) {
       auto removed = remove_flow(socket.get(), tracked);
       out = removed.ok() ? std::move(out) : std::move(removed);
     }

@@ -7,7 +7,7 @@
 
 #include <cstdint>
 
-#include "agent/network/nft_rules.h"
+#include "agent/network/service_rules.h"
 
 namespace tetrarch::agent::network {
 
@@ -22,12 +22,9 @@ struct Flow {
 
 /// Whether the flow asked for a service, by cluster address or node port, and is led to what is not
 /// behind it (any more), or is not led at all.
-bool is_stale(const Flow& flow, const NftOptions& options, const NftState& state);
-
-/// Whether flows of datagrams may have become stale between two states.
-bool has_moved_datagrams(const NftState& before, const NftState& after);
+bool is_stale(const Flow& flow, const ServiceRules& rules);
 
 /// Blocking; removes the stale ones.
-Status forget_stale_flows(const NftOptions& options, const NftState& state);
+Status forget_stale_flows(const ServiceRules& rules);
 
 }  // namespace tetrarch::agent::network

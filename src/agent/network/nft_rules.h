@@ -1,11 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// The packet filter's text: one table per cluster instance. The frame is written once; after that a
-// change costs only the services that it touches. Each text is one atomic batch.
+// What services are in the packet filter: the fixed frame of their table, and what one port of a
+// service adds to it. Endpoints are elements of maps; which of a service's endpoints a packet
+// gets is picked by a chain that all services with as many endpoints share, so that a change is
+// some elements, whatever else there is. Pure; service_rules.h puts it together.
 #pragma once
 
+#include <cstddef>
 #include <map>
-#include <set>
 #include <string>
+#include <vector>
 
 #include "agent/network/service_table.h"
 #include "base/ipv4.h"
@@ -22,23 +25,60 @@ struct NftOptions {
   std::string vxlan;  ///< the device to other segments
 };
 
-/// What was last made true.
-struct NftState {
-  std::map<std::string, ServicePort> ports;
-  std::set<PodHostPort> host_ports;
+/// A chain that picks one of so many endpoints, shared by all services that have as many.
+struct Among {
+  enum class Side : std::uint8_t {
+    inside,         ///< by an address of the service
+    outside,        ///< by a node port; the answer comes back through this node
+    outside_local,  ///< the same, to endpoints on this node; they see the client's address
+  };
+
+  Side side = Side::inside;
+  std::size_t count = 0;
+  auto operator<=>(const Among&) const = default;
+
+  /// Of the chain, and of the set of those that it picks for: "inside_3".
+  std::string name() const;
+  /// Whether those it picks for are in such a set, which lead() asks; the others are elements that
+  /// name the chain. The kernel looks at each of those whenever one comes.
+  bool has_set() const;
 };
 
-/// What a table of services asks for, less what the kernel would refuse as a whole: addresses that
-/// are not IPv4, and a second claim to an address and port (two services with one external IP, two
-/// pods with one host port): cluster addresses come first, then the order of names.
-NftState state_of(const ServiceTable& table);
+struct NftElement {
+  std::string set;
+  std::string key;
+  std::string verdict;  ///< or data; empty in sets
+};
 
-/// Replaces whatever the table held by the frame (chains and empty maps) and everything in
-/// `wanted`.
-std::string render_whole(const NftOptions& options, const NftState& wanted);
-/// Leads from `present` to `wanted`; empty where nothing differs.
-std::string render_change(const NftOptions& options,
-                          const NftState& present,
-                          const NftState& wanted);
+struct NamedSet {
+  std::string name;
+  std::string what;  ///< "set" or "map"
+  std::string declaration;
+};
+
+/// What one port of a service is made of.
+struct PortRules {
+  std::vector<NamedSet> sets;                              ///< of clients that stick to an endpoint
+  std::map<std::string, std::vector<std::string>> chains;  ///< its own, likewise
+  std::vector<NftElement> elements;
+  std::vector<Among> among;           ///< what it shares
+  std::vector<std::string> hairpins;  ///< elements that others may have as well
+};
+
+inline constexpr const char* kHairpins = "hairpin";
+
+PortRules rules_of(const NftOptions& options, const ServicePort& port);
+NftElement element_of(const PodHostPort& port);
+
+std::vector<NamedSet> fixed_sets();
+NamedSet set_of(const Among& among);
+std::vector<std::string> pick(const NftOptions& options, const Among& among);
+/// The chains that lead a packet: to an address of a service or a pod's host port, and, of what is
+/// sent to this machine, by node ports. `present` are the shared chains that there are.
+std::vector<std::string> lead(const NftOptions& options, const std::vector<Among>& present);
+std::vector<std::string> lead_node_ports(const std::vector<Among>& present);
+
+/// The chains that the kernel calls; after everything that they name.
+std::string render_hooks(const NftOptions& options);
 
 }  // namespace tetrarch::agent::network

@@ -16,9 +16,9 @@
 #include "agent/network/netlink.h"
 #include "agent/network/network.h"
 #include "agent/network/nft.h"
-#include "agent/network/nft_rules.h"
 #include "agent/network/policy_table.h"
 #include "agent/network/routes.h"
+#include "agent/network/service_rules.h"
 #include "agent/network/side_network.h"
 #include "agent/network/torn_files.h"
 #include "async/blocking.h"
@@ -142,9 +142,9 @@ class NodeNetwork final : public Network {
   Status write_cni();
   Status sync_peers();
   Status start_dns(asio::any_io_executor strand);
-  Task<Status> render(bool is_whole);
+  Task<Status> render();
   Task<Status> render_policies();
-  Task<void> forget_flows(NftState before);
+  Task<void> forget_flows();
 
   const Options options_;
   async::BlockingPool& blocking_;
@@ -155,10 +155,10 @@ class NodeNetwork final : public Network {
   DnsZone zone_;
   std::unique_ptr<DnsServer> dns_;
   NftOptions rules_;
+  std::optional<ServiceRules> services_;  // once rules_ is known
   std::string node_address_;
   std::optional<SideNetworks> side_;  // used on the blocking pool, as nft_
-  NftState present_;
-  bool are_routes_wanted_ = false;  // others than the kernel's
+  bool are_routes_wanted_ = false;    // others than the kernel's
   bool is_set_up_ = false;
   bool is_filled_ = false;         // apply() has been called
   bool has_frame_ = false;         // the table in the kernel is ours, of this process
@@ -237,6 +237,8 @@ Task<Status> NodeNetwork::set_up(std::string node_pod_cidr, std::string node_add
   node_address_ = std::move(node_address);
   CO_TRY(auto rules, nft_options(options_, node_pod_cidr));
   rules_ = std::move(rules);
+  services_.emplace(rules_);
+  table_.touch_all();
   auto links = [this] { return set_up_links(); };
   CO_TRY_STATUS(co_await async::run_blocking(blocking_, std::move(links)));
   CO_TRY_STATUS(start_dns(co_await asio::this_coro::executor));
@@ -253,11 +255,13 @@ Task<Status> NodeNetwork::set_up(std::string node_pod_cidr, std::string node_add
   co_return co_await apply({}, false);
 }
 
-Task<Status> NodeNetwork::render(bool is_whole) {
-  NftState wanted = state_of(table_);
-  const bool is_replacing = is_whole || !has_frame_;
-  auto text = is_replacing ? render_whole(rules_, wanted) : render_change(rules_, present_, wanted);
+/// A whole list after a relist mostly equals what is in force: only differences are written.
+Task<Status> NodeNetwork::render() {
+  services_->update(table_, table_.take_touched());
+  const bool is_replacing = !has_frame_;
+  auto text = is_replacing ? services_->take_whole() : services_->take_change();
   if (!text.empty()) {
+    has_frame_ = false;  // until it is done; after an error the next call replaces everything
     auto run = [this, text = std::move(text), is_replacing]() mutable {
       // Who sticks to an endpoint is known to the kernel alone.
       if (is_replacing) {
@@ -266,27 +270,18 @@ Task<Status> NodeNetwork::render(bool is_whole) {
       }
       return nft_.run(text);
     };
-    auto done = co_await async::run_blocking(blocking_, std::move(run));
-    if (!done.ok()) {
-      has_frame_ = false;  // unknown state: the next call replaces everything
-      co_return done;
-    }
+    CO_TRY_STATUS(co_await async::run_blocking(blocking_, std::move(run)));
+    has_frame_ = true;
   }
-  has_frame_ = true;
-  std::swap(present_, wanted);
-  if (is_replacing) {
-    wanted = {};
+  if (services_->take_moved_datagrams() || is_replacing) {
+    co_await forget_flows();
   }
-  co_await forget_flows(std::move(wanted));
   co_return ok();
 }
 
 /// The rules are in force already: what cannot be forgotten only expires later.
-Task<void> NodeNetwork::forget_flows(NftState before) {
-  if (!has_moved_datagrams(before, present_)) {
-    co_return;
-  }
-  auto run = [this] { return forget_stale_flows(rules_, present_); };
+Task<void> NodeNetwork::forget_flows() {
+  auto run = [this] { return forget_stale_flows(*services_); };
   const auto done = co_await async::run_blocking(blocking_, std::move(run));
   if (!done.ok()) {
     log::warning(kRoom, "{}", done.error().message);
@@ -328,8 +323,7 @@ Task<Status> NodeNetwork::apply(std::vector<Change> changes, bool is_whole) {
     CO_TRY_STATUS(co_await async::run_blocking(blocking_, std::move(sync)));
     are_routes_wanted_ = false;
   }
-  // A whole list after a relist mostly equals what is in force: only differences are written.
-  co_return co_await render(false);
+  co_return co_await render();
 }
 
 Task<void> NodeNetwork::stop() {

@@ -4,12 +4,12 @@
 #include "agent/network/policy_table.h"
 
 #include <random>
-#include <sstream>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "agent/network/nft_model.h"
 #include "agent/network/policy_samples.h"
 
 namespace tetrarch::agent::network {
@@ -19,136 +19,26 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::Not;
+using testing::Pair;
 
-/// One table of the kernel: refuses what the kernel refuses.
-class Model {
- public:
-  void run(const std::string& batch) {
-    std::istringstream lines(batch);
-    for (std::string line; std::getline(lines, line) && error.empty();) {
-      step(line);
-      error += error.empty() ? "" : " in: " + line;
-    }
-  }
-
-  /// Chains by what they say, so that numbers in names do not matter.
-  std::map<std::string, std::string> leads(const std::string& map) const {
-    std::map<std::string, std::string> out;
-    for (const auto& element : elements.at(map)) {
-      const auto colon = element.find(" : goto ");
-      std::string text;
-      for (const auto& rule : chains.at(element.substr(colon + 8))) {
-        if (!rule.starts_with("jump ")) {
-          text += rule + "; ";
-          continue;
-        }
-        for (const auto& inner : chains.at(rule.substr(5))) {
-          text += inner + "; ";
-        }
+/// Where a map leads, by what the chains say, so that numbers in names do not matter.
+std::map<std::string, std::string> leads(const NftModel& model, const std::string& map) {
+  std::map<std::string, std::string> out;
+  for (const auto& [key, verdict] : model.elements.at(map)) {
+    std::string text;
+    for (const auto& rule : model.chains.at(verdict.substr(5))) {
+      if (!rule.starts_with("jump ")) {
+        text += rule + "; ";
+        continue;
       }
-      out[element.substr(0, colon)] = text;
-    }
-    return out;
-  }
-
-  std::map<std::string, std::vector<std::string>> chains;
-  std::map<std::string, std::set<std::string>> elements;
-  std::string error;
-
- private:
-  void step(const std::string& line) {
-    std::istringstream words(line);
-    std::string verb;
-    std::string what;
-    std::string family;
-    std::string table;
-    std::string name;
-    words >> verb >> what >> family >> table >> name;
-    std::string rest;
-    std::getline(words >> std::ws, rest);
-    if (what == "element") {
-      std::istringstream list(rest.substr(2, rest.size() - 4));
-      for (std::string each; std::getline(list >> std::ws, each, ',');) {
-        element(verb, name, each);
-      }
-    } else if (what == "set" || what == "map") {
-      if (verb == "add") {
-        elements[name];
-      } else if (is_named("@" + name)) {
-        error = "busy set";
-      } else {
-        elements.erase(name);
-      }
-    } else if (what == "chain") {
-      chain(verb, name);
-    } else if (what == "rule") {
-      rule(name, rest);
-    }
-  }
-
-  void element(const std::string& verb, const std::string& name, const std::string& each) {
-    auto& set = elements.at(name);
-    const auto key = each.substr(0, each.find(" : "));
-    const auto found = std::find_if(set.begin(), set.end(), [&](const auto& one) {
-      return one.substr(0, one.find(" : ")) == key;
-    });
-    if (verb == "delete") {
-      found == set.end() ? static_cast<void>(error = "no such element")
-                         : static_cast<void>(set.erase(found));
-    } else if (found != set.end()) {
-      error = "element twice";
-    } else {
-      set.insert(each);
-    }
-  }
-
-  void chain(const std::string& verb, const std::string& name) {
-    if (verb == "add") {
-      chains[name];
-    } else if (!chains.contains(name)) {
-      error = "no chain";
-    } else if (verb == "flush") {
-      chains[name].clear();
-    } else if (!chains[name].empty() || is_named("jump " + name) || is_led_to(name)) {
-      error = "busy chain";
-    } else {
-      chains.erase(name);
-    }
-  }
-
-  void rule(const std::string& name, const std::string& text) {
-    std::istringstream words(text);
-    for (std::string word, before; words >> word; before = word) {
-      if ((word[0] == '@' && !elements.contains(word.substr(1))) ||
-          (before == "jump" && !chains.contains(word))) {
-        error = "names what is not there";
+      for (const auto& inner : model.chains.at(rule.substr(5))) {
+        text += inner + "; ";
       }
     }
-    chains.at(name).push_back(text);
+    out[key] = text;
   }
-
-  bool is_named(const std::string& what) const {
-    for (const auto& [name, rules] : chains) {
-      for (const auto& rule : rules) {
-        if ((rule + " ").find(what + " ") != std::string::npos) {
-          return true;
-        }
-      }
-    }
-    return false;
-  }
-
-  bool is_led_to(const std::string& chain) const {
-    for (const auto& [name, set] : elements) {
-      for (const auto& each : set) {
-        if (each.ends_with(" : goto " + chain)) {
-          return true;
-        }
-      }
-    }
-    return false;
-  }
-};
+  return out;
+}
 
 class PolicyTableTest : public testing::Test {
  protected:
@@ -170,12 +60,12 @@ class PolicyTableTest : public testing::Test {
     ASSERT_EQ(kernel_.error, "");
   }
 
-  std::map<std::string, std::string> in() const { return kernel_.leads("limited_in"); }
+  std::map<std::string, std::string> in() const { return leads(kernel_, "limited_in"); }
 
-  std::map<std::string, std::string> out() const { return kernel_.leads("limited_out"); }
+  std::map<std::string, std::string> out() const { return leads(kernel_, "limited_out"); }
 
   PolicyTable table_{"ip t"};
-  Model kernel_;
+  NftModel kernel_;
   std::string last_;
 };
 
@@ -246,8 +136,8 @@ TEST_F(PolicyTableTest, APodIsLimitedFromItsAdmissionOn) {
 
   EXPECT_THAT(in(), ElementsAre(std::pair("10.42.0.5", "ip saddr @group_g accept; drop; ")));
   EXPECT_THAT(out(), IsEmpty());
-  EXPECT_THAT(kernel_.elements.at("group_g"), ElementsAre("10.42.1.7"));
-  EXPECT_THAT(kernel_.elements.at("selves"), ElementsAre("10.42.0.5 . 10.42.0.5"));
+  EXPECT_THAT(kernel_.elements.at("group_g"), ElementsAre(Pair("10.42.1.7", "")));
+  EXPECT_THAT(kernel_.elements.at("selves"), ElementsAre(Pair("10.42.0.5 . 10.42.0.5", "")));
   EXPECT_TRUE(table_.is_limited("web"));
 }
 
@@ -325,7 +215,7 @@ TEST_F(PolicyTableTest, NamesOfPortsAreThoseOfThePodSpokenTo) {
   EXPECT_EQ(out().at("10.42.0.5"),
             "ip daddr @group_g ip daddr . tcp dport @port_tcp_http accept; drop; ");
   EXPECT_THAT(kernel_.elements.at("port_tcp_http"),
-              ElementsAre("10.42.0.5 . 8080", "10.42.1.7 . 8080"));
+              ElementsAre(Pair("10.42.0.5 . 8080", ""), Pair("10.42.1.7 . 8080", "")));
 }
 
 TEST_F(PolicyTableTest, TwoPodsOfOneAddressAreOneElementUntilBothAreGone) {
@@ -333,7 +223,7 @@ TEST_F(PolicyTableTest, TwoPodsOfOneAddressAreOneElementUntilBothAreGone) {
          peer({.name = "old", .address = "10.42.1.7", .groups = R"("g")"}),
          peer({.name = "new", .address = "10.42.1.7", .groups = R"("g")"})});
   apply({gone(kPeers, "old")});
-  EXPECT_THAT(kernel_.elements.at("group_g"), ElementsAre("10.42.1.7"));
+  EXPECT_THAT(kernel_.elements.at("group_g"), ElementsAre(Pair("10.42.1.7", "")));
   apply({gone(kPeers, "new")});
   EXPECT_THAT(kernel_.elements.at("group_g"), IsEmpty());
 }
@@ -383,11 +273,11 @@ TEST_F(PolicyTableTest, ChangesByChanceLeadWhereATableMadeAnewBegins) {
 
   PolicyTable fresh("ip t");
   chance.repeat(fresh);
-  Model anew;
+  NftModel anew;
   anew.run(render_policy_frame("ip t", fresh.book()));
   ASSERT_EQ(anew.error, "");
-  EXPECT_EQ(kernel_.leads("limited_in"), anew.leads("limited_in"));
-  EXPECT_EQ(kernel_.leads("limited_out"), anew.leads("limited_out"));
+  EXPECT_EQ(leads(kernel_, "limited_in"), leads(anew, "limited_in"));
+  EXPECT_EQ(leads(kernel_, "limited_out"), leads(anew, "limited_out"));
   auto mine = kernel_.elements;
   for (auto* sets : {&mine, &anew.elements}) {
     sets->erase("limited_in");

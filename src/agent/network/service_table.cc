@@ -73,6 +73,47 @@ void collect(const views::EndpointSliceView& slice,
   }
 }
 
+using Slices = std::map<std::string, DocumentPtr>;
+
+std::vector<Target> targets_of(const ServicePort& port,
+                               const Slices& slices,
+                               std::string_view node_name) {
+  std::vector<Target> ready;
+  std::vector<Target> ending;
+  for (const auto& [name, slice] : slices) {
+    collect(views::EndpointSliceView(slice->root()), port, node_name, ready, ending);
+  }
+  // Source: Kubernetes documentation, "Service: traffic to terminating endpoints".
+  auto& out = ready.empty() ? ending : ready;
+  std::sort(out.begin(), out.end());
+  // One address counts once, also where two slices name another node for it for a moment.
+  const auto is_same = [](const Target& one, const Target& other) {
+    return one.address == other.address && one.port == other.port;
+  };
+  out.erase(std::unique(out.begin(), out.end(), is_same), out.end());
+  return std::move(out);
+}
+
+/// All but whose it is, and its targets.
+ServicePort port_of(const views::ServiceSpecView& spec, const views::ServicePortView& view) {
+  ServicePort port;
+  port.name = view.name();
+  port.protocol = lower(view.protocol());
+  port.port = to_port(view.port());
+  port.addresses.emplace_back(spec.cluster_ip());
+  for (const std::string_view address : spec.external_ips()) {
+    port.addresses.emplace_back(address);
+  }
+  port.node_port = to_port(view.node_port());
+  if (spec.session_affinity() == "ClientIP") {
+    const auto seconds = spec.session_affinity_config().client_ip().timeout_seconds();
+    port.affinity_s = seconds > 0 ? seconds : kAffinityDefault;
+  }
+  port.is_local_inside = spec.internal_traffic_policy() == "Local";
+  port.is_local_outside = spec.external_traffic_policy() == "Local";
+  return port;
+}
+
 }  // namespace
 
 std::string ServicePort::id() const {
@@ -90,7 +131,11 @@ std::vector<Target> ServicePort::outside() const {
 void ServiceTable::put_slice(const Change& change) {
   const auto slice = path(change.key);
   if (const auto known = service_of_slice_.find(slice); known != service_of_slice_.end()) {
-    slices_[known->second].erase(slice);
+    auto& slices = slices_.at(known->second);
+    slices.erase(slice);
+    if (slices.empty()) {
+      slices_.erase(known->second);
+    }
     service_of_slice_.erase(known);
   }
   if (change.document) {
@@ -150,52 +195,73 @@ void ServiceTable::apply(const std::vector<Change>& changes, bool is_whole) {
   }
 }
 
-void ServiceTable::derive(const std::string& service) {
-  for (const std::string& id : ids_[service]) {
-    ports_.erase(id);
+void ServiceTable::touch_all() {
+  for (const auto& [id, port] : ports_) {
+    touched_.insert(id);
   }
-  ids_.erase(service);
+}
+
+void ServiceTable::derive(const std::string& service) {
+  if (const auto former = ids_.extract(service)) {
+    for (const std::string& id : former.mapped()) {
+      ports_.erase(id);
+      touched_.insert(id);
+    }
+  }
+  file_addresses(service);
+  if (const auto found = services_.find(service); found != services_.end()) {
+    derive_ports(service, *found->second);
+  }
+}
+
+void ServiceTable::file_addresses(const std::string& service) {
+  if (const auto former = addresses_.extract(service)) {
+    for (const auto& address : former.mapped()) {
+      by_address_.erase({address, service});
+    }
+  }
   const auto found = services_.find(service);
   if (found == services_.end()) {
     return;
   }
-  const auto spec = views::ServiceView(found->second->root()).spec();
+  auto& addresses = addresses_[service];
+  const auto own = views::ServiceView(found->second->root()).spec().cluster_ip();
+  if (own == "None") {
+    for (const Endpoint& endpoint : endpoints(service)) {
+      addresses.push_back(endpoint.address);
+    }
+  } else if (!own.empty()) {
+    addresses.emplace_back(own);
+  }
+  for (const auto& address : addresses) {
+    by_address_.emplace(address, service);
+  }
+}
+
+std::vector<std::string> ServiceTable::services_at(const std::string& address) const {
+  std::vector<std::string> out;
+  for (auto at = by_address_.lower_bound({address, ""});
+       at != by_address_.end() && at->first == address;
+       ++at) {
+    out.push_back(at->second);
+  }
+  return out;
+}
+
+void ServiceTable::derive_ports(const std::string& service, const Document& document) {
+  const auto spec = views::ServiceView(document.root()).spec();
   if (spec.cluster_ip().empty() || spec.cluster_ip() == "None" || spec.type() == "ExternalName") {
     return;
   }
+  static const Slices kNone;
+  const auto known = slices_.find(service);
+  const auto& slices = known == slices_.end() ? kNone : known->second;
   for (const auto view : spec.ports()) {
-    ServicePort port;
+    auto port = port_of(spec, view);
     port.service = service;
-    port.name = view.name();
-    port.protocol = lower(view.protocol());
-    port.port = to_port(view.port());
-    port.addresses.emplace_back(spec.cluster_ip());
-    for (const std::string_view address : spec.external_ips()) {
-      port.addresses.emplace_back(address);
-    }
-    port.node_port = to_port(view.node_port());
-    if (spec.session_affinity() == "ClientIP") {
-      const auto seconds = spec.session_affinity_config().client_ip().timeout_seconds();
-      port.affinity_s = seconds > 0 ? seconds : kAffinityDefault;
-    }
-    port.is_local_inside = spec.internal_traffic_policy() == "Local";
-    port.is_local_outside = spec.external_traffic_policy() == "Local";
-    std::vector<Target> ending;
-    for (const auto& [name, slice] : slices_[service]) {
-      collect(views::EndpointSliceView(slice->root()), port, node_name_, port.targets, ending);
-    }
-    // Source: Kubernetes documentation, "Service: traffic to terminating endpoints".
-    if (port.targets.empty()) {
-      port.targets = std::move(ending);
-    }
-    std::sort(port.targets.begin(), port.targets.end());
-    // One address counts once, also where two slices name another node for it for a moment.
-    const auto is_same = [](const Target& one, const Target& other) {
-      return one.address == other.address && one.port == other.port;
-    };
-    port.targets.erase(std::unique(port.targets.begin(), port.targets.end(), is_same),
-                       port.targets.end());
+    port.targets = targets_of(port, slices, node_name_);
     ids_[service].push_back(port.id());
+    touched_.insert(port.id());
     ports_.insert_or_assign(port.id(), std::move(port));
   }
 }

@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "agent/network/network.h"
@@ -66,6 +67,12 @@ class ServiceTable {
   /// What changed since the last call; `is_whole`: everything that there is.
   void apply(const std::vector<Change>& changes, bool is_whole);
 
+  /// Ids of ports that came, went or may have changed since the last call.
+  std::set<std::string> take_touched() { return std::exchange(touched_, {}); }
+
+  /// As if all had come just now.
+  void touch_all();
+
   /// By id().
   const std::map<std::string, ServicePort>& ports() const { return ports_; }
 
@@ -76,8 +83,13 @@ class ServiceTable {
 
   std::vector<Endpoint> endpoints(const std::string& service) const;
 
+  /// Services whose own address that is, and headless ones with an endpoint there; sorted.
+  std::vector<std::string> services_at(const std::string& address) const;
+
  private:
   void derive(const std::string& service);
+  void derive_ports(const std::string& service, const Document& document);
+  void file_addresses(const std::string& service);
   void put_slice(const Change& change);
   void derive_host_ports();
 
@@ -87,7 +99,10 @@ class ServiceTable {
   std::map<std::string, std::string> service_of_slice_;  // "namespace/slice" to service
   std::map<std::string, DocumentPtr> pods_;
   std::map<std::string, ServicePort> ports_;
-  std::map<std::string, std::vector<std::string>> ids_;  // of each service
+  std::map<std::string, std::vector<std::string>> ids_;        // of each service
+  std::map<std::string, std::vector<std::string>> addresses_;  // of each service, as DNS knows them
+  std::set<std::pair<std::string, std::string>> by_address_;   // address, service
+  std::set<std::string> touched_;
   std::set<PodHostPort> host_ports_;
 };
 

@@ -1,15 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/network/service_table.h"
 
-#include <sstream>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include "agent/network/cni_config.h"
 #include "agent/network/dns_zone.h"
 #include "agent/network/flows.h"
-#include "agent/network/nft_rules.h"
 
 namespace tetrarch::agent::network {
 namespace {
@@ -117,41 +114,6 @@ TEST(ServiceTable, FindsHostPortsOfRunningPods) {
   EXPECT_THAT(table.host_ports(), IsEmpty());
 }
 
-NftOptions an_nft() {
-  return {"t",
-          "b",
-          *Ipv4Range::parse("10.42.0.0/24"),
-          *Ipv4Range::parse("10.42.0.0/16"),
-          *Ipv4Range::parse("10.43.0.0/16"),
-          "10.43.0.10",
-          "tetv-ab12cd"};
-}
-
-TEST(NftRules, WritesOnlyTheServicesThatChanged) {
-  ServiceTable table("n1");
-  table.apply({web_service(), web_slice(kTwo)}, true);
-  const NftState before{table.ports(), {}};
-  EXPECT_THAT(render_whole(an_nft(), before),
-              HasSubstr("numgen random mod 2 map { 0 : 10.42.0.5 . 8080, 1 : 10.42.1.6 . 8080 }"));
-  EXPECT_EQ(render_change(an_nft(), before, before), "");
-
-  table.apply(
-      {put("services",
-           "other",
-           R"({"metadata":{},"spec":{"clusterIP":"10.43.0.30","ports":[{"port":1}]}})"),
-       put("endpointslices.discovery.k8s.io",
-           "other-1",
-           R"({"metadata":{"labels":{"kubernetes.io/service-name":"other"}},"addressType":"IPv4",
-                   "ports":[{"name":"","port":9}],"endpoints":[{"addresses":["10.42.0.8"],
-       "nodeName":"n1"}]})")},
-      false);
-  const auto change = render_change(an_nft(), before, {table.ports(), {}});
-
-  EXPECT_THAT(change, HasSubstr("add element ip t services { 10.43.0.30 . tcp . 1"));
-  EXPECT_THAT(change, HasSubstr("hairpin { 10.42.0.8 . 10.42.0.8 }"));
-  EXPECT_THAT(change, Not(HasSubstr("10.43.0.20")));
-}
-
 TEST(CniConfig, IsTheBridgeWithTheNodesRange) {
   const auto text = render_conflist({"tet-1", *Ipv4Range::parse("10.42.3.0/24"), "/x/leases"});
 
@@ -242,52 +204,29 @@ TEST_F(DnsZoneTest, LeavesOtherNamesToOthers) {
   EXPECT_EQ(zone_.answer("1.1.1.1.in-addr.arpa", RecordType::ptr), std::nullopt);
 }
 
-TEST(NftRules, WhoSticksToAnEndpointThatStaysIsNotMoved) {
-  const NftOptions options{"t", "b", {}, {}, {}, "10.43.0.10", "v"};
-  ServicePort port;
-  port.service = "n/s";
-  port.protocol = "tcp";
-  port.port = 80;
-  port.addresses = {"10.43.0.20"};
-  port.affinity_s = 60;
-  port.targets = {{"10.42.0.5", 80, true}, {"10.42.0.6", 80, true}};
-  NftState before;
-  before.ports[port.id()] = port;
-  auto after = before;
-  after.ports[port.id()].targets = {{"10.42.0.5", 80, true}, {"10.42.0.7", 80, true}};
-  auto longer = after;
-  longer.ports[port.id()].affinity_s = 90;
-  const auto deletes_set_of = [](const std::string& text, const std::string& address) {
-    std::istringstream lines(text);
-    for (std::string line; std::getline(lines, line);) {
-      if (line.starts_with("delete set ip t ") && line.ends_with(address + "_80")) {
-        return true;
-      }
-    }
-    return false;
-  };
+Change udp_service() {
+  return put("services",
+             "names",
+             R"({"spec":{"clusterIP":"10.43.0.20",
+             "ports":[{"name":"dns","port":53,"protocol":"UDP","nodePort":30053}]}})");
+}
 
-  const auto change = render_change(options, before, after);
-
-  EXPECT_FALSE(deletes_set_of(change, "10.42.0.5"));
-  EXPECT_TRUE(deletes_set_of(change, "10.42.0.6"));
-  EXPECT_TRUE(deletes_set_of(render_change(options, after, longer), "10.42.0.5"))
-      << "the set has another timeout";
-  EXPECT_TRUE(deletes_set_of(render_change(options, after, {}), "10.42.0.5"));
+Change udp_slice(std::string_view address) {
+  return put("endpointslices.discovery.k8s.io",
+             "names-1",
+             R"({"metadata":{"labels":{"kubernetes.io/service-name":"names"}},"addressType":"IPv4",
+             "ports":[{"name":"dns","port":8080,"protocol":"UDP"}],"endpoints":[{"addresses":[")" +
+                 std::string(address) + R"("]}]})");
 }
 
 TEST(Flows, AreStaleWhereTheyLeadToWhatIsNotBehindTheService) {
   NftOptions options;
   options.service_cidr = *Ipv4Range::parse("10.43.0.0/16");
   options.dns_address = "10.43.0.10";
-  ServicePort port;
-  port.protocol = "udp";
-  port.port = 53;
-  port.node_port = 30053;
-  port.addresses = {"10.43.0.20"};
-  port.targets = {{"10.42.0.5", 8080, true}};
-  NftState state;
-  state.ports["n/s:53:udp"] = port;
+  ServiceTable table("n1");
+  table.apply({udp_service(), udp_slice("10.42.0.5")}, true);
+  ServiceRules rules(options);
+  rules.update(table, table.take_touched());
 
   struct Row {
     const char* asked;
@@ -316,22 +255,27 @@ TEST(Flows, AreStaleWhereTheyLeadToWhatIsNotBehindTheService) {
                     *parse_ipv4(row.answering),
                     row.answering_port,
                     row.is_to_this_machine};
-    EXPECT_EQ(is_stale(flow, options, state), row.is_stale)
+    EXPECT_EQ(is_stale(flow, rules), row.is_stale)
         << row.asked << ":" << row.asked_port << " by " << row.answering;
   }
 }
 
 TEST(Flows, ArePerusedOnlyWhereServicesOfDatagramsChange) {
-  NftState before;
-  before.ports["n/s:53:udp"].protocol = "udp";
-  before.ports["n/s:80:tcp"].protocol = "tcp";
-  auto after = before;
-  EXPECT_FALSE(has_moved_datagrams(before, after));
-  after.ports["n/s:80:tcp"].targets = {{"10.42.0.5", 8080, true}};
-  EXPECT_FALSE(has_moved_datagrams(before, after));
-  after.ports["n/s:53:udp"].targets = {{"10.42.0.5", 8080, true}};
-  EXPECT_TRUE(has_moved_datagrams(before, after));
-  EXPECT_TRUE(has_moved_datagrams({}, before));
+  ServiceTable table("n1");
+  ServiceRules rules({});
+  const auto moves = [&](const Change& change) {
+    table.apply({change}, false);
+    rules.update(table, table.take_touched());
+    return rules.take_moved_datagrams();
+  };
+
+  EXPECT_FALSE(moves(web_service()));
+  EXPECT_FALSE(moves(web_slice(kTwo)));
+  EXPECT_TRUE(moves(udp_service()));
+  EXPECT_TRUE(moves(udp_slice("10.42.0.5")));
+  EXPECT_FALSE(moves(udp_slice("10.42.0.5")));
+  EXPECT_FALSE(moves(web_slice("[]")));
+  EXPECT_TRUE(moves(gone("services", "names")));
 }
 
 }  // namespace

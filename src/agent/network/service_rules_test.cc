@@ -1,0 +1,257 @@
+// SPDX-License-Identifier: Apache-2.0
+// The packet filter's text, read by a small model of nftables that refuses what the kernel refuses.
+#include "agent/network/service_rules.h"
+
+#include <random>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "agent/network/nft_model.h"
+#include "agent/network/service_samples.h"
+
+namespace tetrarch::agent::network {
+namespace {
+
+using testing::AllOf;
+using testing::ContainsRegex;
+using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::Not;
+
+constexpr std::string_view kHere = R"({"addresses":["10.42.0.5"],"nodeName":"n1"})";
+
+std::string many(int count) {
+  std::string out;
+  for (int i = 0; i < count; ++i) {
+    out += fmt::format(R"({}{{"addresses":["10.42.2.{}"]}})", i == 0 ? "" : ",", i + 1);
+  }
+  return out;
+}
+
+constexpr std::string_view kThere = R"({"addresses":["10.42.1.6"],"nodeName":"n2"})";
+
+/// The rules that one service of this spec adds to an empty table.
+std::string rules(std::string_view spec, const std::string& endpoints) {
+  ServiceTable table("n1");
+  table.apply(
+      {put("services", "web", fmt::format(R"({{"spec":{}}})", spec)), slice("web", endpoints)},
+      true);
+  ServiceRules none(an_nft());
+  none.take_whole();
+  return change_of(none, table);
+}
+
+struct ShapeRow {
+  std::string_view name;
+  std::string_view spec;
+  std::string endpoints;
+  std::vector<std::string> has;
+  std::vector<std::string> has_not;
+};
+
+TEST(NftRules, FollowTheShapeOfAService) {
+  const auto both = std::string(kHere) + "," + std::string(kThere);
+  const std::vector<ShapeRow> rows = {
+      {"cluster_ip",
+       R"({"clusterIP":"10.43.0.20","ports":[{"port":80}]})",
+       both,
+       {"inside_2 { 10.43.0.20 . tcp . 80 }",
+        "inside_endpoints_tcp { 10.43.0.20 . 80 . 0 : 10.42.0.5 . 8080, 10.43.0.20 . 80 . 1 : "
+        "10.42.1.6 . 8080 }",
+        "t inside_2 dnat ip addr . port to ip daddr . tcp dport . numgen random mod 2 map "
+        "@inside_endpoints_tcp",
+        "t inside_2 dnat ip addr . port to ip daddr . udp dport . numgen random mod 2 map "
+        "@inside_endpoints_udp",
+        "t lead ip daddr . meta l4proto . th dport @inside_2 goto inside_2"},
+       {"node_ports {", "services {"}},
+      {"one_endpoint",
+       R"({"clusterIP":"10.43.0.20","ports":[{"port":80}]})",
+       std::string(kHere),
+       {"inside_1 { 10.43.0.20 . tcp . 80 }",
+        "inside_endpoints_tcp { 10.43.0.20 . 80 . 0 : 10.42.0.5 . 8080 }",
+        "hairpin { 10.42.0.5 . 10.42.0.5 }"},
+       {}},
+      {"many_endpoints_are_led_to_without_a_set",
+       R"({"clusterIP":"10.43.0.20","ports":[{"port":80}]})",
+       many(17),
+       {"services { 10.43.0.20 . tcp . 80 : goto inside_17 }", "numgen random mod 17"},
+       {"@inside_17"}},
+      {"no_endpoints_leave_the_address_to_the_refusing_chain",
+       R"({"clusterIP":"10.43.0.20","ports":[{"port":80,"nodePort":30080}]})",
+       "",
+       {},
+       {"10.43.0.20", "30080"}},
+      {"headless", R"({"clusterIP":"None","ports":[{"port":80}]})", both, {}, {"element"}},
+      {"node_port",
+       R"({"clusterIP":"10.43.0.20","ports":[{"port":80,"nodePort":30080}]})",
+       both,
+       {"outside_2 { tcp . 30080 }",
+        "outside_endpoints_tcp { 30080 . 0 : 10.42.0.5 . 8080, 30080 . 1 : 10.42.1.6 . "
+        "8080 }",
+        "t outside_2 ip saddr != 10.42.0.0/16 meta mark set meta mark or 0x4000",
+        "t lead_node_ports meta l4proto . th dport @outside_2 goto outside_2"},
+       {}},
+      {"local_outside_keeps_the_client_address_and_drops_without_a_local_endpoint",
+       R"({"clusterIP":"10.43.0.20","externalTrafficPolicy":"Local","ports":[{"port":80,"nodePort":30080}]})",
+       std::string(kThere),
+       {"node_ports { tcp . 30080 : drop }"},
+       {"meta mark set"}},
+      {"local_outside_leads_to_local_endpoints",
+       R"({"clusterIP":"10.43.0.20","externalTrafficPolicy":"Local","ports":[{"port":80,"nodePort":30080}]})",
+       both,
+       {"outside_local_1 { tcp . 30080 }",
+        "outside_endpoints_tcp { 30080 . 0 : 10.42.0.5 . 8080 }"},
+       {"meta mark set"}},
+      {"affinity",
+       R"({"clusterIP":"10.43.0.20","sessionAffinity":"ClientIP","ports":[{"port":80}]})",
+       both,
+       {"services { 10.43.0.20 . tcp . 80 : goto svc_",
+        "timeout 10800s",
+        "update @svc_",
+        "vmap { 0 : goto svc_"},
+       {"inside_endpoints_tcp {"}},
+      {"external_ip",
+       R"({"clusterIP":"10.43.0.20","externalIPs":["192.0.2.7","2001:db8::1"],"ports":[{"port":80}]})",
+       both,
+       {"inside_2 { 10.43.0.20 . tcp . 80, 192.0.2.7 . tcp . 80 }"},
+       {"2001:db8"}},
+      {"the_dns_address_is_never_led_away",
+       R"({"clusterIP":"10.43.0.10","ports":[{"port":53}]})",
+       both,
+       {},
+       {"inside_2", "endpoints_tcp {"}},
+  };
+  for (const auto& row : rows) {
+    const auto text = rules(row.spec, row.endpoints);
+    for (const auto& part : row.has) {
+      EXPECT_THAT(text, HasSubstr(part)) << row.name;
+    }
+    for (const auto& part : row.has_not) {
+      EXPECT_THAT(text, Not(HasSubstr(part))) << row.name;
+    }
+  }
+}
+
+TEST(NftRules, TwoClaimsToOneAddressAndPortAreOneAndTheOtherComesWhenItIsFree) {
+  ServiceTable table("n1");
+  const auto service = [](const std::string& name, const std::string& ip) {
+    return put("services",
+               name,
+               fmt::format(R"({{"spec":{{"clusterIP":"{}","externalIPs":["192.0.2.7"],)"
+                           R"("ports":[{{"port":80}}]}}}})",
+                           ip));
+  };
+  table.apply({service("a", "10.43.0.20"),
+               service("b", "10.43.0.21"),
+               slice("a", std::string(kHere)),
+               slice("b", std::string(kThere))},
+              true);
+  NftModel kernel;
+  ServiceRules rules(an_nft());
+  rules.update(table, table.take_touched());
+  kernel.run(rules.take_whole());
+  ASSERT_EQ(kernel.error, "");
+  EXPECT_EQ(kernel.elements["inside_endpoints_tcp"]["192.0.2.7 . 80 . 0"], "10.42.0.5 . 8080");
+
+  table.apply({{{"services", "default", "a"}, nullptr}}, false);
+  kernel.run(change_of(rules, table));
+
+  ASSERT_EQ(kernel.error, "");
+  EXPECT_EQ(kernel.elements["inside_endpoints_tcp"]["192.0.2.7 . 80 . 0"], "10.42.1.6 . 8080");
+}
+
+TEST(ServiceRules, ChangesOneByOneLeadToWhatAWholeRenderingGives) {
+  for (unsigned seed = 0; seed < 60; ++seed) {
+    ServiceChance chance{std::mt19937(seed)};
+    ServiceTable table("n1");
+    ServiceRules rules(an_nft());
+    NftModel kernel;
+    kernel.run(rules.take_whole());
+    for (int i = 0; i < 60; ++i) {
+      std::vector<Change> changes;
+      for (unsigned n = 1 + chance.below(3); n > 0; --n) {
+        changes.push_back(chance.change());
+      }
+      table.apply(changes, chance.below(30) == 0);  // at times it is all there is
+      kernel.run(change_of(rules, table));
+      ASSERT_EQ(kernel.error, "") << "seed " << seed << " step " << i;
+      NftModel fresh;
+      fresh.run(whole_of(an_nft(), table));
+      ASSERT_EQ(fresh.error, "") << "seed " << seed << " step " << i;
+      ASSERT_EQ(kernel.chains, fresh.chains) << "seed " << seed << " step " << i;
+      ASSERT_EQ(kernel.elements, fresh.elements) << "seed " << seed << " step " << i;
+    }
+    EXPECT_EQ(rules.take_change(), "");
+  }
+}
+
+TEST(ServiceRules, WhoSticksToAnEndpointThatStaysIsNotMoved) {
+  const auto service = [](int seconds) {
+    return put("services",
+               "web",
+               fmt::format(R"({{"spec":{{"clusterIP":"10.43.0.20","ports":[{{"port":80}}],)"
+                           R"("sessionAffinity":"ClientIP","sessionAffinityConfig":)"
+                           R"({{"clientIP":{{"timeoutSeconds":{}}}}}}}}})",
+                           seconds));
+  };
+  const auto pair = [](const char* second) {
+    return slice("web", fmt::format(R"({},{{"addresses":["{}"],"nodeName":"n1"}})", kHere, second));
+  };
+  ServiceTable table("n1");
+  ServiceRules rules(an_nft());
+  table.apply({service(60), pair("10.42.0.6")}, true);
+  rules.update(table, table.take_touched());
+  rules.take_whole();
+  const auto deleted = [&](const Change& change) {
+    table.apply({change}, false);
+    return change_of(rules, table);
+  };
+
+  const auto other = deleted(pair("10.42.0.7"));
+  EXPECT_THAT(other, Not(ContainsRegex("delete set ip t svc_[0-9a-f]+_10.42.0.5_")));
+  EXPECT_THAT(other, ContainsRegex("delete set ip t svc_[0-9a-f]+_10.42.0.6_8080_60s"));
+  EXPECT_THAT(deleted(service(90)),
+              ContainsRegex("delete set ip t svc_[0-9a-f]+_10.42.0.5_8080_60s"))
+      << "the set has another timeout";
+  EXPECT_THAT(deleted({{"services", "default", "web"}, nullptr}),
+              ContainsRegex("delete set ip t svc_[0-9a-f]+_10.42.0.5_8080_90s"));
+}
+
+TEST(ServiceRules, AChangeAmongAThousandServicesIsThatOfOne) {
+  ServiceTable table("n1");
+  ServiceRules rules(an_nft());
+  for (int i = 0; i < 1000; ++i) {
+    table.apply({put("services",
+                     fmt::format("s{}", i),
+                     fmt::format(R"({{"spec":{{"clusterIP":"10.43.{}.{}","ports":[{{"port":80,)"
+                                 R"("nodePort":{}}}]}}}})",
+                                 1 + i / 250,
+                                 i % 250,
+                                 30000 + i)),
+                 slice(fmt::format("s{}", i), std::string(kHere))},
+                false);
+  }
+  rules.update(table, table.take_touched());
+  rules.take_whole();
+  const auto before = rules.book().elements_changed();
+  const auto text = [&](const std::string& endpoints) {
+    table.apply({slice("s500", endpoints)}, false);
+    EXPECT_THAT(table.take_touched(), ElementsAre("default/s500:80:tcp"));
+    table.apply({slice("s500", endpoints)}, false);
+    return change_of(rules, table);
+  };
+
+  // Another endpoint: its two elements go and come.
+  EXPECT_THAT(text(std::string(kThere)), AllOf(HasSubstr("10.42.1.6"), Not(HasSubstr("chain"))));
+  EXPECT_EQ(rules.book().elements_changed() - before, 4U);
+  // One more: the first comes back, the other moves, and the service is among two.
+  const auto both = std::string(kHere) + "," + std::string(kThere);
+  EXPECT_THAT(text(both), HasSubstr("add set ip t inside_2"));
+  EXPECT_EQ(rules.book().elements_changed() - before, 4U + 4U + 2U + 4U);
+  EXPECT_EQ(text(both), "");
+}
+
+}  // namespace
+}  // namespace tetrarch::agent::network
