@@ -502,6 +502,13 @@ Task<void> Agent::Impl::relist() {
   }
 }
 
+Task<void> Agent::Impl::save_last() {
+  const auto saved = co_await objects.save_now();
+  if (!saved.ok()) {
+    log::error("agent", "cannot save objects: {}", saved.error().message);
+  }
+}
+
 /// A pod that was deleted while no agent ran.
 Task<void> Agent::Impl::remove_orphan(runtime::Sandbox sandbox) {
   log::info("agent",
@@ -535,6 +542,8 @@ Task<void> Agent::end_pods() {
 
 Task<void> Agent::stop() {
   co_await impl_->tasks.stop();
+  // What has just been said is made true already, so the next process must know it, too.
+  co_await asio::co_spawn(impl_->strand, impl_->save_last(), asio::use_awaitable);
   if (impl_->mirror) {
     co_await impl_->mirror->stop();
   }

@@ -50,6 +50,7 @@ struct Agent::Impl {
   void wake_all();
   void wake_owner(const runtime::Event& event);
   Task<void> relist();
+  Task<void> save_last();
   Task<void> remove_orphan(runtime::Sandbox sandbox);
 
   // keep_network.cc

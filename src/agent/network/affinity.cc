@@ -11,6 +11,9 @@
 namespace tetrarch::agent::network {
 namespace {
 
+// Ours: by then the feed has brought what there is; what comes later is another endpoint.
+constexpr std::chrono::seconds kHeld(60);
+
 /// Source: libnftables-json(5), set, elem.
 std::vector<StickyClient> clients_of(object::View set) {
   std::vector<StickyClient> out;
@@ -25,9 +28,9 @@ std::vector<StickyClient> clients_of(object::View set) {
   return out;
 }
 
-std::set<std::string, std::less<>> sets_made_by(const std::string& table, std::string_view batch) {
+std::set<std::string> sets_made_by(const std::string& table, std::string_view batch) {
   const auto begin = fmt::format("add set ip {} ", table);
-  std::set<std::string, std::less<>> out;
+  std::set<std::string> out;
   for (auto at = batch.find(begin); at != std::string_view::npos; at = batch.find(begin, at)) {
     at += begin.size();
     out.emplace(batch.substr(at, batch.find(' ', at) - at));
@@ -53,21 +56,35 @@ StickyClients read_sticky_clients(const std::string& table, std::string_view jso
   return out;
 }
 
-std::string render_sticky_clients(const std::string& table,
-                                  const StickyClients& clients,
-                                  std::string_view batch) {
+void HeldClients::hold(StickyClients clients, SteadyPoint now) {
+  clients_ = std::move(clients);
+  since_ = now;
+}
+
+std::string HeldClients::put_back(const std::string& table,
+                                  std::string_view batch,
+                                  SteadyPoint now) {
+  if (now - since_ > kHeld) {
+    clients_.clear();
+  }
+  if (clients_.empty()) {
+    return {};
+  }
+  const auto passed = std::chrono::duration_cast<std::chrono::seconds>(now - since_).count();
   std::string out;
-  const auto made = sets_made_by(table, batch);
-  for (const auto& [name, sticking] : clients) {
-    if (!made.contains(name)) {
+  for (const auto& name : sets_made_by(table, batch)) {
+    const auto found = clients_.extract(name);
+    if (!found) {
       continue;
     }
-    for (const auto& client : sticking) {
-      out += fmt::format("add element ip {} {} {{ {} timeout {}s }}\n",
-                         table,
-                         name,
-                         client.address,
-                         client.left_s);
+    for (const auto& client : found.mapped()) {
+      if (client.left_s > passed) {
+        out += fmt::format("add element ip {} {} {{ {} timeout {}s }}\n",
+                           table,
+                           name,
+                           client.address,
+                           client.left_s - passed);
+      }
     }
   }
   return out;

@@ -9,6 +9,8 @@
 #include <string_view>
 #include <vector>
 
+#include "base/clock.h"
+
 namespace tetrarch::agent::network {
 
 struct StickyClient {
@@ -22,9 +24,19 @@ using StickyClients = std::map<std::string, std::vector<StickyClient>>;  ///< by
 /// From the JSON of `nft list sets`; whatever else is in it, other tables' sets too, is left out.
 StickyClients read_sticky_clients(const std::string& table, std::string_view json);
 
-/// The commands that put clients back into those of their sets that `batch` makes.
-std::string render_sticky_clients(const std::string& table,
-                                  const StickyClients& clients,
-                                  std::string_view batch);
+/// Clients of the table that was replaced, until their sets are there again: with the replacement,
+/// or with what the feed brings a moment later where a process was killed before it had written
+/// that down.
+class HeldClients {
+ public:
+  void hold(StickyClients clients, SteadyPoint now);
+
+  /// The commands that put clients back into those of their sets that `batch` makes.
+  std::string put_back(const std::string& table, std::string_view batch, SteadyPoint now);
+
+ private:
+  StickyClients clients_;
+  SteadyPoint since_;
+};
 
 }  // namespace tetrarch::agent::network

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/network/affinity.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 namespace tetrarch::agent::network {
 namespace {
 
+using std::chrono::seconds;
 using testing::ElementsAre;
 using testing::IsEmpty;
 using testing::Pair;
@@ -37,8 +39,32 @@ TEST(StickyClients, ComeBackIntoTheSetsThatThereAreAgain) {
       "add table ip t\nadd set ip t hairpin { type ipv4_addr . ipv4_addr; }\n"
       "add set ip t ext_1_10.42.0.2_80 { type ipv4_addr; flags dynamic,timeout; timeout 60s; }\n";
 
-  EXPECT_EQ(render_sticky_clients("t", read_sticky_clients("t", kSets), batch),
+  HeldClients held;
+  held.hold(read_sticky_clients("t", kSets), SteadyPoint(seconds(100)));
+
+  EXPECT_EQ(held.put_back("t", batch, SteadyPoint(seconds(100))),
             "add element ip t ext_1_10.42.0.2_80 { 10.90.1.7 timeout 10795s }\n");
+  EXPECT_EQ(held.put_back("t", batch, SteadyPoint(seconds(100))), "") << "once";
+}
+
+TEST(StickyClients, ComeBackWithASetThatTheFeedBringsLater) {
+  const auto made = [](const char* name) { return fmt::format("add set ip t {} {{ }}\n", name); };
+  HeldClients held;
+  held.hold(read_sticky_clients("t", kSets), SteadyPoint(seconds(100)));
+
+  EXPECT_EQ(held.put_back("t", made("another"), SteadyPoint(seconds(101))), "");
+  EXPECT_EQ(held.put_back("t", made("ext_2_10.42.0.3_80"), SteadyPoint(seconds(104))), "")
+      << "its time was over";
+  EXPECT_EQ(held.put_back("t", made("ext_1_10.42.0.2_80"), SteadyPoint(seconds(105))),
+            "add element ip t ext_1_10.42.0.2_80 { 10.90.1.7 timeout 10790s }\n");
+}
+
+TEST(StickyClients, AreNotThoseOfAnEndpointThatComesMuchLater) {
+  HeldClients held;
+  held.hold(read_sticky_clients("t", kSets), SteadyPoint(seconds(100)));
+
+  EXPECT_EQ(held.put_back("t", "add set ip t ext_1_10.42.0.2_80 { }\n", SteadyPoint(seconds(161))),
+            "");
 }
 
 }  // namespace

@@ -111,9 +111,10 @@ ZoneOptions zone_options(const Options& options) {
 
 class NodeNetwork final : public Network {
  public:
-  NodeNetwork(Options options, async::BlockingPool& blocking)
+  NodeNetwork(Options options, async::BlockingPool& blocking, const Clock& clock)
       : options_(std::move(options)),
         blocking_(blocking),
+        clock_(clock),
         table_(options_.node_name),
         routes_(options_.node_name),
         policies_("ip " + policy_table_name(options_)),
@@ -148,7 +149,9 @@ class NodeNetwork final : public Network {
 
   const Options options_;
   async::BlockingPool& blocking_;
-  Nft nft_;  // used on the blocking pool, one call at a time: the strand awaits each
+  const Clock& clock_;
+  Nft nft_;           // used on the blocking pool, one call at a time: the strand awaits each
+  HeldClients held_;  // likewise
   ServiceTable table_;
   RouteTable routes_;
   PolicyTable policies_;
@@ -265,10 +268,10 @@ Task<Status> NodeNetwork::render() {
     auto run = [this, text = std::move(text), is_replacing]() mutable {
       // Who sticks to an endpoint is known to the kernel alone.
       if (is_replacing) {
-        const auto clients = read_sticky_clients(rules_.table, nft_.list_sets(rules_.table));
-        text += render_sticky_clients(rules_.table, clients, text);
+        held_.hold(read_sticky_clients(rules_.table, nft_.list_sets(rules_.table)),
+                   clock_.steady());
       }
-      return nft_.run(text);
+      return nft_.run(text + held_.put_back(rules_.table, text, clock_.steady()));
     };
     CO_TRY_STATUS(co_await async::run_blocking(blocking_, std::move(run)));
     has_frame_ = true;
@@ -340,8 +343,7 @@ std::unique_ptr<Network> make_network(Options options,
                                       async::BlockingPool& blocking,
                                       const Clock& clock) {
   static_cast<void>(pool);
-  static_cast<void>(clock);
-  return std::make_unique<NodeNetwork>(std::move(options), blocking);
+  return std::make_unique<NodeNetwork>(std::move(options), blocking, clock);
 }
 
 Status tear_down(const Options& options) {
