@@ -97,6 +97,7 @@ Agent::Impl::Impl(Options given, Dependencies dependencies)
              with.clock,
              with.random,
              options.node_name}),
+      health_ports(with.pool),
       tokens(with.client, with.clock),
       pressure(options.pressure_transition),
       measured{places.agent, places.containerd},
@@ -550,6 +551,7 @@ Task<void> Agent::stop() {
   if (impl_->blob_server) {
     co_await impl_->blob_server->stop();
   }
+  co_await impl_->health_ports.stop();
   co_await impl_->node_network.stop();
 }
 

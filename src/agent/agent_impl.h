@@ -12,6 +12,7 @@
 #include "agent/agent.h"
 #include "agent/blob_server.h"
 #include "agent/blobs.h"
+#include "agent/health_ports.h"
 #include "agent/image_mirror.h"
 #include "agent/logind.h"
 #include "agent/places.h"
@@ -62,6 +63,7 @@ struct Agent::Impl {
   Task<Status> admit(network::LocalPod pod);
   void release_address(const std::string& uid);
   Task<void> keep_network();
+  Task<void> keep_health_ports(bool is_healthy);
 
   // housekeeping.cc: large logs, old attempts, what deleted pods left.
   Task<void> keep_logs();
@@ -138,6 +140,7 @@ struct Agent::Impl {
   std::unique_ptr<BlobServer> blob_server;  ///< null: other nodes cannot fetch from this one
   std::unique_ptr<ImageMirror> mirror;      ///< null: there is no registry of the cluster
   std::set<std::string> imported;  ///< names from archives: what is removed of them is lost
+  HealthPorts health_ports;
   Tokens tokens;
   CgroupFiles cgroups;
   std::vector<Threshold> thresholds;

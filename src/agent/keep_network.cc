@@ -118,6 +118,11 @@ void Agent::Impl::release_address(const std::string& uid) {
   has_network_changes.raise();
 }
 
+Task<void> Agent::Impl::keep_health_ports(bool is_healthy) {
+  auto wanted = node_network.health_ports();
+  co_await health_ports.keep(std::move(wanted), is_healthy);
+}
+
 Task<void> Agent::Impl::keep_network() {
   bool is_first = true;
   seconds pause(60);
@@ -126,6 +131,7 @@ Task<void> Agent::Impl::keep_network() {
     co_await set_up_network();
     if (network_cidr.empty() || (network_changes.empty() && admissions.empty() && !has_released)) {
       pause = network_cidr.empty() ? seconds(1) : seconds(60);
+      co_await keep_health_ports(!is_first);
       continue;
     }
     auto changes = is_first ? all_network_objects(objects) : listed(network_changes);
@@ -137,6 +143,7 @@ Task<void> Agent::Impl::keep_network() {
       admission->outcome = applied;
       admission->decided.raise();
     }
+    co_await keep_health_ports(applied.ok());
     is_first = !applied.ok();  // after an error everything is said again
     pause = applied.ok() ? seconds(60) : seconds(2);
     if (!applied.ok()) {

@@ -85,6 +85,33 @@ class Outside(Paths):
             for _ in range(8):
                 self.assertEqual(self.who(client, self.nodes[0], "local"), [client.address, "web-m2"], "never by another's")
 
+    def test_load_balancers_are_told_where_pods_are(self):
+        self.serve_on(self.cluster.host("m2"))
+        self.apply(make_service("lb", app="web", type="LoadBalancer", externalTrafficPolicy="Local"))
+        port = self.get("service", "lb")["spec"]["healthCheckNodePort"]
+
+        def told(host):
+            """Status and body, as a load balancer sees them."""
+            done = run(*self.cluster.inside(self.clients[0]), "curl", "-s", "--noproxy", "*", "-m", "2", "-w", "\n%{http_code}",
+                       f"http://{host.address}:{port}/healthz", check=False)
+            body, _, status = done.stdout.rpartition("\n")
+            return int(status), json.loads(body) if body else None
+        says = lambda count: {"service": {"namespace": self.namespace, "name": "lb"}, "localEndpoints": count,
+                              "serviceProxyHealthy": True}
+        m2, m3 = self.nodes
+        wait_until(lambda: told(m2) == (200, says(1)), 20, "where the pod is")
+        wait_until(lambda: told(m3) == (503, says(0)), 20, "where none is")
+        self.serve_on(m3)
+        wait_until(lambda: told(m3) == (200, says(1)), 20, "a pod has come")
+        self.kubectl("delete", "pod", "web-m2", "--wait=false")
+        wait_until(lambda: told(m2) == (503, says(0)), 20, "its pod goes")
+        self.cluster.end_on(m3)
+        self.cluster.start_on(m3)
+        wait_until(lambda: told(m3) == (200, says(1)), 20, "by the agent that comes after")
+        self.kubectl("delete", "service", "lb")
+        for host in self.nodes:
+            wait_until(lambda: told(host) == (0, None), 20, "no service, nobody listens")
+
     def test_cluster_is_answered_through_every_machine(self):
         self.serve_on(self.cluster.host("m2"))
         self.make_services()

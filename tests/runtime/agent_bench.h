@@ -56,11 +56,14 @@ class BridgeNetwork final : public network::Network {
 
   bool is_limited(const std::string&) const override { return false; }
 
+  const network::HealthPortsByService& health_ports() const override { return health_ports_; }
+
   Task<void> stop() override { co_return; }
 
  private:
   std::filesystem::path directory_;
   std::string bridge_;
+  network::HealthPortsByService health_ports_;
 };
 
 /// One agent for all tests of a suite. A suite calls set_up with what its agent is told.

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <string>
 #include <vector>
@@ -53,6 +54,15 @@ struct LocalPod {
   std::string address;
 };
 
+/// Where load balancers ask whether a service that keeps to nodes with endpoints has some here.
+struct HealthPort {
+  std::uint16_t port = 0;
+  std::size_t endpoints = 0;  ///< ready ones on this node
+  bool operator==(const HealthPort&) const = default;
+};
+
+using HealthPortsByService = std::map<std::string, HealthPort>;  ///< by "namespace/name"
+
 /// Lives as long as the agent; called on the agent's strand only.
 class Network {
  public:
@@ -83,6 +93,9 @@ class Network {
   virtual void release(const std::string& uid) = 0;
   /// Whether policies limit what passes to or from an admitted pod.
   virtual bool is_limited(const std::string& uid) const = 0;
+
+  /// As of the last apply.
+  virtual const HealthPortsByService& health_ports() const = 0;
 
   /// Ends DNS and background work; leaves bridge and tables, which running pods need.
   virtual Task<void> stop() = 0;

@@ -130,6 +130,8 @@ class NodeNetwork final : public Network {
 
   bool is_limited(const std::string& uid) const override { return policies_.is_limited(uid); }
 
+  const HealthPortsByService& health_ports() const override { return table_.health_ports(); }
+
   std::filesystem::path cni_conf_directory() const override { return options_.directory / "cni"; }
 
   std::filesystem::path cni_bin_directory() const override { return options_.cni_bin_directory; }

@@ -208,10 +208,22 @@ void ServiceTable::derive(const std::string& service) {
       touched_.insert(id);
     }
   }
+  health_ports_.erase(service);
   file_addresses(service);
   if (const auto found = services_.find(service); found != services_.end()) {
     derive_ports(service, *found->second);
   }
+}
+
+/// Pods, however many ports of them are behind the service.
+std::size_t ServiceTable::ready_here(const std::string& service) const {
+  std::set<std::string> addresses;
+  for (const Endpoint& endpoint : endpoints(service)) {
+    if (endpoint.is_ready && endpoint.is_local) {
+      addresses.insert(endpoint.address);
+    }
+  }
+  return addresses.size();
 }
 
 void ServiceTable::file_addresses(const std::string& service) {
@@ -252,6 +264,9 @@ void ServiceTable::derive_ports(const std::string& service, const Document& docu
   const auto spec = views::ServiceView(document.root()).spec();
   if (spec.cluster_ip().empty() || spec.cluster_ip() == "None" || spec.type() == "ExternalName") {
     return;
+  }
+  if (spec.external_traffic_policy() == "Local" && spec.health_check_node_port() != 0) {
+    health_ports_[service] = {to_port(spec.health_check_node_port()), ready_here(service)};
   }
   static const Slices kNone;
   const auto known = slices_.find(service);
@@ -298,7 +313,9 @@ std::vector<Endpoint> ServiceTable::endpoints(const std::string& service) const 
     const views::EndpointSliceView slice(document->root());
     for (const auto view : slice.endpoints()) {
       for (const std::string_view address : view.addresses()) {
-        Endpoint endpoint{std::string(address), std::string(view.hostname()), is_ready(view), {}};
+        Endpoint endpoint{std::string(address), std::string(view.hostname())};
+        endpoint.is_ready = is_ready(view);
+        endpoint.is_local = view.node_name() == node_name_;
         for (const auto port : slice.ports()) {
           endpoint.ports[fmt::format("{}/{}", port.name(), lower(port.protocol()))] =
               to_port(port.port());

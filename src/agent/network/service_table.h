@@ -57,7 +57,8 @@ struct Endpoint {
   std::string address;
   std::string hostname;  ///< may be empty
   bool is_ready = false;
-  std::map<std::string, std::uint16_t> ports;  ///< "name/protocol" to number
+  bool is_local = false;                            ///< the pod runs on this node
+  std::map<std::string, std::uint16_t> ports = {};  ///< "name/protocol" to number
 };
 
 class ServiceTable {
@@ -78,6 +79,8 @@ class ServiceTable {
 
   const std::set<PodHostPort>& host_ports() const { return host_ports_; }
 
+  const HealthPortsByService& health_ports() const { return health_ports_; }
+
   /// Keys "namespace/name" of the services that there are.
   const std::map<std::string, DocumentPtr>& services() const { return services_; }
 
@@ -89,6 +92,7 @@ class ServiceTable {
  private:
   void derive(const std::string& service);
   void derive_ports(const std::string& service, const Document& document);
+  std::size_t ready_here(const std::string& service) const;
   void file_addresses(const std::string& service);
   void put_slice(const Change& change);
   void derive_host_ports();
@@ -99,7 +103,8 @@ class ServiceTable {
   std::map<std::string, std::string> service_of_slice_;  // "namespace/slice" to service
   std::map<std::string, DocumentPtr> pods_;
   std::map<std::string, ServicePort> ports_;
-  std::map<std::string, std::vector<std::string>> ids_;        // of each service
+  std::map<std::string, std::vector<std::string>> ids_;  // of each service
+  HealthPortsByService health_ports_;
   std::map<std::string, std::vector<std::string>> addresses_;  // of each service, as DNS knows them
   std::set<std::pair<std::string, std::string>> by_address_;   // address, service
   std::set<std::string> touched_;

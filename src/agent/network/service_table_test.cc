@@ -101,6 +101,27 @@ TEST(ServiceTable, KeepsToThisNodeWhereThePolicySaysLocal) {
   EXPECT_THAT(addresses(only_port(table).inside()), ElementsAre("10.42.0.5", "10.42.1.6"));
 }
 
+TEST(ServiceTable, CountsWhatAHealthCheckPortTells) {
+  ServiceTable table("n1");
+  const auto here = [&] { return table.health_ports().at("default/web"); };
+  table.apply({web_service(R"(,"externalTrafficPolicy":"Local","healthCheckNodePort":30099)")},
+              true);
+  EXPECT_EQ(here(), (HealthPort{30099, 0}));
+
+  table.apply({web_slice(kTwo)}, false);
+  EXPECT_EQ(here(), (HealthPort{30099, 1})) << "the other is on another node";
+  table.apply({web_slice(R"([
+    {"addresses":["10.42.0.5"],"nodeName":"n1"},
+    {"addresses":["10.42.0.6"],"nodeName":"n1"},
+    {"addresses":["10.42.0.7"],"nodeName":"n1",
+     "conditions":{"ready":false,"serving":true,"terminating":true}}])")},
+              false);
+  EXPECT_EQ(here(), (HealthPort{30099, 2}));
+
+  table.apply({web_service()}, false);
+  EXPECT_THAT(table.health_ports(), IsEmpty());
+}
+
 TEST(ServiceTable, FindsHostPortsOfRunningPods) {
   ServiceTable table("n1");
   table.apply(
