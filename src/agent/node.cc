@@ -331,6 +331,19 @@ bool has_same_value(object::View a, object::View b) {
 
 }  // namespace
 
+DocumentPtr with_member(object::View object, std::string_view name, std::string_view json) {
+  std::string out;
+  Writer writer(out);
+  writer.begin_object();
+  for (const auto [key, value] : object.members()) {
+    if (key != name) {
+      writer.field(key, value);
+    }
+  }
+  writer.key(name).raw(json).end_object();
+  return Document::from_canonical(std::move(out));
+}
+
 bool is_same_status(object::View a, object::View b) {
   for (const char* member : {"capacity", "allocatable"}) {
     if (!has_same_amounts(a[member], b[member])) {

@@ -60,6 +60,8 @@ std::string node_status(const Options& options,
                         const NodeState& state,
                         object::View before,
                         TimePoint now);
+/// The object with another value of one member, given as canonical JSON.
+DocumentPtr with_member(object::View object, std::string_view name, std::string_view json);
 /// Whether a status says something new, apart from heartbeat times.
 bool is_same_status(object::View a, object::View b);
 

@@ -106,5 +106,14 @@ TEST(NodeStatus, IsTheSameHoweverTheServerWritesIt) {
       is_same_status(ours->root(), told("16Gi", "a", R"(,"images":[{"names":["x"]}])")->root()));
 }
 
+TEST(WithMember, ReplacesOrAddsOne) {
+  const auto object = Document::from_canonical(R"({"kind":"Node","spec":{"a":1},"status":{}})");
+
+  EXPECT_EQ(with_member(object->root(), "spec", R"({"b":2})")->bytes(),
+            R"({"kind":"Node","status":{},"spec":{"b":2}})");
+  EXPECT_EQ(with_member(object->root(), "new", "[]")->bytes(),
+            R"({"kind":"Node","spec":{"a":1},"status":{},"new":[]})");
+}
+
 }  // namespace
 }  // namespace tetrarch::agent

@@ -28,19 +28,6 @@ constexpr std::string_view kBlobPort = "images.tetrarch.dev/blob-port";
 constexpr const char* kLeases = "leases.coordination.k8s.io";
 constexpr const char* kLeaseNamespace = "kube-node-lease";
 
-DocumentPtr with_member(object::View root, std::string_view name, const std::string& json) {
-  std::string out;
-  object::Writer writer(out);
-  writer.begin_object();
-  for (const auto [key, value] : root.members()) {
-    if (key != name) {
-      writer.field(key, value);
-    }
-  }
-  writer.key(name).raw(json).end_object();
-  return Document::from_canonical(std::move(out));
-}
-
 std::string json_text(std::string_view text) {
   return fmt::format("\"{}\"", text);
 }
@@ -210,7 +197,7 @@ Task<Status> Registrar::write_over(Stored present) {
       Document::from_canonical(lease(present.root().find("spec.acquireTime").string()));
   client::WriteOptions options;
   options.expected = present.revision;
-  auto next = with_member(present.root(), "spec", std::string(fresh->root()["spec"].raw()));
+  auto next = with_member(present.root(), "spec", fresh->root()["spec"].raw());
   CO_TRY(lease_, co_await client_.update(present.key, std::move(next), std::move(options)));
   co_return ok();
 }

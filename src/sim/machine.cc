@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include "async/timer.h"
-#include "object/writer.h"
 
 namespace tetrarch::sim {
 namespace {
@@ -22,20 +21,6 @@ constexpr int kPodsMax = 110;
 trust::Identity identity_of(const std::string& name) {
   return {.user = std::string(trust::kNodeUserPrefix) + name,
           .groups = {std::string(trust::kNodes), std::string(trust::kAuthenticated)}};
-}
-
-/// The object with another value of one member.
-DocumentPtr with_member(object::View root, std::string_view name, std::string_view json) {
-  std::string out;
-  object::Writer writer(out);
-  writer.begin_object();
-  for (const auto [key, value] : root.members()) {
-    if (key != name) {
-      writer.field(key, value);
-    }
-  }
-  writer.key(name).raw(json).end_object();
-  return Document::from_canonical(std::move(out));
 }
 
 agent::Options options_of(const Machine::Shape& shape) {
@@ -159,7 +144,7 @@ Task<Status> Machine::write_node() {
   client::WriteOptions options;
   options.subresource = "status";
   options.expected = node.revision;
-  auto document = with_member(node.root(), "status", status);
+  auto document = agent::with_member(node.root(), "status", status);
   auto written = co_await client_.update(node.key, std::move(document), std::move(options));
   if (!written.ok()) {
     node_.reset();
@@ -196,7 +181,7 @@ Task<Status> Machine::renew_lease() {
   Result<Stored> written = Error(Code::internal, "");
   if (lease_) {
     options.expected = lease_->revision;
-    auto document = with_member(lease_->root(), "spec", spec);
+    auto document = agent::with_member(lease_->root(), "spec", spec);
     written = co_await client_.update(key, std::move(document), std::move(options));
   } else {
     auto document = Document::from_canonical(fmt::format(
