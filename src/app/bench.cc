@@ -23,14 +23,14 @@ namespace fs = std::filesystem;
 struct Wish {
   std::vector<const BenchPart*> parts;
   int repeat = 3;
-  fs::path images;
+  BenchScale scale;
 };
 
-Result<int> number_of(const std::string& text) {
+Result<int> number_of(const std::string& option, const std::string& text) {
   int value = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (error != std::errc{} || end != text.data() + text.size() || value < 1) {
-    return Error{Code::invalid, fmt::format("bench: --repeat {} is no number from 1", text)};
+    return Error{Code::invalid, fmt::format("bench: {} {} is no number from 1", option, text)};
   }
   return value;
 }
@@ -43,14 +43,18 @@ fs::path images_beside_binary() {
 
 Result<Wish> parse(const std::vector<std::string>& words) {
   Wish out;
-  out.images = images_beside_binary();
+  out.scale.images = images_beside_binary();
   for (std::size_t i = 0; i < words.size(); ++i) {
     if (words[i] == "--repeat" && i + 1 < words.size()) {
-      TRY(out.repeat, number_of(words[++i]));
+      TRY(out.repeat, number_of("--repeat", words[++i]));
+      continue;
+    }
+    if (words[i] == "--agents" && i + 1 < words.size()) {
+      TRY(out.scale.agents, number_of("--agents", words[++i]));
       continue;
     }
     if (words[i] == "--images" && i + 1 < words.size()) {
-      out.images = words[++i];
+      out.scale.images = words[++i];
       continue;
     }
     const auto& all = bench_parts();
@@ -105,7 +109,7 @@ Status measure(const BenchPart& part, const Wish& wish, const std::string& place
   std::vector<std::vector<Figure>> runs;
   for (int i = 1; i <= wish.repeat; ++i) {
     show_progress(fmt::format("{} {}: run {} of {}", place, part.name, i, wish.repeat));
-    TRY(auto figures, part.measure(wish.images));
+    TRY(auto figures, part.measure(wish.scale));
     runs.push_back(std::move(figures));
   }
   if (::isatty(STDERR_FILENO) == 1) {
@@ -162,7 +166,7 @@ int run_bench(const Config&, const std::vector<std::string>& rest) {
   std::size_t number = 0;
   for (const auto* part : wish->parts) {
     const auto place = fmt::format("[{}/{}]", ++number, wish->parts.size());
-    if (const auto why = obstacle(*part, wish->images); !why.empty()) {
+    if (const auto why = obstacle(*part, wish->scale.images); !why.empty()) {
       fmt::print("{}: not measured: {}\n", part->name, why);
       continue;
     }

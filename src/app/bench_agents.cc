@@ -17,14 +17,13 @@ namespace {
 
 using std::chrono::seconds;
 
-constexpr int kAgents = 1000;
-constexpr int kPods = 30'000;
+constexpr int kPodsEach = 30;
 constexpr int kDeployments = 30;
 constexpr seconds kSettled{60};   // a server gives back what its start alone needed after 20 s
 constexpr seconds kMeasured{60};  // six renewals of every lease
 constexpr int kPatience = 1200;
 
-std::string deployment_body(int number) {
+std::string deployment_body(int number, int replicas) {
   return fmt::format(
       R"({{"kind":"Deployment","apiVersion":"apps/v1","metadata":{{"name":"web-{0}"}},)"
       R"("spec":{{"replicas":{1},"selector":{{"matchLabels":{{"app":"web-{0}"}}}},)"
@@ -32,14 +31,16 @@ std::string deployment_body(int number) {
       R"("spec":{{"containers":[{{"name":"main","image":"tetrarch.test/load:1",)"
       R"("resources":{{"requests":{{"cpu":"10m","memory":"16Mi"}}}}}}]}}}}}}}})",
       number,
-      kPods / kDeployments);
+      replicas);
 }
 
-Status make_pods(const BenchServer& server) {
+Status make_pods(const BenchServer& server, int count) {
   TRY(const auto admin, Connection::as_admin(server.data().string()));
   for (int i = 0; i < kDeployments; ++i) {
     TRY(const auto made,
-        admin->ask_api("POST", "/apis/apps/v1/namespaces/default/deployments", deployment_body(i)));
+        admin->ask_api("POST",
+                       "/apis/apps/v1/namespaces/default/deployments",
+                       deployment_body(i, count / kDeployments)));
     static_cast<void>(made);
   }
   return ok();
@@ -70,20 +71,23 @@ Status start_again(BenchServer& server, const HollowAgents& agents) {
 
 }  // namespace
 
-Result<std::vector<Figure>> measure_agents(const std::filesystem::path&) {
+Result<std::vector<Figure>> measure_agents(const BenchScale& scale) {
+  const int pods = scale.agents * kPodsEach;
   TRY(const auto server, BenchServer::make("server"));
   TRY(const double start, server->start());
   static_cast<void>(start);
   TRY(const auto settings, server->arguments("create"));
-  TRY(auto token, read_file((server->data() / "join-token").string()));
+  const auto token_file = server->data() / "join-token";  // made when the server is ready
+  TRY_STATUS(wait_until([&] { return std::filesystem::exists(token_file); }, "no token"));
+  TRY(auto token, read_file(token_file.string()));
   token.erase(token.find_last_not_of('\n') + 1);
   TRY(const auto agents,
       HollowAgents::make(
-          {kAgents, settings.server, token, server->data().parent_path() / "agents"}));
+          {scale.agents, settings.server, token, server->data().parent_path() / "agents"}));
   const double joined = server->resident_mb();
-  TRY_STATUS(make_pods(*server));
+  TRY_STATUS(make_pods(*server, pods));
   const auto begun = system_clock().steady();
-  TRY_STATUS(wait_until([&] { return agents->running() >= kPods; }, "not every pod runs"));
+  TRY_STATUS(wait_until([&] { return agents->running() >= pods; }, "not every pod runs"));
   const std::chrono::duration<double> took = system_clock().steady() - begun;
   const double full = server->resident_mb();
   TRY_STATUS(start_again(*server, *agents));
@@ -91,11 +95,13 @@ Result<std::vector<Figure>> measure_agents(const std::filesystem::path&) {
   std::this_thread::sleep_for(kMeasured);
   const double spent = server->cpu_seconds() - before;
   return std::vector<Figure>{
-      {"% of a core, 1,000 idle agents, 30,000 pods", 100 * spent / kMeasured.count(), "3"},
+      {fmt::format("% of a core, {} idle agents, {} pods", scale.agents, pods),
+       100 * spent / kMeasured.count(),
+       "3"},
       {"MB resident with them", server->resident_mb(), "150"},
       {"MB resident before, with a full history", full},
       {"MB resident with the agents alone", joined},
-      {"s until 30,000 pods run", took.count()}};
+      {"s until they run", took.count()}};
 }
 
 }  // namespace tetrarch::app

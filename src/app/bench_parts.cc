@@ -65,7 +65,7 @@ Status fill(const BenchServer& server, int pods) {
   return ok();
 }
 
-Result<Figures> measure_create(const fs::path&) {
+Result<Figures> measure_create(const BenchScale&) {
   TRY(const auto report,
       run_alone("create", [](load::Arguments& creates) { creates.requests = 20'000; }));
   return Figures{{"creates a second, 32 connections", load::per_second(report), "8000"},
@@ -74,7 +74,7 @@ Result<Figures> measure_create(const fs::path&) {
                  {"ms, 99 of 100 creates", load::percentile_ms(report.latencies, 0.99)}};
 }
 
-Result<Figures> measure_list(const fs::path&) {
+Result<Figures> measure_list(const BenchScale&) {
   const auto shape = [](load::Arguments& lists) {
     lists.connections = 1;
     lists.requests = 100;
@@ -84,7 +84,7 @@ Result<Figures> measure_list(const fs::path&) {
                  {"ms of server CPU per list", load::cpu_microseconds_each(report) / 1000}};
 }
 
-Result<Figures> measure_watch(const fs::path&) {
+Result<Figures> measure_watch(const BenchScale&) {
   const auto shape = [](load::Arguments& watches) {
     watches.connections = 100;
     watches.requests = 2000;
@@ -104,20 +104,20 @@ Result<Report> place(const std::string& mode) {
   });
 }
 
-Result<Figures> measure_bind(const fs::path&) {
+Result<Figures> measure_bind(const BenchScale&) {
   TRY(const auto report, place("bind"));
   return Figures{{"pods a second to 5,000 nodes", load::per_second(report), "5000"},
                  {"us of server CPU per pod", load::cpu_microseconds_each(report)},
                  {"ms from create to bound, half", load::percentile_ms(report.latencies, 0.5)}};
 }
 
-Result<Figures> measure_backlog(const fs::path&) {
+Result<Figures> measure_backlog(const BenchScale&) {
   TRY(const auto report, place("backlog"));
   return Figures{{"waiting pods placed a second", load::per_second(report), "20000"},
                  {"us of server CPU per waiting pod", load::cpu_microseconds_each(report)}};
 }
 
-Result<Figures> measure_start(const fs::path&) {
+Result<Figures> measure_start(const BenchScale&) {
   struct Size {
     int pods;
     const char* words;
@@ -138,7 +138,7 @@ Result<Figures> measure_start(const fs::path&) {
   return out;
 }
 
-Result<Figures> measure_memory(const fs::path&) {
+Result<Figures> measure_memory(const BenchScale&) {
   constexpr int kPods = 100'000;
   TRY(const auto server, started());
   std::this_thread::sleep_for(kSettled);
@@ -194,10 +194,10 @@ Status wait_for_node(const BenchServer& server) {
   return Error{Code::timeout, "the node is not ready after a minute"};
 }
 
-Result<Figures> measure_run(const fs::path& images) {
+Result<Figures> measure_run(const BenchScale& scale) {
   constexpr int kPods = 20;
   TRY(const auto server, BenchServer::make("up"));
-  TRY_STATUS(put_images(images, server->data()));
+  TRY_STATUS(put_images(scale.images, server->data()));
   TRY_STATUS(start(*server));
   TRY_STATUS(wait_for_node(*server));
   std::this_thread::sleep_for(kSettled);

@@ -18,15 +18,20 @@ struct Figure {
   std::string aim = {};  ///< what docs/performance.md wants; empty: nothing
 };
 
+struct BenchScale {
+  std::filesystem::path images;  ///< a folder with the archives that an agent loads
+  int agents = 1000;             ///< of the part of that name, each with thirty pods
+};
+
 struct BenchPart {
   std::string_view name;
   bool needs_agent;  ///< and so root, and images
-  Result<std::vector<Figure>> (*measure)(const std::filesystem::path& images);
+  Result<std::vector<Figure>> (*measure)(const BenchScale& scale);
 };
 
 const std::vector<BenchPart>& bench_parts();
 
-/// A server with 1,000 hollow agents and 30,000 pods, and what it takes while nothing changes.
-Result<std::vector<Figure>> measure_agents(const std::filesystem::path& images);
+/// A server with hollow agents and their pods, and what it takes while nothing changes.
+Result<std::vector<Figure>> measure_agents(const BenchScale& scale);
 
 }  // namespace tetrarch::app

@@ -94,9 +94,9 @@ const std::vector<Command>& commands() {
        {"data-dir"},
        run_image},
       {"bench",
-       "[PART …] [--repeat N]",
+       "[PART …] [--repeat N] [--agents N]",
        "measure this binary on this machine: create, list, watch, bind, backlog, start, memory, "
-       "run",
+       "agents, run",
        {},
        run_bench},
       {"version", "", "version of this binary", {}, run_version},
