@@ -12,6 +12,7 @@
 #include "net/exchange.h"
 #include "net/http2_connection.h"
 #include "net/peer_address.h"
+#include "net/spare.h"
 
 namespace tetrarch::net {
 namespace {
@@ -100,7 +101,8 @@ Connection::Connection(std::shared_ptr<ServerCore> core,
       strand_(transport->socket().get_executor()),
       transport_(std::move(transport)),
       refusal_(refusal),
-      address_(address_bytes(transport_->socket())) {
+      address_(address_bytes(transport_->socket())),
+      wanted_(kBufferMin) {
   const std::lock_guard lock(core_->mutex);
   core_->connections.insert(this);
   ++core_->by_address[address_];
@@ -278,11 +280,12 @@ Task<Result<std::size_t>> Connection::fill() {
 
 Task<Result<std::size_t>> Connection::read_some() {
   if (begin_ == end_) {
+    give_spare(buffer_);
     begin_ = 0;
     end_ = 0;
-    if (buffer_.empty()) {
-      buffer_.resize(kBufferMin);
-    }
+    CO_TRY_STATUS(co_await transport_->readable());
+    take_spare(buffer_, kReadMax);
+    buffer_.resize(wanted_);
   } else if (end_ == buffer_.size()) {
     if (begin_ > 0) {
       std::memmove(buffer_.data(), buffer_.data() + begin_, end_ - begin_);
@@ -294,10 +297,11 @@ Task<Result<std::size_t>> Connection::read_some() {
   }
   auto got = co_await transport_->read(buffer_.data() + end_, buffer_.size() - end_);
   if (got.ok()) {
-    const bool is_full = *got == buffer_.size();
     end_ += *got;
-    if (is_full && buffer_.size() < kReadMax) {
-      buffer_.resize(buffer_.size() * 2);
+    if (*got == buffer_.size() && *got < kReadMax) {
+      wanted_ = 2 * *got;
+    } else if (*got < kBufferMin / 2) {
+      wanted_ = kBufferMin;
     }
   }
   co_return got;

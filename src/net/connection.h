@@ -105,7 +105,8 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Peer peer_;
   const std::string_view refusal_;
   const std::string address_;  // as it is counted
-  std::vector<char> buffer_;   // received, not parsed: [begin_, end_)
+  std::string buffer_;         // received, not parsed: [begin_, end_); none while nothing comes
+  std::size_t wanted_;         // its size when it is next taken
   std::size_t begin_ = 0;
   std::size_t end_ = 0;
   std::string head_;  // of the response under way; kept for its capacity

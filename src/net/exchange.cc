@@ -8,6 +8,7 @@
 #include "base/encoding.h"
 #include "net/request_parser.h"
 #include "net/response_head.h"
+#include "net/spare.h"
 #include "net/transport_stream.h"
 #include "net/websocket_codec.h"
 #include "net/websocket_stream.h"
@@ -262,6 +263,7 @@ Task<Result<std::unique_ptr<Stream>>> ConnectionExchange::upgrade_raw(Headers he
   std::string early(connection_.buffer_.data() + connection_.begin_,
                     connection_.end_ - connection_.begin_);
   connection_.begin_ = connection_.end_;
+  give_spare(connection_.buffer_);
   co_return make_transport_stream(std::move(connection_.transport_), std::move(early));
 }
 

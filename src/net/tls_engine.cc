@@ -9,6 +9,7 @@
 #include <openssl/x509v3.h>
 
 #include "base/check.h"
+#include "net/spare.h"
 
 namespace tetrarch::net {
 
@@ -19,7 +20,8 @@ constexpr std::size_t kInputMax = 64 * 1024;
 
 /// The two ends of OpenSSL's pipe: our BIO reads from `input` and appends to `output`.
 struct TlsEngine::Buffers {
-  std::vector<char> input;
+  std::string input;
+  std::size_t input_wanted = kInputMin;  // its size when it is next taken
   std::size_t begin = 0;
   std::size_t end = 0;
   bool is_at_end = false;
@@ -44,7 +46,9 @@ struct TlsEngine::Buffers {
 
   static int write(BIO* bio, const char* from, int size) {
     BIO_clear_retry_flags(bio);
-    static_cast<Buffers*>(BIO_get_data(bio))->output.append(from, static_cast<std::size_t>(size));
+    auto& output = static_cast<Buffers*>(BIO_get_data(bio))->output;
+    take_spare(output);
+    output.append(from, static_cast<std::size_t>(size));
     return size;
   }
 
@@ -114,8 +118,9 @@ TlsEngine::Space TlsEngine::input_space() {
   if (b.begin == b.end) {
     b.begin = 0;
     b.end = 0;
-    if (b.input.empty()) {
-      b.input.resize(kInputMin);
+    if (b.input.size() < b.input_wanted) {
+      take_spare(b.input, kInputMax);
+      b.input.resize(b.input_wanted);
     }
   } else if (b.end == b.input.size()) {
     if (b.begin > 0) {
@@ -132,10 +137,27 @@ TlsEngine::Space TlsEngine::input_space() {
 void TlsEngine::filled(std::size_t size) {
   auto& b = *buffers_;
   b.is_at_end = size == 0;
-  const bool was_full = size == b.input.size();
   b.end += size;
-  if (was_full && b.input.size() < kInputMax) {
-    b.input.resize(b.input.size() * 2);  // a fast sender: take more at once
+  if (size == b.input.size() && size < kInputMax) {
+    b.input_wanted = 2 * size;  // a fast sender: take more at once
+  } else if (size < kInputMin / 2) {
+    b.input_wanted = kInputMin;
+  }
+}
+
+bool TlsEngine::has_input() const {
+  return buffers_->begin < buffers_->end || SSL_has_pending(ssl_) == 1;
+}
+
+void TlsEngine::rest() {
+  auto& b = *buffers_;
+  if (b.begin == b.end) {
+    give_spare(b.input);
+    b.begin = 0;
+    b.end = 0;
+  }
+  if (b.output.empty()) {
+    give_spare(b.output);
   }
 }
 

@@ -44,6 +44,10 @@ class TlsEngine {
   /// connection.
   Space input_space();
   void filled(std::size_t size);
+  /// Something has come that was not read yet: perhaps not a whole record.
+  bool has_input() const;
+  /// Nothing will come or go for a while: empty buffers are given back. Ends an input_space().
+  void rest();
 
   Result<Progress> handshake();
   Result<Plain> read(char* into, std::size_t size);

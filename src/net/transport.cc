@@ -10,19 +10,13 @@
 #include <boost/asio/steady_timer.hpp>
 #include <sys/socket.h>
 
+#include "net/spare.h"
+
 namespace tetrarch::net {
 
 namespace {
 // Source: RFC 8446 section 5.1: a record holds at most 2^14 bytes.
 constexpr std::size_t kRecordSize = 16 * 1024;
-// A large answer is sent through a large buffer, which is kept while it is used: the first small
-// piece that goes through it afterwards gives it back. A thousand idle feeds would hold a thousand.
-constexpr std::size_t kKeptCapacity = 256 * 1024;
-constexpr std::size_t kIdleCapacity = 4 * 1024;
-
-bool is_too_large(std::size_t capacity, std::size_t used) {
-  return capacity > kKeptCapacity || (capacity > kIdleCapacity && used < capacity / 8);
-}
 }  // namespace
 
 struct Transport::Watchdog : std::enable_shared_from_this<Transport::Watchdog> {
@@ -166,20 +160,62 @@ Task<Result<std::size_t>> Transport::read(char* into, std::size_t size) {
         co_return plain->size;
       }
     }
-    const auto space = tls_ ? tls_->input_space() : TlsEngine::Space{into, size};
-    auto [error, n] =
-        co_await socket_.async_read_some(asio::buffer(space.data, space.size), kAwait);
-    if (error && error != asio::error::eof) {
-      co_return failure("read", error);
-    }
     if (!tls_) {
+      auto [error, n] = co_await socket_.async_read_some(asio::buffer(into, size), kAwait);
+      if (error && error != asio::error::eof) {
+        co_return failure("read", error);
+      }
+      may_have_more_ = n == size;
       co_return n;
     }
-    tls_->filled(n);
+    CO_TRY(const bool is_fed, feed_tls());
+    if (!is_fed) {
+      CO_TRY_STATUS(co_await wait_for_input());
+    }
   }
 }
 
+Result<bool> Transport::feed_tls() {
+  if (!may_have_more_) {
+    return false;
+  }
+  const auto space = tls_->input_space();
+  boost::system::error_code error;
+  const auto n = socket_.read_some(asio::buffer(space.data, space.size), error);
+  if (error == asio::error::would_block) {
+    may_have_more_ = false;
+    return false;
+  }
+  if (error && error != asio::error::eof) {
+    return failure("read", error);
+  }
+  may_have_more_ = n == space.size || n == 0;
+  tls_->filled(n);
+  return true;
+}
+
+/// Holds no buffer meanwhile.
+Task<Status> Transport::wait_for_input() {
+  if (tls_) {
+    tls_->rest();
+  }
+  auto [error] = co_await socket_.async_wait(Socket::wait_read, kAwait);
+  may_have_more_ = true;
+  co_return error ? Status(failure("read", error)) : ok();
+}
+
+Task<Status> Transport::readable() {
+  if (watchdog_->has_fired) {
+    co_return failure("read", asio::error::timed_out);
+  }
+  if (may_have_more_ || (tls_ && tls_->has_input())) {
+    co_return ok();
+  }
+  co_return co_await wait_for_input();
+}
+
 Status Transport::append(std::string_view bytes) {
+  take_spare(plain_);
   if (!tls_) {
     plain_.append(bytes);
     return ok();
@@ -222,10 +258,16 @@ void Transport::note_sent(std::size_t count) {
     return;
   }
   sent_ = 0;
-  const auto used = sending_.size();
   sending_.clear();
-  if (is_too_large(sending_.capacity(), used)) {
-    sending_.shrink_to_fit();
+}
+
+void Transport::rest() {
+  give_spare(sending_);
+  if (plain_.empty()) {
+    give_spare(plain_);
+  }
+  if (tls_) {
+    tls_->rest();
   }
 }
 
@@ -250,6 +292,9 @@ Task<Status> Transport::flush() {
     }
   }
   is_writing_ = false;
+  if (outcome.ok()) {
+    rest();
+  }
   co_return outcome;
 }
 
@@ -266,6 +311,7 @@ Result<bool> Transport::flush_now() {
     }
     note_sent(n);
   }
+  rest();
   return true;
 }
 

@@ -38,6 +38,8 @@ class Transport {
   Task<Status> handshake();
   Task<Status> connect(asio::generic::stream_protocol::endpoint endpoint);
 
+  /// Until read() has something to do: what to read into need not be held before.
+  Task<Status> readable();
   /// At least one byte; 0 at the end. Code::timeout once the deadline has passed.
   Task<Result<std::size_t>> read(char* into, std::size_t size);
   /// Takes the bytes into the buffer of what flush() sends; no I/O.
@@ -76,6 +78,11 @@ class Transport {
   struct Watchdog;
 
   Status seal();
+  /// What is there now, to the engine; false where nothing is.
+  Result<bool> feed_tls();
+  Task<Status> wait_for_input();
+  /// Nothing is to be sent: the buffers go back to the thread.
+  void rest();
   /// What is left of the last write, else all that is waiting.
   asio::const_buffer next_to_send();
   void note_sent(std::size_t count);
@@ -84,8 +91,9 @@ class Transport {
   Socket socket_;
   const Clock& clock_;
   std::unique_ptr<TlsEngine> tls_;
-  std::string plain_;    // not encrypted yet (with TLS at most one record), or not sent yet
-  std::string sending_;  // what a write under way points into: from sent_ on
+  bool may_have_more_ = true;  // the socket: worth a look before waiting for it
+  std::string plain_;          // not encrypted yet (with TLS at most one record), or not sent yet
+  std::string sending_;        // what a write under way points into: from sent_ on
   std::size_t sent_ = 0;
   bool is_writing_ = false;
   std::shared_ptr<Watchdog>
