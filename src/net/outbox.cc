@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/outbox.h"
 
+#include "net/prompt_stream.h"
+
 namespace tetrarch::net {
 
 Task<Status> Outbox::push(std::string head, std::string_view payload) {
@@ -31,6 +33,16 @@ bool Outbox::push_now(std::string_view frame) {
   pending_ += frame;
   has_work_.raise();
   return true;
+}
+
+bool Outbox::push_or_send(Stream& to, std::string_view frame) {
+  bool is_free = false;
+  {
+    const std::lock_guard lock(mutex_);
+    is_free = !is_closed_ && !is_finished_ && !is_sending_ && pending_.empty();
+  }
+  auto* const prompt = is_free ? dynamic_cast<PromptStream*>(&to) : nullptr;
+  return (prompt != nullptr && prompt->write_now(frame)) || push_now(frame);
 }
 
 void Outbox::wake_all() {
@@ -66,6 +78,7 @@ Task<Status> Outbox::drain(Stream& to) {
         co_return Error{Code::cancelled, "the connection has ended"};
       }
       std::swap(sending, pending_);
+      is_sending_ = !sending.empty();
       is_last = sending.empty() && is_finished_;
       wake_all();
     }

@@ -24,6 +24,9 @@ class Outbox {
   /// Never waits. False when closed, or when so much is waiting that the connection is not worth
   /// keeping.
   bool push_now(std::string_view frame);
+  /// The same, on the strand of drain(to): at once, where nothing is before it and `to` takes it
+  /// (prompt_stream.h), which wakes nobody.
+  bool push_or_send(Stream& to, std::string_view frame);
   /// Sends what is queued, then lets drain() return.
   void finish();
   /// Drops what is queued; everyone waiting fails.
@@ -38,6 +41,7 @@ class Outbox {
   std::mutex mutex_;
   std::string pending_;
   std::vector<std::shared_ptr<async::Event>> waiting_;  // of those who wait for room
+  bool is_sending_ = false;                             // a write of drain() is under way
   bool is_finished_ = false;
   bool is_closed_ = false;
   async::Event has_work_;

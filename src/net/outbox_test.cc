@@ -6,6 +6,7 @@
 #include "async/together.h"
 #include "net/harness_test.h"
 #include "net/pipe.h"
+#include "net/prompt_stream.h"
 
 namespace tetrarch::net::testing {
 namespace {
@@ -64,6 +65,48 @@ TEST(Outbox, FailsWhoWaitsWhenItCloses) {
   wait_for(pool, close_while_waiting(order));
 
   EXPECT_EQ(order, "acancelledcancelled");
+}
+
+/// Takes what it is given at once, as long as it may.
+class QuickStream final : public PromptStream {
+ public:
+  bool write_now(std::string_view bytes) override {
+    at_once += is_jammed ? "" : bytes;
+    return !is_jammed;
+  }
+
+  Task<Result<std::size_t>> read(char* /*into*/, std::size_t /*size*/) override { co_return 0; }
+
+  Task<Status> write(std::string_view bytes) override {
+    later += bytes;
+    co_return ok();
+  }
+
+  Task<Status> shut_write() override { co_return ok(); }
+
+  void close() override {}
+
+  bool is_jammed = false;
+  std::string at_once;
+  std::string later;
+};
+
+TEST(Outbox, SendsAFrameAtOnceOnlyWhereNothingIsBeforeIt) {
+  async::IoPool pool(1);
+  Outbox outbox(kCapacity);
+  QuickStream stream;
+
+  EXPECT_TRUE(outbox.push_or_send(stream, "1"));
+  stream.is_jammed = true;
+  EXPECT_TRUE(outbox.push_or_send(stream, "2"));
+  stream.is_jammed = false;
+  EXPECT_TRUE(outbox.push_or_send(stream, "3"));  // behind the second
+  outbox.finish();
+  EXPECT_TRUE(wait_for(pool, outbox.drain(stream)).ok());
+
+  EXPECT_EQ(stream.at_once, "1");
+  EXPECT_EQ(stream.later, "23");
+  EXPECT_FALSE(outbox.push_or_send(stream, "4"));
 }
 
 TEST(Outbox, TakesControlFramesUntilTheOtherSideIsHopeless) {

@@ -4,10 +4,12 @@
 #include <algorithm>
 #include <cstring>
 
+#include "net/prompt_stream.h"
+
 namespace tetrarch::net {
 namespace {
 
-class TransportStream final : public Stream {
+class TransportStream final : public PromptStream {
  public:
   TransportStream(std::unique_ptr<Transport> transport, std::string early)
       : transport_(std::move(transport)), early_(std::move(early)) {}
@@ -38,6 +40,15 @@ class TransportStream final : public Stream {
       CO_TRY_STATUS(co_await transport_->flush());
     }
     co_return ok();
+  }
+
+  /// An error shows itself at the next write.
+  bool write_now(std::string_view bytes) override {
+    if (!transport_->is_open() || transport_->pending() > 0 || !transport_->append(bytes).ok()) {
+      return false;
+    }
+    static_cast<void>(transport_->flush_now());
+    return true;
   }
 
   Task<Status> shut_write() override { co_return co_await transport_->shut_write(); }

@@ -271,7 +271,7 @@ Task<void> Mux::keep_alive() {
       outcome_ = Error{Code::timeout, "the other side has been silent for too long"};
       co_return;
     }
-    send_now(kPing, 0, "");
+    send_sign(kPing);
   }
 }
 
@@ -301,7 +301,7 @@ Status Mux::take_frame(std::uint8_t kind, std::uint32_t id, std::string_view pay
     case kData:
       return take_data(id, payload);
     case kPing:
-      send_now(kPong, 0, "");
+      send_sign(kPong);
       return ok();
     case kPong:
       return ok();
@@ -399,6 +399,12 @@ Result<std::unique_ptr<net::Stream>> Mux::open(std::string request) {
 void Mux::send_now(std::uint8_t kind, std::uint32_t id, std::string_view payload) {
   if (!outbox_.push_now(head_of(kind, id, payload.size()) + std::string(payload))) {
     outbox_.close();  // the other side does not read: the connection is lost
+  }
+}
+
+void Mux::send_sign(std::uint8_t kind) {
+  if (!outbox_.push_or_send(*connection_, head_of(kind, 0, 0))) {
+    outbox_.close();
   }
 }
 

@@ -73,6 +73,8 @@ class Mux : public std::enable_shared_from_this<Mux> {
   std::shared_ptr<Half> add(std::uint32_t id);
   void forget(std::uint32_t id);
   void send_now(std::uint8_t kind, std::uint32_t id, std::string_view payload);
+  /// A ping or its answer; on run()'s strand.
+  void send_sign(std::uint8_t kind);
   void fail_all();
 
   const std::unique_ptr<net::Stream> connection_;  // touched only on run()'s strand
