@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "store/store_fixture.h"
+#include "store/watcher.h"
 
 namespace tetrarch::store {
 namespace {
@@ -242,6 +243,25 @@ TEST_F(StoreTest, ASubscriptionMayOutliveItsStore) {
   stop();
 
   EXPECT_THAT(poll(*watching), ElementsAre("ADDED default/a 1"));
+}
+
+TEST(Backlog, IsAQueueHoweverItIsFilledAndTaken) {
+  Backlog<int> backlog;
+  int put = 0;
+  int taken = 0;
+  for (int round = 1; round < 200; ++round) {
+    for (int i = 0; i < round % 37; ++i) {
+      backlog.push_back(put++);
+    }
+    for (int i = 0; i < round % 41 && !backlog.empty(); ++i) {
+      ASSERT_EQ(backlog.front(), taken++);
+      backlog.pop_front();
+    }
+    ASSERT_EQ(backlog.size(), static_cast<std::size_t>(put - taken));
+  }
+  backlog.clear();
+
+  EXPECT_TRUE(backlog.empty());
 }
 
 }  // namespace
