@@ -5,13 +5,23 @@
 
 namespace tetrarch::store {
 
-void History::append(std::string_view resource, const Change& change) {
+History::Ring& History::ring(std::string_view resource) {
   auto found = rings_.find(resource);
   if (found == rings_.end()) {
     found = rings_.emplace(std::string(resource), Ring{}).first;
     found->second.floor = last_;
   }
-  Ring& ring = found->second;
+  return found->second;
+}
+
+void History::begin(std::string_view resource, std::size_t objects) {
+  ring(resource).objects = objects;
+}
+
+void History::append(std::string_view resource, const Change& change) {
+  Ring& ring = this->ring(resource);
+  ring.objects += change.before ? 0U : 1U;
+  ring.objects -= change.now ? 0U : 1U;
   if (ring.chunks.empty() || ring.chunks.back().size == kChunk) {
     ring.chunks.push_back(Chunk{std::make_shared<Change[]>(kChunk), 0, 0});
   }
@@ -24,16 +34,14 @@ void History::append(std::string_view resource, const Change& change) {
   bytes_ += bytes;
   ++ring.events;
   ++events_;
+  while (ring.events > std::max(kEventsMin, kEventsPerObject * ring.objects)) {
+    drop_oldest(ring);
+  }
 }
 
 void History::trim() {
   while (events_ > limits_.events_max || bytes_ > limits_.bytes_max) {
-    Ring& ring = largest(events_ > limits_.events_max ? &Ring::events : &Ring::bytes);
-    const std::size_t events = ring.events;
-    const std::size_t bytes = ring.bytes;
-    drop_oldest(ring);
-    events_ -= events - ring.events;
-    bytes_ -= bytes - ring.bytes;
+    drop_oldest(largest(events_ > limits_.events_max ? &Ring::events : &Ring::bytes));
   }
 }
 
@@ -42,6 +50,8 @@ void History::drop_oldest(Ring& ring) {
   ring.floor = chunk.changes.get()[chunk.size - 1].revision;
   ring.events -= chunk.size;
   ring.bytes -= chunk.bytes;
+  events_ -= chunk.size;
+  bytes_ -= chunk.bytes;
   ring.chunks.pop_front();
 }
 

@@ -43,6 +43,9 @@ class History {
   History(Limits limits, Revision last, Revision first)
       : limits_(limits), last_(last), first_(first) {}
 
+  /// How many objects of `resource` there are at the start.
+  void begin(std::string_view resource, std::size_t objects);
+  /// Drops what is more than is worth keeping of this resource.
   void append(std::string_view resource, const Change& change);
   /// Drops what is over the limits.
   void trim();
@@ -68,12 +71,18 @@ class History {
     std::deque<Chunk> chunks;
     std::size_t events = 0;
     std::size_t bytes = 0;
+    std::size_t objects = 0;
     Revision floor;  // of the last change that was dropped
   };
 
   static constexpr std::size_t kChunk = 64;
+  // Who is so many changes behind lists again at less cost: what changes all the time (leases)
+  // takes no more memory than this, and leaves the rest to others.
+  static constexpr std::size_t kEventsPerObject = 4;
+  static constexpr std::size_t kEventsMin = 4096;
 
-  static void drop_oldest(Ring& ring);
+  Ring& ring(std::string_view resource);
+  void drop_oldest(Ring& ring);
   Ring& largest(std::size_t Ring::*by);
 
   const Limits limits_;

@@ -39,6 +39,11 @@ Hub::Hub(const Options& options, Revision last, Revision first)
       published_(first.number),
       history_({options.history_events_max, options.history_bytes_max}, last, first) {}
 
+void Hub::begin(std::string_view resource, std::size_t objects) {
+  const std::lock_guard lock(mutex_);
+  history_.begin(resource, objects);
+}
+
 Result<std::unique_ptr<Subscription>> Hub::watch(WatchFilter filter,
                                                  Revision from,
                                                  Revision newest) {

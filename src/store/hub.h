@@ -31,6 +31,9 @@ class Hub : public std::enable_shared_from_this<Hub> {
  public:
   Hub(const Options& options, Revision last, Revision first);
 
+  /// Before anything is published: how many objects of a resource there are.
+  void begin(std::string_view resource, std::size_t objects);
+
   /// `newest` is the newest revision that anybody can have seen.
   Result<std::unique_ptr<Subscription>> watch(WatchFilter filter, Revision from, Revision newest);
   /// Committer only: files the changes, then wakes. All changes up to `head` have then been

@@ -61,6 +61,9 @@ class LiveStore : public Store {
         committer_({.journal = *journal_, .queue = queue_, .hub = *hub_, .published = published_},
                    options_,
                    recovered.root->revision) {
+    for (const auto& table : recovered.root->tables) {
+      hub_->begin(*table.resource, table.tree.size());
+    }
     if (!options_.turns) {
       thread_.emplace(1);
       thread_->post([this] { committer_.run(); });

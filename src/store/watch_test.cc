@@ -218,6 +218,41 @@ TEST_F(StoreTest, BoundsTheHistoryByBytesToo) {
   EXPECT_LE(poll(*watching).size(), 100U);
 }
 
+TEST_F(StoreTest, KeepsOfWhatChangesAllTheTimeNoMoreThanIsWorthIt) {
+  Store& store = start();
+  const Revision begin = store.snapshot().revision();
+  must_put(store, pod("a"), "1");
+  Revision last;
+  for (int i = 0; i < 5'000; ++i) {
+    last = must_put(store, {"leases", "x", "l"}, std::to_string(i));
+  }
+
+  EXPECT_EQ(store.watch({"leases"}, begin).error().code, Code::expired);
+  auto leases = watch({"leases"}, store.compacted());
+  const std::size_t kept = poll(*leases, 10'000).size();
+  EXPECT_EQ(kept, last.number - store.compacted().number);
+  EXPECT_GE(kept, 4'000U);
+  EXPECT_LE(kept, 4'096U);
+  auto pods = watch({"pods"}, begin);
+  EXPECT_THAT(poll(*pods), ElementsAre("ADDED default/a 1"));
+}
+
+TEST_F(StoreTest, KeepsMoreOfWhatThereIsMuchOfAlsoAfterARestart) {
+  Store* store = &start();
+  for (int i = 0; i < 2'000; ++i) {
+    must_put(*store, pod("p" + std::to_string(i)), "1");
+  }
+  stop();
+  store = &start();
+  const Revision begin = store->snapshot().revision();
+  for (int i = 0; i < 6'000; ++i) {
+    must_put(*store, pod("p0"), std::to_string(i));
+  }
+
+  auto pods = watch({"pods"}, begin);
+  EXPECT_EQ(poll(*pods, 10'000).size(), 6'000U);
+}
+
 TEST_F(StoreTest, LetsAWatcherReadOnThoughTheHistoryHasMovedPastIt) {
   Options options;
   options.history_events_max = 100;
