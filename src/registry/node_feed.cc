@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "registry/node_feed.h"
 
-#include <algorithm>
 #include <array>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "async/timer.h"
 #include "registry/pod_references.h"
@@ -112,9 +112,14 @@ class NodeFeed final : public client::Watch {
  private:
   /// Something that pods name: followed while one does.
   struct Named {
-    std::set<Key> pods;
+    std::size_t pods = 0;  // how many name it
     std::optional<Stored> last;
   };
+
+  using NamedAt = std::map<Key, Named>::iterator;     // it stays where it is while a pod names it
+  using PodId = std::pair<std::string, std::string>;  // namespace and name
+
+  static PodId id_of(const Key& key) { return {key.ns, key.name}; }
 
   static Key all(std::string_view resource) { return {std::string(resource), "", ""}; }
 
@@ -134,24 +139,13 @@ class NodeFeed final : public client::Watch {
   void take_policies() {
     for (auto& event : policies_->take()) {
       const Key pod{std::string(kPods), event.object.key.ns, event.object.key.name};
-      const bool is_of_pod = event.object.key.resource == kPolicyPods && told_.contains(pod);
+      const bool is_of_pod = event.object.key.resource == kPolicyPods && told_.contains(id_of(pod));
       if (is_of_pod && event.type == EventType::deleted && !store_.snapshot().get(pod)) {
         late_.insert_or_assign(pod, std::move(event));
       } else {
         late_.erase(pod);  // a next pod of that name
         out_.push_back(std::move(event));
       }
-    }
-  }
-
-  void note_told(EventType type, const Key& pod) {
-    if (type != EventType::deleted) {
-      told_.insert(pod);
-      return;
-    }
-    told_.erase(pod);
-    if (auto late = late_.extract(pod)) {
-      out_.push_back(std::move(late.mapped()));
     }
   }
 
@@ -209,63 +203,75 @@ class NodeFeed final : public client::Watch {
     if (type == EventType::added) {
       take_policies();
     }
-    const auto wanted = type == EventType::deleted ? std::vector<Key>() : pod_references(pod);
-    for (const auto& each : wanted) {
-      TRY_STATUS(follow(each, key));
-    }
-    auto before = std::exchange(named_by_[key], wanted);
-    if (wanted.empty()) {
-      named_by_.erase(key);
+    std::vector<NamedAt> names;
+    if (type != EventType::deleted) {
+      TRY(names, follow_all(pod_references(pod)));
     }
     out_.push_back({type, std::move(pod)});
-    note_told(type, key);
-    for (const auto& each : before) {
-      if (std::find(wanted.begin(), wanted.end(), each) == wanted.end()) {
-        leave(each, key);
-      }
+    for (const auto each : note_told(type, key, std::move(names))) {
+      leave(each);
     }
     return ok();
   }
 
-  Status follow(const Key& key, const Key& pod) {
-    auto& named = named_[key];
-    const bool is_new = named.pods.empty();
-    named.pods.insert(pod);
-    if (!is_new) {
-      return ok();
+  /// What the pod named before.
+  std::vector<NamedAt> note_told(EventType type, const Key& pod, std::vector<NamedAt> names) {
+    if (type != EventType::deleted) {
+      return std::exchange(told_[id_of(pod)], std::move(names));
+    }
+    if (auto late = late_.extract(pod)) {
+      out_.push_back(std::move(late.mapped()));
+    }
+    auto gone = told_.extract(id_of(pod));
+    return gone ? std::move(gone.mapped()) : std::vector<NamedAt>();
+  }
+
+  Result<std::vector<NamedAt>> follow_all(const std::vector<Key>& wanted) {
+    std::vector<NamedAt> out;
+    out.reserve(wanted.size());
+    for (const auto& key : wanted) {
+      TRY(const auto at, follow(key));
+      out.push_back(at);
+    }
+    return out;
+  }
+
+  /// By one pod more.
+  Result<NamedAt> follow(const Key& key) {
+    const auto at = named_.try_emplace(key).first;
+    if (at->second.pods++ > 0) {
+      return at;
     }
     const auto snapshot = store_.snapshot();
     TRY_STATUS(subscribe(key, {key.resource, key.ns, "", key.name}, snapshot));
-    named.last = snapshot.get(key);
-    if (named.last) {
-      out_.push_back({EventType::added, *named.last});
+    at->second.last = snapshot.get(key);
+    if (at->second.last) {
+      out_.push_back({EventType::added, *at->second.last});
     }
-    return ok();
+    return at;
   }
 
-  void leave(const Key& key, const Key& pod) {
-    const auto found = named_.find(key);
-    if (found == named_.end() || found->second.pods.erase(pod) == 0 ||
-        !found->second.pods.empty()) {
+  /// By one pod less.
+  void leave(NamedAt at) {
+    if (--at->second.pods > 0) {
       return;
     }
-    if (found->second.last) {
-      out_.push_back({EventType::deleted, *std::move(found->second.last)});
+    if (at->second.last) {
+      out_.push_back({EventType::deleted, *std::move(at->second.last)});
     }
-    changes_.erase(key);
-    named_.erase(found);
+    changes_.erase(at->first);
+    named_.erase(at);
   }
 
   store::Store& store_;
   const NodeName node_;
   const std::chrono::seconds bookmark_interval_;
   std::vector<WatchEvent> out_;
-  std::map<Key, std::vector<Key>> named_by_;  ///< pod to what it names
   std::map<Key, Named> named_;
   std::set<std::string> blobs_;  ///< names of those that this node is to keep
   std::shared_ptr<Wakeups> wakeups_ = std::make_shared<Wakeups>();
   std::map<Key, std::unique_ptr<store::Subscription>> changes_;
-  std::set<Key> told_;              ///< the pods that the node knows
+  std::map<PodId, std::vector<NamedAt>> told_;  ///< the pods that the node knows: what each names
   std::map<Key, WatchEvent> late_;  ///< by pod: to be said when the pod is said to have gone
   std::unique_ptr<PolicyFeeds::View> policies_;
 };

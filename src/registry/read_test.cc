@@ -259,6 +259,32 @@ TEST_F(ReadTest, TheFeedBringsWhatANodeNeedsAndNothingElse) {
   EXPECT_THAT(next(*feed, 2), ElementsAre("DELETED pods/p", "DELETED configmaps/used"));
 }
 
+TEST_F(ReadTest, TheFeedBringsWhatSeveralPodsNameUntilTheLastHasGone) {
+  make("used");
+  ASSERT_TRUE(create("nodes", "", R"({"metadata":{"name":"n1"}})").ok());
+  const auto spec = R"(,"volumes":[{"name":"v","configMap":{"name":"used"}}],)"
+                    R"("automountServiceAccountToken":false)";
+  for (const auto* name : {"p", "q"}) {
+    ASSERT_TRUE(create("pods", "default", pod_json(name, spec)).ok());
+    bind(name, "n1");
+  }
+  auto client = registry_->client(masters());
+  auto feed = *run(client->feed(NodeName("n1")));
+  EXPECT_THAT(next(*feed, 7), testing::Contains("ADDED configmaps/used").Times(1));
+
+  const auto label = R"({"metadata":{"labels":{"a":"b"}}})";
+  ASSERT_TRUE(merge("pods", "default", "q", label).ok());
+  EXPECT_THAT(next(*feed, 1), ElementsAre("MODIFIED pods/q"));
+  ASSERT_TRUE(remove("pods", "default", "p", {.grace_seconds = 0}).ok());
+  EXPECT_THAT(next(*feed, 1), ElementsAre("DELETED pods/p"));
+  ASSERT_TRUE(merge("configmaps", "default", "used", R"({"data":{"k":"v"}})").ok());
+  EXPECT_THAT(next(*feed, 1), ElementsAre("MODIFIED configmaps/used"));
+  ASSERT_TRUE(remove("pods", "default", "q", {.grace_seconds = 0}).ok());
+  EXPECT_THAT(
+      next(*feed, 3),
+      ElementsAre("DELETED pods/q", "DELETED configmaps/used", "DELETED serviceaccounts/default"));
+}
+
 TEST_F(ReadTest, TheFeedBringsTheBlobsThatANodeIsToKeep) {
   const std::string blobs = "imageblobs.images.tetrarch.dev";
   const auto make_blob = [&](std::string_view name, std::string_view nodes) {
