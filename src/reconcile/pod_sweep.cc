@@ -2,6 +2,7 @@
 // Source: kube-controller-manager, pod garbage collector (1.31): what it deletes and how often it
 // looks.
 #include <algorithm>
+#include <unordered_map>
 
 #include "reconcile/node_taints.h"
 #include "reconcile/pod_state.h"
@@ -52,6 +53,7 @@ class PodSweep final : public Controller {
     Plan plan;
     plan.look_again_at(asked.now + kEvery);
     std::vector<const Stored*> finished;
+    std::unordered_map<std::string_view, const Stored*> nodes;  // there are many pods on each
     const bool may_judge = asked.now >= asked.seen.observing_since() + grace_;
     for (const auto* stored : asked.seen.list("pods")) {
       const views::PodView pod(stored->root());
@@ -60,7 +62,13 @@ class PodSweep final : public Controller {
         if (is_terminating(*stored)) {
           end(*stored, &plan);
         }
-      } else if (const auto* there = asked.seen.get("nodes", "", node); there == nullptr) {
+        continue;
+      }
+      const auto [at, is_new] = nodes.try_emplace(node, nullptr);
+      if (is_new) {
+        at->second = asked.seen.get("nodes", "", node);
+      }
+      if (const auto* there = at->second; there == nullptr) {
         if (may_judge) {
           end(*stored, &plan)
               .confirm_absent.push_back({.key = Key{"nodes", "", std::string(node)}, .uid = ""});
