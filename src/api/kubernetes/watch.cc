@@ -15,7 +15,8 @@ namespace {
 
 // How long the guard sleeps between two looks.
 constexpr std::chrono::milliseconds kStepMin{10};
-constexpr std::chrono::seconds kStepMax{5};
+// By so much of the time that a slow client has it may be cut late.
+constexpr int kSlowParts = 4;
 
 // Source: Kubernetes API reference v1.35, WatchEvent v1 meta.
 std::string_view word(client::EventType type) {
@@ -206,8 +207,9 @@ Task<void> WatchStream::guard() {
     } else if (!is_writing_ && now - started_ >= limits_.timeout) {
       end(End::time_up);
     } else {
-      co_await wake->wait_for(std::clamp<std::chrono::nanoseconds>(
-          started_ + limits_.timeout - now, kStepMin, kStepMax));
+      const std::chrono::nanoseconds left = started_ + limits_.timeout - now;
+      const std::chrono::nanoseconds step = limits_.slow_client_max / kSlowParts;
+      co_await wake->wait_for(std::max<std::chrono::nanoseconds>(std::min(left, step), kStepMin));
     }
   }
 }
