@@ -29,6 +29,7 @@ namespace {
 
 constexpr std::string_view kRoom = "app";
 constexpr timespec kSettled{.tv_sec = 20, .tv_nsec = 0};  // what a start takes, and its pods
+constexpr timespec kTidied{.tv_sec = 60, .tv_nsec = 0};   // from one look at free heap to the next
 
 /// Runs one task to its end from the main thread.
 template <class T>
@@ -147,11 +148,15 @@ int wait_for_end(const sigset_t& signals, Process& process) {
   int signal = sigtimedwait(&signals, nullptr, &kSettled);
   if (signal < 0) {
     give_back_start_memory();
-    sigwait(&signals, &signal);
   }
-  while (signal == SIGHUP) {
-    process.reload();
-    sigwait(&signals, &signal);
+  while (signal < 0 || signal == SIGHUP) {
+    if (signal == SIGHUP) {
+      process.reload();
+    }
+    signal = sigtimedwait(&signals, nullptr, &kTidied);
+    if (signal < 0) {
+      give_back_free_heap();
+    }
   }
   return signal;
 }

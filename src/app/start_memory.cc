@@ -65,4 +65,16 @@ void give_back_start_memory() {
   }
 }
 
+bool is_much_free(std::size_t free_bytes, std::size_t used_bytes) {
+  constexpr std::size_t kLittle = std::size_t{8} << 20;
+  return free_bytes > kLittle && free_bytes > used_bytes / 8;
+}
+
+void give_back_free_heap() {
+  const auto heap = ::mallinfo2();
+  if (is_much_free(heap.fordblks, heap.uordblks)) {
+    ::malloc_trim(0);
+  }
+}
+
 }  // namespace tetrarch::app

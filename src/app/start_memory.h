@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a process needs for its start alone: most of the code that it maps, and the heap of it.
+// What a process needs for its start alone: most of the code that it maps, and the heap of it. And
+// what it needed for a moment later: free heap that the C library keeps.
 #pragma once
 
 #include <cstddef>
@@ -20,5 +21,12 @@ std::vector<Mapping> clean_mappings(std::string_view smaps);
 /// Lets go of such pages and of free heap. What is run again is mapped again when it is, from the
 /// page cache, at the price of a minor fault. Any thread, at any time.
 void give_back_start_memory();
+
+/// Whether it is worth the walk through all of it: more than a little, and more than an eighth of
+/// what is in use.
+bool is_much_free(std::size_t free_bytes, std::size_t used_bytes);
+
+/// Lets go of free heap where it is much; every minute or so. Any thread, at any time.
+void give_back_free_heap();
 
 }  // namespace tetrarch::app

@@ -46,5 +46,15 @@ TEST(StartMemory, IsGivenBackAndTheProgramGoesOn) {
   EXPECT_EQ(after[0].end, before[0].end);
 }
 
+TEST(FreeHeap, IsGivenBackWhereItIsMuch) {
+  constexpr std::size_t kMb = std::size_t{1} << 20;
+
+  EXPECT_FALSE(is_much_free(7 * kMb, 10 * kMb));
+  EXPECT_TRUE(is_much_free(9 * kMb, 10 * kMb));
+  EXPECT_FALSE(is_much_free(40 * kMb, 400 * kMb));
+  EXPECT_TRUE(is_much_free(60 * kMb, 400 * kMb));
+  give_back_free_heap();  // and the program goes on
+}
+
 }  // namespace
 }  // namespace tetrarch::app
