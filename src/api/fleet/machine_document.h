@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+// Machines as clients of fleet see them, and changes of their metadata. Source: fleet reference,
+// section 2.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "object/document.h"
+#include "object/stored.h"
+
+namespace tetrarch::api::fleet {
+
+/// On a Node: what its operator set, "k=v,k2=v2".
+inline constexpr const char* kMetadataAnnotation = "fleet.tetrarch.dev/metadata";
+
+using Metadata = std::map<std::string, std::string>;
+
+/// "k=v,k2=v2": blanks around both go, the last of a key counts, what has no '=' is left out.
+Metadata read_metadata(std::string_view text);
+
+/// What was set by PATCH: a value, or nothing where the key is hidden.
+using Overlay = std::map<std::string, std::optional<std::string>>;
+
+Overlay read_overlay(object::View machine);
+/// The object that keeps a machine's overlay.
+DocumentPtr machine_object(std::string_view id, const Overlay& overlay, object::View old);
+
+struct Machine {
+  std::string id;
+  std::string address;
+  Metadata metadata;
+};
+
+/// The Node as a machine; nothing where it is none of fleet's: it has no systemd, or is not ready.
+std::optional<Machine> machine_of(object::View node);
+void lay_over(const Overlay& overlay, Metadata& metadata);
+std::string machine_json(const Machine& machine);
+
+/// One change of a PATCH.
+struct MetadataChange {
+  std::string machine_id;
+  std::string key;
+  std::optional<std::string> value;  ///< nothing: remove
+};
+
+/// Checks the whole body first. Code::malformed with fleet's sentence.
+Result<std::vector<MetadataChange>> read_metadata_changes(std::string_view json);
+
+}  // namespace tetrarch::api::fleet
