@@ -135,7 +135,8 @@ Tree resources() {
 
 }  // namespace
 
-std::string discovery_document(std::string_view endpoint) {
+std::string discovery_document(std::string_view host) {
+  const std::string root = "http://" + std::string(host) + "/";
   return object::to_json(TreeObject{{"kind", "discovery#restDescription"},
                                     {"discoveryVersion", "v1"},
                                     {"id", "fleet:v1"},
@@ -146,9 +147,9 @@ std::string discovery_document(std::string_view endpoint) {
                                     {"protocol", "rest"},
                                     {"icons", {{"x16", ""}, {"x32", ""}}},
                                     {"labels", TreeArray{}},
-                                    {"baseUrl", std::string(endpoint) + "/fleet/v1/"},
+                                    {"baseUrl", root + "fleet/v1/"},
                                     {"basePath", "/fleet/v1/"},
-                                    {"rootUrl", std::string(endpoint) + "/"},
+                                    {"rootUrl", root},
                                     {"servicePath", "fleet/v1/"},
                                     {"batchPath", "batch"},
                                     {"version", "v1"},

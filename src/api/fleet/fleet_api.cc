@@ -152,25 +152,32 @@ Task<FleetApi::Answer> FleetApi::answer(const net::Request& request) {
     if (request.method != "GET") {
       co_return refuse(kBadRequest, "only HTTP GET supported against this resource");
     }
-    co_return Answer{kOk, discovery_document("http://" + std::string(request.headers.get("Host")))};
+    Answer description{kOk, discovery_document(request.headers.get("Host"))};
+    co_return description;
   }
   if (*path == "/machines") {
     co_return co_await answer_machines(request);
   }
   if (*path == "/units") {
-    co_return request.method == "GET" ? co_await list_units(request)
-                                      : refuse(kMethodNotAllowed, kGetOnly);
+    if (request.method != "GET") {
+      co_return refuse(kMethodNotAllowed, kGetOnly);
+    }
+    co_return co_await list_units(request);
   }
   if (*path == "/state") {
-    co_return request.method == "GET" ? co_await list_states(request)
-                                      : refuse(kMethodNotAllowed, kGetOnly);
+    if (request.method != "GET") {
+      co_return refuse(kMethodNotAllowed, kGetOnly);
+    }
+    co_return co_await list_states(request);
   }
   if (const auto name = name_below(*path, "/units/")) {
     co_return co_await answer_units(request, *name);
   }
   if (const auto name = name_below(*path, "/state/")) {
-    co_return request.method == "GET" ? co_await get_state(*name)
-                                      : refuse(kMethodNotAllowed, kGetOnly);
+    if (request.method != "GET") {
+      co_return refuse(kMethodNotAllowed, kGetOnly);
+    }
+    co_return co_await get_state(*name);
   }
   co_return refuse(kNotFound, "");
 }
@@ -215,7 +222,8 @@ Task<FleetApi::Answer> FleetApi::list_units(const net::Request& request) {
 }
 
 Task<FleetApi::Answer> FleetApi::get_unit(std::string_view name) {
-  const auto unit = co_await client_.get(Key{kUnits, options_.ns, std::string(name)});
+  const Key key = unit_key(name);
+  const auto unit = co_await client_.get(key);
   if (!unit && unit.error().code == Code::not_found) {
     co_return refuse(kNotFound, "unit does not exist");
   }
@@ -223,7 +231,9 @@ Task<FleetApi::Answer> FleetApi::get_unit(std::string_view name) {
 }
 
 Task<FleetApi::Answer> FleetApi::delete_unit(std::string_view name) {
-  const auto gone = co_await client_.remove(Key{kUnits, options_.ns, std::string(name)}, {});
+  const Key key = unit_key(name);
+  const client::DeleteOptions options;
+  const auto gone = co_await client_.remove(key, options);
   if (!gone && gone.error().code == Code::not_found) {
     co_return refuse(kNotFound, "unit does not exist");
   }
@@ -267,10 +277,12 @@ Task<FleetApi::Answer> FleetApi::get_state(std::string_view name) {
     co_return refuse(states.error());
   }
   if (!states->items.empty()) {
-    co_return Answer{kOk, unit_state_json(states->items.front().root())};
+    Answer first{kOk, unit_state_json(states->items.front().root())};
+    co_return first;
   }
   // The real client crashes at a 404 for a unit that has no state yet.
-  const auto unit = co_await client_.get(Key{kUnits, options_.ns, std::string(name)});
+  const Key key = unit_key(name);
+  const auto unit = co_await client_.get(key);
   if (!unit && unit.error().code == Code::not_found) {
     co_return refuse(kNotFound, "unit does not exist");
   }
@@ -345,21 +357,27 @@ Task<FleetApi::Answer> FleetApi::patch_machines(const net::Request& request) {
   co_return Answer{kNoContent};
 }
 
-Task<Status> FleetApi::change_metadata(const MetadataChange& change) {
+Task<Result<Stored>> FleetApi::write_overlay(const MetadataChange& change) {
   const Key key{kMachines, "", change.machine_id};
+  const auto old = co_await client_.get(key);
+  if (!old && old.error().code != Code::not_found) {
+    co_return old.error();
+  }
+  const object::View root = old ? old->root() : object::View{};
+  auto overlay = read_overlay(root);
+  overlay[change.key] = change.value;
+  auto object = machine_object(change.machine_id, overlay, root);
+  client::WriteOptions options;
+  if (!old) {
+    co_return co_await client_.create(kMachines, "", std::move(object), options);
+  }
+  options.expected = old->revision;
+  co_return co_await client_.update(key, std::move(object), options);
+}
+
+Task<Status> FleetApi::change_metadata(const MetadataChange& change) {
   for (;;) {
-    const auto old = co_await client_.get(key);
-    if (!old && old.error().code != Code::not_found) {
-      co_return old.error();
-    }
-    const object::View root = old ? old->root() : object::View{};
-    auto overlay = read_overlay(root);
-    overlay[change.key] = change.value;
-    auto object = machine_object(change.machine_id, overlay, root);
-    client::WriteOptions options;
-    options.expected = old ? old->revision : Revision{};
-    const auto written = old ? co_await client_.update(key, std::move(object), std::move(options))
-                             : co_await client_.create(kMachines, "", std::move(object), {});
+    const auto written = co_await write_overlay(change);
     const bool is_raced = !written && (written.error().code == Code::conflict ||
                                        written.error().code == Code::already_exists);
     if (!is_raced) {

@@ -59,8 +59,11 @@ class FleetApi final : public net::Handler {
   Task<std::optional<Answer>> set_state(const UnitBody& body, const Stored& unit);
   Task<std::optional<Answer>> write(const Stored& unit, UnitSpec spec, int status);
 
+  Key unit_key(std::string_view name) const { return {kUnits, options_.ns, std::string(name)}; }
+
   Task<Result<std::vector<Stored>>> all(const char* resource);
   Task<Result<std::vector<Machine>>> machines();
+  Task<Result<Stored>> write_overlay(const MetadataChange& change);
   Task<Status> change_metadata(const MetadataChange& change);
 
   static Answer refuse(int status, std::string_view message);
@@ -71,7 +74,7 @@ class FleetApi final : public net::Handler {
   const Options options_;
 };
 
-/// The service's own description, as Google's clients read it.
-std::string discovery_document(std::string_view endpoint);
+/// The service's own description, as Google's clients read it. `host` is what the client calls us.
+std::string discovery_document(std::string_view host);
 
 }  // namespace tetrarch::api::fleet

@@ -73,7 +73,8 @@ Task<FleetApi::Answer> FleetApi::put_unit(const net::Request& request, std::stri
 
 Task<std::optional<FleetApi::Answer>> FleetApi::try_put(const UnitBody& body,
                                                         std::string_view name) {
-  const auto unit = co_await client_.get(Key{kUnits, options_.ns, std::string(name)});
+  const Key key = unit_key(name);
+  const auto unit = co_await client_.get(key);
   if (!unit && unit.error().code != Code::not_found) {
     co_return refuse(unit.error());
   }
@@ -97,7 +98,10 @@ Task<std::optional<FleetApi::Answer>> FleetApi::try_put(const UnitBody& body,
   if (!unit) {
     co_return co_await create(body, name);
   }
-  co_return is_replaced ? co_await replace(body, *unit) : co_await set_state(body, *unit);
+  if (is_replaced) {
+    co_return co_await replace(body, *unit);
+  }
+  co_return co_await set_state(body, *unit);
 }
 
 Task<std::optional<FleetApi::Answer>> FleetApi::create(const UnitBody& body,
@@ -106,7 +110,8 @@ Task<std::optional<FleetApi::Answer>> FleetApi::create(const UnitBody& body,
   spec.options = body.options;
   spec.desired_state = body.desired_state.empty() ? "inactive" : body.desired_state;
   auto object = unit_object(name, options_.ns, spec, {});
-  const auto made = co_await client_.create(kUnits, options_.ns, std::move(object), {});
+  const client::WriteOptions options;
+  const auto made = co_await client_.create(kUnits, options_.ns, std::move(object), options);
   if (!made && made.error().code == Code::already_exists) {
     co_return std::nullopt;
   }
