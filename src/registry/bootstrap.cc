@@ -21,7 +21,9 @@ using object::View;
 
 namespace {
 
-constexpr std::array kNamespaces = {"default", "kube-system", "kube-public", "kube-node-lease"};
+/// The last is ours: where units are that come by fleet's API.
+constexpr std::array kNamespaces = {
+    "default", "kube-system", "kube-public", "kube-node-lease", "fleet"};
 constexpr std::string_view kAutoUpdate = "rbac.authorization.kubernetes.io/autoupdate";
 
 // Source: Kubernetes documentation, "Pod Priority and Preemption": the two built-in classes.
@@ -36,6 +38,11 @@ constexpr std::array<std::string_view, 2> kPriorityClasses = {
     R"("value":2000001000,"description":"Used for system critical pods that must not be moved )"
     R"(from their current )"
     R"(node."})"};
+
+/// Ours: of pods that are units of their machine's systemd.
+constexpr std::string_view kSystemdClass =
+    R"({"kind":"RuntimeClass","apiVersion":"node.k8s.io/v1","metadata":{"name":"systemd"},)"
+    R"("handler":"systemd"})";
 
 trust::Identity bootstrapper() {
   trust::Identity out;
@@ -169,6 +176,8 @@ Task<Status> Engine::bootstrap() {
     CO_TRY_STATUS(
         co_await ensure("priorityclasses.scheduling.k8s.io", "", std::string(json), false));
   }
+  CO_TRY_STATUS(
+      co_await ensure("runtimeclasses.node.k8s.io", "", std::string(kSystemdClass), false));
   co_return co_await ensure(
       "services", "default", kubernetes_service(ipv4_text(range->at(0))), false);
 }

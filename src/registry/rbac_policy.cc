@@ -127,6 +127,11 @@ constexpr auto kRoles = std::to_array<RoleRow>({
      "list,watch @ core : endpoints,services;get,list,watch @ core : nodes;"
      "create,patch,update @ core,events.k8s.io : events;list,watch @ discovery.k8s.io : "
      "endpointslices"},
+    // Ours: what fleet's API does for whoever can reach its socket.
+    {"system:fleet",
+     "create,delete,get,list,update,watch @ fleet.tetrarch.dev : units;"
+     "get,list,watch @ fleet.tetrarch.dev : unitstates;"
+     "create,get,list,update,watch @ fleet.tetrarch.dev : machines;get,list,watch @ core : nodes"},
     {"system:kube-aggregator", "get,list,watch @ core : endpoints,services"},
     {"system:kube-dns", "list,watch @ core : endpoints,services"},
     {"system:kubelet-api-admin",
@@ -203,6 +208,7 @@ constexpr auto kBindings = std::to_array<BindingRow>({
      "system:kube-controller-manager",
      "User",
      "system:kube-controller-manager"},
+    {"system:fleet", "system:fleet", "User", "system:fleet"},
     // A node renews its own certificate. Source: kubeadm's binding of the same name.
     {"kubeadm:node-autoapprove-certificate-rotation",
      "system:certificates.k8s.io:certificatesigningrequests:selfnodeclient",

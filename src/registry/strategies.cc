@@ -57,6 +57,8 @@ constexpr auto kRows = std::to_array<Row>({
     {"clusterrolebindings.rbac.authorization.k8s.io", &role_bindings_strategy},
     {"runtimeclasses.node.k8s.io", &runtime_classes_strategy},
     {"priorityclasses.scheduling.k8s.io", &priority_classes_strategy},
+    {"units.fleet.tetrarch.dev", &units_strategy},
+    {"unitstates.fleet.tetrarch.dev", &unit_states_strategy},
 });
 
 bool has_subresource(const schema::Kind& kind, std::string_view name) {

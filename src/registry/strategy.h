@@ -125,5 +125,7 @@ Strategy service_cidrs_strategy();
 Strategy device_classes_strategy();
 Strategy resource_slices_strategy();
 Strategy api_services_strategy();
+Strategy units_strategy();
+Strategy unit_states_strategy();
 
 }  // namespace tetrarch::registry

@@ -117,9 +117,8 @@ void check_amounts(Problems& problems, const Site& site, const std::string& name
 void check_container(Problems& problems, const Site& site) {
   const views::ContainerView container{site.fresh};
   const auto image = container.image();
-  if (image.empty()) {
-    problems.required(site.at("image"));
-  } else if (image.front() == ' ' || image.back() == ' ' || image.find('\n') != image.npos) {
+  if (!image.empty() &&
+      (image.front() == ' ' || image.back() == ' ' || image.find('\n') != image.npos)) {
     problems.invalid(site.at("image"), image, "must not have leading or trailing whitespace");
   }
   check_port_names(problems, site, container);

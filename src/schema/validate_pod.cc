@@ -18,6 +18,8 @@ namespace {
 using views::ContainerView;
 using views::PodSpecView;
 
+/// Ours: what its pods run is in the pod itself (a unit of the machine's systemd).
+constexpr std::string_view kWithoutImages = "systemd";
 constexpr std::array kContainerLists{"initContainers", "containers", "ephemeralContainers"};
 
 /// What is known of the whole pod while its containers are gone through.
@@ -26,6 +28,7 @@ struct Seen {
   std::set<std::string> host_ports;
   std::set<std::string_view> volumes;
   bool is_on_host_network = false;
+  bool needs_images = true;
 };
 
 void check_ports(Problems& problems,
@@ -89,6 +92,9 @@ void check_container_list(Problems& problems, const Site& site, std::string_view
     if (!container.name().empty() && !seen.names.insert(container.name()).second) {
       problems.duplicate(join_path(path, "name"), container.name());
     }
+    if (seen.needs_images && container.image().empty()) {
+      problems.required(join_path(path, "image"));
+    }
     check_ports(problems, path, container, seen);
     check_mounted_volumes(problems, path, container, seen);
     if (list != "ephemeralContainers") {
@@ -133,6 +139,7 @@ void check_pod_spec(Problems& problems, const Site& site) {
   const PodSpecView spec{site.fresh};
   Seen seen;
   seen.is_on_host_network = spec.host_network();
+  seen.needs_images = spec.runtime_class_name() != kWithoutImages;
   for (const auto volume : spec.volumes()) {
     seen.volumes.insert(volume.name());
   }

@@ -89,6 +89,13 @@ void add_metadata(const std::string& pair, Requirements& into) {
   }
 }
 
+/// What has no '=' is a label without a value.
+void add_label(const std::string& pair, Requirements& into) {
+  const auto equals = std::min(pair.find('='), pair.size());
+  into.labels.emplace_back(pair.substr(0, equals),
+                           equals < pair.size() ? pair.substr(equals + 1) : "");
+}
+
 bool is_true(std::string text) {
   std::transform(text.begin(), text.end(), text.begin(), [](char c) {
     return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
@@ -108,14 +115,27 @@ void add_value(std::string_view key, std::string value, Requirements& into) {
     add_words(value, into.replaces);
   } else if (key == "MachineMetadata") {
     add_metadata(value, into);
+  } else if (key == "CPU") {
+    into.cpu = std::move(value);
+  } else if (key == "Memory") {
+    into.memory = std::move(value);
+  } else if (key == "Label") {
+    add_label(value, into);
   } else {
     into.is_global = is_true(std::move(value));
   }
 }
 
 bool is_known(std::string_view key) {
-  constexpr std::array<std::string_view, 6> kKeys = {
-      "MachineID", "MachineOf", "Conflicts", "Replaces", "MachineMetadata", "Global"};
+  constexpr std::array<std::string_view, 9> kKeys = {"MachineID",
+                                                     "MachineOf",
+                                                     "Conflicts",
+                                                     "Replaces",
+                                                     "MachineMetadata",
+                                                     "Global",
+                                                     "CPU",
+                                                     "Memory",
+                                                     "Label"};
   return std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end();
 }
 

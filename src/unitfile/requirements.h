@@ -7,6 +7,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "unitfile/unit_file.h"
@@ -23,6 +24,10 @@ struct Requirements {
   /// MachineMetadata: for each key one of the values.
   std::map<std::string, std::set<std::string>> metadata;
   bool is_global = false;  ///< one on every machine that suits
+  // Ours: what fleet does not know.
+  std::string cpu;     ///< CPU: what is reserved, as Kubernetes writes it; empty: the default
+  std::string memory;  ///< Memory: the same
+  std::vector<std::pair<std::string, std::string>> labels;  ///< Label: by which Services select it
   std::vector<std::string> unknown_keys;
 
   bool operator==(const Requirements&) const = default;

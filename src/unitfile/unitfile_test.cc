@@ -214,5 +214,17 @@ TEST(Requirements, ConflictBothWaysButNotWithThemselves) {
   EXPECT_FALSE(are_in_conflict("a.service", none, "b.service", none));
 }
 
+TEST(Requirements, HaveKeysOfOurs) {
+  const auto read = read_requirements("web@2.service",
+                                      {{"X-Fleet", "CPU", "250m"},
+                                       {"X-Fleet", "Memory", "64Mi"},
+                                       {"X-Fleet", "Label", "\"app=%p\" \"bare\""}});
+  EXPECT_EQ(read.cpu, "250m");
+  EXPECT_EQ(read.memory, "64Mi");
+  const std::vector<std::pair<std::string, std::string>> labels = {{"app", "web"}, {"bare", ""}};
+  EXPECT_EQ(read.labels, labels);
+  EXPECT_TRUE(read.unknown_keys.empty());
+}
+
 }  // namespace
 }  // namespace tetrarch::unitfile
