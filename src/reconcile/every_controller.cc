@@ -11,6 +11,7 @@
 #include "reconcile/disruption_budget.h"
 #include "reconcile/endpoints.h"
 #include "reconcile/endpointslice.h"
+#include "reconcile/fleet_unit.h"
 #include "reconcile/garbage_collection.h"
 #include "reconcile/image_store.h"
 #include "reconcile/job.h"
@@ -96,6 +97,9 @@ std::vector<std::unique_ptr<Controller>> every_controller(const schema::Catalog&
   out.push_back(signing_request_expiry_controller());
   out.push_back(service_ranges_controller());
   out.push_back(image_store_controller(settings.images));
+  out.push_back(fleet_unit_controller());
+  out.push_back(fleet_unit_state_controller());
+  out.push_back(fleet_machine_controller());
   if (auto cidrs = node_cidr_controller(settings.pod_cidr, settings.node_cidr_bits)) {
     out.push_back(std::move(cidrs));
   }

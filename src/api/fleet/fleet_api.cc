@@ -88,6 +88,15 @@ Result<PageToken> token_of(const net::Request& request) {
   return read_page_token(values.empty() ? "" : values.front());
 }
 
+/// `machines` in order of their IDs.
+bool is_among(const std::vector<Machine>& machines, std::string_view id) {
+  const auto at = std::lower_bound(
+      machines.begin(), machines.end(), id, [](const Machine& machine, std::string_view wanted) {
+        return machine.id < wanted;
+      });
+  return at != machines.end() && at->id == id;
+}
+
 /// {"units":[…],"nextPageToken":"…"}; without items there is no list, as fleet has it.
 std::string page_json(std::string_view list,
                       const std::vector<std::string>& items,
@@ -112,7 +121,25 @@ std::string page_json(std::string_view list,
 }  // namespace
 
 FleetApi::FleetApi(client::Client& client, const Clock& clock, Options options)
-    : client_(client), clock_(clock), options_(std::move(options)) {}
+    : client_(client),
+      clock_(clock),
+      options_(std::move(options)),
+      // Source: fleet 1.0, metrics/metrics.go.
+      operations_(metrics_.counter("fleet_registry_operation_count_total", "Requests to the API.")),
+      failures_(metrics_.counter("fleet_registry_operation_failed_count_total",
+                                 "Requests that could not be answered.")),
+      seconds_(metrics_.histogram("fleet_registry_operation_duration_second",
+                                  "Time to answer a request.")) {}
+
+std::string FleetApi::metrics_text() const {
+  return options_.metrics ? options_.metrics(metrics_) : metrics_.text();
+}
+
+void FleetApi::count(const Answer& answer, SteadyPoint begun) {
+  operations_.add();
+  failures_.add(answer.status >= kInternal ? 1 : 0);
+  seconds_.observe(std::chrono::duration<double>(clock_.steady() - begun).count());
+}
 
 FleetApi::Answer FleetApi::refuse(int status, std::string_view message) {
   return {status, error_json(status, message)};
@@ -130,9 +157,17 @@ net::ErrorBody FleetApi::error_body(int status, std::string_view message) const 
 }
 
 Task<void> FleetApi::handle(net::Request request, net::Exchange& exchange) {
-  Answer answer = co_await this->answer(request);
   net::Headers headers;
   headers.add("Server", "fleetd/" + options_.version);
+  if (request.path == "/metrics" && request.method == "GET") {
+    headers.add("Content-Type", "text/plain; version=0.0.4");
+    static_cast<void>(  // a client that has gone needs no answer
+        co_await exchange.respond(kOk, std::move(headers), metrics_text()));
+    co_return;
+  }
+  const auto begun = clock_.steady();
+  Answer answer = co_await this->answer(request);
+  count(answer, begun);
   if (!answer.body.empty()) {
     headers.add("Content-Type", "application/json");
   }
@@ -249,10 +284,16 @@ Task<FleetApi::Answer> FleetApi::list_states(const net::Request& request) {
   if (!states) {
     co_return refuse(states.error());
   }
+  const auto there = co_await machines();
+  if (!there) {
+    co_return refuse(there.error());
+  }
   const auto machine = request.parameter("machineID").value_or("");
   const auto unit = request.parameter("unitName").value_or("");
   std::erase_if(*states, [&](const Stored& state) {
-    return (!machine.empty() && state.root()["machineID"].string() != machine) ||
+    // What a lost machine last said is no state: fleet forgets it, too.
+    return !is_among(*there, state.root()["machineID"].string()) ||
+           (!machine.empty() && state.root()["machineID"].string() != machine) ||
            (!unit.empty() && state.root()["unit"].string() != unit);
   });
   std::sort(states->begin(), states->end(), [](const Stored& a, const Stored& b) {
@@ -268,25 +309,12 @@ Task<FleetApi::Answer> FleetApi::list_states(const net::Request& request) {
 }
 
 Task<FleetApi::Answer> FleetApi::get_state(std::string_view name) {
-  client::ListQuery query;
-  query.resource = kUnitStates;
-  query.ns = options_.ns;
-  query.select.fields = "unit=" + std::string(name);
-  const auto states = co_await client_.list(std::move(query));
-  if (!states) {
-    co_return refuse(states.error());
-  }
-  if (!states->items.empty()) {
-    Answer first{kOk, unit_state_json(states->items.front().root())};
-    co_return first;
-  }
-  // The real client crashes at a 404 for a unit that has no state yet.
   const Key key = unit_key(name);
   const auto unit = co_await client_.get(key);
   if (!unit && unit.error().code == Code::not_found) {
     co_return refuse(kNotFound, "unit does not exist");
   }
-  co_return unit ? Answer{kOk, unknown_unit_state_json(name)} : refuse(unit.error());
+  co_return unit ? Answer{kOk, state_of_unit_json(*unit)} : refuse(unit.error());
 }
 
 Task<FleetApi::Answer> FleetApi::answer_machines(const net::Request& request) {

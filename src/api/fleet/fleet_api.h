@@ -4,6 +4,7 @@
 // fleet reference, sections 2, 3 and 8.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -13,6 +14,7 @@
 #include "api/fleet/unit_document.h"
 #include "async/task.h"
 #include "base/clock.h"
+#include "base/metrics.h"
 #include "client/client.h"
 #include "net/http.h"
 
@@ -21,9 +23,11 @@ namespace tetrarch::api::fleet {
 struct Options {
   std::string ns = "fleet";  ///< where the units are
   std::string version = "1.0.0";
+  /// All that /metrics shows, from this room's own; empty: those alone.
+  std::function<std::string(const Metrics& own)> metrics = {};
 };
 
-/// Thread-safe: it has no state but what the client keeps.
+/// Thread-safe: it has no state but what the client keeps, and counters.
 class FleetApi final : public net::Handler {
  public:
   /// `client` acts as the dialect's own identity. It and `clock` outlive the handler.
@@ -68,10 +72,16 @@ class FleetApi final : public net::Handler {
 
   static Answer refuse(int status, std::string_view message);
   static Answer refuse(const Error& error);
+  std::string metrics_text() const;
+  void count(const Answer& answer, SteadyPoint begun);
 
   client::Client& client_;
   const Clock& clock_;
   const Options options_;
+  Metrics metrics_;
+  Counter& operations_;
+  Counter& failures_;
+  Histogram& seconds_;
 };
 
 /// The service's own description, as Google's clients read it. `host` is what the client calls us.

@@ -185,6 +185,12 @@ TEST_F(FleetFixture, GlobalUnitsHaveNoPlace) {
   EXPECT_THAT(body, testing::Not(HasSubstr("machineID")));
 }
 
+std::string node(const std::string& id) {
+  return R"({"metadata":{"labels":{"fleet.tetrarch.dev/systemd":"true"}},"status":{"nodeInfo":)"
+         R"({"machineID":")" +
+         id + R"("},"conditions":[{"type":"Ready","status":"True"}]}})";
+}
+
 TEST_F(FleetFixture, StatesAreListedAndNeverMissing) {
   put("a.service", hello());
   EXPECT_EQ(ask("GET", "/fleet/v1/state/a.service").body,
@@ -194,6 +200,9 @@ TEST_F(FleetFixture, StatesAreListedAndNeverMissing) {
     return R"({"unit":")" + unit + R"(","machineID":")" + machine +
            R"(","hash":"h","loadState":"loaded","activeState":"active","subState":"running"})";
   };
+  client_.put({"nodes", "", "n1"}, node("m1"));
+  client_.put({"nodes", "", "n2"}, node("m2"));
+  client_.put({kUnitStates, "fleet", "0"}, state("a.service", "lost"));
   client_.put({kUnitStates, "fleet", "1"}, state("b.service", "m1"));
   client_.put({kUnitStates, "fleet", "2"}, state("a.service", "m2"));
   client_.put({kUnitStates, "fleet", "3"}, state("a.service", "m1"));
@@ -203,7 +212,12 @@ TEST_F(FleetFixture, StatesAreListedAndNeverMissing) {
   EXPECT_THAT(ask("GET", "/fleet/v1/state").body, testing::StartsWith(R"({"states":[)" + first));
   EXPECT_EQ(ask("GET", "/fleet/v1/state?unitName=a.service&machineID=m1").body,
             R"({"states":[)" + first + "]}");
-  EXPECT_EQ(ask("GET", "/fleet/v1/state/b.service").status, 200);
+  EXPECT_THAT(ask("GET", "/fleet/v1/state").body, testing::Not(HasSubstr("lost")))
+      << "its machine is not there";
+  tell("a.service",
+       R"({"hash":"h","machineID":"m1","loadState":"loaded","activeState":"active",)"
+       R"("subState":"running"})");
+  EXPECT_EQ(ask("GET", "/fleet/v1/state/a.service").body, first);
 }
 
 TEST_F(FleetFixture, ListsComeInPages) {
@@ -261,6 +275,16 @@ TEST_F(FleetFixture, AnAwayServerIsA503) {
     EXPECT_EQ(reply.body, error_of(503, "fleet server unable to communicate with etcd"));
   }
   EXPECT_EQ(put("a.service", hello()).status, 503);
+}
+
+TEST_F(FleetFixture, CountsWhatItIsAsked) {
+  ask("GET", "/fleet/v1/units");
+  client_.failure = Error{Code::unavailable, "gone"};
+  ask("GET", "/fleet/v1/units");
+  const auto text = ask("GET", "/metrics").body;
+  EXPECT_THAT(text, HasSubstr("fleet_registry_operation_count_total 2\n"));
+  EXPECT_THAT(text, HasSubstr("fleet_registry_operation_failed_count_total 1\n"));
+  EXPECT_THAT(text, HasSubstr("fleet_registry_operation_duration_second_count 2\n"));
 }
 
 TEST_F(FleetFixture, DescribesItself) {

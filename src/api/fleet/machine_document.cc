@@ -13,15 +13,7 @@ namespace {
 using object::View;
 using object::Writer;
 
-constexpr std::string_view kBlanks = " \t\r\n";
 constexpr const char* kSystemdLabel = "fleet.tetrarch.dev/systemd";
-
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(kBlanks);
-  return first == std::string_view::npos
-             ? std::string_view{}
-             : text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
 
 bool is_key_character(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
@@ -79,20 +71,6 @@ bool is_ready(View node) {
 
 }  // namespace
 
-Metadata read_metadata(std::string_view text) {
-  Metadata found;
-  while (!text.empty()) {
-    const auto comma = std::min(text.find(','), text.size());
-    const auto pair = text.substr(0, comma);
-    text.remove_prefix(std::min(comma + 1, text.size()));
-    const auto equals = pair.find('=');
-    if (equals != std::string_view::npos) {
-      found[std::string(trimmed(pair.substr(0, equals)))] = trimmed(pair.substr(equals + 1));
-    }
-  }
-  return found;
-}
-
 Overlay read_overlay(View machine) {
   Overlay overlay;
   for (const auto& [key, value] : machine["spec"]["metadata"].members()) {
@@ -137,7 +115,8 @@ std::optional<Machine> machine_of(View node) {
       machine.address = address["address"].string();
     }
   }
-  machine.metadata = read_metadata(node["metadata"]["annotations"][kMetadataAnnotation].string());
+  machine.metadata =
+      unitfile::read_metadata(node["metadata"]["annotations"][kMetadataAnnotation].string());
   return machine;
 }
 

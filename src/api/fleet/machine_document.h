@@ -12,16 +12,14 @@
 #include "base/result.h"
 #include "object/document.h"
 #include "object/stored.h"
+#include "unitfile/machine_metadata.h"
 
 namespace tetrarch::api::fleet {
 
 /// On a Node: what its operator set, "k=v,k2=v2".
 inline constexpr const char* kMetadataAnnotation = "fleet.tetrarch.dev/metadata";
 
-using Metadata = std::map<std::string, std::string>;
-
-/// "k=v,k2=v2": blanks around both go, the last of a key counts, what has no '=' is left out.
-Metadata read_metadata(std::string_view text);
+using unitfile::Metadata;
 
 /// What was set by PATCH: a value, or nothing where the key is hidden.
 using Overlay = std::map<std::string, std::optional<std::string>>;

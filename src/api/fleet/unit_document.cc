@@ -183,15 +183,21 @@ std::string unit_state_json(View state) {
   return text;
 }
 
-std::string unknown_unit_state_json(std::string_view unit) {
+std::string state_of_unit_json(const Stored& unit) {
+  const View status = unit.root()["status"];
+  const bool is_known = !status["activeState"].string().empty();
   std::string text;
-  Writer(text)
-      .begin_object()
-      .field("name", unit)
-      .field("systemdActiveState", "inactive")
-      .field("systemdLoadState", "not-found")
-      .field("systemdSubState", "dead")
-      .end_object();
+  Writer out(text);
+  out.begin_object();
+  if (is_known) {
+    write_field(out, "hash", status["hash"].string());
+    write_field(out, "machineID", status["machineID"].string());
+  }
+  out.field("name", unit.key.name);
+  out.field("systemdActiveState", status["activeState"].string("inactive"));
+  out.field("systemdLoadState", status["loadState"].string("not-found"));
+  out.field("systemdSubState", status["subState"].string("dead"));
+  out.end_object();
   return text;
 }
 

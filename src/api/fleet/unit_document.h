@@ -55,8 +55,10 @@ DocumentPtr unit_object(std::string_view name,
 std::string unit_json(const Stored& unit, TimePoint now);
 std::string current_state(object::View unit, TimePoint now);
 
-/// One UnitState, from its object or from nothing but a unit's name (trap T2).
+/// One UnitState, from its object.
 std::string unit_state_json(object::View state);
-std::string unknown_unit_state_json(std::string_view unit);
+/// The state that a Unit's status tells. One that no machine has loaded is a state too: the real
+/// client crashes where there is none (trap T2).
+std::string state_of_unit_json(const Stored& unit);
 
 }  // namespace tetrarch::api::fleet

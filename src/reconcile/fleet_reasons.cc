@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "reconcile/fleet_reasons.h"
+
+#include <algorithm>
+#include <map>
+#include <optional>
+#include <set>
+#include <utility>
+#include <vector>
+
+#include <fmt/format.h>
+
+#include "reconcile/fleet_labels.h"
+#include "reconcile/fleet_pod.h"
+#include "reconcile/node_taints.h"
+#include "reconcile/pod_state.h"
+
+namespace tetrarch::reconcile {
+
+namespace {
+
+// Source: fleet reference, section 5: a prefix of this length names a machine too.
+constexpr std::size_t kShortId = 8;
+
+bool is_machine(const Stored& node) {
+  return node.metadata()["labels"][kHasSystemd].string() == "true";
+}
+
+std::string words_of(const std::string& key, const std::set<std::string>& values) {
+  std::string out;
+  for (const auto& value : values) {
+    out += (out.empty() ? "" : " or ") + key + "=" + value;
+  }
+  return out;
+}
+
+/// Metadata that the node does not have, in words; empty: it has all.
+std::string missing_metadata(const FleetUnit& unit, const Stored& node) {
+  const auto labels = node.metadata()["labels"];
+  for (const auto& [key, values] : unit.wanted.metadata) {
+    const auto has = labels[metadata_label(key)];
+    const bool is_met =
+        has.exists() && std::any_of(values.begin(), values.end(), [&](const auto& value) {
+          return label_value_of(value) == has.string();
+        });
+    if (!is_met) {
+      return words_of(key, values);
+    }
+  }
+  return "";
+}
+
+bool is_asked_machine(const Mirror& seen, const FleetUnit& unit, const Stored& node) {
+  return unit.wanted.machine_id.empty() || node.metadata()["labels"][kMachineId].string() ==
+                                               full_machine_id(seen, unit.wanted.machine_id);
+}
+
+/// The unit of a Pod that is not on its way out; nothing: it is no unit's Pod.
+std::optional<FleetUnit> unit_in(const FleetView& view, const Stored& pod) {
+  const auto* stored = unit_of(pod).empty() ? nullptr : view.unit(pod.key.ns, unit_of(pod));
+  return stored == nullptr || !is_active(pod) ? std::nullopt : std::optional(FleetUnit(*stored));
+}
+
+/// A unit on that node that may not be with this one. `older_than`: only one that was placed before
+/// this Pod; null: any.
+std::string conflicting_unit(const FleetView& view,
+                             const FleetUnit& unit,
+                             std::string_view node,
+                             const Stored* older_than) {
+  if (view.links.patterns_in(unit.ns()).empty()) {
+    return "";
+  }
+  for (const auto* pod : view.seen.pods_on(node)) {
+    const auto other = unit_in(view, *pod);
+    if (!other || pod->key.ns != unit.ns() ||
+        !unitfile::are_in_conflict(unit.name(), unit.wanted, other->name(), other->wanted)) {
+      continue;
+    }
+    const bool is_older =
+        older_than == nullptr || std::pair(created_at(*pod), pod->key.name) <
+                                     std::pair(created_at(*older_than), older_than->key.name);
+    if (is_older) {
+      return std::string(other->name());
+    }
+  }
+  return "";
+}
+
+/// A peer that is not on this node, though it is known where else it is, or that it is nowhere.
+std::string peer_elsewhere(const FleetView& view, const FleetUnit& unit, std::string_view node) {
+  for (const auto& peer : unit.wanted.peers) {
+    const auto* stored = view.unit(unit.ns(), peer);
+    const auto other = stored == nullptr ? std::nullopt : std::optional(FleetUnit(*stored));
+    if (!other || !other->is_wanted()) {
+      return fmt::format("its peer {} is not scheduled", peer);
+    }
+    if (other->wanted.is_global) {
+      continue;  // it is wherever it suits
+    }
+    const auto* pod = live_pod_of(view.seen, *stored);
+    if (pod != nullptr && !node_of_pod(*pod).empty() && node_of_pod(*pod) != node) {
+      return fmt::format("its peer {} is on another machine", peer);
+    }
+  }
+  return "";
+}
+
+/// Why that machine does not do, apart from room on it; empty: it does.
+std::string refusal_of(const FleetView& view, const FleetUnit& unit, const Stored& node) {
+  if (!is_asked_machine(view.seen, unit, node)) {
+    return "is not the machine that MachineID names";
+  }
+  if (const auto missing = missing_metadata(unit, node); !missing.empty()) {
+    return "has no metadata " + missing;
+  }
+  if (const auto peer = peer_elsewhere(view, unit, node.key.name); !peer.empty()) {
+    return "would do, but " + peer;
+  }
+  if (const auto other = conflicting_unit(view, unit, node.key.name, nullptr); !other.empty()) {
+    return fmt::format("runs {}, which conflicts with it", other);
+  }
+  if (ready_status(node) != "True") {
+    return "does not answer";
+  }
+  if (node.root()["spec"]["unschedulable"].boolean()) {
+    return "is cordoned";
+  }
+  return "";
+}
+
+std::string hint_of(const FleetView& view, const FleetUnit& unit) {
+  for (const auto& peer : unit.wanted.peers) {
+    const auto* stored = view.unit(unit.ns(), peer);
+    if (stored == nullptr || !FleetUnit(*stored).is_wanted()) {
+      return fmt::format("Load or start {} first.", peer);
+    }
+  }
+  if (!unit.wanted.machine_id.empty()) {
+    return fmt::format("It waits for the machine {}.", unit.wanted.machine_id);
+  }
+  if (!unit.wanted.metadata.empty()) {
+    std::string all;
+    for (const auto& [key, values] : unit.wanted.metadata) {
+      all += (all.empty() ? "" : " and ") + words_of(key, values);
+    }
+    return fmt::format("It fits a machine with metadata {} that has room.", all);
+  }
+  return unit.wanted.conflicts.empty() ? "A further machine, or room on one, would help."
+                                       : "A further machine would help.";
+}
+
+}  // namespace
+
+std::string full_machine_id(const Mirror& seen, std::string_view asked) {
+  if (asked.size() < kShortId) {
+    return std::string(asked);
+  }
+  for (const auto* node : seen.list("nodes")) {
+    const auto id = node->metadata()["labels"][kMachineId].string();
+    if (id.starts_with(asked)) {
+      return std::string(id);
+    }
+  }
+  return std::string(asked);
+}
+
+const Stored* live_pod_of(const Mirror& seen, const Stored& unit) {
+  const Stored* found = nullptr;
+  for (const auto* pod : seen.controlled_by("pods", unit.uid())) {
+    const bool is_better =
+        is_active(*pod) &&
+        (found == nullptr || (node_of_pod(*found).empty() && !node_of_pod(*pod).empty()));
+    found = is_better ? pod : found;
+  }
+  return found;
+}
+
+std::string reason_to_leave(const FleetView& view, const FleetUnit& unit, const Stored& pod) {
+  const auto name = node_of_pod(pod);
+  const auto* node = view.seen.get("nodes", "", name);
+  if (node == nullptr) {
+    return "its machine is gone";
+  }
+  if (!is_asked_machine(view.seen, unit, *node)) {
+    return "this is not the machine that it asks for any more";
+  }
+  if (const auto missing = missing_metadata(unit, *node); !missing.empty()) {
+    return "the machine has no metadata " + missing + " any more";
+  }
+  if (const auto peer = peer_elsewhere(view, unit, name); !peer.empty()) {
+    return peer;
+  }
+  if (const auto other = conflicting_unit(view, unit, name, &pod); !other.empty()) {
+    return fmt::format("it conflicts with {}", other);
+  }
+  for (const auto& other : replacers_of(view, unit)) {
+    const auto* theirs = live_pod_of(view.seen, *other.object);
+    const auto pin = theirs == nullptr ? object::View() : theirs->root();
+    const bool is_here =
+        theirs != nullptr && (node_of_pod(*theirs) == name ||
+                              pin["metadata"]["annotations"][kTakesFrom].string() == name);
+    if (is_here) {
+      return fmt::format("{} takes its place", other.name());
+    }
+  }
+  return "";
+}
+
+std::string why_unplaced(const FleetView& view, const FleetUnit& unit, std::string_view scheduler) {
+  std::map<std::string, int> counts;
+  int machines = 0;
+  int others = 0;
+  for (const auto* node : view.seen.list("nodes")) {
+    if (!is_machine(*node)) {
+      ++others;
+      continue;
+    }
+    ++machines;
+    const auto refusal = refusal_of(view, unit, *node);
+    ++counts[refusal.empty() ? "has not enough room" : refusal];
+  }
+  if (machines == 0) {
+    return fmt::format(
+        "there is no machine with systemd{}. Run an agent where a systemd answers on its bus.",
+        others == 0 ? "" : fmt::format(": the {} nodes have none", others));
+  }
+  std::string out = fmt::format("none of {} machines can run it: ", machines);
+  for (const auto& [what, count] : counts) {
+    out += fmt::format("{}{} {}", &what == &counts.begin()->first ? "" : "; ", count, what);
+  }
+  out += ". " + hint_of(view, unit);
+  const bool is_about_room = counts.contains("has not enough room") && !scheduler.empty();
+  return is_about_room ? fmt::format("{} ({})", out, scheduler) : out;
+}
+
+}  // namespace tetrarch::reconcile

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "unitfile/machine_metadata.h"
+
+#include <algorithm>
+
+namespace tetrarch::unitfile {
+namespace {
+
+constexpr std::string_view kBlanks = " \t\r\n";
+
+std::string_view trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(kBlanks);
+  return first == std::string_view::npos
+             ? std::string_view{}
+             : text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
+}
+
+}  // namespace
+
+Metadata read_metadata(std::string_view text) {
+  Metadata found;
+  while (!text.empty()) {
+    const auto comma = std::min(text.find(','), text.size());
+    const auto pair = text.substr(0, comma);
+    text.remove_prefix(std::min(comma + 1, text.size()));
+    const auto equals = pair.find('=');
+    if (equals != std::string_view::npos) {
+      found[std::string(trimmed(pair.substr(0, equals)))] = trimmed(pair.substr(equals + 1));
+    }
+  }
+  return found;
+}
+
+}  // namespace tetrarch::unitfile
