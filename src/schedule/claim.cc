@@ -203,6 +203,7 @@ Claim claim_of_pod(object::View pod, Dimensions& dimensions) {
   }
   claim.ranked_cpu = sum.ranked_cpu;
   claim.ranked_memory = sum.ranked_memory;
+  claim.is_unit = spec.runtime_class_name() == "systemd";
   add_ports(spec, claim);
   return claim;
 }

@@ -59,6 +59,7 @@ struct Claim {
   /// so that pods without requests spread too.
   std::int64_t ranked_cpu = 0;
   std::int64_t ranked_memory = 0;
+  bool is_unit = false;  ///< of a unit of fleet, which are placed by how many of them a machine has
   bool operator==(const Claim&) const = default;
 };
 

@@ -202,6 +202,8 @@ std::string Cluster::signature(const Stored& pod) const {
   }
   append_affinity(out, pod.root());
   out += spec.host_network() ? "|host|" : "||";
+  out += spec.runtime_class_name();  // units of fleet have an order of their own
+  out += '|';
   out += spec.resource_claims().empty() ? "" : "claims|";
   out += spec.node_name();
   // Labels matter only where pods are compared with pods.

@@ -444,5 +444,36 @@ TEST(Cluster, APinDoesNotWeighAgainstTheOtherTermsOfAPod) {
   EXPECT_FALSE(cluster.place(both("n1")).is_placed());
 }
 
+// Source: fleet reference, section 6, step 3.
+TEST(Cluster, UnitsGoWhereTheFewestUnitsAreAndThenByMachineId) {
+  Cluster cluster;
+  const auto machine = [](std::string_view id) {
+    return fmt::format(R"({{"fleet.tetrarch.dev/machine-id":"{}"}})", id);
+  };
+  with_nodes(cluster,
+             {{.name = "big", .cpu = "64", .memory = "256Gi", .labels = machine("c")},
+              {.name = "n2", .labels = machine("b")},
+              {.name = "n3", .labels = machine("a")}});
+  const auto unit = [](std::string name) {
+    return a_pod({.name = std::move(name),
+                  .requests = R"({"cpu":"10m"})",
+                  .more = R"(,"runtimeClassName":"systemd")"});
+  };
+  cluster.place(a_pod({.name = "other", .requests = R"({"cpu":"1"})"}));
+
+  EXPECT_EQ(cluster.place(unit("u1")).node.text, "n3") << "whatever else runs where";
+  EXPECT_EQ(cluster.place(unit("u2")).node.text, "n2");
+  EXPECT_EQ(cluster.place(unit("u3")).node.text, "big");
+  EXPECT_EQ(cluster.place(unit("u4")).node.text, "n3");
+  cluster.remove_pod("u-u2");
+  EXPECT_EQ(cluster.place(unit("u5")).node.text, "n2");
+
+  cluster.upsert_node(a_node({.name = "n2", .labels = machine("d")}));
+  cluster.remove_pod("u-u5");
+  cluster.remove_pod("u-u3");
+  EXPECT_EQ(cluster.place(unit("u6")).node.text, "big")
+      << "another ID is another place in the order";
+}
+
 }  // namespace
 }  // namespace tetrarch::schedule

@@ -158,6 +158,7 @@ void Nodes::claim(Place place, const Claim& claim) {
   Row& row = rows_[place];
   row.ranked_cpu += claim.ranked_cpu;
   row.ranked_memory += claim.ranked_memory;
+  row.units += claim.is_unit ? 1 : 0;
   row.ports.insert(row.ports.end(), claim.ports.begin(), claim.ports.end());
 }
 
@@ -168,6 +169,7 @@ void Nodes::release(Place place, const Claim& claim) {
   Row& row = rows_[place];
   row.ranked_cpu -= claim.ranked_cpu;
   row.ranked_memory -= claim.ranked_memory;
+  row.units -= claim.is_unit ? 1 : 0;
   for (const HostPort& port : claim.ports) {
     if (const auto found = std::find(row.ports.begin(), row.ports.end(), port);
         found != row.ports.end()) {

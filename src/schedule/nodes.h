@@ -88,6 +88,9 @@ class Nodes {
 
   std::string_view dimension_name(Dimension dimension) const { return dimensions_.name(dimension); }
 
+  /// How many units of fleet are there.
+  std::int32_t units(Place place) const { return rows_[place].units; }
+
   /// How good the node is after the claim: 0 to 20,000; more free and more evenly used is better.
   std::int32_t rank(Place place, const Claim& claim) const;
 
@@ -101,6 +104,7 @@ class Nodes {
     std::vector<HostPort> ports;
     std::int64_t ranked_cpu = 0;
     std::int64_t ranked_memory = 0;
+    std::int32_t units = 0;
   };
 
   using Column = std::vector<std::int64_t>;  // by place

@@ -10,13 +10,16 @@ namespace {
 /// Ranks are 0 to 20,000; preferences may push them below zero, where a tournament knows only
 /// "infeasible".
 constexpr std::int32_t kScoreBase = 1'000'000;
+constexpr std::string_view kMachineId = "fleet.tetrarch.dev/machine-id";
 
 }  // namespace
 
 PodClass::PodClass(
     const Stored& pod, SharedClaim claim, const Nodes& nodes, PodCounts& counts, Interner& texts)
     : nodes_(nodes),
+      texts_(texts),
       claim_(std::move(claim)),
+      machine_key_(claim_->is_unit ? texts.intern(kMachineId) : Interner::kNone),
       rules_(pod.root(), texts, NodeRules::Pin::left_out),
       pairs_(pod, counts, texts),
       anti_affinity_version_(counts.version()) {}
@@ -33,7 +36,9 @@ Score PodClass::score(Place place, const Seat& seat) const {
   if (!seat.is_eligible || !nodes_.fits(place, *claim_) || !nodes_.ports_are_free(place, *claim_)) {
     return kInfeasible;
   }
-  return kScoreBase + nodes_.rank(place, *claim_) + seat.preference;
+  // Source: fleet reference, section 6: units go where the fewest units are.
+  const auto rank = claim_->is_unit ? -nodes_.units(place) : nodes_.rank(place, *claim_);
+  return kScoreBase + rank + seat.preference;
 }
 
 void PodClass::build() {
@@ -56,6 +61,7 @@ void PodClass::build() {
     judge(place, seat, cell);
     cell.places.push_back(place);
   }
+  order_by_machine();
   for (Cell& cell : cells_) {
     cell.order.resize(cell.places.size());
     for (std::size_t i = 0; i < cell.places.size(); ++i) {
@@ -64,6 +70,33 @@ void PodClass::build() {
     cell.order.rebuild();
   }
   is_built_ = true;
+}
+
+void PodClass::order_by_machine() {
+  if (machine_key_ == Interner::kNone) {
+    return;
+  }
+  for (Place place = 0; place < nodes_.places(); ++place) {
+    seats_[place].machine =
+        nodes_.is_used(place) ? nodes_.label(place, machine_key_) : Interner::kNone;
+  }
+  for (Cell& cell : cells_) {
+    std::sort(cell.places.begin(), cell.places.end(), [&](Place a, Place b) {
+      return comes_before(a, b);
+    });
+    for (std::size_t i = 0; i < cell.places.size(); ++i) {
+      seats_[cell.places[i]].position = static_cast<std::uint32_t>(i);
+    }
+  }
+}
+
+bool PodClass::comes_before(Place a, Place b) const {
+  const auto text = [&](Place place) {
+    const auto machine = seats_[place].machine;
+    return machine == Interner::kNone ? std::string_view() : texts_.text(machine);
+  };
+  const auto order = machine_key_ == Interner::kNone ? 0 : text(a).compare(text(b));
+  return order != 0 ? order < 0 : a < b;
 }
 
 /// What the node rules say of a node.
@@ -84,6 +117,10 @@ bool PodClass::moved(Place place) const {
   }
   const Seat& seat = seats_[place];
   const bool was_there = seat.cell != kNowhere;
+  if (was_there && machine_key_ != Interner::kNone &&
+      seat.machine != nodes_.label(place, machine_key_)) {
+    return true;
+  }
   return was_there != nodes_.is_used(place) ||
          (was_there && cells_[seat.cell].domains != domains_of(place));
 }
@@ -153,7 +190,8 @@ Place PodClass::choose(const ChangeLog& log) {
     }
     const Place winner = cell.places[cell.order.winner()];
     const std::int64_t total = std::int64_t{cell.order.best()} + pairs_.preference(cell.domains);
-    if (best == kNowhere || total > best_score || (total == best_score && winner < best)) {
+    if (best == kNowhere || total > best_score ||
+        (total == best_score && comes_before(winner, best))) {
       best = winner;
       best_score = total;
     }

@@ -72,6 +72,7 @@ class PodClass {
     bool is_eligible = false;
     std::array<bool, InclusionPolicy::kCount> counted = {};  // what it adds to its cell's
     std::int32_t preference = 0;
+    std::uint32_t machine = Interner::kNone;  // of classes of units: what ties are decided by
   };
 
   void build();
@@ -81,11 +82,16 @@ class PodClass {
   void prepare_pairs();
   void judge(Place place, Seat& seat, Cell& cell) const;
   bool moved(Place place) const;
+  /// Which of two nodes of the same score is taken: by machine ID for units, else by place.
+  bool comes_before(Place a, Place b) const;
+  void order_by_machine();
   Score score(Place place, const Seat& seat) const;
   std::vector<Reason> reasons_of(Place place) const;
 
   const Nodes& nodes_;
+  const Interner& texts_;
   const SharedClaim claim_;
+  const std::uint32_t machine_key_;  // kNone: no class of units
   const NodeRules rules_;
   PairRules pairs_;
   std::uint64_t anti_affinity_version_;
