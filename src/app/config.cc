@@ -25,7 +25,8 @@ const ConfigKey* find_key(std::string_view name) {
 
 Status assign(Config& config, const ConfigKey& key, const std::string& value) {
   if (key.text != nullptr) {
-    config.*key.text = value;
+    auto& text = config.*key.text;
+    text = key.repeats && config.given.contains(std::string(key.name)) ? text + "," + value : value;
     return ok();
   }
   int number = 0;
@@ -179,6 +180,12 @@ std::vector<ConfigKey> node_keys() {
 /// What the API does with requests.
 std::vector<ConfigKey> api_keys() {
   return {
+      {"fleet-listen",
+       "unix:///PATH|HOST:PORT",
+       "where fleet's API listens, without TLS; more than once, or comma-separated",
+       &Config::fleet_listen,
+       nullptr,
+       true},
       {"audit-policy-file",
        "FILE",
        "which requests are logged: a Policy of audit.k8s.io/v1",

@@ -14,6 +14,8 @@ struct Config {
   std::string data_dir = "/var/lib/tetrarch";
   std::string config_file;
   std::string api_listen = "0.0.0.0:6443";
+  std::string fleet_listen =
+      "unix:///run/tetrarch/fleet.sock";  ///< comma-separated; empty: nowhere
   std::string advertise_address;  ///< empty: the address of the default route, else 127.0.0.1
   std::string pod_cidr = "10.42.0.0/16";
   std::string pod_transport = "auto";
@@ -64,6 +66,7 @@ struct ConfigKey {
   std::string_view doc;
   std::string Config::*text = nullptr;
   int Config::*number = nullptr;
+  bool repeats = false;  ///< a flag that is given again adds to the list
 };
 
 const std::vector<ConfigKey>& config_keys();

@@ -80,6 +80,17 @@ TEST(Config, TakesFromTheClusterWhatWasNotGivenHere) {
   }
 }
 
+TEST(Config, AListGrowsWithEachFlagAndReplacesTheDefault) {
+  std::vector<std::string> rest;
+
+  const auto config =
+      read_config({"--fleet-listen", "unix:///run/f.sock", "--fleet-listen=127.0.0.1:49153"}, rest);
+
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_EQ(config->fleet_listen, "unix:///run/f.sock,127.0.0.1:49153");
+  EXPECT_EQ(read_config({}, rest)->fleet_listen, "unix:///run/tetrarch/fleet.sock");
+}
+
 TEST(Config, SaysThatAFlagNeedsAValue) {
   std::vector<std::string> rest;
 

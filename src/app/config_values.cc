@@ -108,11 +108,21 @@ std::string service_address(const Config& config, std::uint32_t place) {
 
 }  // namespace
 
-Result<HostPort> parse_listen(std::string_view text) {
+std::vector<std::string> list_of(std::string_view text) {
+  std::vector<std::string> out;
+  for (const auto part : split(text, ',')) {
+    if (!part.empty()) {
+      out.emplace_back(part);
+    }
+  }
+  return out;
+}
+
+Result<HostPort> parse_listen(std::string_view text, std::string_view key) {
   const auto colon = text.rfind(':');
   const int port = colon == std::string_view::npos ? -1 : parse_port(text.substr(colon + 1));
   if (port < 0) {
-    return bad_value("api-listen", text, "host:port");
+    return bad_value(key, text, "host:port");
   }
   const auto host = colon == 0 ? std::string_view("0.0.0.0") : text.substr(0, colon);
   return HostPort{std::string(host), static_cast<std::uint16_t>(port)};
@@ -244,6 +254,14 @@ Status check_config(const Config& config) {
   TRY_STATUS(check_names(config));
   if (const auto listen = parse_listen(config.api_listen); !listen.ok()) {
     return listen.error();
+  }
+  for (const auto& where : list_of(config.fleet_listen)) {
+    if (where.starts_with("unix:///")) {
+      continue;
+    }
+    if (const auto listen = parse_listen(where, "fleet-listen"); !listen.ok()) {
+      return listen.error();
+    }
   }
   if (const auto ports = parse_port_range(config.service_node_ports); !ports.ok()) {
     return ports.error();

@@ -26,7 +26,9 @@ struct PortRange {
 };
 
 // Each is Code::invalid with the key, the value and what it should be.
-Result<HostPort> parse_listen(std::string_view text);
+Result<HostPort> parse_listen(std::string_view text, std::string_view key = "api-listen");
+/// The parts between commas; empty ones are left out.
+std::vector<std::string> list_of(std::string_view text);
 Result<PortRange> parse_port_range(std::string_view text);
 /// a=b,c=d; a value may be empty.
 Result<std::map<std::string, std::string>> parse_labels(std::string_view text);

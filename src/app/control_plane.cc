@@ -12,6 +12,7 @@
 #include "app/aggregation.h"
 #include "app/audit_setup.h"
 #include "app/config_values.h"
+#include "app/fleet_server.h"
 #include "app/image_visits.h"
 #include "app/keys.h"
 #include "app/machine.h"
@@ -41,11 +42,17 @@ namespace tetrarch::app {
 namespace {
 
 constexpr std::string_view kRoom = "server";
+constexpr std::string_view kFleetUser = "system:fleet";
 constexpr std::chrono::seconds kSilentMax{8};  // as long as its agent counts as there
 
 trust::Identity acting_as(std::string user) {
   return {.user = std::move(user),
           .groups = {std::string(trust::kMasters), std::string(trust::kAuthenticated)}};
+}
+
+/// Roles hold for it as for anybody.
+trust::Identity plain(std::string_view user) {
+  return {.user = std::string(user), .groups = {std::string(trust::kAuthenticated)}};
 }
 
 /// What the registry begins a cluster with is kept while it runs.
@@ -119,6 +126,7 @@ struct ControlPlane::Impl {
   std::unique_ptr<api::distribution::Distribution> images;
   std::shared_ptr<net::TlsContext> tls;
   std::unique_ptr<net::Server> server;
+  std::unique_ptr<FleetServer> fleet;
   asio::any_io_executor control_strand;
   std::unique_ptr<control::ControllerManager> manager;
   std::unique_ptr<control::EventRecorder> scheduler_events;
@@ -192,6 +200,7 @@ Status ControlPlane::Impl::make_registry() {
   controller_client = registry->client(acting_as("system:kube-controller-manager"));
   scheduler_client = registry->client(acting_as("system:kube-scheduler"));
   aggregator_client = registry->client(acting_as("system:kube-aggregator"));
+  fleet = std::make_unique<FleetServer>(pool, registry->client(plain(kFleetUser)), metrics);
   return ok();
 }
 
@@ -490,6 +499,7 @@ Task<Status> ControlPlane::start() {
   CO_TRY_STATUS(co_await impl.registry->bootstrap());
   CO_TRY_STATUS(impl.listen());
   impl.make_control();
+  CO_TRY_STATUS(impl.fleet->start(impl.config));
   CO_TRY_STATUS(impl.write_kubeconfig());
   CO_TRY_STATUS(co_await impl.write_join_token());
   impl.background = std::make_unique<async::TaskGroup>(impl.pool.strand(), "background");
@@ -513,6 +523,9 @@ Task<void> ControlPlane::stop() {
   }
   if (impl.manager) {
     co_await impl.manager->stop();
+  }
+  if (impl.fleet) {
+    co_await impl.fleet->stop();
   }
   impl.hub.close_all();
   if (impl.server) {

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "app/fleet_server.h"
+
+#include <array>
+#include <filesystem>
+#include <system_error>
+#include <utility>
+
+#include <fmt/format.h>
+
+#include "app/config_values.h"
+#include "base/clock.h"
+#include "base/log.h"
+
+namespace tetrarch::app {
+namespace {
+
+constexpr std::string_view kRoom = "fleet";
+constexpr std::string_view kUnix = "unix://";
+constexpr std::string_view kEngine = "controller=\"fleet-unit\"";
+
+net::ServerOptions server_options() {
+  net::ServerOptions options;
+  options.name = "fleet";
+  return options;
+}
+
+/// Who may use a socket its own permissions say: the way to it is open.
+Status make_socket_directory(const std::filesystem::path& path) {
+  std::error_code error;
+  if (std::filesystem::create_directories(path, error)) {
+    std::filesystem::permissions(path, std::filesystem::perms{0755}, error);
+  }
+  return error ? Status(Error{Code::unavailable,
+                              fmt::format("cannot make {}: {}", path.string(), error.message())})
+               : ok();
+}
+
+struct EngineRow {
+  std::string_view name;  ///< as fleet calls it
+  std::string_view ours;
+};
+
+// Source: fleet 1.0, metrics/metrics.go.
+constexpr std::array<EngineRow, 4> kEngineRows = {{
+    {"fleet_engine_task_count_total", "tetrarch_controller_changes_total"},
+    {"fleet_engine_task_failure_count_total", "tetrarch_controller_failures_total"},
+    {"fleet_engine_reconcile_count_total", "tetrarch_controller_reconciles_total"},
+    {"fleet_engine_reconcile_failure_count_total", "tetrarch_controller_failures_total"},
+}};
+
+}  // namespace
+
+std::string fleet_metrics(const Metrics& of_api, Metrics& all, std::int64_t started) {
+  std::string out = of_api.text();
+  out += fmt::format(
+      "# HELP fleet_engine_leader_start_time When this server began to place units.\n"
+      "# TYPE fleet_engine_leader_start_time gauge\n"
+      "fleet_engine_leader_start_time {}\n",
+      started);
+  for (const auto& row : kEngineRows) {
+    out += fmt::format(
+        "# TYPE {0} counter\n{0} {1}\n", row.name, all.counter(row.ours, "", kEngine).value());
+  }
+  constexpr std::string_view kDuration = "fleet_engine_reconcile_duration_second";
+  out += fmt::format("# TYPE {} histogram\n", kDuration);
+  all.histogram("tetrarch_controller_plan_seconds", "", kEngine).write(out, kDuration, "");
+  return out;
+}
+
+FleetServer::FleetServer(async::IoPool& pool,
+                         std::unique_ptr<client::Client> client,
+                         Metrics& metrics)
+    : client_(std::move(client)),
+      metrics_(metrics),
+      started_(
+          std::chrono::duration_cast<std::chrono::seconds>(system_clock().now().time_since_epoch())
+              .count()),
+      api_(*client_,
+           system_clock(),
+           {.metrics =
+                [this](const Metrics& own) { return fleet_metrics(own, metrics_, started_); }}),
+      server_(pool, api_, server_options()) {}
+
+Status FleetServer::listen(const Config& config, const std::string& where) {
+  if (!where.starts_with(kUnix)) {
+    TRY(const auto at, parse_listen(where, "fleet-listen"));
+    TRY(const auto port, server_.listen(at.host, at.port, nullptr));
+    log::info(kRoom, "fleet's API answers at http://{}:{}", at.host, port);
+    return ok();
+  }
+  const std::string path = where.substr(kUnix.size());
+  auto done = make_socket_directory(std::filesystem::path(path).parent_path());
+  if (done.ok()) {
+    done = server_.listen_unix(path);
+  }
+  if (!done.ok() && !config.given.contains("fleet-listen")) {
+    log::warning(kRoom, "fleet's API does not listen on {}: {}", path, done.error().message);
+    return ok();
+  }
+  if (done.ok()) {
+    log::info(kRoom, "fleet's API answers at {}", where);
+  }
+  return done;
+}
+
+Status FleetServer::start(const Config& config) {
+  for (const auto& where : list_of(config.fleet_listen)) {
+    TRY_STATUS(listen(config, where));
+  }
+  server_.run();
+  is_running_ = true;
+  return ok();
+}
+
+Task<void> FleetServer::stop() {
+  if (is_running_) {
+    is_running_ = false;
+    co_await server_.stop();
+  }
+}
+
+}  // namespace tetrarch::app
