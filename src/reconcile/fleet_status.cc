@@ -22,6 +22,7 @@ namespace {
 using object::TreeObject;
 
 constexpr std::string_view kUnschedulable = "Unschedulable";
+constexpr std::string_view kFailedCreate = "FailedCreate";  // a quota, a limit range
 
 void set_text(TreeObject& into, std::string_view name, std::string_view text) {
   if (text.empty()) {
@@ -118,7 +119,11 @@ int badness(std::string_view active) {
 
 }  // namespace
 
-void report_unit(const FleetView& view, const FleetUnit& unit, const Stored* pod, Plan& plan) {
+void report_unit(const FleetView& view,
+                 const FleetUnit& unit,
+                 const Stored* pod,
+                 std::string_view failure,
+                 Plan& plan) {
   auto status = status_of(unit);
   const auto report = pod == nullptr ? std::nullopt : report_of(*pod);
   const auto node = pod == nullptr ? std::string_view() : node_of_pod(*pod);
@@ -128,8 +133,12 @@ void report_unit(const FleetView& view, const FleetUnit& unit, const Stored* pod
   set_text(status, "machineID", node.empty() ? "" : machine_of(view.seen, node));
   const bool waits = pod != nullptr && node.empty() && is_active(*pod);
   const auto refused = waits ? refused_by_scheduler(*pod) : std::nullopt;
-  set_text(status, "reason", refused ? kUnschedulable : "");
+  const bool is_refused_pod = pod == nullptr && unit.is_wanted() && !failure.empty();
+  set_text(status, "reason", refused ? kUnschedulable : is_refused_pod ? kFailedCreate : "");
   set_text(status, "message", refused ? why_unplaced(view, unit, *refused) : "");
+  if (is_refused_pod) {
+    status["message"] = failure;
+  }
   write_status(unit, std::move(status), plan);
 }
 

@@ -76,7 +76,7 @@ class Round {
     if (unit_.wanted.is_global) {
       report_global_unit(unit_, live_, plan_);
     } else {
-      report_unit(view_, unit_, kept_ != nullptr ? kept_ : ending_, plan_);
+      report_unit(view_, unit_, kept_ != nullptr ? kept_ : ending_, asked_.last_failure, plan_);
     }
     return std::move(plan_);
   }

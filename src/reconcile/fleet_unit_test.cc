@@ -418,6 +418,15 @@ TEST_F(FleetUnitTest, SaysWhyItIsNotPlacedAndWhatWouldHelp) {
   EXPECT_EQ(status("db@2.service", "message"), "") << "it has a place";
 }
 
+TEST_F(FleetUnitTest, SaysWhyItsPodIsRefused) {
+  world_.refuse_creates("pods", "exceeded quota: q");
+  unit("a.service");
+  world_.advance(std::chrono::seconds(1));
+  ASSERT_TRUE(world_.settle());
+  EXPECT_EQ(status("a.service", "reason"), "FailedCreate");
+  EXPECT_THAT(status("a.service", "message"), HasSubstr("exceeded quota"));
+}
+
 TEST_F(FleetUnitTest, FindsAMachineByTheBeginningOfItsId) {
   unit("a.service", fleet("MachineID", "n1000000"));
   EXPECT_EQ(pod_of("a.service").root()["spec"]["nodeSelector"][kMachineId].string(), "n1000000");
