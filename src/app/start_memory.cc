@@ -66,7 +66,7 @@ void give_back_start_memory() {
 }
 
 bool is_much_free(std::size_t free_bytes, std::size_t used_bytes) {
-  constexpr std::size_t kLittle = std::size_t{8} << 20;
+  constexpr std::size_t kLittle = std::size_t{2} << 20;
   return free_bytes > kLittle && free_bytes > used_bytes / 8;
 }
 
