@@ -217,6 +217,7 @@ std::shared_ptr<net::Client> BlobSource::client_of(const BlobPeer& peer) {
   if (known.url != peer.url) {
     net::ClientOptions to;
     to.url = peer.url;
+    // A user's name: whose client certificate must be shown (net/tls_engine.cc).
     to.tls_name = std::string(trust::kNodeUserPrefix) + peer.node;
     to.connect_limit = kDialMax;
     to.request_limit = kPieceMax;

@@ -34,7 +34,7 @@ class TlsEngine {
     std::size_t size = 0;
   };
 
-  /// `server_name` (a DNS name or an IP address) is checked by a client; ignored by a server.
+  /// `server_name` is checked by a client: a DNS name, an IP address, or a user's (system:node:m2).
   TlsEngine(const TlsContext& context, const std::string& server_name);
   ~TlsEngine();
   TlsEngine(const TlsEngine&) = delete;

@@ -34,6 +34,10 @@ rules:
   - group: ""
     resources: [configmaps]
 - level: Metadata
+  resources:
+  - group: images.tetrarch.dev
+    resources: [images]
+- level: Metadata
   nonResourceURLs: ["/version"]
 """
 
@@ -114,6 +118,25 @@ class Limits(ClusterTest):
         self.assertIn("kubectl", secret["userAgent"])
         self.assertNotIn("very-secret", json.dumps(self.events()))
         self.assertEqual(self.events(verb="get", level="RequestResponse"), [])
+
+    def test_the_image_registry_has_the_same_log_and_the_same_order(self):
+        self.assertEqual(self.api.get("/v2/_catalog").status, 200)
+        seen = self.wait_events(1, requestURI="/v2/_catalog")[0]
+        self.assertEqual((seen["verb"], seen["user"]["username"]), ("list", "kubernetes-admin"))
+        self.assertEqual(seen["objectRef"], {"resource": "images", "apiGroup": "images.tetrarch.dev", "apiVersion": "v1"})
+        jailed = self.user("jailed-images")
+        self.assertEqual(jailed.get("/v2/_catalog").status, 403, "it has its turn, and no role")
+        level, schema = f"images-{self.namespace}", f"images-{self.namespace}"
+        self.remove_after(f"{LEVELS}/{level}", f"{SCHEMAS}/{schema}")
+        flow = schema_of(schema, self.namespace, "jailed-images", level)
+        flow["spec"]["rules"][0]["resourceRules"] = [{"verbs": ["*"], "apiGroups": ["images.tetrarch.dev"],
+                                                      "resources": ["images"], "clusterScope": True}]
+        self.apply(jail(level, 0), flow)
+        refused = wait_until(lambda: (answer := jailed.get("/v2/_catalog")).status == 429 and answer, 10, "429")
+        self.assertEqual(refused.headers["Retry-After"], "1")
+        self.assertEqual(refused.json["errors"][0]["code"], "TOOMANYREQUESTS")
+        reasons = lambda: {event["responseStatus"].get("reason") for event in self.events(requestURI="/v2/_catalog")}
+        wait_until(lambda: {"DENIED", "TOOMANYREQUESTS"} <= reasons(), 10, "the refusals are in the log")
 
     def test_audit_files_are_rotated(self):
         for i in range(4):
