@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A machine's systemd as the agent drives it. Runs on a machine of its own:
-// tests/e2e/test_systemd.py starts it there.
+// tests/e2e/test_systemd_units.py starts it there.
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -28,7 +28,7 @@ const fs::path kUnits = "/run/fleet/units";
 struct Watched {
   std::map<std::string, int> changes;
   async::Event changed;
-  std::shared_ptr<Manager> manager;
+  std::shared_ptr<Systemd> manager;
 
   Task<Status> connect() {
     CO_TRY(manager, co_await Manager::connect(kBus, [this](const std::string& unit) {
@@ -61,8 +61,7 @@ struct Watched {
 
   Task<Status> load(std::string unit, std::string text) {
     std::ofstream(kUnits / unit) << text;
-    const std::vector<fs::path> files = {kUnits / unit};
-    CO_TRY_STATUS(co_await manager->link(files));
+    CO_TRY_STATUS(co_await manager->link(kUnits / unit));
     co_return co_await manager->reload();
   }
 };
@@ -90,6 +89,9 @@ Task<std::optional<bool>> walk() {
   const auto loaded = co_await at.state_of("walk@1.service");
   EXPECT_EQ(loaded, (UnitState{"walk@1.service", "loaded", "inactive", "dead"}));
   EXPECT_TRUE(fs::is_symlink("/run/systemd/system/walk@1.service"));
+  const auto fragment = co_await at.manager->fragment("walk@1.service");
+  EXPECT_TRUE(fragment.ok() && fragment->load == "loaded");
+  EXPECT_EQ(fragment->file, kUnits / "walk@1.service");
 
   EXPECT_TRUE((co_await at.manager->start("walk@1.service")).ok());
   co_await at.wait_for("walk@1.service", "active", "running");
@@ -178,6 +180,11 @@ Task<std::optional<bool>> ask_for_what_is_not_there() {
   EXPECT_TRUE((co_await at.manager->stop("nobody.service")).ok());
   EXPECT_TRUE((co_await at.manager->disable("nobody.service")).ok());
   EXPECT_TRUE((co_await at.manager->reset_failed("nobody.service")).ok());
+  EXPECT_TRUE((co_await at.manager->kill("nobody.service")).ok());
+  const auto nothing = co_await at.manager->fragment("nobody.service");
+  EXPECT_TRUE(nothing.ok() && nothing->load == "not-found" && nothing->file.empty());
+  const auto bus = co_await at.manager->fragment("dbus.service");
+  EXPECT_TRUE(bus.ok() && bus->load == "loaded" && bus->file.filename() == "dbus.service");
   const auto version = co_await at.manager->version();
   EXPECT_TRUE(version.ok() && version->starts_with("25"));
   const auto nowhere = co_await Bus::connect("unix:path=/run/nowhere");

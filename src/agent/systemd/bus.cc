@@ -189,7 +189,7 @@ Task<Result<std::shared_ptr<Bus>>> Bus::connect(std::string address) {
     co_return bus_error(what, -errno);
   }
   state->socket.assign(descriptor);
-  std::shared_ptr<Bus> bus(new Bus(state));
+  auto bus = std::make_shared<Bus>(state);
   state->wait();
   CO_TRY(auto hello,
          bus->new_call(

@@ -36,9 +36,12 @@ struct Member {
 /// that get signals, and its end.
 class Bus {
  public:
+  struct State;
+
   /// The address of a bus ("unix:path=/run/dbus/system_bus_socket"). Says hello to it, so that a
   /// bus that nobody serves is an error here.
   static Task<Result<std::shared_ptr<Bus>>> connect(std::string address);
+  explicit Bus(std::shared_ptr<State> state);  ///< for connect
   ~Bus();
   Bus(const Bus&) = delete;
   Bus& operator=(const Bus&) = delete;
@@ -57,11 +60,7 @@ class Bus {
   void on_end(std::function<void()> handler);
   bool is_open() const;
 
-  struct State;
-
  private:
-  explicit Bus(std::shared_ptr<State> state);
-
   std::shared_ptr<State> state_;  // shared with waits for the socket
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/systemd/manager.h"
 
+#include <csignal>
 #include <cstdlib>
 #include <utility>
 
@@ -12,6 +13,7 @@ namespace {
 constexpr const char* kService = "org.freedesktop.systemd1";
 constexpr const char* kManagerPath = "/org/freedesktop/systemd1";
 constexpr const char* kManager = "org.freedesktop.systemd1.Manager";
+constexpr const char* kUnitInterface = "org.freedesktop.systemd1.Unit";
 constexpr const char* kServiceInterface = "org.freedesktop.systemd1.Service";
 constexpr const char* kUnitPath = "/org/freedesktop/systemd1/unit";
 constexpr std::chrono::seconds kQuick{25};
@@ -152,14 +154,14 @@ Status if_there(const Result<Message>& answer) {
 
 }  // namespace
 
-Task<Result<std::shared_ptr<Manager>>> Manager::connect(
-    std::string address, std::function<void(std::string unit)> changed) {
+Task<Result<std::shared_ptr<Systemd>>> Manager::connect(std::string address,
+                                                        std::function<void(std::string)> changed) {
   CO_TRY(auto bus, co_await Bus::connect(std::move(address)));
-  std::shared_ptr<Manager> manager(new Manager(std::move(bus)));
+  auto manager = std::make_shared<Manager>(std::move(bus));
   CO_TRY_STATUS(manager->subscribe(changed));
   CO_TRY(auto request, manager->manager_call("Subscribe"));
   CO_TRY_STATUS(co_await manager->bus_->call(std::move(request), kQuick));
-  co_return manager;
+  co_return std::shared_ptr<Systemd>(std::move(manager));
 }
 
 Status Manager::subscribe(const std::function<void(std::string unit)>& changed) {
@@ -183,19 +185,31 @@ Result<Message> Manager::manager_call(const char* method) {
   return bus_->new_call({kService, kManagerPath, kManager, method});
 }
 
-Task<Result<std::string>> Manager::version() {
+Task<Result<Message>> Manager::property(std::string path, const char* interface, const char* name) {
   CO_TRY(auto request,
-         bus_->new_call({kService, kManagerPath, "org.freedesktop.DBus.Properties", "Get"}));
-  CO_TRY_STATUS(appended(sd_bus_message_append(request.get(), "ss", kManager, "Version"), "Get"));
-  CO_TRY(const auto reply, co_await bus_->call(std::move(request), kQuick));
-  const char* text = nullptr;
-  CO_TRY_STATUS(appended(sd_bus_message_read(reply.get(), "v", "s", &text), "Get"));
-  co_return std::string(text);
+         bus_->new_call({kService, path.c_str(), "org.freedesktop.DBus.Properties", "Get"}));
+  CO_TRY_STATUS(appended(sd_bus_message_append(request.get(), "ss", interface, name), "Get"));
+  co_return co_await bus_->call(std::move(request), kQuick);
 }
 
-Task<Status> Manager::link(std::vector<std::filesystem::path> files) {
+namespace {
+
+Result<std::string> read_text(sd_bus_message* reply) {
+  const char* text = nullptr;
+  TRY_STATUS(appended(sd_bus_message_read(reply, "v", "s", &text), "Get"));
+  return std::string(text);
+}
+
+}  // namespace
+
+Task<Result<std::string>> Manager::version() {
+  CO_TRY(const auto reply, co_await property(kManagerPath, kManager, "Version"));
+  co_return read_text(reply.get());
+}
+
+Task<Status> Manager::link(std::filesystem::path file) {
   CO_TRY(auto request, manager_call("LinkUnitFiles"));
-  const std::vector<std::string> paths(files.begin(), files.end());
+  const std::vector<std::string> paths = {file.string()};
   CO_TRY_STATUS(append_strings(request.get(), paths));
   CO_TRY_STATUS(appended(sd_bus_message_append(request.get(), "bb", 1, 1), "LinkUnitFiles"));
   CO_TRY_STATUS(co_await bus_->call(std::move(request), kQuick));
@@ -241,6 +255,13 @@ Task<Status> Manager::stop(std::string unit) {
   co_return if_there(co_await job("StopUnit", std::move(unit)));
 }
 
+Task<Status> Manager::kill(std::string unit) {
+  CO_TRY(auto request, manager_call("KillUnit"));
+  CO_TRY_STATUS(appended(sd_bus_message_append(request.get(), "ssi", unit.c_str(), "all", SIGKILL),
+                         "KillUnit"));
+  co_return if_there(co_await bus_->call(std::move(request), kQuick));
+}
+
 Task<Status> Manager::reset_failed(std::string unit) {
   CO_TRY(auto request, manager_call("ResetFailedUnit"));
   CO_TRY_STATUS(
@@ -262,6 +283,22 @@ Task<Result<MainProcess>> Manager::main_process(std::string unit) {
   CO_TRY_STATUS(appended(sd_bus_message_append(request.get(), "s", kServiceInterface), "GetAll"));
   CO_TRY(const auto reply, co_await bus_->call(std::move(request), kQuick));
   co_return read_main_process(reply.get());
+}
+
+/// Loading it makes systemd look at its files, where it does not know the unit yet.
+Task<Result<Fragment>> Manager::fragment(std::string unit) {
+  CO_TRY(auto request, manager_call("LoadUnit"));
+  CO_TRY_STATUS(appended(sd_bus_message_append(request.get(), "s", unit.c_str()), "LoadUnit"));
+  CO_TRY(const auto loaded, co_await bus_->call(std::move(request), kQuick));
+  const char* text = nullptr;
+  CO_TRY_STATUS(appended(sd_bus_message_read(loaded.get(), "o", &text), "LoadUnit"));
+  const std::string path = text;
+  Fragment found;
+  CO_TRY(const auto state, co_await property(path, kUnitInterface, "LoadState"));
+  CO_TRY(found.load, read_text(state.get()));
+  CO_TRY(const auto file, co_await property(path, kUnitInterface, "FragmentPath"));
+  CO_TRY(found.file, read_text(file.get()));
+  co_return found;
 }
 
 }  // namespace tetrarch::agent::systemd
