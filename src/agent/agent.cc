@@ -13,6 +13,7 @@
 #include "agent/down.h"
 #include "agent/runtime/containers.h"
 #include "agent/runtime/on_pool.h"
+#include "agent/systemd/manager.h"
 #include "async/timer.h"
 #include "base/log.h"
 
@@ -124,6 +125,7 @@ Task<Status> Agent::Impl::start() {
   CO_TRY_STATUS(co_await wait_for_runtime());
   co_await import_archives();
   start_blob_server(machine);
+  make_units(machine);
   make_registrar(machine);
   make_workshop(machine);
   CO_TRY_STATUS(co_await admit_running());
@@ -152,6 +154,7 @@ Task<Status> Agent::Impl::start() {
   tasks.spawn(keep_static_pods());
   tasks.spawn(blobs.keep());
   tasks.spawn(keep_logind());
+  tasks.spawn(units->run());
   log::info("agent", "node {} runs, address {}", options.node_name, machine.address);
   co_return ok();
 }
@@ -205,7 +208,22 @@ void Agent::Impl::make_registrar(const Machine& machine) {
                                                            is_shutting_down,
                                                            std::move(note),
                                                            std::move(shown),
-                                                           blob_server ? options.blob_port : 0});
+                                                           blob_server ? options.blob_port : 0,
+                                                           [this] { return units->systemd(); }});
+}
+
+void Agent::Impl::make_units(const Machine& machine) {
+  UnitKeeper::Parts parts{with.client, objects, statuses, events, with.blocking, tasks, with.clock};
+  if (options.systemd_bus != "none") {
+    parts.connect = [address = options.systemd_bus](std::function<void(std::string)> changed) {
+      return systemd::Manager::connect(address, std::move(changed));
+    };
+  }
+  parts.bus = options.systemd_bus;
+  parts.directory = places.units;
+  parts.host_ip = machine.address;
+  parts.on_systemd = [this] { registrar->wake(); };
+  units = std::make_unique<UnitKeeper>(std::move(parts));
 }
 
 void Agent::Impl::make_workshop(const Machine& machine) {
@@ -316,6 +334,9 @@ std::optional<Reason> Agent::Impl::refuse_resize(const std::string& uid,
       used.memory_bytes += asked.memory_bytes;
     }
   }
+  const auto of_units = units->reserved();
+  used.cpu_milli += of_units.cpu_milli;
+  used.memory_bytes += of_units.memory_bytes;
   return resize_refusal(wanted, allocatable_of(options, registrar->machine(), thresholds), used);
 }
 
@@ -354,6 +375,7 @@ void Agent::Impl::take_pod(const Key& key, DocumentPtr document) {
       worker->set_gone();
     }
   }
+  units->lose(key, uid);
   const bool is_mirror = document != nullptr && !mirrored_uid(document->root()).empty();
   if (document == nullptr || is_mirror) {
     note_mirror(key);
@@ -365,9 +387,11 @@ void Agent::Impl::take_pod(const Key& key, DocumentPtr document) {
   }
   if (const auto at = workers.find(uid); at != workers.end()) {
     at->second->update(*stored);
-    return;
+  } else if (is_unit_pod(stored->root())) {
+    units->take(*stored);
+  } else {
+    start_worker(*stored);
   }
-  start_worker(*stored);
 }
 
 void Agent::Impl::start_worker(const Stored& pod) {

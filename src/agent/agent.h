@@ -75,6 +75,9 @@ struct Options {
   std::string dns_address = "10.43.0.10";
   std::uint32_t vni = 1;               ///< the cluster's number in VXLAN, 24 bits
   std::string pod_transport = "auto";  ///< auto, routes or vxlan
+  /// Address of the message bus of the systemd that runs units; "none": this node runs none.
+  std::string systemd_bus = "unix:path=/run/dbus/system_bus_socket";
+  std::string metadata = {};  ///< "k=v,k2=v2": what fleet's users call the machine's metadata
   /// Which registries stand in for which: "docker.io" to URLs, in order; "*" for all others.
   std::map<std::string, std::vector<std::string>> registry_mirrors = {};
   /// Logins of registries and mirrors, like docker's config.json; empty: none.

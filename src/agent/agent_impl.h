@@ -22,6 +22,7 @@
 #include "agent/runtime/containerd.h"
 #include "agent/shutdown.h"
 #include "agent/static_pods.h"
+#include "agent/unit_keeper.h"
 #include "agent/volume_mounts.h"
 #include "agent/worker.h"
 
@@ -34,6 +35,7 @@ struct Agent::Impl {
   Task<Status> start();
   void make_registrar(const Machine& machine);
   void make_workshop(const Machine& machine);
+  void make_units(const Machine& machine);
   Status start_mirror();
   void start_blob_server(const Machine& machine);
   Task<Status> wait_for_runtime();
@@ -149,6 +151,7 @@ struct Agent::Impl {
   bool is_shutting_down = false;
   bool is_told_to_leave = false;
   std::unique_ptr<Registrar> registrar;
+  std::unique_ptr<UnitKeeper> units;
   std::unique_ptr<Workshop> shop;
   std::map<std::string, std::shared_ptr<PodWorker>> workers;  ///< by uid; shared with their tasks
   const std::filesystem::path static_folder;

@@ -19,6 +19,7 @@
 #include "agent/runtime/containerd.h"
 #include "agent/runtime/containers.h"
 #include "agent/runtime/process.h"
+#include "agent/unit_down.h"
 #include "agent/volume_files.h"
 #include "agent/volume_mounts.h"
 #include "async/timer.h"
@@ -184,6 +185,7 @@ Places places_of(const fs::path& data_directory) {
   out.network = out.agent / "network";
   out.run = fs::path("/run/tetrarch") / instance;
   out.socket = (out.run / "containerd.sock").string();
+  out.units = out.run / "units";
   out.cgroup = "/tetrarch-" + instance;
   // Source: systemd, logind.conf(5).
   out.logind_note = fs::path("/run/systemd/logind.conf.d") / ("99-tetrarch-" + instance + ".conf");
@@ -197,6 +199,7 @@ Status take_down(const fs::path& data_directory, bool is_purge) {
   network.directory = places.network;
   const CgroupFiles cgroups;
   Steps steps;
+  steps.must("systemd units", take_units_down(places.units));
   // First, while the runtime still says which they are.
   const auto pod_networks = find_pod_networks(places);
   steps.add("ending pods by containerd; what is left is killed", end_pods(places));

@@ -2,7 +2,6 @@
 #include "agent/logind.h"
 
 #include <csignal>
-#include <cstring>
 #include <fcntl.h>
 #include <fstream>
 #include <unistd.h>
@@ -10,6 +9,8 @@
 
 #include <fmt/format.h>
 #include <systemd/sd-bus.h>
+
+#include "agent/systemd/bus.h"
 
 namespace tetrarch::agent {
 namespace {
@@ -22,9 +23,7 @@ constexpr const char* kPath = "/org/freedesktop/login1";
 constexpr const char* kManager = "org.freedesktop.login1.Manager";
 constexpr microseconds kCallLimit = seconds(5);
 
-Error bus_error(std::string_view what, int code) {
-  return {Code::unavailable, fmt::format("{}: {}", what, std::strerror(-code))};
-}
+using systemd::bus_error;
 
 /// The words of a refused call, freed at its end.
 struct CallError {

@@ -293,6 +293,13 @@ std::string node_status(const Options& options,
       state.is_ready ? "KubeletReady" : "KubeletNotReady",
       state.is_ready ? "kubelet is posting ready status" : state.not_ready_reason};
   write_condition(writer, ready, before, now);
+  if (state.systemd) {
+    const Condition systemd{"Systemd",
+                            state.systemd->is_there,
+                            state.systemd->is_there ? "SystemdReady" : "NoSystemd",
+                            state.systemd->message};
+    write_condition(writer, systemd, before, now);
+  }
   writer.end_array();
   writer.key("addresses").begin_array();
   writer.begin_object().field("type", "InternalIP").field("address", machine.address).end_object();

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -39,13 +40,20 @@ struct Machine {
 /// Blocking. `given_address` wins over the one of the default route.
 Machine read_machine(const std::string& given_address, const std::string& data_directory);
 
+/// Whether this node runs systemd units, and why not.
+struct SystemdState {
+  bool is_there = false;
+  std::string message;
+};
+
 struct NodeState {
   std::string runtime_version;
   std::vector<runtime::Image> images = {};
   bool is_ready = false;
   std::string not_ready_reason = {};
   std::set<Pressure> pressures = {};
-  std::vector<Threshold> thresholds = {};  ///< what is kept free is not for pods
+  std::vector<Threshold> thresholds = {};    ///< what is kept free is not for pods
+  std::optional<SystemdState> systemd = {};  ///< absent: nothing is said of it
 };
 
 /// What is created when the server knows no such node.

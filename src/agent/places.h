@@ -17,7 +17,8 @@ struct Places {
   std::filesystem::path
       run;             ///< of this boot: sockets and task state; short, sockets have 107 bytes
   std::string socket;  ///< containerd's
-  std::string cgroup;  ///< of all pods
+  std::filesystem::path units;        ///< files of systemd units, of this boot
+  std::string cgroup;                 ///< of all pods
   std::filesystem::path logind_note;  ///< logind's configuration of ours, of this boot
 };
 

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "agent/agent_impl.h"
+#include "agent/journal.h"
 #include "agent/log_reader.h"
 #include "agent/port_forward.h"
 #include "async/together.h"
@@ -262,6 +263,46 @@ Task<void> serve_stats(runtime::Runtime& runtime, Target target, net::Stream& st
   }
 }
 
+/// The unit that the request is about, on the agent's strand; empty: it is about no unit.
+Task<std::string> find_unit(const UnitKeeper& units, std::string uid) {
+  const auto* unit = units.find(uid);
+  co_return unit == nullptr ? std::string() : unit->wish.name;
+}
+
+/// A unit has no container and no network of its own: what there is, is the machine's.
+Task<void> serve_unit(std::string unit,
+                      object::View request,
+                      const std::string& address,
+                      async::BlockingPool& blocking,
+                      net::Stream& stream) {
+  const auto kind = request["kind"].string();
+  const int port = static_cast<int>(request["port"].integer());
+  if (kind == "logs") {
+    if (request["previous"].boolean()) {
+      const Error one{Code::malformed, fmt::format("the journal of unit {} is one", unit)};
+      static_cast<void>(co_await answer(stream, one));
+      co_return;
+    }
+    const auto wishes = log_wishes(request, system_clock().now());
+    co_await serve_journal(std::move(unit), wishes, blocking, stream);
+  } else if (kind == "portforward") {
+    co_await serve_connection("127.0.0.1", port, stream);
+  } else if (kind == "connect") {
+    co_await serve_connection(address, port, stream);
+  } else if (kind == "stats") {
+    if ((co_await answer(stream, ok())).ok()) {
+      static_cast<void>(co_await stream.write("[]"));  // no container's
+      static_cast<void>(co_await stream.shut_write());
+    }
+  } else {
+    const Error none{Code::malformed,
+                     fmt::format("unit {} runs on the machine itself, in no container: use "
+                                 "fleetctl ssh, or ssh and systemctl",
+                                 unit)};
+    static_cast<void>(co_await answer(stream, none));
+  }
+}
+
 /// Looks at the workers, on the agent's strand.
 Task<std::optional<Result<Target>>> find_target(
     std::map<std::string, std::shared_ptr<PodWorker>>& workers, DocumentPtr request) {
@@ -304,6 +345,14 @@ Task<void> Agent::serve_reach(std::string request_json, std::unique_ptr<net::Str
   }
   if (kind == "blob-get") {
     co_await impl_->blobs.serve_get(root, *stream);
+    co_return;
+  }
+  const std::string uid(root["uid"].string());
+  auto unit =
+      co_await asio::co_spawn(impl_->strand, find_unit(*impl_->units, uid), asio::use_awaitable);
+  if (!unit.empty()) {
+    const auto& address = impl_->shop->node_facts.host_ip;
+    co_await serve_unit(std::move(unit), root, address, impl_->with.blocking, *stream);
     co_return;
   }
   const auto target = co_await asio::co_spawn(

@@ -25,6 +25,10 @@ constexpr minutes kStatusInterval{5};
 constexpr std::string_view kTransport = "network.tetrarch.dev/transport";
 /// Source: docs/adr/0051-blobs-between-machines.md.
 constexpr std::string_view kBlobPort = "images.tetrarch.dev/blob-port";
+// Source: docs/protocols/fleet.md.
+constexpr std::string_view kSystemd = "fleet.tetrarch.dev/systemd";
+constexpr std::string_view kMachineId = "fleet.tetrarch.dev/machine-id";
+constexpr std::string_view kMetadata = "fleet.tetrarch.dev/metadata";
 constexpr const char* kLeases = "leases.coordination.k8s.io";
 constexpr const char* kLeaseNamespace = "kube-node-lease";
 
@@ -45,7 +49,8 @@ Registrar::Registrar(const Options& options, Machine machine, const Parts& parts
       is_shutting_down_(parts.is_shutting_down),
       on_images_(parts.on_images),
       shown_(parts.shown),
-      blob_port_(parts.blob_port) {}
+      blob_port_(parts.blob_port),
+      systemd_(parts.systemd) {}
 
 Task<NodeState> Registrar::look() {
   NodeState state;
@@ -69,6 +74,9 @@ Task<NodeState> Registrar::look() {
     }
   }
   state.thresholds = thresholds_;
+  if (systemd_) {
+    state.systemd = systemd_();
+  }
   state.images = images.ok() ? std::move(*images) : std::vector<runtime::Image>();
   if (on_images_) {
     on_images_(state.images);
@@ -118,7 +126,11 @@ Task<Status> Registrar::say_to_others(const Stored& node) {
   if (change.empty()) {
     co_return ok();
   }
-  change = fmt::format(R"({{"metadata":{{"annotations":{{{}}}}}}})", change);
+  co_return co_await patch_metadata(node, fmt::format(R"({{"annotations":{{{}}}}})", change));
+}
+
+Task<Status> Registrar::patch_metadata(const Stored& node, std::string metadata) {
+  auto change = fmt::format(R"({{"metadata":{}}})", metadata);
   client::WriteOptions options;
   CO_TRY(const Stored written,
          co_await client_.patch(
@@ -127,10 +139,50 @@ Task<Status> Registrar::say_to_others(const Stored& node) {
   co_return ok();
 }
 
+namespace {
+
+/// A member of a merge patch; empty: it is to go.
+void write_wanted(object::Writer& writer, std::string_view name, std::string_view value) {
+  writer.key(name);
+  if (value.empty()) {
+    writer.null();
+  } else {
+    writer.string(value);
+  }
+}
+
+}  // namespace
+
+/// What fleet's API and the placement of units go by. Source: docs/protocols/fleet.md.
+Task<Status> Registrar::say_systemd(const Stored& node) {
+  if (!systemd_) {
+    co_return ok();
+  }
+  const bool is_there = systemd_().is_there;
+  const std::string_view is_ready = is_there ? "true" : "";
+  const std::string_view machine = is_there ? std::string_view(machine_.machine_id) : "";
+  const auto labels = node.metadata()["labels"];
+  const auto metadata = node.metadata()["annotations"][kMetadata].string();
+  if (labels[kSystemd].string() == is_ready && labels[kMachineId].string() == machine &&
+      metadata == options_.metadata) {
+    co_return ok();
+  }
+  std::string change;
+  object::Writer writer(change);
+  writer.begin_object().key("labels").begin_object();
+  write_wanted(writer, kSystemd, is_ready);
+  write_wanted(writer, kMachineId, machine);
+  writer.end_object().key("annotations").begin_object();
+  write_wanted(writer, kMetadata, options_.metadata);
+  writer.end_object().end_object();
+  co_return co_await patch_metadata(node, std::move(change));
+}
+
 Task<Status> Registrar::write_status() {
   const NodeState state = co_await look();
   CO_TRY(const Stored node, co_await current());
   CO_TRY_STATUS(co_await say_to_others(node));
+  CO_TRY_STATUS(co_await say_systemd(node));
   if (!is_registered_) {
     log::info("agent", "node {} is registered", options_.node_name);
     is_registered_ = true;

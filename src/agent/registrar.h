@@ -32,6 +32,8 @@ class Registrar {
     /// Our Node as the feed last showed it; null: it is not there. Empty: it is asked for.
     std::function<const Stored*()> shown = {};
     int blob_port = 0;  ///< where other nodes fetch blobs from this one; 0: they cannot
+    /// Empty: nothing is said of units.
+    std::function<SystemdState()> systemd = {};
   };
 
   Registrar(const Options& options, Machine machine, const Parts& parts);
@@ -50,6 +52,8 @@ class Registrar {
   Task<Result<Stored>> current();
   Task<Result<Stored>> get_or_create();
   Task<Status> say_to_others(const Stored& node);
+  Task<Status> say_systemd(const Stored& node);
+  Task<Status> patch_metadata(const Stored& node, std::string metadata);
   Task<Status> write_status();
   Task<Status> renew_lease();
   Task<Status> get_and_renew_lease();
@@ -67,6 +71,7 @@ class Registrar {
   std::function<void(const std::vector<runtime::Image>&)> on_images_;
   std::function<const Stored*()> shown_;
   const int blob_port_;
+  std::function<SystemdState()> systemd_;
   std::string version_;
   bool is_registered_ = false;
   bool must_ask_ = true;              // since the server was last out of reach

@@ -43,14 +43,31 @@ class RegistrarTest : public testing::Test {
     auto shown = [this]() -> const Stored* {
       return frozen_ ? &*frozen_ : is_feed_up_ ? server_.find(kNode) : nullptr;
     };
-    registrar_ = std::make_unique<Registrar>(
-        options_,
-        Machine{},
-        Registrar::Parts{
-            server_, runtime_, time_, pressure_, thresholds_, is_shutting_down_, {}, shown, port_});
+    registrar_ = std::make_unique<Registrar>(options_,
+                                             machine_,
+                                             Registrar::Parts{server_,
+                                                              runtime_,
+                                                              time_,
+                                                              pressure_,
+                                                              thresholds_,
+                                                              is_shutting_down_,
+                                                              {},
+                                                              shown,
+                                                              port_,
+                                                              systemd_});
     tasks_.spawn(registrar_->keep_node());
     tasks_.spawn(registrar_->keep_lease());
     move(seconds(1));
+  }
+
+  bool is_systemd_ready() const {
+    for (const auto one : server_.find(kNode)->root().find("status.conditions").elements()) {
+      if (one["type"].string() == "Systemd") {
+        return one["status"].string() == "True";
+      }
+    }
+    ADD_FAILURE() << "nothing is said of systemd";
+    return false;
   }
 
   void put(const Key& key, std::string json) {
@@ -82,12 +99,14 @@ class RegistrarTest : public testing::Test {
   FakeServer server_;
   FakeRuntime runtime_;
   Options options_;
+  Machine machine_ = {};
   PressureState pressure_{seconds(300)};
   bool is_shutting_down_ = false;
   std::vector<Threshold> thresholds_;
   bool is_feed_up_ = true;
   int port_ = 0;
   std::optional<Stored> frozen_ = {};  // what a feed that hangs showed last
+  std::function<SystemdState()> systemd_ = {};
   std::unique_ptr<Registrar> registrar_;
   async::TaskGroup tasks_;
 };
@@ -149,6 +168,36 @@ TEST_F(RegistrarTest, where_its_blobs_are_is_not_said_twice_and_taken_back) {
   ASSERT_FALSE(server_.patches.empty());
   EXPECT_NE(server_.patches[0].find(R"("images.tetrarch.dev/blob-port":"6444")"),
             std::string::npos);
+}
+
+TEST_F(RegistrarTest, a_node_says_whether_it_runs_systemd_units) {
+  machine_.machine_id = "9678f7a7";
+  options_.metadata = "region=eu";
+  SystemdState state{true, "systemd 252 runs units"};
+  systemd_ = [&] { return state; };
+  start();
+  ASSERT_FALSE(server_.patches.empty());
+  EXPECT_EQ(server_.patches[0],
+            R"({"metadata":{"labels":{"fleet.tetrarch.dev/systemd":"true",)"
+            R"("fleet.tetrarch.dev/machine-id":"9678f7a7"},)"
+            R"("annotations":{"fleet.tetrarch.dev/metadata":"region=eu"}}})");
+  EXPECT_TRUE(is_systemd_ready());
+
+  put(kNode,
+      R"({"kind":"Node","metadata":{"name":"n1","labels":{"fleet.tetrarch.dev/systemd":"true",)"
+      R"("fleet.tetrarch.dev/machine-id":"9678f7a7"},)"
+      R"("annotations":{"fleet.tetrarch.dev/metadata":"region=eu"}},"status":{}})");
+  server_.patches.clear();
+  registrar_->wake();
+  move(seconds(1));
+  EXPECT_TRUE(server_.patches.empty()) << "what is said already is not said again";
+
+  state = {false, "no bus"};
+  registrar_->wake();
+  move(seconds(1));
+  ASSERT_FALSE(server_.patches.empty());
+  EXPECT_NE(server_.patches[0].find(R"("fleet.tetrarch.dev/systemd":null)"), std::string::npos);
+  EXPECT_FALSE(is_systemd_ready());
 }
 
 TEST_F(RegistrarTest, without_a_feed_the_server_is_asked) {

@@ -77,7 +77,9 @@ Task<void> Agent::Impl::end_pods() {
     pods.push_back({uid, views::PodView(worker->document()->root()).spec().priority()});
   }
   const auto& graces = options.shutdown_grace;
-  auto groups = ending_order(pods, graces.empty() ? leaving_graces() : graces);
+  const auto used = graces.empty() ? leaving_graces() : graces;
+  auto groups = ending_order(pods, used);
+  units->end_all(total_of(used));
   for (auto& group : groups) {
     log::info("agent",
               "ending {} pods within {} s: the machine goes",
@@ -85,11 +87,18 @@ Task<void> Agent::Impl::end_pods() {
               group.grace.count());
     co_await end_group(std::move(group));
   }
+  const auto end = with.clock.now() + total_of(used) + kTelling;
+  while (!units->is_empty() && with.clock.now() < end) {
+    co_await async::sleep_for(kLookAgain);
+  }
 }
 
 void Agent::Impl::set_shutting_down(bool is_on) {
   is_shutting_down = is_on;
   shop->is_shutting_down = is_on;
+  if (!is_on) {
+    units->stay();
+  }
   registrar->wake();
 }
 

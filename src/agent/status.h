@@ -25,6 +25,9 @@ std::string status_of(views::PodView pod,
 /// The same pod with another status (canonical JSON). Conditions that are not ours stay the pod's.
 DocumentPtr with_status(object::View pod, std::string_view status);
 
+/// The control plane has taken it out of its services, since it did not hear from this node.
+bool is_given_up(object::View pod);
+
 /// The pod has succeeded or failed: its containers never run again, whatever comes.
 bool is_final(object::View pod);
 

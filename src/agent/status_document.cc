@@ -46,7 +46,8 @@ bool is_own_condition(View condition) {
                                         "ContainersReady",
                                         "PodScheduled",
                                         "PodResizePending",
-                                        "PodResizeInProgress"};
+                                        "PodResizeInProgress",
+                                        "systemd.tetrarch.dev/Unit"};
   // Source: Kubernetes documentation, "Pod disruption conditions": others write DisruptionTarget
   // too, with other reasons.
   return condition["reason"].string() == "TerminationByKubelet" ||
@@ -74,6 +75,17 @@ DocumentPtr with_status(View pod, std::string_view status) {
   }
   writer.end_object().end_object();
   return Document::from_canonical(std::move(out));
+}
+
+/// Source: kube-controller-manager, node lifecycle.
+bool is_given_up(View pod) {
+  for (const auto condition : pod["status"]["conditions"].elements()) {
+    if (condition["type"].string() == "Ready") {
+      return condition["status"].string() == "False" &&
+             condition["reason"].string() == "NodeNotReady";
+    }
+  }
+  return false;
 }
 
 bool is_final(View pod) {

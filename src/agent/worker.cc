@@ -158,24 +158,9 @@ void PodWorker::tell_backoff(const Plan& next) {
   }
 }
 
-namespace {
-
-/// The control plane has taken it out of its services, since it did not hear from this node.
-/// Source: kube-controller-manager, node lifecycle.
-bool is_given_up(views::PodView pod) {
-  for (const auto condition : pod.status().conditions()) {
-    if (condition.type() == "Ready") {
-      return condition.status() == "False" && condition.view()["reason"].string() == "NodeNotReady";
-    }
-  }
-  return false;
-}
-
-}  // namespace
-
 void PodWorker::update(Stored pod) {
   take(std::move(pod));
-  if (is_given_up(view())) {
+  if (is_given_up(pod_.root())) {
     last_status_document_.reset();  // its conditions count from now
     tell_again();
   }

@@ -251,7 +251,8 @@ Task<Result<Stored>> FakeServer::patch(Key,
                                        std::string text,
                                        client::WriteOptions) {
   patches.push_back(std::move(text));
-  // The agent patches only the count of an event that it has told before: not worth a line.
+  // Told, and not done: the agent patches the count of an event that it has told before, and what
+  // its Node says of itself.
   co_return is_away ? Result<Stored>(away()) : Result<Stored>(Stored{});
 }
 

@@ -25,6 +25,8 @@ struct Config {
   std::string node_name;    ///< empty: the machine's host name
   std::string node_labels;  ///< a=b,c=d
   std::string node_taints;  ///< key=value:Effect,…
+  std::string systemd_bus = "unix:path=/run/dbus/system_bus_socket";  ///< or "none"
+  std::string metadata;  ///< k=v,k2=v2: of the machine, for fleet's users
   std::string log_level = "info";
   std::string server;                   ///< agent: https://host:port
   std::string token;                    ///< agent: join token

@@ -86,6 +86,11 @@ Status check_names(const Config& config) {
   if (!object::dns_subdomain_faults(config.cluster_domain).empty()) {
     return bad_value("cluster-domain", config.cluster_domain, "a DNS domain");
   }
+  if (config.systemd_bus != "none" && config.systemd_bus.find(':') == std::string::npos) {
+    return bad_value("systemd-bus",
+                     config.systemd_bus,
+                     "the address of a bus, as unix:path=/run/dbus/system_bus_socket, or none");
+  }
   if (config.leave_on_stop != "true" && config.leave_on_stop != "false") {
     return bad_value("leave-on-stop", config.leave_on_stop, "true or false");
   }
@@ -168,6 +173,31 @@ Result<std::map<std::string, std::string>> parse_labels(std::string_view text) {
       return bad_value("node-labels", label, "a label of the form key=value");
     }
     out[std::string(key)] = value;
+  }
+  return out;
+}
+
+namespace {
+
+std::string_view trimmed(std::string_view text) {
+  const auto first = text.find_first_not_of(" \t");
+  const auto last = text.find_last_not_of(" \t");
+  return first == std::string_view::npos ? std::string_view()
+                                         : text.substr(first, last - first + 1);
+}
+
+}  // namespace
+
+/// Ours: fleet drops what has no '='.
+Result<std::map<std::string, std::string>> parse_metadata(std::string_view text) {
+  std::map<std::string, std::string> out;
+  for (const auto entry : split(text, ',')) {
+    const auto equals = entry.find('=');
+    const auto key = trimmed(entry.substr(0, equals));
+    if (equals == std::string_view::npos || key.empty()) {
+      return bad_value("metadata", entry, "of the form key=value");
+    }
+    out[std::string(key)] = trimmed(entry.substr(equals + 1));
   }
   return out;
 }
@@ -268,6 +298,9 @@ Status check_config(const Config& config) {
   }
   if (const auto labels = parse_labels(config.node_labels); !labels.ok()) {
     return labels.error();
+  }
+  if (const auto metadata = parse_metadata(config.metadata); !metadata.ok()) {
+    return metadata.error();
   }
   if (const auto taints = parse_taints(config.node_taints); !taints.ok()) {
     return taints.error();

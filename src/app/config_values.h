@@ -32,6 +32,8 @@ std::vector<std::string> list_of(std::string_view text);
 Result<PortRange> parse_port_range(std::string_view text);
 /// a=b,c=d; a value may be empty.
 Result<std::map<std::string, std::string>> parse_labels(std::string_view text);
+/// k=v,k2=v2 as fleet reads them: without blanks around, the last of one key counts.
+Result<std::map<std::string, std::string>> parse_metadata(std::string_view text);
 /// key=value:Effect,… as kubectl taint writes them; "=value" may be missing.
 Result<std::vector<agent::Taint>> parse_taints(std::string_view text);
 

@@ -40,6 +40,8 @@ TEST(ConfigValues, TakesWhatIsWellFormed) {
            GoodRow{"fleet nowhere", &Config::fleet_listen, ""},
            GoodRow{"dotted node", &Config::node_name, "a.example"},
            GoodRow{"label without value", &Config::node_labels, "example.com/ssd,zone=a"},
+           GoodRow{"no systemd", &Config::systemd_bus, "none"},
+           GoodRow{"metadata", &Config::metadata, "region=eu west, disk = ssd"},
            GoodRow{"taint without value", &Config::node_taints, "dedicated:NoExecute"},
        }) {
     auto config = a_config();
@@ -78,6 +80,8 @@ TEST(ConfigValues, RefusesNonsenseAndNamesTheKey) {
                "mirror", &Config::registry_mirrors, "docker.io", "registry-mirrors: 'docker.io'"},
            BadRow{
                "mirror of a path", &Config::registry_mirrors, "a/b=http://c", "registry-mirrors"},
+           BadRow{"bus", &Config::systemd_bus, "/run/bus", "systemd-bus: '/run/bus'"},
+           BadRow{"metadata", &Config::metadata, "a=b,c", "metadata: 'c'"},
            BadRow{"leave", &Config::leave_on_stop, "maybe", "leave-on-stop"},
            BadRow{"grace", &Config::shutdown_grace, "0=soon", "shutdown-grace: \"0=soon\""},
            BadRow{"taint without effect", &Config::node_taints, "a=b", "node-taints: 'a=b'"},
@@ -162,6 +166,15 @@ TEST(ConfigValues, WantsThePolicyAndThePlaceOfAnAuditLog) {
 
   config.audit_policy_file = "/etc/policy.yaml";
   EXPECT_TRUE(check_config(config).ok());
+}
+
+TEST(ConfigValues, MetadataIsReadAsFleetReadsIt) {
+  const auto read = parse_metadata("region = us-east, disk=ssd,disk=nvme,empty=,eq=a=b,");
+
+  ASSERT_TRUE(read.ok());
+  EXPECT_EQ(*read,
+            (std::map<std::string, std::string>{
+                {"disk", "nvme"}, {"empty", ""}, {"eq", "a=b"}, {"region", "us-east"}}));
 }
 
 }  // namespace

@@ -106,7 +106,8 @@ class HollowAgent {
                                 thresholds_,
                                 is_shutting_down_,
                                 {},
-                                [this] { return shown_ ? &*shown_ : nullptr; }});
+                                [this] { return shown_ ? &*shown_ : nullptr; },
+                                {}});
     dialer_ = std::make_unique<reach::Dialer>(
         pool_, *connection_, NodeName(config.node_name), refuse_stream, dialer_options());
     group_.spawn(registrar_->keep_node());

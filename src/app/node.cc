@@ -74,6 +74,11 @@ Result<agent::Options> agent_options(const Config& config, std::string_view ca_p
   options.cluster_domain = config.cluster_domain;
   options.dns_address = dns_service_address(config);
   TRY(options.labels, parse_labels(config.node_labels));
+  options.systemd_bus = config.systemd_bus;
+  TRY(const auto metadata, parse_metadata(config.metadata));
+  for (const auto& [key, value] : metadata) {
+    options.metadata += fmt::format("{}{}={}", options.metadata.empty() ? "" : ",", key, value);
+  }
   TRY(options.taints, parse_taints(config.node_taints));
   TRY(options.registry_mirrors, parse_mirrors(config.registry_mirrors));
   options.registry_logins = options.data_directory / "registry-credentials.json";
