@@ -190,7 +190,7 @@ std::vector<ConfigKey> api_keys() {
   return {
       {"fleet-listen",
        "unix:///PATH|HOST:PORT",
-       "where fleet's API listens, without TLS; more than once, or comma-separated",
+       "where else fleet's API listens, without TLS; more than once, or comma-separated",
        &Config::fleet_listen,
        nullptr,
        true},

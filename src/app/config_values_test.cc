@@ -37,7 +37,7 @@ TEST(ConfigValues, TakesWhatIsWellFormed) {
            GoodRow{"smallest service range", &Config::service_cidr, "10.9.8.16/28"},
            GoodRow{"one port", &Config::service_node_ports, "30000-30000"},
            GoodRow{"fleet at several places", &Config::fleet_listen, "unix:///run/f.sock,:49153"},
-           GoodRow{"fleet nowhere", &Config::fleet_listen, ""},
+           GoodRow{"fleet where it usually is", &Config::fleet_listen, ""},
            GoodRow{"dotted node", &Config::node_name, "a.example"},
            GoodRow{"label without value", &Config::node_labels, "example.com/ssd,zone=a"},
            GoodRow{"no systemd", &Config::systemd_bus, "none"},

@@ -17,6 +17,7 @@ namespace {
 
 constexpr std::string_view kRoom = "fleet";
 constexpr std::string_view kUnix = "unix://";
+constexpr std::string_view kUsual = "unix:///run/tetrarch/fleet.sock";
 constexpr std::string_view kEngine = "controller=\"fleet-unit\"";
 
 net::ServerOptions server_options() {
@@ -82,7 +83,7 @@ FleetServer::FleetServer(async::IoPool& pool,
                 [this](const Metrics& own) { return fleet_metrics(own, metrics_, started_); }}),
       server_(pool, api_, server_options()) {}
 
-Status FleetServer::listen(const Config& config, const std::string& where) {
+Status FleetServer::listen(const std::string& where) {
   if (!where.starts_with(kUnix)) {
     TRY(const auto at, parse_listen(where, "fleet-listen"));
     TRY(const auto port, server_.listen(at.host, at.port, nullptr));
@@ -90,23 +91,20 @@ Status FleetServer::listen(const Config& config, const std::string& where) {
     return ok();
   }
   const std::string path = where.substr(kUnix.size());
-  auto done = make_socket_directory(std::filesystem::path(path).parent_path());
-  if (done.ok()) {
-    done = server_.listen_unix(path);
-  }
-  if (!done.ok() && !config.given.contains("fleet-listen")) {
-    log::warning(kRoom, "fleet's API does not listen on {}: {}", path, done.error().message);
-    return ok();
-  }
-  if (done.ok()) {
-    log::info(kRoom, "fleet's API answers at {}", where);
-  }
-  return done;
+  TRY_STATUS(make_socket_directory(std::filesystem::path(path).parent_path()));
+  TRY_STATUS(server_.listen_unix(path));
+  log::info(kRoom, "fleet's API answers at {}", where);
+  return ok();
 }
 
 Status FleetServer::start(const Config& config) {
+  if (const auto done = listen(std::string(kUsual)); !done.ok()) {
+    log::warning(kRoom, "fleet's API does not listen at {}: {}", kUsual, done.error().message);
+  }
   for (const auto& where : list_of(config.fleet_listen)) {
-    TRY_STATUS(listen(config, where));
+    if (where != kUsual) {
+      TRY_STATUS(listen(where));
+    }
   }
   server_.run();
   is_running_ = true;

@@ -21,13 +21,13 @@ class FleetServer {
   /// `pool`, `metrics` outlive it. `client` acts as system:fleet.
   FleetServer(async::IoPool& pool, std::unique_ptr<client::Client> client, Metrics& metrics);
 
-  /// Listens where the configuration says. A default socket that cannot be made is left out with a
-  /// warning; one that was asked for is a mistake.
+  /// Listens on the usual socket and where the configuration says. The usual one is left out with a
+  /// warning where it cannot be made; one that was asked for is a mistake.
   Status start(const Config& config);
   Task<void> stop();
 
  private:
-  Status listen(const Config& config, const std::string& where);
+  Status listen(const std::string& where);
 
   std::unique_ptr<client::Client> client_;
   Metrics& metrics_;
