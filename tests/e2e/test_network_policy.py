@@ -15,9 +15,10 @@ from machines import MachinesTest
 PROTOCOLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "protocols.py")
 
 SLEEP = ("sleep", "100000")
-# Asks every target at the same time; the names of those that answer.
+# Asks every target at the same time, for so many seconds; the names of those that answer.
 ASK = r"""
-ask() { printf 'GET / HTTP/1.0\r\n\r\n' | nc -w 3 "$2" "$3" 2>/dev/null | grep -q 'HTTP/1' && echo "$1"; }
+wait=$1; shift
+ask() { printf 'GET / HTTP/1.0\r\n\r\n' | nc -w $wait "$2" "$3" 2>/dev/null | grep -q 'HTTP/1' && echo "$1"; }
 while [ $# -ge 3 ]; do ask "$1" "$2" "$3" & shift 3; done
 wait
 """
@@ -57,11 +58,11 @@ class NetworkPolicy(MachinesTest):
         self.apply(*made)
         return {pod["metadata"]["name"]: self.wait_ready(pod["metadata"]["name"])["status"]["podIP"] for pod in made}
 
-    def reached(self, source, targets, namespace=None):
-        """`targets`: name to (address, port)."""
+    def reached(self, source, targets, namespace=None, seconds=1):
+        """`targets`: name to (address, port). What is dropped takes all the seconds."""
         words = [str(word) for name, (address, port) in targets.items() for word in (name, address, port)]
-        done = self.cluster.kubectl("-n", namespace or self.namespace, "exec", source, "--", "sh", "-c", ASK, "ask", *words,
-                                    check=False)
+        done = self.cluster.kubectl("-n", namespace or self.namespace, "exec", source, "--", "sh", "-c", ASK, "ask", str(seconds),
+                                    *words, check=False)
         return set(done.stdout.split())
 
     def expect(self, source, targets, names, why, namespace=None):
@@ -175,7 +176,7 @@ class NetworkPolicy(MachinesTest):
 
         def ask(source, answer, wrong):
             while not stop.is_set():
-                seen = self.reached(source, target)
+                seen = self.reached(source, target, seconds=3)
                 asked[0] += 1
                 if seen != answer:
                     wrong.append(seen)
