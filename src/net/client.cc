@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/client.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include <boost/asio/this_coro.hpp>
 
 #include "net/dial.h"
@@ -171,8 +174,15 @@ void Client::keep(std::unique_ptr<Session> session) {
   }
   session->transport->park();
   session->reader.forget();
-  Kept kept{std::move(session), clock_.steady()};
+  const auto now = clock_.steady();
+  Kept kept{std::move(session), now};
+  std::vector<Kept> dropped;  // closed without the lock
   const std::lock_guard lock(mutex_);
+  // What a busy moment took to many is not needed since: the last used is used again.
+  const auto oldest = std::ranges::partition_point(
+      kept_, [&](const Kept& each) { return each.since < now - options_.idle_limit; });
+  std::move(kept_.begin(), oldest, std::back_inserter(dropped));
+  kept_.erase(kept_.begin(), oldest);
   if (kept_.size() < options_.idle_connections_max) {
     kept_.push_back(std::move(kept));
   }

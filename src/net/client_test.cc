@@ -8,6 +8,7 @@
 #include <gtest/gtest.h>
 
 #include "async/timer.h"
+#include "async/together.h"
 #include "net/harness_test.h"
 #include "net/pipe.h"
 
@@ -72,6 +73,47 @@ TEST(Client, OpensANewConnectionWhenTheKeptOneWasClosed) {
     while (server.server().connections() > 0) {
       std::this_thread::yield();
     }
+  }
+}
+
+class SetClock final : public Clock {
+ public:
+  TimePoint now() const override { return {}; }
+
+  SteadyPoint steady() const override { return SteadyPoint(std::chrono::seconds(seconds)); }
+
+  std::atomic<int> seconds = 0;
+};
+
+Task<void> ask_into(Client& client, Result<Response>& answer) {
+  answer = co_await client.request(request_of("GET", "/"));
+}
+
+Task<Unit> ask_twice_at_once(Client& client) {
+  Result<Response> first = Error{Code::internal, "not asked"};
+  Result<Response> second = first;
+  co_await async::both(ask_into(client, first), ask_into(client, second));
+  EXPECT_TRUE(first.ok() && second.ok());
+  co_return Unit{};
+}
+
+TEST(Client, DropsAConnectionThatIsNoLongerNeeded) {
+  TestServer server;
+  SetClock clock;
+  ClientOptions options;
+  options.url = "http://127.0.0.1:" + std::to_string(server.port());
+  const auto client = *Client::make(options, nullptr, clock);
+  wait_for(server.pool(), ask_twice_at_once(*client));
+  ASSERT_EQ(server.server().connections(), 2U);
+
+  clock.seconds = 40;
+  ASSERT_TRUE(ask(server, *client, request_of("GET", "/")).ok());
+  EXPECT_EQ(server.server().connections(), 2U);
+  clock.seconds = 80;
+  ASSERT_TRUE(ask(server, *client, request_of("GET", "/")).ok());
+
+  while (server.server().connections() > 1) {
+    std::this_thread::yield();
   }
 }
 
