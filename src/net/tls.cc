@@ -174,6 +174,9 @@ Result<std::shared_ptr<SSL_CTX>> make_context(bool is_server, const TlsMaterial&
       SSL_CTX_set_verify(raw, SSL_VERIFY_PEER, &note_refusal);
     }
   } else {
+    // Whoever believes our certificate has its authority: sent with it (OpenSSL takes it from those
+    // that we believe), it would be kept by the server for as long as the connection.
+    SSL_CTX_set_mode(raw, SSL_MODE_NO_AUTO_CHAIN);
     SSL_CTX_set_verify(raw, material.trusts_anybody ? SSL_VERIFY_NONE : SSL_VERIFY_PEER, nullptr);
     SSL_CTX_set_alpn_protos(
         raw, reinterpret_cast<const unsigned char*>(kHttp1.data()), kHttp1.size());
