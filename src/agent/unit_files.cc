@@ -128,9 +128,10 @@ Status UnitFiles::remove(std::string_view unit) const {
 }
 
 Status check_own(const systemd::Fragment& found, const std::string& unit, const fs::path& ours) {
+  // Seen: systemd 252 names the link, not the file that it leads to. The file may be lost.
   std::error_code ignored;
   if (found.load == "not-found" || found.file == ours ||
-      fs::equivalent(found.file, ours, ignored)) {
+      fs::read_symlink(found.file, ignored) == ours || fs::equivalent(found.file, ours, ignored)) {
     return ok();
   }
   return Error{Code::precondition,

@@ -91,7 +91,7 @@ Task<std::optional<bool>> walk() {
   EXPECT_TRUE(fs::is_symlink("/run/systemd/system/walk@1.service"));
   const auto fragment = co_await at.manager->fragment("walk@1.service");
   EXPECT_TRUE(fragment.ok() && fragment->load == "loaded");
-  EXPECT_EQ(fragment->file, kUnits / "walk@1.service");
+  EXPECT_TRUE(fs::equivalent(fragment->file, kUnits / "walk@1.service")) << fragment->file;
 
   EXPECT_TRUE((co_await at.manager->start("walk@1.service")).ok());
   co_await at.wait_for("walk@1.service", "active", "running");
