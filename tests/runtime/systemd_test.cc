@@ -76,7 +76,8 @@ class SystemdTest : public testing::Test {
   async::IoPool pool_{1};
 };
 
-constexpr const char* kSleeper = "[Service]\nExecStart=/bin/sleep 1000\n";
+// Told as running once it is the program, and not before it is executed.
+constexpr const char* kSleeper = "[Service]\nType=exec\nExecStart=/bin/sleep 1000\n";
 
 Task<std::optional<bool>> walk() {
   Watched at;
