@@ -199,6 +199,9 @@ int run_process(const Config& config, Wanted wanted) {
   if (!owned.ok()) {
     return fail(owned.error().message);
   }
+  if (!wanted.server) {
+    share_heaps();
+  }
   Process process(config, wanted);
   const auto started = process.start();
   if (!started.ok()) {

@@ -65,6 +65,10 @@ void give_back_start_memory() {
   }
 }
 
+void share_heaps() {
+  ::mallopt(M_ARENA_MAX, 2);
+}
+
 bool is_much_free(std::size_t free_bytes, std::size_t used_bytes) {
   constexpr std::size_t kLittle = std::size_t{2} << 20;
   return free_bytes > kLittle && free_bytes > used_bytes / 8;

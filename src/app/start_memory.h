@@ -22,6 +22,11 @@ std::vector<Mapping> clean_mappings(std::string_view smaps);
 /// page cache, at the price of a minor fault. Any thread, at any time.
 void give_back_start_memory();
 
+/// All threads share two of the C library's heaps, where each would have its own: for a process
+/// whose threads take turns at rare work that needs megabytes, as libnftables does for every
+/// change, and which would hold those megabytes in every heap. Before other threads start.
+void share_heaps();
+
 /// Whether it is worth the walk through all of it: more than a little, and more than an eighth of
 /// what is in use.
 bool is_much_free(std::size_t free_bytes, std::size_t used_bytes);
