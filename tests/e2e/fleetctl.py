@@ -4,7 +4,8 @@
 
 No distribution has the real client any more. This one sends what that was seen to send, in its order and with its pauses
 (every 250 ms), and says what it said, with its exit codes. Source: fleet 1.0.0, fleetctl/*.go and the requests that it was
-watched making (docs/protocols/fleet.md). What a user of it would not notice is left out: ssh, the tunnel, colours.
+watched making (docs/protocols/fleet.md). What a user of it would not notice is left out, as colours. What goes through ssh
+is in fleetctl_ssh.py.
 """
 import argparse
 import fnmatch
@@ -15,6 +16,8 @@ import socket
 import sys
 import time
 import urllib.parse
+
+import fleetctl_ssh
 
 POLL = 0.25
 ATTEMPT = 2.0
@@ -73,29 +76,45 @@ def is_global(unit):
 
 # ---- HTTP ----------------------------------------------------------------------------------------------------------
 
-class UnixConnection(http.client.HTTPConnection):
-    def __init__(self, path, timeout):
-        super().__init__("domain-sock", timeout=timeout)
-        self.path = path
+class MadeConnection(http.client.HTTPConnection):
+    """Over a socket that somebody else makes."""
+
+    def __init__(self, host, make, timeout):
+        super().__init__(host, timeout=timeout)
+        self.make = make
 
     def connect(self):
-        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock = self.make()
         self.sock.settimeout(self.timeout)
-        self.sock.connect(self.path)
+
+
+def unix_socket(path):
+    made = socket.socket(socket.AF_UNIX)
+    made.connect(path)
+    return made
 
 
 class Api:
     """fleet's HTTP API, asked as google-api-go-client asks."""
 
-    def __init__(self, endpoint, trace=None, timeout=3):
-        self.url = urllib.parse.urlsplit(endpoint)
-        self.trace, self.timeout = trace, timeout
+    def __init__(self, options):
+        self.url = urllib.parse.urlsplit(options.endpoint)
+        self.trace, self.timeout = options.trace, options.request_timeout
+        self.tunnel = fleetctl_ssh.Tunnel(options, self.url) if options.tunnel else None
+
+    def close(self):
+        if self.tunnel:
+            self.tunnel.close()
+
+    def connection(self):
+        if self.tunnel:
+            return MadeConnection(self.url.netloc or "domain-sock", self.tunnel.connect, self.timeout)
+        if self.url.scheme == "unix":
+            return MadeConnection("domain-sock", lambda: unix_socket(self.url.path), self.timeout)
+        return http.client.HTTPConnection(self.url.netloc, timeout=self.timeout)
 
     def ask(self, method, path, body=None):
-        if self.url.scheme == "unix":
-            connection = UnixConnection(self.url.path, self.timeout)
-        else:
-            connection = http.client.HTTPConnection(self.url.netloc, timeout=self.timeout)
+        connection = self.connection()
         headers = {"User-Agent": "google-api-go-client/0.5"}
         data = None
         if body is not None:
@@ -144,10 +163,14 @@ class Api:
 
 # ---- commands ------------------------------------------------------------------------------------------------------
 
-class Fleetctl:
+class Fleetctl(fleetctl_ssh.SshCommands):
     def __init__(self, api, options):
         self.api, self.options = api, options
         self.exit_code = 0
+
+    @staticmethod
+    def unit_name(argument):
+        return unit_name(argument)
 
     # -- printing
 
@@ -392,14 +415,17 @@ def main(words):
     parser.add_argument("--replace", action="store_true")
     parser.add_argument("--no-block", action="store_true")
     parser.add_argument("--block-attempts", type=int, default=0)
+    fleetctl_ssh.add_flags(parser)
     options = parser.parse_intermixed_args(words)
-    fleetctl = Fleetctl(Api(options.endpoint, options.trace, options.request_timeout), options)
+    fleetctl = Fleetctl(Api(options), options)
     command = getattr(fleetctl, options.command.replace("-", "_"))
     try:
         command(options.arguments)
     except Failed as error:
         print(error, file=sys.stderr)
         return 1
+    finally:
+        fleetctl.api.close()
     return fleetctl.exit_code
 
 

@@ -1,7 +1,10 @@
 # SPDX-License-Identifier: Apache-2.0
 """The life of a fleet unit, as fleetctl's user sees it and as the machines' systemd does. Rows F1 to F29 are those of
 docs/protocols/fleet.md."""
+import json
+
 from fleet import HELLO, HELLO_HASH, PORT, SLEEP, FleetTest, x_fleet
+from harness import DEMO, make_pod, make_service
 from machine import wait_until
 from units import main_pid, placed_files, show
 
@@ -194,20 +197,6 @@ class Fleet(FleetTest):
         self.fleetctl("unload", "wanted")
         wait_until(lambda: not host.run("ls", "-d", link, check=False).stdout, 10, "the link is gone")
 
-    def test_errors(self):  # F22
-        for method, path, body, status, message in (
-                ("GET", "/fleet/v1/units/none.service", None, 404, "unit does not exist"),
-                ("DELETE", "/fleet/v1/units/none.service", None, 404, "unit does not exist"),
-                ("POST", "/fleet/v1/units", {}, 405, "only GET supported against this resource"),
-                ("PUT", "/fleet/v1/units/a.service", {"desiredState": "launched"}, 409,
-                 "unit does not exist and options field empty"),
-                ("PUT", "/fleet/v1/units/a.foo", {"options": []}, 400, 'invalid unit type: "foo"'),
-                ("POST", "/fleet/v1/discovery", {}, 400, "only HTTP GET supported against this resource"),
-                ("PATCH", "/fleet/v1/machines", [{"op": "no", "path": "/x/metadata/y"}], 400,
-                 "invalid op: expect add, remove, or replace")):
-            with self.subTest(f"{method} {path}"):
-                self.assertEqual(self.curl(method, path, body), (status, {"error": {"code": status, "message": message}}))
-
     def test_discovery_and_metrics(self):  # F23
         status, found = self.curl("GET", "/fleet/v1/discovery")
         self.assertEqual((status, found["id"]), (200, "fleet:v1"))
@@ -236,3 +225,54 @@ class Fleet(FleetTest):
         done = self.cluster.first.run("python3", "-B", f"{__file__.rsplit('/', 1)[0]}/fleetctl.py", "--endpoint",
                                       f"http://{self.cluster.address}:{PORT}", "list-units", "--no-legend")
         self.assertIn("seen.service", done.stdout)
+
+    def test_lists_are_in_order(self):
+        self.write("order@.service")
+        self.fleetctl("submit", "order@.service")
+        units = [f"order@{(7 * number) % 20:02}.service" for number in range(20)]
+        self.fleetctl("start", *units)
+        self.assertEqual([row[0] for row in self.lines("list-unit-files")], sorted([*units, "order@.service"]))
+        rows = wait_until(lambda: (rows := self.lines("list-units")) and len(rows) == 20 and rows, 10, "each has a state")
+        self.assertEqual([row[0] for row in rows], sorted(units))
+        places = {host.name: 0 for host in self.machines.values()}
+        for unit in units:
+            places[self.host_of(unit).name] += 1
+        self.assertEqual(sorted(places.values()), [6, 7, 7], "as many on each machine")
+
+    def outside_fleet(self, *words, **options):
+        return self.cluster.kubectl("-n", "default", *words, **options)
+
+    def make_outside_fleet(self, *objects):
+        listed = json.dumps({"apiVersion": "v1", "kind": "List", "items": list(objects)})
+        self.outside_fleet("apply", "-f", "-", input=listed)
+        self.addCleanup(self.outside_fleet, "delete", "--wait=false", "-f", "-", input=listed)
+
+    def test_units_and_services_find_each_other(self):
+        self.make_outside_fleet(make_pod("demo", image=DEMO), make_pod("asker", "sleep", "1000"), make_service("demo"))
+        self.outside_fleet("wait", "--for=condition=Ready", "pod/demo", "pod/asker", "--timeout=60s")
+        with self.subTest("pods reach units by the name of a Service"):
+            self.write("web@.service", "[Service]\nExecStartPre=/bin/sh -c 'mkdir -p /run/www; echo unit on %H >/run/www/index.html'\n"
+                       "ExecStart=/bin/busybox httpd -f -p 8099 -h /run/www\n\n"
+                       "[X-Fleet]\nLabel=app=web\nConflicts=web@*.service\n")
+            self.fleetctl("submit", "web@.service")
+            self.fleetctl("start", "web@1", "web@2")
+            service = make_service("web", target=8099)
+            self.apply(service)
+            self.addCleanup(self.kubectl, "delete", "service", "web")
+            wanted = {f"unit on {self.host_of(f'web@{number}.service').name}" for number in (1, 2)}
+            seen = set()
+
+            def both():
+                seen.add(self.outside_fleet("exec", "asker", "--", "wget", "-qO-",
+                                            "http://web.fleet.svc.cluster.local/").stdout.strip())
+                return seen == wanted or self.fail(f"{seen}, not {wanted}")
+            wait_until(both, 30, "both units answer")
+        with self.subTest("units reach Services by their names"):
+            settings = self.outside_fleet("exec", "asker", "--", "cat", "/etc/resolv.conf").stdout
+            for host in self.machines.values():
+                host.run("sh", "-c", "cat >/run/cluster-resolv.conf", input=settings)
+            self.write("ask.service", "[Service]\nType=oneshot\nRemainAfterExit=yes\n"
+                       "BindReadOnlyPaths=/run/cluster-resolv.conf:/etc/resolv.conf\n"
+                       "ExecStart=/usr/bin/curl -fsS --noproxy * -o /run/answer http://demo.default.svc.cluster.local/\n")
+            self.fleetctl("start", "ask")
+            self.assertIn("demo", self.host_of("ask.service").run("cat", "/run/answer").stdout)
