@@ -2,9 +2,13 @@
 #include "app/fleet_server.h"
 
 #include <array>
+#include <cerrno>
 #include <filesystem>
+#include <grp.h>
 #include <system_error>
+#include <unistd.h>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -24,6 +28,22 @@ net::ServerOptions server_options() {
   net::ServerOptions options;
   options.name = "fleet";
   return options;
+}
+
+/// fleet's sockets belong to the group `fleet`, where the machine has one.
+Status give_to_group(const std::string& path) {
+  constexpr std::size_t kLongestRecord = 65536;
+  std::vector<char> memory(kLongestRecord);
+  group record = {};
+  group* found = nullptr;
+  if (::getgrnam_r("fleet", &record, memory.data(), memory.size(), &found) != 0 ||
+      found == nullptr || ::chown(path.c_str(), static_cast<uid_t>(-1), found->gr_gid) == 0) {
+    return ok();
+  }
+  return Error{
+      Code::unavailable,
+      fmt::format(
+          "cannot give {} to the group fleet: {}", path, std::generic_category().message(errno))};
 }
 
 /// Who may use a socket its own permissions say: the way to it is open.
@@ -93,6 +113,7 @@ Status FleetServer::listen(const std::string& where) {
   const std::string path = where.substr(kUnix.size());
   TRY_STATUS(make_socket_directory(std::filesystem::path(path).parent_path()));
   TRY_STATUS(server_.listen_unix(path));
+  TRY_STATUS(give_to_group(path));
   log::info(kRoom, "fleet's API answers at {}", where);
   return ok();
 }

@@ -16,6 +16,8 @@ HELLO = ('[Unit]\nDescription=Hello World\n\n[Service]\n'
          'ExecStart=/bin/bash -c "while true; do echo \\"Hello, world\\"; sleep 1; done"\n')
 HELLO_HASH = "e55c0aeb44ba0b68004ceb8a200e685194448b45"
 PORT = 49153
+SOCKET = "/run/tetrarch/fleet.sock"
+FLEETS_SOCKET = "/run/fleet.sock"  # where fleetctl looks, as it was built
 
 
 def x_fleet(*lines):
@@ -30,7 +32,7 @@ class FleetTest(MachinesTest):
     @classmethod
     def start_cluster(cls):
         cls.untouched = units.Untouched()
-        listen = ("--fleet-listen", "unix:///run/tetrarch/fleet.sock", "--fleet-listen", f"0.0.0.0:{PORT}")
+        listen = ("--fleet-listen", f"unix://{FLEETS_SOCKET}", "--fleet-listen", f"0.0.0.0:{PORT}")
         cls.cluster = Machines(cls.name, (1,), "server", listen)
         cls.cluster.start()
         for number, metadata in enumerate(cls.metadata, 2):
@@ -72,7 +74,7 @@ class FleetTest(MachinesTest):
     @property
     def endpoint(self):
         """The server's socket, through its first process: a path that this process can open."""
-        return f"unix:///proc/{self.cluster.first.pid}/root/run/tetrarch/fleet.sock"
+        return f"unix:///proc/{self.cluster.first.pid}/root{SOCKET}"
 
     def fleetctl(self, *words, check=True, timeout=60, endpoint=None):
         command = [sys.executable, "-B", f"{HERE}/fleetctl.py", "--endpoint", endpoint or self.endpoint, *words]

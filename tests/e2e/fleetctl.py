@@ -404,7 +404,7 @@ def hash_of(options):
 
 def main(words):
     parser = argparse.ArgumentParser(prog="fleetctl")
-    parser.add_argument("--endpoint", default="unix:///run/tetrarch/fleet.sock")
+    parser.add_argument("--endpoint", default=os.environ.get("FLEETCTL_ENDPOINT", "unix:///var/run/fleet.sock"))
     parser.add_argument("--trace", help="a file that gets a line for each request")
     parser.add_argument("--request-timeout", type=float, default=3)
     parser.add_argument("command")

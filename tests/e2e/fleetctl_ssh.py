@@ -38,35 +38,37 @@ class Ssh:
 
 
 class Tunnel:
-    """One login at the tunnel's end for all connections of a command."""
+    """The endpoint, as the tunnel's end reaches it: TCP is forwarded, for a unix socket fleetctl runs there."""
 
     def __init__(self, options, url):
+        self.ssh, self.end, self.url = Ssh(options), options.tunnel, url
         self.place = tempfile.mkdtemp(prefix="fleetctl-")
-        self.url, self.children = url, []
-        self.path = os.path.join(self.place, "mux")
-        self.ssh, self.end = Ssh(options), options.tunnel
-        self.master = subprocess.Popen(self.ssh.words(self.end, "-N", "-M", "-S", self.path), stdin=subprocess.DEVNULL)
+        self.children = []
+        if url.scheme != "unix":
+            self.forward(os.path.join(self.place, "socket"))
+
+    def forward(self, path):
+        words = self.ssh.words(self.end, "-N", "-o", "ExitOnForwardFailure=yes", "-L", f"{path}:{self.url.netloc}")
+        child = subprocess.Popen(words, stdin=subprocess.DEVNULL)
+        self.children.append(child)
+        while not os.path.exists(path) and child.poll() is None:
+            time.sleep(0.01)
 
     def connect(self):
-        """A socket whose other end is the endpoint, as the tunnel's end reaches it."""
-        while not os.path.exists(self.path):
-            if self.master.poll() is not None:
-                raise OSError(f"no tunnel through {self.end}: ssh exits {self.master.returncode}")
-            time.sleep(0.01)
+        if self.url.scheme != "unix":
+            made = socket.socket(socket.AF_UNIX)
+            made.connect(os.path.join(self.place, "socket"))
+            return made
         mine, other = socket.socketpair()
-        if self.url.scheme == "unix":
-            words = [*self.ssh.words(self.end, "-S", self.path), f"fleetctl fd-forward {self.url.path}"]
-        else:
-            words = self.ssh.words(self.end, "-S", self.path, "-W", self.url.netloc)
+        words = [*self.ssh.words(self.end), f"fleetctl fd-forward {self.url.path}"]
         self.children.append(subprocess.Popen(words, stdin=other, stdout=other))
         other.close()
         return mine
 
     def close(self):
         for child in self.children:
+            child.terminate()
             child.wait()
-        self.master.terminate()
-        self.master.wait()
         shutil.rmtree(self.place)
 
 

@@ -5,13 +5,12 @@ import os
 import subprocess
 import sys
 
-from fleet import HELLO, HERE, PORT, FleetTest
+from fleet import FLEETS_SOCKET, HELLO, HERE, PORT, SOCKET, FleetTest
 from fleet_refusals import REFUSALS
 from machine import wait_until
 from sshd import Door
 from units import show
 
-SOCKET = "/run/tetrarch/fleet.sock"
 FLEETCTL = f'#!/bin/sh\nexec {sys.executable} -B {HERE}/fleetctl.py "$@"\n'
 
 
@@ -106,10 +105,12 @@ class FleetAccess(FleetTest):
         done = self.from_outside(*through, "stop", *units)
         self.assertEqual(done.stderr, f"Successfully stopped units [{' '.join(units)}].\n")
 
-    def test_the_usual_socket(self):  # F25
+    def test_the_usual_sockets(self):  # F25
         first = self.cluster.first
-        self.assertEqual(len(first.run("fleetctl", "list-machines", "--no-legend").stdout.splitlines()), 2)
-        self.assertEqual(first.run("stat", "-c", "%a %F", SOCKET).stdout, "660 socket\n")
+        for where in ((), ("env", f"FLEETCTL_ENDPOINT=unix://{SOCKET}")):
+            said = first.run(*where, "fleetctl", "list-machines", "--no-legend").stdout
+            self.assertEqual(len(said.splitlines()), 2, where)
+        self.assertEqual(first.run("stat", "-c", "%a %F", SOCKET, FLEETS_SOCKET).stdout, "660 socket\n" * 2)
         with self.subTest("fd-forward"):
             raw = "GET /fleet/v1/units HTTP/1.1\r\nHost: domain-sock\r\nConnection: close\r\n\r\n"
             said = first.run("fleetctl", "fd-forward", SOCKET, input=raw).stdout
@@ -117,6 +118,18 @@ class FleetAccess(FleetTest):
             self.assertTrue(head.startswith("HTTP/1.1 200 OK"), said)
             self.assertIn("fleetd/1.0.0", head)
             self.assertEqual(body, "{}")
+
+    def test_the_group_of_fleet_may_use_the_socket(self):
+        host = self.cluster.first
+        host.run("groupadd", "--system", "fleet")
+        host.run("usermod", "-aG", "fleet", "core")
+        self.cluster.end_on(host)
+        self.cluster.start_on(host)
+        wait_until(lambda: self.cluster.is_up(host), 60, "the server is back")
+        self.assertEqual(host.run("stat", "-c", "%a %G", SOCKET, FLEETS_SOCKET).stdout, "660 fleet\n" * 2)
+        wait_until(lambda: len(self.lines("list-machines")) == 2, 30, "machines are there again")
+        done = self.from_outside("--tunnel", self.cluster.address, "list-machines", "--no-legend")
+        self.assertEqual(len(done.stdout.splitlines()), 2)
 
     def test_each_refusal(self):  # F22
         self.write("known.service")
