@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "schedule/cluster.h"
 
+#include <fmt/format.h>
+
 #include "schema/views/core.h"
 
 namespace tetrarch::schedule {
@@ -35,6 +37,20 @@ void append_affinity(std::string& out, object::View pod) {
   const auto before = static_cast<std::size_t>(pin.raw().data() - affinity.data());
   out += affinity.substr(0, before);
   out += affinity.substr(before + pin.raw().size());
+}
+
+/// Labels that the pod's own rules about pods name: all that they can tell of itself.
+void append_labels(std::string& out, object::View pod) {
+  const views::PodSpecView spec(pod["spec"]);
+  const std::string_view affinity = spec.affinity().view().raw();
+  const std::string_view spread = spec.topology_spread_constraints().view().raw();
+  for (const auto [key, value] : pod["metadata"]["labels"].members()) {
+    const auto named = fmt::format("\"{}\"", key);
+    if (affinity.find(named) != std::string_view::npos ||
+        spread.find(named) != std::string_view::npos) {
+      out += fmt::format("{}={}", named, value.raw());
+    }
+  }
 }
 
 }  // namespace
@@ -207,22 +223,18 @@ std::string Cluster::signature(const Stored& pod) const {
   out += spec.resource_claims().empty() ? "" : "claims|";
   out += spec.node_name();
   // Labels matter only where pods are compared with pods.
-  if (counts_.has_anti_affinity() || spec.has_topology_spread_constraints() ||
-      spec.has_affinity()) {
-    out += view.metadata().labels().view().raw();
+  if (spec.has_topology_spread_constraints() || spec.has_affinity()) {
+    append_labels(out, pod.root());
+  }
+  for (const auto& counter : counts_.against(pod.key.ns, view.metadata().labels().view())) {
+    out += fmt::format("|{}", counter->number());
   }
   return out;
 }
 
 Cluster::Living& Cluster::living(const Stored& pod) {
   auto text = signature(pod);
-  auto found = classes_.find(text);
-  if (found != classes_.end() &&
-      found->second.value->anti_affinity_version() != counts_.version()) {
-    ages_.erase(found->second.age);
-    classes_.erase(found);
-    found = classes_.end();
-  }
+  const auto found = classes_.find(text);
   if (found != classes_.end()) {
     ages_.splice(ages_.end(), ages_, found->second.age);
     return found->second;

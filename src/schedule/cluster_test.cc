@@ -378,6 +378,43 @@ TEST(Cluster, PodsThatDifferOnlyInWhatNoRuleReadsShareAClass) {
   EXPECT_EQ(cluster.class_count(), 2U);
 }
 
+std::string apart_from(std::string_view app) {
+  return fmt::format(
+      R"(,"affinity":{{"podAntiAffinity":{{"requiredDuringSchedulingIgnoredDuringExecution":[)"
+      R"({{"topologyKey":"host","labelSelector":{{"matchLabels":{{"app":"{}"}}}}}}]}}}})",
+      app);
+}
+
+std::string labels_of(std::string_view app, int own) {
+  return fmt::format(R"({{"app":"{}","own":"{}"}})", app, own);
+}
+
+/// As units of fleet are: each has a label of its own.
+TEST(Cluster, LabelsThatNoRuleReadsMakeNoClasses) {
+  Cluster cluster;
+  for (int i = 0; i < 40; ++i) {
+    const auto name = fmt::format("n{}", i);
+    cluster.upsert_node(a_node({.name = name, .labels = fmt::format(R"({{"host":"{}"}})", name)}));
+  }
+  const auto place = [&](std::string_view app, int own, const std::string& more) {
+    return cluster
+        .place(a_pod(
+            {.name = fmt::format("{}{}", app, own), .more = more, .labels = labels_of(app, own)}))
+        .is_placed();
+  };
+  ASSERT_TRUE(place("a", 0, apart_from("a")));  // before there was such a rule: another class
+
+  for (int i = 1; i < 30; ++i) {
+    EXPECT_TRUE(place("a", i, apart_from("a")));
+    EXPECT_TRUE(place("b", i, ""));
+  }
+  EXPECT_EQ(cluster.class_count(), 3U);
+
+  EXPECT_TRUE(place("c", 1, apart_from("b")));  // ten nodes have neither
+  EXPECT_TRUE(place("b", 30, ""));              // who are meant from now on are others
+  EXPECT_EQ(cluster.class_count(), 5U);
+}
+
 TEST(Cluster, ARefusalIsExplainedAnewAfterEveryChange) {
   Cluster cluster;
   with_nodes(cluster, {{.name = "n1", .cpu = "1"}, {.name = "n2", .cpu = "1"}});

@@ -21,8 +21,7 @@ PodClass::PodClass(
       claim_(std::move(claim)),
       machine_key_(claim_->is_unit ? texts.intern(kMachineId) : Interner::kNone),
       rules_(pod.root(), texts, NodeRules::Pin::left_out),
-      pairs_(pod, counts, texts),
-      anti_affinity_version_(counts.version()) {}
+      pairs_(pod, counts, texts) {}
 
 PairRules::Domains PodClass::domains_of(Place place) const {
   PairRules::Domains domains;

@@ -55,8 +55,6 @@ class PodClass {
 
   const SharedClaim& shared_claim() const { return claim_; }
 
-  std::uint64_t anti_affinity_version() const { return anti_affinity_version_; }
-
  private:
   struct Cell {
     PairRules::Domains domains;
@@ -94,7 +92,6 @@ class PodClass {
   const std::uint32_t machine_key_;  // kNone: no class of units
   const NodeRules rules_;
   PairRules pairs_;
-  std::uint64_t anti_affinity_version_;
   std::vector<Cell> cells_;
   std::vector<Seat> seats_;  // by place
   std::uint64_t seen_ = 0;   // up to where the log was read

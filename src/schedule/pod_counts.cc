@@ -125,8 +125,7 @@ void PodCounts::change_holding(const PlacedPod& pod, std::int64_t by) {
   for (const PodQuestion& term : pod.anti_affinity) {
     const auto same = [&](const auto& counter) { return counter->question() == term; };
     if (by > 0 && std::none_of(holding_.begin(), holding_.end(), same)) {
-      holding_.push_back(std::make_shared<Counter>(term));
-      ++version_;
+      holding_.push_back(std::make_shared<Counter>(term, ++last_number_));
     }
   }
   for (const auto& counter : holding_) {

@@ -17,7 +17,8 @@ namespace tetrarch::schedule {
 
 class Counter {
  public:
-  Counter(PodQuestion question) : question_(std::move(question)) {}  // NOLINT: implicit on purpose
+  explicit Counter(PodQuestion question, std::uint64_t number = 0)
+      : question_(std::move(question)), number_(number) {}
 
   const PodQuestion& question() const { return question_; }
 
@@ -25,10 +26,14 @@ class Counter {
 
   std::int64_t total() const { return total_; }
 
+  /// Of one that counts the holders of a term: no other ever has the same.
+  std::uint64_t number() const { return number_; }
+
   void add(std::uint32_t domain, std::int64_t change);
 
  private:
   PodQuestion question_;
+  std::uint64_t number_;
   std::unordered_map<std::uint32_t, std::int64_t> by_domain_;
   std::int64_t total_ = 0;
 };
@@ -51,7 +56,7 @@ class PodCounts {
   /// The same for a pod that may be back in a moment: no class has to look again for its terms.
   void take_off(const PlacedPod& pod) { change(pod, -1); }
 
-  /// A term that nobody holds any more refuses nobody. Should it come back, the version tells.
+  /// A term that nobody holds any more refuses nobody. Should it come back, it has another number.
   void forget_unheld();
 
   /// Whether this pod is one of those that the counter has counted.
@@ -59,11 +64,6 @@ class PodCounts {
 
   /// Counters of anti-affinity terms that placed pods hold and that mean such a pod.
   std::vector<std::shared_ptr<Counter>> against(std::string_view ns, object::View labels) const;
-
-  /// Grows when a new anti-affinity term turns up: classes then look again at who is against them.
-  std::uint64_t version() const { return version_; }
-
-  bool has_anti_affinity() const { return !holding_.empty(); }
 
  private:
   bool change(const PlacedPod& pod, std::int64_t by);
@@ -75,7 +75,7 @@ class PodCounts {
   const PlacedPods& pods_;
   std::vector<std::weak_ptr<Counter>> selected_;  // kept alive by the classes that ask
   std::vector<std::shared_ptr<Counter>> holding_;
-  std::uint64_t version_ = 0;
+  std::uint64_t last_number_ = 0;
 };
 
 }  // namespace tetrarch::schedule
