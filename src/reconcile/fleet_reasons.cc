@@ -14,6 +14,7 @@
 #include "reconcile/fleet_pod.h"
 #include "reconcile/node_taints.h"
 #include "reconcile/pod_state.h"
+#include "unitfile/glob.h"
 
 namespace tetrarch::reconcile {
 
@@ -55,11 +56,48 @@ bool is_asked_machine(const Mirror& seen, const FleetUnit& unit, const Stored& n
                                                full_machine_id(seen, unit.wanted.machine_id);
 }
 
-/// The unit of a Pod that is not on its way out; nothing: it is no unit's Pod.
-std::optional<FleetUnit> unit_in(const FleetView& view, const Stored& pod) {
-  const auto* stored = unit_of(pod).empty() ? nullptr : view.unit(pod.key.ns, unit_of(pod));
-  return stored == nullptr || !is_active(pod) ? std::nullopt : std::optional(FleetUnit(*stored));
-}
+/// Whom a unit may not be beside: by its own patterns, and by those of others. Units are not read
+/// for it: there are many on a machine, and this is asked whenever one is looked at.
+class Conflicts {
+ public:
+  Conflicts(const FleetView& view, const FleetUnit& unit) : view_(view), unit_(unit) {
+    for (const auto pattern : view.links.patterns_in(unit.ns())) {
+      if (unitfile::matches_glob(pattern, unit.name())) {
+        against_us_.push_back(link_text(UnitLink::pattern, unit.ns(), pattern));
+      }
+    }
+  }
+
+  bool are_none() const { return unit_.wanted.conflicts.empty() && against_us_.empty(); }
+
+  /// A Pod that is not on its way out, of a unit that there is.
+  bool has(const Stored& pod) const {
+    const auto name = unit_of(pod);
+    if (name.empty() || name == unit_.name() || pod.key.ns != unit_.ns() || !is_active(pod)) {
+      return false;
+    }
+    const auto* other = view_.unit(unit_.ns(), name);
+    return other != nullptr && (is_against(name) || is_against_us(other->key));
+  }
+
+ private:
+  bool is_against(std::string_view name) const {
+    const auto& patterns = unit_.wanted.conflicts;
+    return std::any_of(patterns.begin(), patterns.end(), [&](const auto& pattern) {
+      return unitfile::matches_glob(pattern, name);
+    });
+  }
+
+  bool is_against_us(const Key& other) const {
+    return std::any_of(against_us_.begin(), against_us_.end(), [&](const auto& link) {
+      return view_.links.has(link, other);
+    });
+  }
+
+  const FleetView& view_;
+  const FleetUnit& unit_;
+  std::vector<std::string> against_us_;
+};
 
 /// A unit on that node that may not be with this one. `older_than`: only one that was placed before
 /// this Pod; null: any.
@@ -67,20 +105,17 @@ std::string conflicting_unit(const FleetView& view,
                              const FleetUnit& unit,
                              std::string_view node,
                              const Stored* older_than) {
-  if (view.links.patterns_in(unit.ns()).empty()) {
+  const Conflicts conflicts(view, unit);
+  if (conflicts.are_none()) {
     return "";
   }
   for (const auto* pod : view.seen.pods_on(node)) {
-    const auto other = unit_in(view, *pod);
-    if (!other || pod->key.ns != unit.ns() ||
-        !unitfile::are_in_conflict(unit.name(), unit.wanted, other->name(), other->wanted)) {
-      continue;
-    }
     const bool is_older =
-        older_than == nullptr || std::pair(created_at(*pod), pod->key.name) <
-                                     std::pair(created_at(*older_than), older_than->key.name);
+        conflicts.has(*pod) &&
+        (older_than == nullptr || std::pair(created_at(*pod), pod->key.name) <
+                                      std::pair(created_at(*older_than), older_than->key.name));
     if (is_older) {
-      return std::string(other->name());
+      return std::string(unit_of(*pod));
     }
   }
   return "";

@@ -94,6 +94,16 @@ std::vector<Key> UnitLinks::at(const std::string& link) const {
                               : std::vector<Key>(found->second.begin(), found->second.end());
 }
 
+std::size_t UnitLinks::count(const std::string& link) const {
+  const auto found = keys_.find(link);
+  return found == keys_.end() ? 0 : found->second.size();
+}
+
+bool UnitLinks::has(const std::string& link, const Key& key) const {
+  const auto found = keys_.find(link);
+  return found != keys_.end() && found->second.contains(key);
+}
+
 std::vector<std::string_view> UnitLinks::patterns_in(std::string_view ns) const {
   const auto beginning = link_text(UnitLink::pattern, ns);
   std::vector<std::string_view> out;

@@ -57,6 +57,8 @@ class UnitLinks {
   void note_pod(const Observed& change, std::string_view unit);
   /// In the order of their keys.
   std::vector<Key> at(const std::string& link) const;
+  std::size_t count(const std::string& link) const;
+  bool has(const std::string& link, const Key& key) const;
   /// All patterns of Conflicts= that any unit of the namespace has. Good until the next note().
   std::vector<std::string_view> patterns_in(std::string_view ns) const;
 

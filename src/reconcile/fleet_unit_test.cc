@@ -418,6 +418,19 @@ TEST_F(FleetUnitTest, SaysWhyItIsNotPlacedAndWhatWouldHelp) {
   EXPECT_EQ(status("db@2.service", "message"), "") << "it has a place";
 }
 
+TEST_F(FleetUnitTest, WritesOnceForEachThingThatHappens) {
+  node("n1");
+  world_.writes = 0;
+  unit("a.service");
+  EXPECT_EQ(world_.writes, 1) << "its Pod; there is nothing to say yet";
+  EXPECT_EQ(status("a.service", "currentState"), "");
+  bind("a.service", "n1");
+  EXPECT_EQ(world_.writes, 2) << "where it is";
+  report("a.service", "loaded active running abc launched 0");
+  EXPECT_EQ(world_.writes, 4) << "what it does, and the state's own object";
+  EXPECT_EQ(status("a.service", "currentState"), "launched");
+}
+
 TEST_F(FleetUnitTest, SaysWhyItsPodIsRefused) {
   world_.refuse_creates("pods", "exceeded quota: q");
   unit("a.service");

@@ -64,8 +64,7 @@ std::set<std::string> changed_patterns(const FleetView& view, const Observed& ch
       continue;
     }
     for (auto& pattern : FleetUnit(*object).wanted.conflicts) {
-      const auto count =
-          view.links.at(link_text(UnitLink::pattern, object->key.ns, pattern)).size();
+      const auto count = view.links.count(link_text(UnitLink::pattern, object->key.ns, pattern));
       if (count <= 1) {
         out.insert(std::move(pattern));
       }
