@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <array>
+#include <tuple>
 #include <utility>
 
 #include "api/fleet/page_token.h"
@@ -95,6 +96,29 @@ bool is_among(const std::vector<Machine>& machines, std::string_view id) {
         return machine.id < wanted;
       });
   return at != machines.end() && at->id == id;
+}
+
+/// What states are ordered and chosen by.
+struct StateRow {
+  std::string_view unit;
+  std::string_view machine;
+  const Stored* state;
+};
+
+StateRow row_of(const Stored& state) {
+  return {state.root()["unit"].string(), state.root()["machineID"].string(), &state};
+}
+
+/// Only what is shown is put in order: of 10,000 states each of a hundred pages would sort all.
+void sort_page(std::vector<StateRow>& rows, const Page& page) {
+  const auto is_less = [](const StateRow& a, const StateRow& b) {
+    return std::tie(a.unit, a.machine) < std::tie(b.unit, b.machine);
+  };
+  const auto at = [&](std::size_t place) {
+    return rows.begin() + static_cast<std::ptrdiff_t>(place);
+  };
+  std::nth_element(rows.begin(), at(page.begin), rows.end(), is_less);
+  std::partial_sort(at(page.begin), at(page.end), rows.end(), is_less);
 }
 
 /// {"units":[…],"nextPageToken":"…"}; without items there is no list, as fleet has it.
@@ -290,20 +314,20 @@ Task<FleetApi::Answer> FleetApi::list_states(const net::Request& request) {
   }
   const auto machine = request.parameter("machineID").value_or("");
   const auto unit = request.parameter("unitName").value_or("");
-  std::erase_if(*states, [&](const Stored& state) {
+  std::vector<StateRow> rows;
+  for (const auto& state : *states) {
+    const StateRow row = row_of(state);
     // What a lost machine last said is no state: fleet forgets it, too.
-    return !is_among(*there, state.root()["machineID"].string()) ||
-           (!machine.empty() && state.root()["machineID"].string() != machine) ||
-           (!unit.empty() && state.root()["unit"].string() != unit);
-  });
-  std::sort(states->begin(), states->end(), [](const Stored& a, const Stored& b) {
-    return std::pair(a.root()["unit"].string(), a.root()["machineID"].string()) <
-           std::pair(b.root()["unit"].string(), b.root()["machineID"].string());
-  });
-  const Page page = page_of(*token, states->size());
-  std::vector<std::string> items(states->size());
+    if (is_among(*there, row.machine) && (machine.empty() || row.machine == machine) &&
+        (unit.empty() || row.unit == unit)) {
+      rows.push_back(row);
+    }
+  }
+  const Page page = page_of(*token, rows.size());
+  sort_page(rows, page);
+  std::vector<std::string> items(rows.size());
   for (std::size_t i = page.begin; i < page.end; ++i) {
-    items[i] = unit_state_json((*states)[i].root());
+    items[i] = unit_state_json(rows[i].state->root());
   }
   co_return Answer{kOk, page_json("states", items, page)};
 }

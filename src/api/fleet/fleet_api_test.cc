@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The API as fleetctl meets it: what it sends, in its order, and each refusal in fleet's words.
+#include <fmt/format.h>
+
 #include "api/fleet/fleet_fixture.h"
 #include "api/fleet/page_token.h"
 
@@ -230,6 +232,26 @@ TEST_F(FleetFixture, ListsComeInPages) {
   EXPECT_THAT(last, testing::StartsWith(R"({"units":[)"));
   EXPECT_THAT(last, HasSubstr("1249.service"));
   EXPECT_EQ(ask("GET", "/fleet/v1/units?nextPageToken=ZAAJAA%3D%3D").body, "{}");
+}
+
+TEST_F(FleetFixture, StatesComeInPagesInTheOrderOfTheirUnits) {
+  client_.put(
+      {"nodes", "", "n1"},
+      R"({"metadata":{"labels":{"fleet.tetrarch.dev/systemd":"true"}},"status":{"nodeInfo":)"
+      R"({"machineID":"m1"},"conditions":[{"type":"Ready","status":"True"}]}})");
+  for (int i = 0; i < 250; ++i) {  // in another order than their keys
+    client_.put({kUnitStates, "fleet", std::to_string(2000 - i)},
+                fmt::format(R"({{"machineID":"m1","unit":"{}.service"}})", 1000 + i));
+  }
+  std::string listed;
+  for (const auto* token : {"", "?nextPageToken=ZAACAA%3D%3D", "?nextPageToken=ZAADAA%3D%3D"}) {
+    listed += ask("GET", fmt::format("/fleet/v1/state{}", token)).body;
+  }
+  std::size_t at = 0;
+  for (int i = 0; i < 250; ++i) {
+    at = listed.find(fmt::format(R"("name":"{}.service")", 1000 + i), at);
+    ASSERT_NE(at, std::string::npos) << i;
+  }
 }
 
 TEST(PageTokens, CountFurtherThanSixteenBits) {
