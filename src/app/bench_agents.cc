@@ -71,23 +71,26 @@ Status start_again(BenchServer& server, const HollowAgents& agents) {
 
 }  // namespace
 
+Result<std::unique_ptr<HollowAgents>> join_hollow_agents(const BenchServer& server, int count) {
+  TRY(const auto settings, server.arguments("create"));
+  const auto token_file = server.data() / "join-token";  // made when the server is ready
+  TRY_STATUS(wait_until([&] { return std::filesystem::exists(token_file); }, "no token"));
+  TRY(auto token, read_file(token_file.string()));
+  token.erase(token.find_last_not_of('\n') + 1);
+  return HollowAgents::make(
+      {count, settings.server, token, server.data().parent_path() / "agents"});
+}
+
 Result<std::vector<Figure>> measure_agents(const BenchScale& scale) {
   const int pods = scale.agents * kPodsEach;
   TRY(const auto server, BenchServer::make("server"));
   TRY(const double start, server->start());
   static_cast<void>(start);
-  TRY(const auto settings, server->arguments("create"));
-  const auto token_file = server->data() / "join-token";  // made when the server is ready
-  TRY_STATUS(wait_until([&] { return std::filesystem::exists(token_file); }, "no token"));
-  TRY(auto token, read_file(token_file.string()));
-  token.erase(token.find_last_not_of('\n') + 1);
-  TRY(const auto agents,
-      HollowAgents::make(
-          {scale.agents, settings.server, token, server->data().parent_path() / "agents"}));
+  TRY(const auto agents, join_hollow_agents(*server, scale.agents));
   const double joined = server->resident_mb();
   TRY_STATUS(make_pods(*server, pods));
   const auto begun = system_clock().steady();
-  TRY_STATUS(wait_until([&] { return agents->running() >= pods; }, "not every pod runs"));
+  TRY_STATUS(wait_until([&] { return agents->counts().running >= pods; }, "not every pod runs"));
   const std::chrono::duration<double> took = system_clock().steady() - begun;
   const double full = server->resident_mb();
   TRY_STATUS(start_again(*server, *agents));

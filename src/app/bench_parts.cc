@@ -229,6 +229,7 @@ const std::vector<BenchPart>& bench_parts() {
                                             {"start", false, measure_start},
                                             {"memory", false, measure_memory},
                                             {"agents", false, measure_agents},
+                                            {"fleet", false, measure_fleet},
                                             {"run", true, measure_run}};
   return parts;
 }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -20,7 +21,7 @@ struct Figure {
 
 struct BenchScale {
   std::filesystem::path images;  ///< a folder with the archives that an agent loads
-  int agents = 1000;             ///< of the part of that name, each with thirty pods
+  int agents = 1000;             ///< of `agents`, each with thirty pods; of `fleet`, with ten units
 };
 
 struct BenchPart {
@@ -31,7 +32,14 @@ struct BenchPart {
 
 const std::vector<BenchPart>& bench_parts();
 
+class BenchServer;
+class HollowAgents;
+/// Agents that have joined that server, which runs.
+Result<std::unique_ptr<HollowAgents>> join_hollow_agents(const BenchServer& server, int count);
+
 /// A server with hollow agents and their pods, and what it takes while nothing changes.
 Result<std::vector<Figure>> measure_agents(const BenchScale& scale);
+/// Units of fleet, over its API, on hollow agents.
+Result<std::vector<Figure>> measure_fleet(const BenchScale& scale);
 
 }  // namespace tetrarch::app

@@ -138,7 +138,9 @@ Status BenchServer::spawn() {
                     "--pod-cidr",
                     "10.96.0.0/11",
                     "--service-cidr",
-                    "10.79.0.0/16"},
+                    "10.79.0.0/16",
+                    "--fleet-listen",
+                    fleet_url()},
                    directory_ / "log");
   return pid_ > 0 ? ok() : Status(Error{Code::unavailable, "cannot start a server"});
 }

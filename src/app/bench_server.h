@@ -33,6 +33,9 @@ class BenchServer {
 
   std::filesystem::path data() const { return directory_ / "data"; }
 
+  /// Where fleet's API listens.
+  std::string fleet_url() const { return "unix://" + (directory_ / "fleet.sock").string(); }
+
   /// For a workload on it, as the administrator.
   Result<load::Arguments> arguments(std::string mode) const;
   Result<std::string> get(const std::string& path) const;

@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <optional>
+#include <set>
 
 #include <fmt/format.h>
 
 #include "agent/registrar.h"
 #include "agent/status.h"
+#include "agent/unit_pod.h"
+#include "app/hollow_unit.h"
 #include "app/node.h"
 #include "async/timer.h"
 #include "base/log.h"
@@ -36,7 +39,7 @@ agent::Machine hollow_machine(int number) {
   out.disk_bytes = std::int64_t{1} << 40;
   out.architecture = "amd64";
   out.os_image = "hollow";
-  out.machine_id = fmt::format("hollow{}", number);
+  out.machine_id = fmt::format("{:08x}{:024x}", number, number);
   out.host_name = fmt::format("hollow-{}", number);
   out.address = fmt::format("10.200.{}.{}", number / 250, number % 250 + 1);
   return out;
@@ -82,8 +85,8 @@ Task<void> refuse_stream(std::string, std::unique_ptr<net::Stream> stream) {
 /// Made joined; its state belongs to its strand.
 class HollowAgent {
  public:
-  HollowAgent(async::IoPool& pool, agent::runtime::Runtime& runtime, std::atomic<int>& running)
-      : pool_(pool), runtime_(runtime), running_(running), group_(pool.strand(), "hollow agent") {}
+  HollowAgent(async::IoPool& pool, agent::runtime::Runtime& runtime, HollowCounts& counts)
+      : pool_(pool), runtime_(runtime), counts_(counts), group_(pool.strand(), "hollow agent") {}
 
   Status start(const Config& config,
                const NodeAccessKeys& keys,
@@ -107,7 +110,10 @@ class HollowAgent {
                                 is_shutting_down_,
                                 {},
                                 [this] { return shown_ ? &*shown_ : nullptr; },
-                                {}});
+                                {},
+                                [] {
+                                  return agent::SystemdState{true, ""};
+                                }});
     dialer_ = std::make_unique<reach::Dialer>(
         pool_, *connection_, NodeName(config.node_name), refuse_stream, dialer_options());
     group_.spawn(registrar_->keep_node());
@@ -128,6 +134,9 @@ class HollowAgent {
   HollowAgent& operator=(const HollowAgent&) = delete;
 
   bool is_connected() const { return dialer_ && dialer_->is_connected(); }
+
+  /// Whether the feed has brought anything but the agent's own Node since it was last asked.
+  bool take_told() { return is_told_.exchange(false); }
 
  private:
   Task<void> follow_feed() {
@@ -150,7 +159,12 @@ class HollowAgent {
   /// A pod that does not run yet does so now, and one that shall end has ended.
   Task<void> take(client::WatchEvent event) {
     const auto& stored = event.object;
-    if (stored.key.resource == "nodes" && stored.key.name == options_.node_name) {
+    const bool is_own_node =
+        stored.key.resource == "nodes" && stored.key.name == options_.node_name;
+    if (!is_own_node && event.type != client::EventType::bookmark) {
+      is_told_ = true;
+    }
+    if (is_own_node) {
       shown_ = event.type == client::EventType::deleted ? std::nullopt : std::optional(stored);
     }
     if (stored.key.resource != "pods" || event.type == client::EventType::deleted ||
@@ -165,15 +179,35 @@ class HollowAgent {
       report(removed);
       co_return;
     }
+    if (agent::is_unit_pod(stored.root())) {
+      co_await take_unit(std::move(event.object));
+      co_return;
+    }
     if (stored.root()["status"]["phase"].string() == "Running") {
       co_return;
     }
-    co_await say_running(std::move(event.object));
+    const auto text = running_status(stored.root(), machine_, system_clock().now());
+    counts_.running += co_await say(std::move(event.object), text) ? 1 : 0;
   }
 
-  /// Until the server takes it, or knows of something newer, which the feed brings.
-  Task<void> say_running(Stored pod) {
-    const auto text = running_status(pod.root(), machine_, system_clock().now());
+  /// What it asks for is done at once.
+  Task<void> take_unit(Stored pod) {
+    const auto uid = std::string(pod.uid());
+    counts_.units += units_.insert(uid).second ? 1 : 0;
+    const auto unit = hollow_unit(pod, machine_.address, system_clock().now());
+    if (!unit.ok()) {
+      log::warning("bench", "{}: {}", options_.node_name, unit.error().message);
+      co_return;
+    }
+    const bool is_said = unit->status.empty() || co_await say(std::move(pod), unit->status);
+    if (is_said && unit->is_active) {
+      counts_.active += active_.insert(uid).second ? 1 : 0;
+    }
+  }
+
+  /// Until the server takes it, or knows of something newer, which the feed brings: then it is not
+  /// said.
+  Task<bool> say(Stored pod, const std::string& text) {
     while (true) {
       client::WriteOptions options;
       options.subresource = "status";
@@ -182,9 +216,8 @@ class HollowAgent {
       const auto written =
           co_await client_->update(pod.key, std::move(document), std::move(options));
       if (written.ok() || !is_away(written.error())) {
-        running_ += written.ok() ? 1 : 0;
         report(written);
-        co_return;
+        co_return written.ok();
       }
       co_await async::sleep_for(std::chrono::seconds(1));
     }
@@ -204,7 +237,10 @@ class HollowAgent {
 
   async::IoPool& pool_;
   agent::runtime::Runtime& runtime_;
-  std::atomic<int>& running_;
+  HollowCounts& counts_;
+  std::atomic<bool> is_told_ = false;
+  std::set<std::string> units_;   // uids of their Pods that ever came
+  std::set<std::string> active_;  // those of them that were said to be active
   agent::Options options_;
   agent::Machine machine_;
   agent::PressureState pressure_{std::chrono::seconds(300)};
@@ -238,6 +274,11 @@ bool HollowAgents::are_connected() const {
   return std::ranges::all_of(agents_, [](const auto& agent) { return agent->is_connected(); });
 }
 
+int HollowAgents::take_told() {
+  return static_cast<int>(
+      std::ranges::count_if(agents_, [](const auto& agent) { return agent->take_told(); }));
+}
+
 Status HollowAgents::join_all() {
   std::vector<Status> outcomes(kJoinsAtOnce, ok());
   async::TaskGroup group(pool_.strand(), "hollow agents");
@@ -265,7 +306,7 @@ Task<Status> HollowAgents::join_one(int number) {
   config.data_dir = (wish_.directory / config.node_name).string();
   CO_TRY(const auto keys, co_await join(config));
   auto& place = agents_[static_cast<std::size_t>(number)];
-  place = std::make_unique<HollowAgent>(pool_, runtime_, running_);
+  place = std::make_unique<HollowAgent>(pool_, runtime_, counts_);
   CO_TRY_STATUS(place->start(config, keys, *catalog_, number));
   for (int tries = 0; tries < kTries && !place->is_connected(); ++tries) {
     co_await async::sleep_for(kPause);

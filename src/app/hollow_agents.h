@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // HollowAgents: many agents in one process that join, register, beat, follow their feeds and say
-// that their pods run, each over connections and with a certificate of its own, as `tetrarch agent`
-// does; only nothing runs. For `tetrarch bench agents`. Used by one thread.
+// that their pods run and their units are active, each over connections and with a certificate of
+// its own, as `tetrarch agent` does; only nothing runs. For `tetrarch bench`. Used by one thread.
 #pragma once
 
 #include <atomic>
@@ -20,6 +20,13 @@ namespace tetrarch::app {
 
 class HollowAgent;
 
+/// Of all agents together, so far.
+struct HollowCounts {
+  std::atomic<int> running = 0;  ///< pods that were said to run
+  std::atomic<int> units = 0;    ///< units that came to their machine
+  std::atomic<int> active = 0;   ///< those of them that were said to be active
+};
+
 class HollowAgents {
  public:
   struct Wish {
@@ -36,8 +43,10 @@ class HollowAgents {
   HollowAgents(const HollowAgents&) = delete;
   HollowAgents& operator=(const HollowAgents&) = delete;
 
-  /// Pods that were said to run so far.
-  int running() const { return running_; }
+  const HollowCounts& counts() const { return counts_; }
+
+  /// How many agents were told of anything but their own Node since this was last asked.
+  int take_told();
 
   /// Whether each has its connection to the server.
   bool are_connected() const;
@@ -50,7 +59,7 @@ class HollowAgents {
   const Wish wish_;
   const std::unique_ptr<schema::Catalog> catalog_;
   HollowRuntime runtime_;
-  std::atomic<int> running_ = 0;
+  HollowCounts counts_;
   async::IoPool pool_{1};
   std::vector<std::unique_ptr<HollowAgent>> agents_;
 };
