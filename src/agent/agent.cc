@@ -351,7 +351,8 @@ void Agent::Impl::look_for_leave(object::View node) {
   with.on_leave(wanted == kLeaveForced);
 }
 
-/// Somebody else may say what more the node has: that can be allocated at once.
+/// Somebody else may say what more the node has, which can be allocated at once, or that it is not
+/// the only one of its machine ID.
 void Agent::Impl::take_node(object::View node) {
   for (const auto condition : node["status"]["conditions"].elements()) {
     if (condition["type"].string() == "Ready" && condition["status"].string() == "Unknown" &&
@@ -360,8 +361,9 @@ void Agent::Impl::take_node(object::View node) {
     }
   }
   look_for_leave(node);
-  const std::string capacity(node["status"]["capacity"].raw());
-  if (std::exchange(node_capacity, capacity) != capacity && registrar) {
+  std::string said(node["status"]["capacity"].raw());
+  said += node["metadata"]["annotations"][kSameMachineId].string();
+  if (std::exchange(said_of_node, said) != said && registrar) {
     registrar->wake();
   }
 }

@@ -162,7 +162,7 @@ struct Agent::Impl {
   async::Event has_network_changes;
   std::vector<std::shared_ptr<Admission>> admissions;  ///< shared with the pods that wait
   bool has_released = false;                           ///< an address, since the last batch
-  std::string node_capacity;                           ///< of our Node, as last seen
+  std::string said_of_node;                            ///< what others wrote, as last seen
   std::string network_cidr;                            ///< what the network was set up with
   Status started = Error{Code::unavailable, "the agent has not been started"};
 };

@@ -159,7 +159,8 @@ Task<Status> Registrar::say_systemd(const Stored& node) {
     co_return ok();
   }
   const bool is_there = systemd_().is_there;
-  const std::string_view is_ready = is_there ? "true" : "";
+  const bool has_twin = node.metadata()["annotations"][kSameMachineId].exists();
+  const std::string_view is_ready = is_there && !has_twin ? "true" : "";
   const std::string_view machine = is_there ? std::string_view(machine_.machine_id) : "";
   const auto labels = node.metadata()["labels"];
   const auto metadata = node.metadata()["annotations"][kMetadata].string();
@@ -179,8 +180,14 @@ Task<Status> Registrar::say_systemd(const Stored& node) {
 }
 
 Task<Status> Registrar::write_status() {
-  const NodeState state = co_await look();
+  NodeState state = co_await look();
   CO_TRY(const Stored node, co_await current());
+  if (const auto twin = node.metadata()["annotations"][kSameMachineId];
+      state.systemd && twin.exists()) {
+    state.systemd = SystemdState{
+        false,
+        fmt::format("node {} has the same machine ID: no units are run here", twin.string())};
+  }
   CO_TRY_STATUS(co_await say_to_others(node));
   CO_TRY_STATUS(co_await say_systemd(node));
   if (!is_registered_) {

@@ -8,6 +8,7 @@
 #include <functional>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "agent/agent.h"
@@ -17,6 +18,9 @@
 #include "async/timer.h"
 
 namespace tetrarch::agent {
+
+/// On our Node, by the controller of machines: another one, which is older, has our machine ID.
+inline constexpr std::string_view kSameMachineId = "fleet.tetrarch.dev/same-machine-id";
 
 class Registrar {
  public:

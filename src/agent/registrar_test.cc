@@ -200,6 +200,17 @@ TEST_F(RegistrarTest, a_node_says_whether_it_runs_systemd_units) {
   EXPECT_FALSE(is_systemd_ready());
 }
 
+TEST_F(RegistrarTest, a_machine_whose_id_another_has_runs_no_units) {
+  machine_.machine_id = "9678f7a7";
+  systemd_ = [] { return SystemdState{true, "systemd 252 runs units"}; };
+  put(kNode,
+      R"({"kind":"Node","metadata":{"name":"n1","labels":{"fleet.tetrarch.dev/machine-id":)"
+      R"("9678f7a7"},"annotations":{"fleet.tetrarch.dev/same-machine-id":"n0"}},"status":{}})");
+  start();
+  EXPECT_TRUE(server_.patches.empty()) << "the label is not said again";
+  EXPECT_FALSE(is_systemd_ready());
+}
+
 TEST_F(RegistrarTest, without_a_feed_the_server_is_asked) {
   is_feed_up_ = false;
   start();

@@ -16,6 +16,9 @@ inline constexpr std::string_view kFleetMachines = "machines.fleet.tetrarch.dev"
 inline constexpr std::string_view kHasSystemd = "fleet.tetrarch.dev/systemd";
 inline constexpr std::string_view kMachineId = "fleet.tetrarch.dev/machine-id";
 inline constexpr std::string_view kStaticMetadata = "fleet.tetrarch.dev/metadata";
+/// On Nodes, by us: another one that is ready and older has the same machine ID; its name. The
+/// agent of this one runs no units meanwhile.
+inline constexpr std::string_view kSameMachineId = "fleet.tetrarch.dev/same-machine-id";
 /// On Nodes, by us: this and a key of the machine's metadata.
 inline constexpr std::string_view kMetadataPrefix = "metadata.fleet.tetrarch.dev/";
 

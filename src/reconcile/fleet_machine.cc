@@ -1,13 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // Metadata of machines: what an agent was started with (an annotation of its Node), and what was
 // changed since (a Machine object, which outlives the machine), as labels of the Node, by which
-// units are placed. Source: fleet reference, sections 1 and 2.
+// units are placed. Source: fleet reference, sections 1 and 2. Of two machines with one ID, the
+// younger runs no units: nobody could say which of them is meant.
 #include <map>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "reconcile/edit.h"
 #include "reconcile/fleet_labels.h"
 #include "reconcile/fleet_unit.h"
+#include "reconcile/node_taints.h"
 #include "unitfile/machine_metadata.h"
 
 namespace tetrarch::reconcile {
@@ -38,7 +42,56 @@ std::map<std::string, std::string, std::less<>> labels_for(const unitfile::Metad
   return out;
 }
 
-void keys_of_node(const Mirror& /*seen*/, const Observed& change, std::vector<Key>& keys) {
+std::string_view id_of(const Stored& node) {
+  return node.metadata()["labels"][kMachineId].string();
+}
+
+bool is_ready(const Stored& node) {
+  return ready_status(node) == "True";
+}
+
+bool is_older(const Stored& a, const Stored& b) {
+  const auto age = [](const Stored& node) {
+    return std::pair(node.metadata()["creationTimestamp"].string(),
+                     std::string_view(node.key.name));
+  };
+  return age(a) < age(b);
+}
+
+/// The oldest that is ready and has the same machine ID; null: it is this one, or alone.
+const Stored* elder_of(const Mirror& seen, const Stored& node) {
+  const auto id = id_of(node);
+  if (id.empty()) {
+    return nullptr;
+  }
+  const Stored* oldest = &node;
+  for (const auto* other : seen.list(kNodes)) {
+    if (id_of(*other) == id && is_ready(*other) && is_older(*other, *oldest)) {
+      oldest = other;
+    }
+  }
+  return oldest == &node ? nullptr : oldest;
+}
+
+/// Others of the same machine ID, where this one comes to count among them or ceases to.
+void keys_of_twins(const Mirror& seen, const Observed& change, std::vector<Key>& keys) {
+  const auto counts_as = [](const Stored* node) {
+    return node != nullptr && is_ready(*node) ? id_of(*node) : std::string_view();
+  };
+  const auto before = counts_as(change.before);
+  const auto after = counts_as(change.after);
+  if (before == after) {
+    return;
+  }
+  for (const auto* node : seen.list(kNodes)) {
+    const auto id = id_of(*node);
+    if (!id.empty() && (id == before || id == after) && node->key.name != change.any().key.name) {
+      keys.push_back(node->key);
+    }
+  }
+}
+
+void keys_of_node(const Mirror& seen, const Observed& change, std::vector<Key>& keys) {
   const bool matters =
       change.after != nullptr &&
       (change.before == nullptr ||
@@ -47,14 +100,64 @@ void keys_of_node(const Mirror& /*seen*/, const Observed& change, std::vector<Ke
   if (matters) {
     keys.push_back(change.after->key);
   }
+  keys_of_twins(seen, change, keys);
 }
 
 void keys_of_machine(const Mirror& seen, const Observed& change, std::vector<Key>& keys) {
   for (const auto* node : seen.list(kNodes)) {
-    if (node->metadata()["labels"][kMachineId].string() == change.any().key.name) {
+    if (id_of(*node) == change.any().key.name) {
       keys.push_back(node->key);
     }
   }
+}
+
+/// Whether anything changed.
+bool take_labels(const Stored& node, const Stored* machine, Edit& edit) {
+  const auto wanted = labels_for(metadata_of(node, machine));
+  auto& labels = Edit::object_in(edit.metadata(), "labels");
+  bool is_changed = false;
+  for (const auto [key, value] : node.metadata()["labels"].members()) {
+    if (key.starts_with(kMetadataPrefix) && !wanted.contains(key)) {
+      labels.erase(key);
+      is_changed = true;
+    }
+  }
+  for (const auto& [key, value] : wanted) {
+    const auto has = node.metadata()["labels"][key];
+    if (!has.exists() || has.string() != value) {
+      labels[key] = value;
+      is_changed = true;
+    }
+  }
+  return is_changed;
+}
+
+/// The same; `elder` null: the machine's ID is its own.
+bool take_elder(const Stored& node, const Stored* elder, Edit& edit) {
+  const auto told = node.metadata()["annotations"][kSameMachineId].string();
+  const std::string_view name = elder == nullptr ? "" : std::string_view(elder->key.name);
+  const bool runs_units = node.metadata()["labels"][kHasSystemd].exists();
+  if (told == name && (elder == nullptr || !runs_units)) {
+    return false;
+  }
+  auto& annotations = Edit::object_in(edit.metadata(), "annotations");
+  if (elder == nullptr) {
+    annotations.erase(kSameMachineId);  // its agent says again that there is a systemd
+    return true;
+  }
+  annotations[kSameMachineId] = name;
+  Edit::object_in(edit.metadata(), "labels").erase(kHasSystemd);
+  return true;
+}
+
+Note note_of_twin(const Stored& node, const Stored& elder) {
+  return note_about(node,
+                    Note::Type::warning,
+                    "DuplicateMachineID",
+                    fmt::format("it runs no units: node {} has the same machine ID {}; write "
+                                "another one to /etc/machine-id",
+                                elder.key.name,
+                                id_of(node)));
 }
 
 class FleetMachineController final : public Controller {
@@ -71,27 +174,18 @@ class FleetMachineController final : public Controller {
     if (node == nullptr) {
       return plan;
     }
-    const auto id = node->metadata()["labels"][kMachineId].string();
-    const auto wanted = labels_for(
-        metadata_of(*node, id.empty() ? nullptr : asked.seen.get(kFleetMachines, "", id)));
+    const auto id = id_of(*node);
+    const auto* machine = id.empty() ? nullptr : asked.seen.get(kFleetMachines, "", id);
+    const auto* elder = elder_of(asked.seen, *node);
     Edit edit(*node);
-    auto& labels = Edit::object_in(edit.metadata(), "labels");
-    bool is_changed = false;
-    for (const auto [key, value] : node->metadata()["labels"].members()) {
-      if (key.starts_with(kMetadataPrefix) && !wanted.contains(key)) {
-        labels.erase(key);
-        is_changed = true;
+    const bool has_labels = take_labels(*node, machine, edit);
+    const bool has_elder = take_elder(*node, elder, edit);
+    if (has_labels || has_elder) {
+      auto change = update_of(*node, edit.document());
+      if (has_elder && elder != nullptr) {
+        change.when_done = note_of_twin(*node, *elder);
       }
-    }
-    for (const auto& [key, value] : wanted) {
-      const auto has = node->metadata()["labels"][key];
-      if (!has.exists() || has.string() != value) {
-        labels[key] = value;
-        is_changed = true;
-      }
-    }
-    if (is_changed) {
-      plan.changes.push_back(update_of(*node, edit.document()));
+      plan.changes.push_back(std::move(change));
     }
     return plan;
   }

@@ -378,6 +378,24 @@ TEST_F(FleetUnitTest, MetadataIsLabelsOfTheNodeAndCanBeLaidOver) {
   EXPECT_EQ(label("disk"), "");
 }
 
+TEST_F(FleetUnitTest, OfTwoMachinesWithOneIdTheYoungerRunsNoUnits) {
+  const auto member = [&](const char* of, const char* name, std::string_view key) {
+    return std::string(world_.get({"nodes", "", name})->metadata()[of][key].string());
+  };
+  node("n1");
+  node("n2");
+  world_.change({"nodes", "", "n2"}, [](TreeObject& root) {
+    Edit::object_in(Edit::object_in(root, "metadata"), "labels")[kMachineId] = "n100000000";
+  });
+  ASSERT_TRUE(world_.settle());
+  EXPECT_EQ(member("annotations", "n2", kSameMachineId), "n1");
+  EXPECT_EQ(member("labels", "n2", kHasSystemd), "");
+  EXPECT_EQ(member("annotations", "n1", kSameMachineId), "");
+  EXPECT_EQ(member("labels", "n1", kHasSystemd), "true");
+  lose("n1");
+  EXPECT_EQ(member("annotations", "n2", kSameMachineId), "") << "the other is not there any more";
+}
+
 TEST_F(FleetUnitTest, LeavesAMachineThatItDoesNotAskForAnyMore) {
   node("n1", "role=web");
   unit("a.service", fleet("MachineMetadata", "role=web") + fleet("MachineMetadata", "role=x"));
