@@ -296,7 +296,11 @@ TEST_F(FleetFixture, AnAwayServerIsA503) {
     EXPECT_EQ(reply.status, 503);
     EXPECT_EQ(reply.body, error_of(503, "fleet server unable to communicate with etcd"));
   }
-  EXPECT_EQ(put("a.service", hello()).status, 503);
+  const auto error = error_of(503, "fleet server unable to communicate with etcd");
+  EXPECT_EQ(put("a.service", hello()).body, error);
+  EXPECT_EQ(ask("DELETE", "/fleet/v1/units/a.service").body, error);
+  EXPECT_EQ(ask("PATCH", "/fleet/v1/machines", R"([{"op":"remove","path":"/m/metadata/k"}])").body,
+            error);
 }
 
 TEST_F(FleetFixture, CountsWhatItIsAsked) {
