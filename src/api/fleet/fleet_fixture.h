@@ -110,6 +110,9 @@ class MemoryClient final : public client::Client {
   }
 
   Task<Result<Stored>> remove(Key key, client::DeleteOptions /*options*/) override {
+    if (failure) {
+      co_return *failure;
+    }
     const auto node = objects.extract(key);
     if (node.empty()) {
       co_return Error{Code::not_found, "not found"};
