@@ -78,6 +78,18 @@ DocumentPtr event_document(const Note& note,
   return Document::from_canonical(std::move(json));
 }
 
+/// Where most are new all go: whoever looks through so many does not do so again soon.
+template <class Value, class IsOld>
+void trim(std::map<std::string, Value>& known, const IsOld& is_old) {
+  if (known.size() <= kRememberedMost) {
+    return;
+  }
+  std::erase_if(known, [&](const auto& each) { return is_old(each.second); });
+  if (known.size() > kRememberedMost / 2) {
+    known.clear();
+  }
+}
+
 }  // namespace
 
 EventRecorder::EventRecorder(client::Client& client,
@@ -197,17 +209,8 @@ Task<void> EventRecorder::create(Note note, std::string identity) {
 
 /// Keeps memory bounded; what is forgotten only begins a new Event object.
 void EventRecorder::forget_old(TimePoint now) {
-  if (written_.size() > kRememberedMost) {
-    std::erase_if(written_,
-                  [&](const auto& each) { return now - each.second.last > kSimilarWindow; });
-  }
-  if (written_.size() > kRememberedMost) {
-    written_.clear();
-  }
-  if (reasons_.size() > kRememberedMost) {
-    std::erase_if(reasons_,
-                  [&](const auto& each) { return now - each.second.since > kSimilarWindow; });
-  }
+  trim(written_, [&](const Written& each) { return now - each.last > kSimilarWindow; });
+  trim(reasons_, [&](const Talk& each) { return now - each.since > kSimilarWindow; });
   if (objects_.size() > kRememberedMost) {
     objects_.clear();
     reasons_.clear();

@@ -78,6 +78,31 @@ TEST_F(EventRecorderTest, CountsTheSameNoteInsteadOfWritingItAgain) {
   EXPECT_EQ(client_.calls("create events"), 1);
 }
 
+/// Whoever remembered too much looked through all of it for each further note.
+TEST_F(EventRecorderTest, ForgetsReasonsOnceThereAreTooMany) {
+  constexpr int kJoinedFrom = 11;
+  constexpr int kObjects = 8300;  // of two reasons each
+  constexpr int kAtOnce = 1000;   // the queue takes no more than a few of these
+  for (int i = 0; i < kJoinedFrom; ++i) {
+    recorder_.record(note("p", fmt::format("text {}", i)));
+  }
+  for (int i = 0; i < kObjects; ++i) {
+    for (const auto* reason : {"Created", "Started"}) {
+      auto other = note(fmt::format("p{}", i), "hello");
+      other.reason = reason;
+      recorder_.record(std::move(other));
+    }
+    if (i % kAtOnce == 0 || i == kObjects - 1) {
+      const auto count = static_cast<std::size_t>(kJoinedFrom + 2 * (i + 1));
+      ASSERT_TRUE(client_.wait_until([&](const auto& objects) { return objects.size() >= count; }));
+    }
+  }
+  recorder_.record(note("p", "as if it were the first"));
+
+  EXPECT_TRUE(wait_for(
+      [](object::View event) { return event["message"].string() == "as if it were the first"; }));
+}
+
 TEST_F(EventRecorderTest, JoinsNotesThatDifferOnlyInTheirText) {
   for (int i = 0; i < 15; ++i) {
     recorder_.record(note("p", fmt::format("text {}", i)));
