@@ -4,6 +4,8 @@
 // units are placed. Source: fleet reference, sections 1 and 2. Of two machines with one ID, the
 // younger runs no units: nobody could say which of them is meant.
 #include <map>
+#include <memory>
+#include <set>
 #include <utility>
 
 #include <fmt/format.h>
@@ -58,15 +60,40 @@ bool is_older(const Stored& a, const Stored& b) {
   return age(a) < age(b);
 }
 
-/// The oldest that is ready and has the same machine ID; null: it is this one, or alone.
-const Stored* elder_of(const Mirror& seen, const Stored& node) {
-  const auto id = id_of(node);
-  if (id.empty()) {
-    return nullptr;
+/// Nodes by their machine ID: of thousands, those that share one are found without a look at all.
+/// It follows what it is told of, and knows nothing else.
+class MachineIds {
+ public:
+  /// A node came, changed or went.
+  void note(const Observed& change) {
+    for (const auto* node : {change.before, change.after}) {
+      const auto known = node == nullptr ? keys_.end() : keys_.find(id_of(*node));
+      if (known != keys_.end() && known->second.erase(node->key) > 0 && known->second.empty()) {
+        keys_.erase(known);
+      }
+    }
+    if (change.after != nullptr && !id_of(*change.after).empty()) {
+      keys_[std::string(id_of(*change.after))].insert(change.after->key);
+    }
   }
+
+  /// In the order of their keys.
+  const std::set<Key>& at(std::string_view id) const {
+    static const std::set<Key> kNone;
+    const auto found = keys_.find(id);
+    return found == keys_.end() ? kNone : found->second;
+  }
+
+ private:
+  std::map<std::string, std::set<Key>, std::less<>> keys_;
+};
+
+/// The oldest that is ready and has the same machine ID; null: it is this one, or alone.
+const Stored* elder_of(const Mirror& seen, const MachineIds& ids, const Stored& node) {
   const Stored* oldest = &node;
-  for (const auto* other : seen.list(kNodes)) {
-    if (id_of(*other) == id && is_ready(*other) && is_older(*other, *oldest)) {
+  for (const auto& key : ids.at(id_of(node))) {
+    const auto* other = seen.get(key);
+    if (other != nullptr && is_ready(*other) && is_older(*other, *oldest)) {
       oldest = other;
     }
   }
@@ -74,7 +101,7 @@ const Stored* elder_of(const Mirror& seen, const Stored& node) {
 }
 
 /// Others of the same machine ID, where this one comes to count among them or ceases to.
-void keys_of_twins(const Mirror& seen, const Observed& change, std::vector<Key>& keys) {
+void keys_of_twins(const MachineIds& ids, const Observed& change, std::vector<Key>& keys) {
   const auto counts_as = [](const Stored* node) {
     return node != nullptr && is_ready(*node) ? id_of(*node) : std::string_view();
   };
@@ -83,15 +110,16 @@ void keys_of_twins(const Mirror& seen, const Observed& change, std::vector<Key>&
   if (before == after) {
     return;
   }
-  for (const auto* node : seen.list(kNodes)) {
-    const auto id = id_of(*node);
-    if (!id.empty() && (id == before || id == after) && node->key.name != change.any().key.name) {
-      keys.push_back(node->key);
+  for (const auto id : {before, after}) {
+    for (const auto& key : ids.at(id)) {
+      if (key.name != change.any().key.name) {
+        keys.push_back(key);
+      }
     }
   }
 }
 
-void keys_of_node(const Mirror& seen, const Observed& change, std::vector<Key>& keys) {
+void keys_of_node(const MachineIds& ids, const Observed& change, std::vector<Key>& keys) {
   const bool matters =
       change.after != nullptr &&
       (change.before == nullptr ||
@@ -100,15 +128,7 @@ void keys_of_node(const Mirror& seen, const Observed& change, std::vector<Key>& 
   if (matters) {
     keys.push_back(change.after->key);
   }
-  keys_of_twins(seen, change, keys);
-}
-
-void keys_of_machine(const Mirror& seen, const Observed& change, std::vector<Key>& keys) {
-  for (const auto* node : seen.list(kNodes)) {
-    if (id_of(*node) == change.any().key.name) {
-      keys.push_back(node->key);
-    }
-  }
+  keys_of_twins(ids, change, keys);
 }
 
 /// Whether anything changed.
@@ -165,7 +185,15 @@ class FleetMachineController final : public Controller {
   std::string_view name() const override { return "fleet-machine"; }
 
   std::vector<Watching> watches() const override {
-    return {{std::string(kNodes), keys_of_node}, {std::string(kFleetMachines), keys_of_machine}};
+    const auto nodes = [ids = ids_](const Mirror&, const Observed& change, auto& keys) {
+      ids->note(change);
+      keys_of_node(*ids, change, keys);
+    };
+    const auto machines = [ids = ids_](const Mirror&, const Observed& change, auto& keys) {
+      const auto& found = ids->at(change.any().key.name);
+      keys.insert(keys.end(), found.begin(), found.end());
+    };
+    return {{std::string(kNodes), nodes}, {std::string(kFleetMachines), machines}};
   }
 
   Plan reconcile(const Question& asked) const override {
@@ -176,7 +204,7 @@ class FleetMachineController final : public Controller {
     }
     const auto id = id_of(*node);
     const auto* machine = id.empty() ? nullptr : asked.seen.get(kFleetMachines, "", id);
-    const auto* elder = elder_of(asked.seen, *node);
+    const auto* elder = elder_of(asked.seen, *ids_, *node);
     Edit edit(*node);
     const bool has_labels = take_labels(*node, machine, edit);
     const bool has_elder = take_elder(*node, elder, edit);
@@ -189,6 +217,10 @@ class FleetMachineController final : public Controller {
     }
     return plan;
   }
+
+ private:
+  // The watches note in it what they see; shared with them, as FleetUnitController's links are.
+  const std::shared_ptr<MachineIds> ids_ = std::make_shared<MachineIds>();
 };
 
 }  // namespace
