@@ -3,6 +3,7 @@
 on one, with fleetctl.py as its client and systemctl on the hosts as the judge."""
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -11,6 +12,9 @@ from hosts import HERE
 from machine import run, wait_until
 from machines import Machines, MachinesTest
 
+# A fleetctl of one's own instead of fleetctl.py, which does as it does: TETRARCH_FLEETCTL=/path/of/fleetctl.
+FLEETCTL = [os.environ["TETRARCH_FLEETCTL"]] if "TETRARCH_FLEETCTL" in os.environ else [sys.executable, "-B",
+                                                                                       f"{HERE}/fleetctl.py"]
 SLEEP = "[Service]\nExecStart=/bin/sleep 100000\n"
 HELLO = ('[Unit]\nDescription=Hello World\n\n[Service]\n'
          'ExecStart=/bin/bash -c "while true; do echo \\"Hello, world\\"; sleep 1; done"\n')
@@ -66,7 +70,9 @@ class FleetTest(MachinesTest):
         self.addCleanup(self.clear)
 
     def clear(self):
-        self.fleetctl("destroy", "*.service", "*.timer", "*.socket", check=False)
+        left = [line[0] for line in self.lines("list-unit-files")]
+        if left:
+            self.fleetctl("destroy", *left)
         wait_until(lambda: not self.lines("list-units"), 60, "nothing is left of the test's units")
 
     # ---- the client ---------------------------------------------------------------------------------------------
@@ -77,7 +83,7 @@ class FleetTest(MachinesTest):
         return f"unix:///proc/{self.cluster.first.pid}/root{SOCKET}"
 
     def fleetctl(self, *words, check=True, timeout=60, endpoint=None):
-        command = [sys.executable, "-B", f"{HERE}/fleetctl.py", "--endpoint", endpoint or self.endpoint, *words]
+        command = [*FLEETCTL, "--endpoint", endpoint or self.endpoint, *words]
         done = subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=timeout,
                               cwd=self.place, check=False)
         if check and done.returncode:
@@ -85,7 +91,8 @@ class FleetTest(MachinesTest):
         return done
 
     def lines(self, *words):
-        return [line.split("\t") for line in self.fleetctl(*words, "--no-legend").stdout.splitlines()]
+        said = self.fleetctl(*words, "--no-legend").stdout
+        return [re.split(r"\t+", line.strip()) for line in said.splitlines()]
 
     def write(self, name, text=SLEEP):
         with open(os.path.join(self.place, name), "w", encoding="utf-8") as file:

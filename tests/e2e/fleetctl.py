@@ -2,13 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """fleetctl as CoreOS fleet 1.0 had it, as far as its requests go: fleetctl.py [--endpoint URL] COMMAND [words …]
 
-No distribution has the real client any more. This one sends what that was seen to send, in its order and with its pauses
-(every 250 ms), and says what it said, with its exit codes. Source: fleet 1.0.0, fleetctl/*.go and the requests that it was
-watched making (docs/protocols/fleet.md). What a user of it would not notice is left out, as colours. What goes through ssh
-is in fleetctl_ssh.py.
+No distribution has the real client any more. This one sends what that sends, in its order and with its pauses (every 250
+ms), and says what it says, with its exit codes: the tests that use it pass with the real one too (TETRARCH_FLEETCTL, see
+fleet.py). Source: fleet 1.0.0, fleetctl/*.go, and the requests that it was watched making (docs/protocols/fleet.md). What a
+user of it would not notice is left out, as colours. What goes through ssh is in fleetctl_ssh.py.
 """
 import argparse
-import fnmatch
 import http.client
 import json
 import os
@@ -99,7 +98,7 @@ class Api:
 
     def __init__(self, options):
         self.url = urllib.parse.urlsplit(options.endpoint)
-        self.trace, self.timeout = options.trace, options.request_timeout
+        self.timeout = options.request_timeout
         self.tunnel = fleetctl_ssh.Tunnel(options, self.url) if options.tunnel else None
 
     def close(self):
@@ -129,9 +128,6 @@ class Api:
             raise Failed(f"Error: {method} {target}: {error}") from error
         finally:
             connection.close()
-        if self.trace:
-            with open(self.trace, "a", encoding="utf-8") as file:
-                file.write(f"{method} {target} {answer.status}\n")
         found = json.loads(text) if text.strip() else {}
         if answer.status >= 400 and answer.status != 404:
             raise Failed(f"googleapi: Error {answer.status}: {found['error']['message']}")
@@ -166,6 +162,7 @@ class Api:
 class Fleetctl(fleetctl_ssh.SshCommands):
     def __init__(self, api, options):
         self.api, self.options = api, options
+        self.known_machines = None
         self.exit_code = 0
 
     @staticmethod
@@ -190,8 +187,6 @@ class Fleetctl(fleetctl_ssh.SshCommands):
 
     def wait(self, names, state, is_so):
         """Every 250 ms, in attempts of two seconds; for ever where their number is 0."""
-        if self.options.no_block:
-            return
         attempts = self.options.block_attempts
         for name in names:
             begun = time.monotonic()
@@ -200,23 +195,21 @@ class Fleetctl(fleetctl_ssh.SshCommands):
                     raise Failed(f"Error waiting for units: timed out waiting for unit {name} to report state {state}")
                 time.sleep(POLL)
 
-    def has_state(self, state):
+    def wait_state(self, names, state):
+        """Until they have it; says so of each, and where."""
         def is_so(name):
             unit = self.api.unit(name)
-            if unit is None:
+            if unit is None or unit.get("desiredState" if is_global(unit) else "currentState") != state:
                 return False
-            return unit.get("desiredState" if is_global(unit) else "currentState") == state
-        return is_so
-
-    def wait_state(self, names, state):
-        self.wait(names, state, self.has_state(state))
-
-    def tell_placed(self, names, state):
-        machines = self.api.machines()
-        for name in names:
-            unit = self.api.unit(name) or {}
             where = unit.get("machineID")
-            print(f"Unit {name} {state}{f' on {self.legend(where, machines)}' if where else ''}")
+            print(f"Unit {name} {unit.get('currentState', '')}{f' on {self.legend(where, self.machines())}' if where else ''}")
+            return True
+        self.wait(names, state, is_so)
+
+    def machines(self):
+        if self.known_machines is None:
+            self.known_machines = self.api.machines()
+        return self.known_machines
 
     # -- the parts
 
@@ -259,51 +252,45 @@ class Fleetctl(fleetctl_ssh.SshCommands):
         return [unit_name(argument) for argument in arguments]
 
     def ask_state(self, names, state):
-        """The names of units that are not global; the others are only told."""
-        waited = []
+        """Waits for those that are not global, if at all; the others are only told. Returns who was waited for."""
+        word, waited = "start" if state == "launched" else "load", []
         for name in names:
             unit = self.api.unit(name)
             if unit is None:
                 raise Failed(f"Unit {name} not found")
             self.api.put(name, desiredState=state)
             if is_global(unit):
-                print(f"Triggered global unit {name} {'start' if state == 'launched' else 'load'}")
+                print(f"Triggered global unit {name} {word}")
             elif self.options.no_block:
-                print(f"Triggered unit {name} {'start' if state == 'launched' else 'load'}")
+                print(f"Triggered unit {name} {word}")
             else:
                 waited.append(name)
+        self.wait_state(waited, state)
         return waited
 
     def matching(self, arguments):
-        patterns = [unit_name(argument) for argument in arguments]
-        return [unit for unit in self.api.pages("/units", "units")
-                if any(fnmatch.fnmatchcase(unit["name"], pattern) for pattern in patterns)]
+        units = {unit["name"]: unit for unit in self.api.pages("/units", "units")}
+        return [units[name] for name in map(self.unit_name, arguments) if name in units]
 
     # -- commands
 
     def submit(self, arguments):
-        for name in self.submit_all(arguments, ("inactive",)):
-            print(f"Unit {name} inactive")
+        self.submit_all(arguments, ("inactive",))
 
     def load(self, arguments):
-        names = self.ask_state(self.submit_all(arguments, ("inactive", "loaded")), "loaded")
-        self.wait_state(names, "loaded")
-        if names:
-            self.tell_placed(names, "loaded")
+        self.ask_state(self.submit_all(arguments, ("inactive", "loaded")), "loaded")
 
     def start(self, arguments):
-        names = self.ask_state(self.submit_all(arguments, ("inactive", "loaded", "launched")), "launched")
-        self.wait_state(names, "launched")
-        if names:
-            self.tell_placed(names, "launched")
-            self.wait_active(names)
+        self.wait_active(self.ask_state(self.submit_all(arguments, ("inactive", "loaded", "launched")), "launched"))
 
     def wait_active(self, names):
         for name in names:
             begun = time.monotonic()
             while not self.is_active(name):
                 if time.monotonic() - begun > ATTEMPT:
-                    raise Failed(f"Failed to find an active unit {name} within 2s")
+                    said = f"Failed to find an active unit {name} within 2s, err: Failed to fetch states within 2s"
+                    print(f"Error waiting for units: {said}", file=sys.stderr)
+                    raise Failed(f"Error waiting for systemd unit states, err: {said}")
                 time.sleep(POLL)
 
     def is_active(self, name):
@@ -312,15 +299,17 @@ class Fleetctl(fleetctl_ssh.SshCommands):
             raise AssertionError("panic: runtime error: invalid memory address or nil pointer dereference")  # trap T2
         return (state["systemdActiveState"], state["systemdLoadState"]) == ("active", "loaded")
 
-    def put_back(self, arguments, state, word, past):
+    def found(self, arguments):
+        units = self.matching(arguments)
+        if not units:
+            print("Units not found in registry", file=sys.stderr)
+        return units
+
+    def put_back(self, units, state, word, past):
         """stop and unload."""
         names = []
-        for unit in self.matching(arguments):
+        for unit in units:
             name = unit["name"]
-            if unit.get("desiredState", "inactive") == "inactive":
-                print(f"Unable to {word} unit {name} in state inactive", file=sys.stderr)
-                self.exit_code = 1
-                continue
             try:
                 self.api.put(name, desiredState=state)
             except Failed:
@@ -329,36 +318,39 @@ class Fleetctl(fleetctl_ssh.SshCommands):
                 print(f"Triggered global unit {name} {word}")
             else:
                 names.append(name)
-        self.wait_state(names, state)
-        if names:
-            if state == "loaded":
-                self.tell_placed(names, state)
+        if not self.options.no_block:
+            self.wait_state(names, state)
+        if units:
             print(f"Successfully {past} units [{' '.join(names)}].", file=sys.stderr)
-        elif not self.exit_code:
-            print("Units not found in registry")
 
     def stop(self, arguments):
-        self.put_back(arguments, "loaded", "stop", "stopped")
+        units = self.found(arguments)
+        for unit in units:
+            if unit.get("currentState") == "inactive":
+                raise Failed(f"Unable to stop unit {unit['name']} in state inactive")
+        self.put_back([unit for unit in units if unit.get("currentState") != "loaded"], "loaded", "stop", "stopped")
 
     def unload(self, arguments):
-        self.put_back(arguments, "inactive", "unload", "unloaded")
+        units = [unit for unit in self.found(arguments) if unit.get("currentState") != "inactive"]
+        self.put_back(units, "inactive", "unload", "unloaded")
 
     def destroy(self, arguments):
-        for unit in self.matching(arguments):
+        for unit in self.found(arguments):
             name = unit["name"]
             self.api.ask("DELETE", self.api.place(name))
             print(f"Destroyed {name}")
 
     def restart(self, arguments):
-        for unit in self.matching(arguments):
+        for unit in self.found(arguments):
             name = unit["name"]
-            if (self.api.unit(name) or {}).get("currentState") != "launched":
-                raise Failed(f"Unable to restart unit {name} in state {unit.get('currentState')}")
-            self.api.put(name, desiredState="loaded")
-            self.wait_state([name], "launched")  # trap T1: fleetctl waits for what it does not want
+            if unit.get("currentState") == "inactive":
+                print(f"Unable to restart unit {name} in state inactive", file=sys.stderr)
+                continue
+            if unit.get("currentState") == "launched":
+                self.api.put(name, desiredState="loaded")
+                self.wait_state([name], "launched")  # trap T1: fleetctl waits for what it does not want
             self.api.put(name, desiredState="launched")
             self.wait_state([name], "launched")
-            print(f"Unit {name} launched")
 
     def cat(self, arguments):
         name = unit_name(arguments[0])
@@ -369,7 +361,7 @@ class Fleetctl(fleetctl_ssh.SshCommands):
 
     def list_machines(self, _):
         rows = []
-        for one in self.api.machines().values():
+        for one in self.machines().values():
             metadata = ",".join(f"{key}={value}" for key, value in sorted(one.get("metadata", {}).items()))
             rows.append({"machine": one["id"] if self.options.full else f"{one['id'][:8]}...",
                          "ip": one.get("primaryIP", "-"), "metadata": metadata or "-"})
@@ -377,7 +369,7 @@ class Fleetctl(fleetctl_ssh.SshCommands):
 
     def list_units(self, _):
         states = self.api.pages("/state", "states")
-        machines = self.api.machines() if states else {}
+        machines = self.machines() if states else {}
         rows = [{"unit": one["name"], "machine": self.legend(one["machineID"], machines),
                  "load": one["systemdLoadState"], "active": one["systemdActiveState"], "sub": one["systemdSubState"],
                  "hash": one["hash"] if self.options.full else one["hash"][:7]} for one in states]
@@ -385,7 +377,7 @@ class Fleetctl(fleetctl_ssh.SshCommands):
 
     def list_unit_files(self, _):
         units = self.api.pages("/units", "units")
-        machines = self.api.machines() if any("machineID" in unit for unit in units) else {}
+        machines = self.machines() if any("machineID" in unit for unit in units) else {}
         rows = []
         for unit in units:
             everywhere = is_global(unit)
@@ -405,7 +397,6 @@ def hash_of(options):
 def main(words):
     parser = argparse.ArgumentParser(prog="fleetctl")
     parser.add_argument("--endpoint", default=os.environ.get("FLEETCTL_ENDPOINT", "unix:///var/run/fleet.sock"))
-    parser.add_argument("--trace", help="a file that gets a line for each request")
     parser.add_argument("--request-timeout", type=float, default=3)
     parser.add_argument("command")
     parser.add_argument("arguments", nargs="*")

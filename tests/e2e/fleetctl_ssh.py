@@ -101,26 +101,26 @@ class SshCommands:
             return subprocess.run(["sh", "-c", command], check=False).returncode
         return Ssh(self.options).run(machine["primaryIP"], command)
 
-    def machine_of_unit(self, name):
+    def machine_of_unit(self, name, lacks="running"):
         """None: it is told why there is none."""
         unit = self.api.unit(name)
         if unit is None:
             print(f"Unit {name} does not exist.", file=sys.stderr)
         elif "machineID" not in unit:
-            print(f"Unit {name} does not appear to be running.", file=sys.stderr)
+            print(f"Unit {name} does not appear to be {lacks}.", file=sys.stderr)
         else:
             return self.api.machines()[unit["machineID"]]
         return None
 
-    def on_unit(self, name, command):
-        machine = self.machine_of_unit(name)
+    def on_unit(self, name, command, lacks="running"):
+        machine = self.machine_of_unit(name, lacks)
         self.exit_code = self.run_on(machine, command) if machine else 1
 
     def status(self, arguments):
         for number, name in enumerate(map(self.unit_name, arguments)):
             if number:
                 print()
-            self.on_unit(name, f'systemctl "status" "-l" "{name}"')
+            self.on_unit(name, f'systemctl "status" "-l" "{name}"', "loaded")
 
     def journal(self, arguments):
         name = self.unit_name(arguments[0])
