@@ -162,7 +162,8 @@ std::vector<ConfigKey> node_keys() {
        &Config::static_pods},
       {"systemd-bus",
        "ADDRESS",
-       "message bus of the systemd that runs this machine's units; none: it runs none",
+       "message bus (or private socket) of the systemd that runs this machine's units; none: it "
+       "runs none",
        &Config::systemd_bus},
       {"metadata",
        "K=V,…",

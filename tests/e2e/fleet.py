@@ -29,8 +29,9 @@ def x_fleet(*lines):
 
 
 class FleetTest(MachinesTest):
-    """Subclasses set `metadata`: of each machine, m2 and on."""
+    """Subclasses set `metadata`: of each machine, m2 and on; `flags`: more of agents' flags, by machine."""
 
+    flags = {}
     metadata = ("disk=ssd,hostname=m2", "disk=hdd,hostname=m3", "disk=hdd,hostname=m4")
 
     @classmethod
@@ -46,7 +47,7 @@ class FleetTest(MachinesTest):
     def add_machine(cls, name, metadata=""):
         host = cls.cluster.lab.add_host(name, 1, init="systemd")
         cls.cluster.put_images(host)
-        cls.start_agent(host, metadata)
+        cls.start_agent(host, metadata, cls.flags.get(name, ()))
         return host
 
     @classmethod

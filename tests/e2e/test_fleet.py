@@ -12,6 +12,7 @@ from units import main_pid, placed_files, show
 
 class Fleet(FleetTest):
     name = "fleet"
+    flags = {"m3": ("--systemd-bus", "unix:path=/run/systemd/private")}  # what is true of a bus is true of this
 
     def test_machines_are_listed(self):  # F1
         rows = self.lines("list-machines", "--full")

@@ -19,6 +19,8 @@ namespace tetrarch::agent::systemd {
 namespace {
 
 constexpr std::chrono::seconds kHelloDeadline{10};
+/// What systemd's private sockets end with: /run/systemd/private, $XDG_RUNTIME_DIR/systemd/private.
+constexpr std::string_view kPrivate = "/systemd/private";
 constexpr std::uint64_t kNever = UINT64_MAX;  // deadlines are ours: sd-bus would need a timer
 
 struct BusDeleter {
@@ -97,6 +99,7 @@ struct Bus::State : std::enable_shared_from_this<Bus::State> {
   std::list<Subscriber> subscribers;      // slots go before the bus: declared behind it
   std::list<Pending*> waiting;
   std::function<void()> ended;
+  bool is_bus = true;
   bool is_reading = false;
   bool is_writing = false;
   bool is_over = false;
@@ -176,9 +179,10 @@ Task<Result<std::shared_ptr<Bus>>> Bus::connect(std::string address) {
   }
   auto state = std::make_shared<State>(co_await asio::this_coro::executor);
   state->bus.reset(made);
+  state->is_bus = !std::string_view(address).ends_with(kPrivate);
   const std::string what = fmt::format("D-Bus at {}", address);
   for (const int error : {sd_bus_set_address(made, address.c_str()),
-                          sd_bus_set_bus_client(made, 1),
+                          sd_bus_set_bus_client(made, state->is_bus ? 1 : 0),
                           sd_bus_start(made)}) {
     if (error < 0) {
       co_return bus_error(what, error);
@@ -192,16 +196,19 @@ Task<Result<std::shared_ptr<Bus>>> Bus::connect(std::string address) {
   auto bus = std::make_shared<Bus>(state);
   state->wait();
   CO_TRY(auto hello,
-         bus->new_call(
-             {"org.freedesktop.DBus", "/org/freedesktop/DBus", "org.freedesktop.DBus", "GetId"}));
+         bus->new_call({"org.freedesktop.DBus",
+                        "/org/freedesktop/DBus",
+                        state->is_bus ? "org.freedesktop.DBus" : "org.freedesktop.DBus.Peer",
+                        state->is_bus ? "GetId" : "Ping"}));
   CO_TRY_STATUS(co_await bus->call(std::move(hello), kHelloDeadline));
   co_return bus;
 }
 
 Result<Message> Bus::new_call(const Member& member) {
   sd_bus_message* made = nullptr;
+  const char* destination = state_->is_bus ? member.destination : nullptr;
   const int error = sd_bus_message_new_method_call(
-      state_->bus.get(), &made, member.destination, member.path, member.interface, member.name);
+      state_->bus.get(), &made, destination, member.path, member.interface, member.name);
   if (error < 0) {
     return bus_error(member.name, error);
   }
@@ -245,7 +252,11 @@ Task<Result<Message>> Bus::call(Message request, std::chrono::milliseconds deadl
   co_return std::move(pending.reply);
 }
 
-Status Bus::match(const std::string& rule, std::function<void(sd_bus_message*)> handler) {
+Status Bus::match(const char* sender,
+                  const std::string& rest,
+                  std::function<void(sd_bus_message*)> handler) {
+  const std::string from = state_->is_bus ? fmt::format("sender='{}',", sender) : "";
+  const std::string rule = fmt::format("type='signal',{}{}", from, rest);
   state_->subscribers.push_back({std::move(handler), nullptr});
   auto& subscriber = state_->subscribers.back();
   sd_bus_slot* made = nullptr;

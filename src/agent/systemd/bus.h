@@ -26,7 +26,7 @@ using Message = std::unique_ptr<sd_bus_message, MessageDeleter>;
 Error bus_error(std::string_view what, int negative_errno);
 
 struct Member {
-  const char* destination;  ///< nullptr at a private socket, which is no bus
+  const char* destination;  ///< not used at a private socket: there is only one peer
   const char* path;
   const char* interface;
   const char* name;
@@ -38,8 +38,10 @@ class Bus {
  public:
   struct State;
 
-  /// The address of a bus ("unix:path=/run/dbus/system_bus_socket"). Says hello to it, so that a
-  /// bus that nobody serves is an error here.
+  /// The address of a bus ("unix:path=/run/dbus/system_bus_socket"), or of systemd's private socket
+  /// ("unix:path=/run/systemd/private": no bus, systemd itself is the peer; only root is let in,
+  /// and only from its PID namespace). Says hello, so that an address that nobody serves is an
+  /// error.
   static Task<Result<std::shared_ptr<Bus>>> connect(std::string address);
   explicit Bus(std::shared_ptr<State> state);  ///< for connect
   ~Bus();
@@ -52,9 +54,12 @@ class Bus {
   /// `deadline`; Code::unavailable when the connection has ended.
   Task<Result<Message>> call(Message request, std::chrono::milliseconds deadline);
 
-  /// `handler` sees every message that the rule names, from the answer of the next call on until
-  /// the connection ends. It may not call the bus itself: it notes what it saw and raises an event.
-  Status match(const std::string& rule, std::function<void(sd_bus_message*)> handler);
+  /// `handler` sees every signal of `sender` that the rest of the rule names, from the answer of
+  /// the next call on until the connection ends. It may not call the bus itself: it notes what it
+  /// saw and raises an event.
+  Status match(const char* sender,
+               const std::string& rest,
+               std::function<void(sd_bus_message*)> handler);
 
   /// Called once, when the connection ends by itself.
   void on_end(std::function<void()> handler);

@@ -165,20 +165,19 @@ Task<Result<std::shared_ptr<Systemd>>> Manager::connect(std::string address,
 }
 
 Status Manager::subscribe(const std::function<void(std::string unit)>& changed) {
-  TRY_STATUS(bus_->match(
-      fmt::format("type='signal',sender='{}',interface='org.freedesktop.DBus.Properties',"
-                  "member='PropertiesChanged',path_namespace='/org/freedesktop/systemd1/unit'",
-                  kService),
-      [changed](sd_bus_message* message) {
-        if (auto unit = unit_of_path(sd_bus_message_get_path(message)); !unit.empty()) {
-          changed(std::move(unit));
-        }
-      }));
+  TRY_STATUS(bus_->match(kService,
+                         "interface='org.freedesktop.DBus.Properties',member='PropertiesChanged',"
+                         "path_namespace='/org/freedesktop/systemd1/unit'",
+                         [changed](sd_bus_message* message) {
+                           if (auto unit = unit_of_path(sd_bus_message_get_path(message));
+                               !unit.empty()) {
+                             changed(std::move(unit));
+                           }
+                         }));
   // After a reload, and when systemd has executed itself anew, all that was known may be old.
-  return bus_->match(
-      fmt::format(
-          "type='signal',sender='{}',interface='{}',member='Reloading'", kService, kManager),
-      [changed](sd_bus_message* /*unused*/) { changed(""); });
+  return bus_->match(kService,
+                     fmt::format("interface='{}',member='Reloading'", kManager),
+                     [changed](sd_bus_message* /*unused*/) { changed(""); });
 }
 
 Result<Message> Manager::manager_call(const char* method) {
