@@ -16,6 +16,7 @@
 #include "agent/systemd/manager.h"
 #include "async/timer.h"
 #include "base/log.h"
+#include "unitfile/marks.h"
 
 namespace tetrarch::agent {
 namespace {
@@ -362,7 +363,7 @@ void Agent::Impl::take_node(object::View node) {
   }
   look_for_leave(node);
   std::string said(node["status"]["capacity"].raw());
-  said += node["metadata"]["annotations"][kSameMachineId].string();
+  said += node["metadata"]["annotations"][unitfile::marks::kSameMachineId].string();
   if (std::exchange(said_of_node, said) != said && registrar) {
     registrar->wake();
   }

@@ -8,6 +8,7 @@
 #include "agent/grants.h"
 #include "agent/status.h"
 #include "trust/sha256.h"
+#include "unitfile/marks.h"
 
 namespace tetrarch::agent {
 namespace {
@@ -416,7 +417,7 @@ std::string Action::key() const {
 }
 
 RunState run_state_of(views::PodView pod) {
-  const auto text = pod.metadata().annotations().find("tetrarch.dev/run-state");
+  const auto text = pod.metadata().annotations().find(unitfile::marks::kRunState);
   if (text == "held") {
     return RunState::held;
   }

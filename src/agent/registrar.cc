@@ -7,10 +7,12 @@
 
 #include "base/log.h"
 #include "object/writer.h"
+#include "unitfile/marks.h"
 
 namespace tetrarch::agent {
 namespace {
 
+namespace marks = unitfile::marks;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
@@ -25,10 +27,6 @@ constexpr minutes kStatusInterval{5};
 constexpr std::string_view kTransport = "network.tetrarch.dev/transport";
 /// Source: docs/adr/0051-blobs-between-machines.md.
 constexpr std::string_view kBlobPort = "images.tetrarch.dev/blob-port";
-// Source: docs/protocols/fleet.md.
-constexpr std::string_view kSystemd = "fleet.tetrarch.dev/systemd";
-constexpr std::string_view kMachineId = "fleet.tetrarch.dev/machine-id";
-constexpr std::string_view kMetadata = "fleet.tetrarch.dev/metadata";
 constexpr const char* kLeases = "leases.coordination.k8s.io";
 constexpr const char* kLeaseNamespace = "kube-node-lease";
 
@@ -159,22 +157,22 @@ Task<Status> Registrar::say_systemd(const Stored& node) {
     co_return ok();
   }
   const bool is_there = systemd_().is_there;
-  const bool has_twin = node.metadata()["annotations"][kSameMachineId].exists();
+  const bool has_twin = node.metadata()["annotations"][marks::kSameMachineId].exists();
   const std::string_view is_ready = is_there && !has_twin ? "true" : "";
   const std::string_view machine = is_there ? std::string_view(machine_.machine_id) : "";
   const auto labels = node.metadata()["labels"];
-  const auto metadata = node.metadata()["annotations"][kMetadata].string();
-  if (labels[kSystemd].string() == is_ready && labels[kMachineId].string() == machine &&
-      metadata == options_.metadata) {
+  const auto metadata = node.metadata()["annotations"][marks::kStaticMetadata].string();
+  if (labels[marks::kHasSystemd].string() == is_ready &&
+      labels[marks::kMachineId].string() == machine && metadata == options_.metadata) {
     co_return ok();
   }
   std::string change;
   object::Writer writer(change);
   writer.begin_object().key("labels").begin_object();
-  write_wanted(writer, kSystemd, is_ready);
-  write_wanted(writer, kMachineId, machine);
+  write_wanted(writer, marks::kHasSystemd, is_ready);
+  write_wanted(writer, marks::kMachineId, machine);
   writer.end_object().key("annotations").begin_object();
-  write_wanted(writer, kMetadata, options_.metadata);
+  write_wanted(writer, marks::kStaticMetadata, options_.metadata);
   writer.end_object().end_object();
   co_return co_await patch_metadata(node, std::move(change));
 }
@@ -182,7 +180,7 @@ Task<Status> Registrar::say_systemd(const Stored& node) {
 Task<Status> Registrar::write_status() {
   NodeState state = co_await look();
   CO_TRY(const Stored node, co_await current());
-  if (const auto twin = node.metadata()["annotations"][kSameMachineId];
+  if (const auto twin = node.metadata()["annotations"][marks::kSameMachineId];
       state.systemd && twin.exists()) {
     state.systemd = SystemdState{
         false,

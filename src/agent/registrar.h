@@ -19,9 +19,6 @@
 
 namespace tetrarch::agent {
 
-/// On our Node, by the controller of machines: another one, which is older, has our machine ID.
-inline constexpr std::string_view kSameMachineId = "fleet.tetrarch.dev/same-machine-id";
-
 class Registrar {
  public:
   /// All outlive it.

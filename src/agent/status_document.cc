@@ -5,6 +5,7 @@
 
 #include "agent/status.h"
 #include "object/writer.h"
+#include "unitfile/marks.h"
 
 namespace tetrarch::agent {
 namespace {
@@ -47,7 +48,7 @@ bool is_own_condition(View condition) {
                                         "PodScheduled",
                                         "PodResizePending",
                                         "PodResizeInProgress",
-                                        "systemd.tetrarch.dev/Unit"};
+                                        unitfile::marks::kUnitCondition};
   // Source: Kubernetes documentation, "Pod disruption conditions": others write DisruptionTarget
   // too, with other reasons.
   return condition["reason"].string() == "TerminationByKubelet" ||

@@ -14,11 +14,13 @@
 #include "agent/worker_bench.h"
 #include "async/virtual_time.h"
 #include "object/writer.h"
+#include "unitfile/marks.h"
 
 namespace tetrarch::agent {
 namespace {
 
 namespace fs = std::filesystem;
+namespace marks = unitfile::marks;
 using std::chrono::milliseconds;
 using std::chrono::seconds;
 using testing::AllOf;
@@ -29,14 +31,13 @@ using testing::Not;
 using Annotations = std::map<std::string, std::string>;
 
 constexpr const char* kSleep = "[Service]\nExecStart=/bin/sleep 1000\n";
-constexpr const char* kHeld = "tetrarch.dev/run-state";
 
 Annotations unit_of(const std::string& name, const std::string& text = kSleep) {
-  return {{std::string(kUnitName), name}, {std::string(kUnitText), text}};
+  return {{std::string(marks::kUnitName), name}, {std::string(marks::kUnitText), text}};
 }
 
 Annotations held(Annotations annotations) {
-  annotations[kHeld] = "held";
+  annotations[std::string(marks::kRunState)] = "held";
   return annotations;
 }
 
@@ -164,7 +165,7 @@ class UnitKeeperTest : public testing::Test {
       return "gone";
     }
     for (const auto one : stored->root().find("status.conditions").elements()) {
-      if (one["type"].string() == kUnitCondition) {
+      if (one["type"].string() == marks::kUnitCondition) {
         return std::string(one["message"].string());
       }
     }
@@ -315,7 +316,7 @@ TEST_F(UnitKeeperTest, ARestartIsAStopAndAStart) {
   const auto before = systemd_.units["a.service"].main.pid;
   take_calls();
   auto again = unit_of("a.service");
-  again[std::string(kUnitRestarts)] = "1";
+  again[std::string(marks::kUnitRestarts)] = "1";
   put("p", again);
   EXPECT_THAT(take_calls(), ElementsAre("stop a.service", "start a.service"));
   EXPECT_NE(systemd_.units["a.service"].main.pid, before);

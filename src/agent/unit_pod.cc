@@ -8,6 +8,7 @@
 #include "agent/plan.h"
 #include "agent/resources.h"
 #include "object/writer.h"
+#include "unitfile/marks.h"
 #include "unitfile/unit_file.h"
 #include "unitfile/unit_name.h"
 
@@ -16,6 +17,7 @@ namespace {
 
 using object::View;
 using object::Writer;
+namespace marks = unitfile::marks;
 
 /// "Active" of "active": reasons are words in CamelCase.
 std::string capitalized(std::string text) {
@@ -97,11 +99,11 @@ class UnitReporter {
     if (!is_loaded()) {
       const Reason why = unit_.refused.value_or(
           unit_.failure.value_or(Reason{"NotLoaded", "the unit is not loaded yet"}));
-      write_condition(kUnitCondition, false, why);
+      write_condition(marks::kUnitCondition, false, why);
       return;
     }
     const auto& facts = unit_.facts;
-    write_condition(kUnitCondition,
+    write_condition(marks::kUnitCondition,
                     true,
                     {capitalized(unit_.seen.active),
                      fmt::format("{} {} {} {} {} {}",
@@ -209,7 +211,7 @@ Error invalid(std::string message) {
 }  // namespace
 
 bool is_unit_pod(View pod) {
-  return pod["spec"]["runtimeClassName"].string() == kUnitClass;
+  return pod["spec"]["runtimeClassName"].string() == marks::kUnitClass;
 }
 
 Result<UnitWish> read_wish(View pod) {
@@ -220,28 +222,28 @@ Result<UnitWish> read_wish(View pod) {
   }
   const auto annotations = pod["metadata"]["annotations"];
   UnitWish wish;
-  wish.name = annotations[kUnitName].string();
+  wish.name = annotations[marks::kUnitName].string();
   if (const auto named = unitfile::check_name(wish.name); !named.ok()) {
-    return invalid(fmt::format("annotation {}: {}", kUnitName, named.error().message));
+    return invalid(fmt::format("annotation {}: {}", marks::kUnitName, named.error().message));
   }
   if (unitfile::split_name(wish.name).is_template()) {
-    return invalid(fmt::format("annotation {}: a template cannot be loaded", kUnitName));
+    return invalid(fmt::format("annotation {}: a template cannot be loaded", marks::kUnitName));
   }
-  wish.text = annotations[kUnitText].string();
+  wish.text = annotations[marks::kUnitText].string();
   const auto options = unitfile::parse(wish.text);
   if (!options.ok() || options->empty()) {
     return invalid(fmt::format("annotation {}: {}",
-                               kUnitText,
+                               marks::kUnitText,
                                options.ok() ? "it is no unit's text" : options.error().message));
   }
   wish.hash = unitfile::hash_of(*options);
   for (const auto& option : *options) {
     wish.has_install |= option.section == "Install";
   }
-  const auto count = annotations[kUnitRestarts].string();
+  const auto count = annotations[marks::kUnitRestarts].string();
   const auto* end = count.data() + count.size();
   if (!count.empty() && std::from_chars(count.data(), end, wish.restarts).ptr != end) {
-    return invalid(fmt::format("annotation {}: it must be a number", kUnitRestarts));
+    return invalid(fmt::format("annotation {}: it must be a number", marks::kUnitRestarts));
   }
   wish.is_wanted = run_state_of(views::PodView(pod)) == RunState::running;
   return wish;

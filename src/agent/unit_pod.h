@@ -15,13 +15,6 @@
 
 namespace tetrarch::agent {
 
-// Ours: docs/protocols/fleet.md says what they hold.
-inline constexpr std::string_view kUnitClass = "systemd";
-inline constexpr std::string_view kUnitName = "systemd.tetrarch.dev/name";
-inline constexpr std::string_view kUnitText = "systemd.tetrarch.dev/unit";
-inline constexpr std::string_view kUnitRestarts = "systemd.tetrarch.dev/restarts";
-inline constexpr std::string_view kUnitCondition = "systemd.tetrarch.dev/Unit";
-
 /// Whether systemd is to run it.
 bool is_unit_pod(object::View pod);
 

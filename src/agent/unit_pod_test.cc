@@ -7,12 +7,14 @@
 
 #include "agent/status.h"
 #include "object/writer.h"
+#include "unitfile/marks.h"
 
 namespace tetrarch::agent {
 namespace {
 
 using std::chrono::seconds;
 using testing::HasSubstr;
+namespace marks = unitfile::marks;
 
 const TimePoint kNow{std::chrono::sys_days{std::chrono::year{2026} / 1 / 1}};
 constexpr const char* kHash = "e55c0aeb44ba0b68004ceb8a200e685194448b45";
@@ -37,12 +39,12 @@ DocumentPtr a_pod(const std::map<std::string, std::string>& annotations) {
 
 std::map<std::string, std::string> hello(const std::string& name = "hello.service",
                                          const std::string& text = kHello) {
-  return {{std::string(kUnitName), name}, {std::string(kUnitText), text}};
+  return {{std::string(marks::kUnitName), name}, {std::string(marks::kUnitText), text}};
 }
 
 TEST(UnitPod, SaysWhatIsToRun) {
   auto annotations = hello();
-  annotations[std::string(kUnitRestarts)] = "3";
+  annotations[std::string(marks::kUnitRestarts)] = "3";
 
   const auto wish = read_wish(a_pod(annotations)->root());
 
@@ -52,9 +54,9 @@ TEST(UnitPod, SaysWhatIsToRun) {
   EXPECT_EQ(wish->restarts, 3U);
   EXPECT_TRUE(wish->is_wanted);
   EXPECT_FALSE(wish->has_install);
-  annotations["tetrarch.dev/run-state"] = "held";
+  annotations[std::string(marks::kRunState)] = "held";
   EXPECT_FALSE(read_wish(a_pod(annotations)->root())->is_wanted);
-  annotations[std::string(kUnitText)] = "[Install]\nWantedBy=a.target\n";
+  annotations[std::string(marks::kUnitText)] = "[Install]\nWantedBy=a.target\n";
   EXPECT_TRUE(read_wish(a_pod(annotations)->root())->has_install);
 }
 
@@ -65,7 +67,7 @@ struct BadRow {
 
 TEST(UnitPod, RefusesWhatNoUnitCanBe) {
   auto counted = hello();
-  counted[std::string(kUnitRestarts)] = "-1";
+  counted[std::string(marks::kUnitRestarts)] = "-1";
   for (const BadRow& row : {
            BadRow{{}, "unit name cannot be empty"},
            BadRow{hello("../../etc/passwd"), "invalid unit type"},
@@ -132,8 +134,8 @@ TEST(UnitStatus, ALoadedUnitIsARunningPodThatIsNotReady) {
   EXPECT_EQ(status->root()["podIP"].string(), "192.0.2.1");
   EXPECT_EQ(condition(status, "Ready")["status"].string(), "False");
   EXPECT_EQ(condition(status, "Ready")["message"].string(), "unit hello.service is inactive");
-  EXPECT_EQ(condition(status, kUnitCondition)["reason"].string(), "Inactive");
-  EXPECT_EQ(condition(status, kUnitCondition)["message"].string(),
+  EXPECT_EQ(condition(status, marks::kUnitCondition)["reason"].string(), "Inactive");
+  EXPECT_EQ(condition(status, marks::kUnitCondition)["message"].string(),
             fmt::format("loaded inactive dead {} loaded 0", kHash));
 }
 
@@ -147,7 +149,7 @@ TEST(UnitStatus, ARunningUnitIsReadyAndSaysSinceWhen) {
   const auto status = status_of_unit(unit);
 
   EXPECT_EQ(condition(status, "Ready")["status"].string(), "True");
-  EXPECT_EQ(condition(status, kUnitCondition)["message"].string(),
+  EXPECT_EQ(condition(status, marks::kUnitCondition)["message"].string(),
             fmt::format("loaded active running {} launched 2", kHash));
   for (const auto one : status->root()["containerStatuses"].elements()) {
     EXPECT_EQ(one["restartCount"].integer(), 4);
@@ -177,14 +179,14 @@ TEST(UnitStatus, AFailedUnitHasItsExitCode) {
 
 TEST(UnitStatus, WhatIsNotLoadedSaysWhy) {
   auto unit = a_unit();
-  EXPECT_EQ(condition(status_of_unit(unit), kUnitCondition)["reason"].string(), "NotLoaded");
+  EXPECT_EQ(condition(status_of_unit(unit), marks::kUnitCondition)["reason"].string(), "NotLoaded");
   unit.failure = Reason{"UnitNotLoaded", "the machine has one"};
 
   const auto status = status_of_unit(unit);
 
   EXPECT_EQ(status->root()["phase"].string(), "Pending");
-  EXPECT_EQ(condition(status, kUnitCondition)["status"].string(), "False");
-  EXPECT_EQ(condition(status, kUnitCondition)["message"].string(), "the machine has one");
+  EXPECT_EQ(condition(status, marks::kUnitCondition)["status"].string(), "False");
+  EXPECT_EQ(condition(status, marks::kUnitCondition)["message"].string(), "the machine has one");
   unit.refused = Reason{"NoSystemd", "none here"};
   EXPECT_EQ(status_of_unit(unit)->root()["phase"].string(), "Failed");
   EXPECT_EQ(status_of_unit(unit)->root()["message"].string(), "none here");

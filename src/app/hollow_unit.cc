@@ -2,13 +2,14 @@
 #include "app/hollow_unit.h"
 
 #include "agent/unit_pod.h"
+#include "unitfile/marks.h"
 
 namespace tetrarch::app {
 namespace {
 
 object::View unit_condition(object::View status) {
   for (const auto condition : status["conditions"].elements()) {
-    if (condition["type"].string() == agent::kUnitCondition) {
+    if (condition["type"].string() == unitfile::marks::kUnitCondition) {
       return condition;
     }
   }

@@ -6,14 +6,14 @@
 
 #include "object/tree.h"
 #include "object/writer.h"
+#include "unitfile/marks.h"
 
 namespace tetrarch::api::fleet {
 namespace {
 
 using object::View;
 using object::Writer;
-
-constexpr const char* kSystemdLabel = "fleet.tetrarch.dev/systemd";
+namespace marks = unitfile::marks;
 
 bool is_key_character(char c) {
   return (c >= 'A' && c <= 'Z') || (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' ||
@@ -106,7 +106,7 @@ DocumentPtr machine_object(std::string_view id, const Overlay& overlay, View old
 std::optional<Machine> machine_of(View node) {
   const auto id = node["status"]["nodeInfo"]["machineID"].string();
   if (id.empty() || !is_ready(node) ||
-      node["metadata"]["labels"][kSystemdLabel].string() != "true") {
+      node["metadata"]["labels"][marks::kHasSystemd].string() != "true") {
     return std::nullopt;
   }
   Machine machine{std::string(id), {}, {}};
@@ -116,7 +116,7 @@ std::optional<Machine> machine_of(View node) {
     }
   }
   machine.metadata =
-      unitfile::read_metadata(node["metadata"]["annotations"][kMetadataAnnotation].string());
+      unitfile::read_metadata(node["metadata"]["annotations"][marks::kStaticMetadata].string());
   return machine;
 }
 

@@ -16,9 +16,6 @@
 
 namespace tetrarch::api::fleet {
 
-/// On a Node: what its operator set, "k=v,k2=v2".
-inline constexpr const char* kMetadataAnnotation = "fleet.tetrarch.dev/metadata";
-
 using unitfile::Metadata;
 
 /// What was set by PATCH: a value, or nothing where the key is hidden.
