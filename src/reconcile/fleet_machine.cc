@@ -25,13 +25,7 @@ constexpr std::string_view kNodes = "nodes";
 unitfile::Metadata metadata_of(const Stored& node, const Stored* machine) {
   auto out = unitfile::read_metadata(node.metadata()["annotations"][kStaticMetadata].string());
   if (machine != nullptr) {
-    const auto spec = machine->root()["spec"];
-    for (const auto key : spec["hidden"].elements()) {
-      out.erase(std::string(key.string()));
-    }
-    for (const auto [key, value] : spec["metadata"].members()) {
-      out[std::string(key)] = value.string();
-    }
+    unitfile::lay_over(unitfile::read_overlay(machine->root()), out);
   }
   return out;
 }

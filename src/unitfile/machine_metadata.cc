@@ -31,4 +31,25 @@ Metadata read_metadata(std::string_view text) {
   return found;
 }
 
+Overlay read_overlay(object::View machine) {
+  Overlay overlay;
+  for (const auto& [key, value] : machine["spec"]["metadata"].members()) {
+    overlay[std::string(key)] = std::string(value.string());
+  }
+  for (const object::View key : machine["spec"]["hidden"].elements()) {
+    overlay[std::string(key.string())] = std::nullopt;
+  }
+  return overlay;
+}
+
+void lay_over(const Overlay& overlay, Metadata& metadata) {
+  for (const auto& [key, value] : overlay) {
+    if (value) {
+      metadata[key] = *value;
+    } else {
+      metadata.erase(key);
+    }
+  }
+}
+
 }  // namespace tetrarch::unitfile

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "unitfile/glob.h"
+#include "unitfile/machine_metadata.h"
 #include "unitfile/requirements.h"
 #include "unitfile/unit_file.h"
 #include "unitfile/unit_name.h"
@@ -224,6 +225,23 @@ TEST(Requirements, HaveKeysOfOurs) {
   const std::vector<std::pair<std::string, std::string>> labels = {{"app", "web"}, {"bare", ""}};
   EXPECT_EQ(read.labels, labels);
   EXPECT_TRUE(read.unknown_keys.empty());
+}
+
+TEST(MachineMetadata, ReadsPairsAndLeavesOutTheRest) {
+  EXPECT_THAT(read_metadata(" role = web , bare, x=1,x=2"),
+              UnorderedElementsAre(Pair("role", "web"), Pair("x", "2")));
+}
+
+TEST(MachineMetadata, WhatWasSetSinceIsLaidOver) {
+  const auto machine =
+      Document::parse(R"({"spec":{"metadata":{"role":"db","new":"1"},"hidden":["x","never"]}})");
+  Metadata metadata{{"role", "web"}, {"x", "2"}, {"kept", "k"}};
+
+  lay_over(read_overlay((*machine)->root()), metadata);
+
+  EXPECT_THAT(metadata,
+              UnorderedElementsAre(Pair("role", "db"), Pair("new", "1"), Pair("kept", "k")));
+  EXPECT_TRUE(read_overlay({}).empty());
 }
 
 }  // namespace

@@ -373,7 +373,7 @@ Task<Result<std::vector<Machine>>> FleetApi::machines() {
         overlay.key.name,
         [](const Machine& machine, const std::string& id) { return machine.id < id; });
     if (at != found.end() && at->id == overlay.key.name) {
-      lay_over(read_overlay(overlay.root()), at->metadata);
+      unitfile::lay_over(unitfile::read_overlay(overlay.root()), at->metadata);
     }
   }
   co_return found;
@@ -416,7 +416,7 @@ Task<Result<Stored>> FleetApi::write_overlay(const MetadataChange& change) {
     co_return old.error();
   }
   const object::View root = old ? old->root() : object::View{};
-  auto overlay = read_overlay(root);
+  auto overlay = unitfile::read_overlay(root);
   overlay[change.key] = change.value;
   auto object = machine_object(change.machine_id, overlay, root);
   client::WriteOptions options;

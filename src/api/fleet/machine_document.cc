@@ -71,18 +71,7 @@ bool is_ready(View node) {
 
 }  // namespace
 
-Overlay read_overlay(View machine) {
-  Overlay overlay;
-  for (const auto& [key, value] : machine["spec"]["metadata"].members()) {
-    overlay[std::string(key)] = std::string(value.string());
-  }
-  for (const View key : machine["spec"]["hidden"].elements()) {
-    overlay[std::string(key.string())] = std::nullopt;
-  }
-  return overlay;
-}
-
-DocumentPtr machine_object(std::string_view id, const Overlay& overlay, View old) {
+DocumentPtr machine_object(std::string_view id, const unitfile::Overlay& overlay, View old) {
   object::TreeObject metadata;
   object::TreeArray hidden;
   for (const auto& [key, value] : overlay) {
@@ -118,16 +107,6 @@ std::optional<Machine> machine_of(View node) {
   machine.metadata =
       unitfile::read_metadata(node["metadata"]["annotations"][marks::kStaticMetadata].string());
   return machine;
-}
-
-void lay_over(const Overlay& overlay, Metadata& metadata) {
-  for (const auto& [key, value] : overlay) {
-    if (value) {
-      metadata[key] = *value;
-    } else {
-      metadata.erase(key);
-    }
-  }
 }
 
 std::string machine_json(const Machine& machine) {

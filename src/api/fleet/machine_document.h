@@ -3,7 +3,6 @@
 // section 2.
 #pragma once
 
-#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -18,12 +17,8 @@ namespace tetrarch::api::fleet {
 
 using unitfile::Metadata;
 
-/// What was set by PATCH: a value, or nothing where the key is hidden.
-using Overlay = std::map<std::string, std::optional<std::string>>;
-
-Overlay read_overlay(object::View machine);
 /// The object that keeps a machine's overlay.
-DocumentPtr machine_object(std::string_view id, const Overlay& overlay, object::View old);
+DocumentPtr machine_object(std::string_view id, const unitfile::Overlay& overlay, object::View old);
 
 struct Machine {
   std::string id;
@@ -33,7 +28,6 @@ struct Machine {
 
 /// The Node as a machine; nothing where it is none of fleet's: it has no systemd, or is not ready.
 std::optional<Machine> machine_of(object::View node);
-void lay_over(const Overlay& overlay, Metadata& metadata);
 std::string machine_json(const Machine& machine);
 
 /// One change of a PATCH.
