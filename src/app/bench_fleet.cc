@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // `tetrarch bench fleet`: ten units for each of many machines, over fleet's API as its clients use
 // it.
+#include <charconv>
 #include <chrono>
 #include <thread>
 #include <unistd.h>
@@ -28,10 +29,15 @@ constexpr int kUnitsEach = 10;
 constexpr int kConnections = 32;
 constexpr int kSingles = 20;
 constexpr seconds kPatience{300};
-constexpr seconds kQuiet{1};      // until nobody is told of anything any more
-constexpr seconds kSettled{30};   // a server gives back what its start alone needed after 20 s
-constexpr seconds kMeasured{60};  // six renewals of every lease
+constexpr seconds kQuiet{1};         // until nobody is told of anything any more
+constexpr seconds kSettled{30};      // a server gives back what its start alone needed after 20 s
+constexpr seconds kMeasured{60};     // six renewals of every lease
+constexpr milliseconds kAsking{50};  // a question costs the server a millisecond or two
 constexpr std::string_view kUnits = "/fleet/v1/units";
+constexpr std::string_view kPlacements = "scheduler_placements_total";
+constexpr std::string_view kWrites = "tetrarch_store_mutations_total";
+constexpr std::string_view kUnplaced =
+    "/apis/fleet.tetrarch.dev/v1/namespaces/fleet/units?fieldSelector=status.nodeName%3D&limit=1";
 
 double seconds_since(SteadyPoint begun) {
   return std::chrono::duration<double>(system_clock().steady() - begun).count();
@@ -62,11 +68,12 @@ Status wait_until(const Question& is_so, const char* what) {
   return ok();
 }
 
-/// One server with its agents, and a connection to fleet's API.
+/// One server with its agents, and connections to fleet's API and to the cluster's own.
 struct Cluster {
   const BenchServer& server;
   HollowAgents& agents;
   Connection& fleet;
+  Connection& admin;
 };
 
 Result<DocumentPtr> get(const Cluster& cluster, const std::string& path) {
@@ -75,6 +82,42 @@ Result<DocumentPtr> get(const Cluster& cluster, const std::string& path) {
     return Error{Code::unavailable, fmt::format("GET {}: {}", path, answer.status)};
   }
   return Document::parse(answer.body);
+}
+
+/// A counter of the server's without labels.
+Result<double> counter(const Cluster& cluster, std::string_view name) {
+  TRY(const auto answer, cluster.admin.ask({.target = "/metrics"}));
+  const auto mark = fmt::format("\n{} ", name);
+  const auto at = answer.body.find(mark);
+  if (at == std::string::npos) {
+    return Error{Code::internal, fmt::format("there is no metric {}", name)};
+  }
+  double value = 0;
+  std::from_chars(
+      answer.body.data() + at + mark.size(), answer.body.data() + answer.body.size(), value);
+  return value;
+}
+
+/// Until the scheduler has bound so many, by its own count.
+Status wait_until_bound(const Cluster& cluster, double placements) {
+  return wait_until(
+      [&] {
+        std::this_thread::sleep_for(kAsking);
+        const auto bound = counter(cluster, kPlacements);
+        return bound.ok() && *bound >= placements;
+      },
+      "not every unit is bound");
+}
+
+/// Until there is no Unit that does not say where it is.
+Status wait_until_told(const Cluster& cluster) {
+  return wait_until(
+      [&] {
+        std::this_thread::sleep_for(kAsking);
+        const auto rest = cluster.admin.ask_api("GET", std::string(kUnplaced));
+        return rest.ok() && (*rest)->root()["items"].size() == 0;
+      },
+      "not every unit says where it is");
 }
 
 struct Listing {
@@ -141,37 +184,57 @@ Result<Figures> start_singles(const Cluster& cluster) {
                  {"machines that hear of one start", static_cast<double>(told) / kSingles, "1"}};
 }
 
-/// Many at once, by the clients of a busy hour.
-Result<Figures> start_many(const Cluster& cluster,
-                           int count,
-                           const std::string& kind,
-                           const load::RequestOf& put_number) {
+/// Seconds since the first request, until all units were that far.
+struct Stages {
+  double put = 0;
+  double bound = 0;
+  double told = 0;  ///< their Units say where they are
+  double active = 0;
+};
+
+Result<Stages> run_stages(const Cluster& cluster, int count, const load::RequestOf& put_number) {
   TRY(auto puts, cluster.server.arguments("put"));
   puts.server = cluster.server.fleet_url();
   puts.connections = kConnections;
   puts.requests = count;
   const auto& counts = cluster.agents.counts();
-  const int placed = counts.units + count;
   const int active = counts.active + count;
-  const double cpu = cluster.server.cpu_seconds();
-  const auto own_cpu = load::cpu_time(::getpid());
+  TRY(const double bound, counter(cluster, kPlacements));
   const auto begun = system_clock().steady();
   async::IoPool pool(1);
   TRY(const auto report, load::run_requests(pool, puts, put_number));
-  const double put = seconds_since(begun);
   if (report.failures > 0) {
     return Error{Code::unavailable, report.first_failure};
   }
-  TRY_STATUS(wait_until([&] { return counts.units >= placed; }, "not every unit is placed"));
-  const double scheduled = seconds_since(begun);
+  Stages out;
+  out.put = seconds_since(begun);
+  TRY_STATUS(wait_until_bound(cluster, bound + count));
+  out.bound = seconds_since(begun);
+  TRY_STATUS(wait_until_told(cluster));
+  out.told = seconds_since(begun);
   TRY_STATUS(wait_until([&] { return counts.active >= active; }, "not every unit is active"));
-  const double launched = seconds_since(begun);
+  out.active = seconds_since(begun);
+  return out;
+}
+
+/// Many at once, by the clients of a busy hour.
+Result<Figures> start_many(const Cluster& cluster,
+                           int count,
+                           const std::string& kind,
+                           const load::RequestOf& put_number) {
+  const double cpu = cluster.server.cpu_seconds();
+  const auto own_cpu = load::cpu_time(::getpid());
+  TRY(const double writes, counter(cluster, kWrites));
+  TRY(const auto stages, run_stages(cluster, count, put_number));
   std::this_thread::sleep_for(kQuiet);
   const double spent = cluster.server.cpu_seconds() - cpu;
   const std::chrono::duration<double> own = load::cpu_time(::getpid()) - own_cpu;
-  return Figures{{fmt::format("s until {} {} are put", count, kind), put},
-                 {"s until their machines know all of them", scheduled, "5"},
-                 {"s until all are said to be active", launched},
+  TRY(const double written, counter(cluster, kWrites));
+  return Figures{{fmt::format("s until {} {} are put", count, kind), stages.put},
+                 {"s until each is bound to its machine", stages.bound, "5"},
+                 {"s until each Unit says where it is", stages.told, "5"},
+                 {"s until all are said to be active", stages.active},
+                 {"writes per unit, leases among them", (written - writes) / count},
                  {"us of server CPU per unit", spent * 1e6 / count},
                  {"us of CPU of its clients and agents per unit", own.count() * 1e6 / count}};
 }
@@ -217,7 +280,8 @@ Result<Figures> measure_fleet(const BenchScale& scale) {
   static_cast<void>(start);
   TRY(const auto agents, join_hollow_agents(*server, scale.agents));
   TRY(const auto fleet, Connection::open({.url = server->fleet_url()}, nullptr));
-  const Cluster cluster{*server, *agents, *fleet};
+  TRY(const auto admin, Connection::as_admin(server->data().string()));
+  const Cluster cluster{*server, *agents, *fleet, *admin};
   std::this_thread::sleep_for(kSettled);  // all have heard of each other
   Figures out;
   TRY(auto singles, start_singles(cluster));

@@ -193,7 +193,6 @@ class HollowAgent {
   /// What it asks for is done at once.
   Task<void> take_unit(Stored pod) {
     const auto uid = std::string(pod.uid());
-    counts_.units += units_.insert(uid).second ? 1 : 0;
     const auto unit = hollow_unit(pod, machine_.address, system_clock().now());
     if (!unit.ok()) {
       log::warning("bench", "{}: {}", options_.node_name, unit.error().message);
@@ -239,8 +238,7 @@ class HollowAgent {
   agent::runtime::Runtime& runtime_;
   HollowCounts& counts_;
   std::atomic<bool> is_told_ = false;
-  std::set<std::string> units_;   // uids of their Pods that ever came
-  std::set<std::string> active_;  // those of them that were said to be active
+  std::set<std::string> active_;  // uids of the Pods of units that were said to be active
   agent::Options options_;
   agent::Machine machine_;
   agent::PressureState pressure_{std::chrono::seconds(300)};

@@ -23,8 +23,7 @@ class HollowAgent;
 /// Of all agents together, so far.
 struct HollowCounts {
   std::atomic<int> running = 0;  ///< pods that were said to run
-  std::atomic<int> units = 0;    ///< units that came to their machine
-  std::atomic<int> active = 0;   ///< those of them that were said to be active
+  std::atomic<int> active = 0;   ///< units that were said to be active
 };
 
 class HollowAgents {
