@@ -103,28 +103,22 @@ struct StateRow {
   std::string_view unit;
   std::string_view machine;
   const Stored* state;
+
+  bool operator<(const StateRow& other) const {
+    return std::tie(unit, machine) < std::tie(other.unit, other.machine);
+  }
 };
 
 StateRow row_of(const Stored& state) {
   return {state.root()["unit"].string(), state.root()["machineID"].string(), &state};
 }
 
-/// Only what is shown is put in order: of 10,000 states each of a hundred pages would sort all.
-void sort_page(std::vector<StateRow>& rows, const Page& page) {
-  const auto is_less = [](const StateRow& a, const StateRow& b) {
-    return std::tie(a.unit, a.machine) < std::tie(b.unit, b.machine);
-  };
-  const auto at = [&](std::size_t place) {
-    return rows.begin() + static_cast<std::ptrdiff_t>(place);
-  };
-  std::nth_element(rows.begin(), at(page.begin), rows.end(), is_less);
-  std::partial_sort(at(page.begin), at(page.end), rows.end(), is_less);
-}
-
 /// {"units":[…],"nextPageToken":"…"}; without items there is no list, as fleet has it.
+template <class Items, class Text>
 std::string page_json(std::string_view list,
-                      const std::vector<std::string>& items,
-                      const Page& page) {
+                      const Items& items,
+                      const Page& page,
+                      const Text& text_of) {
   std::string text;
   Writer out(text);
   out.begin_object();
@@ -134,7 +128,7 @@ std::string page_json(std::string_view list,
     }
     out.key(list).begin_array();
     for (std::size_t i = page.begin; i < page.end; ++i) {
-      out.raw(items[i]);
+      out.raw(text_of(items[i]));
     }
     out.end_array();
   }
@@ -148,6 +142,8 @@ FleetApi::FleetApi(client::Client& client, const Clock& clock, Options options)
     : client_(client),
       clock_(clock),
       options_(std::move(options)),
+      units_(clock),
+      states_(clock),
       // Source: fleet 1.0, metrics/metrics.go.
       operations_(metrics_.counter("fleet_registry_operation_count_total", "Requests to the API.")),
       failures_(metrics_.counter("fleet_registry_operation_failed_count_total",
@@ -267,17 +263,20 @@ Task<FleetApi::Answer> FleetApi::list_units(const net::Request& request) {
   if (!token) {
     co_return refuse(token.error());
   }
-  auto units = co_await all(kUnits);
-  if (!units) {
-    co_return refuse(units.error());
+  auto units = units_.find(*token, "");
+  if (units == nullptr) {
+    auto listed = co_await all(kUnits);
+    if (!listed) {
+      co_return refuse(listed.error());
+    }
+    units = units_.keep("", std::move(*listed));
   }
-  const auto now = clock_.now();
   const Page page = page_of(*token, units->size());
-  std::vector<std::string> items(units->size());
-  for (std::size_t i = page.begin; i < page.end; ++i) {
-    items[i] = unit_json((*units)[i], now);
+  if (page.next.empty()) {
+    units_.drop(units);
   }
-  co_return Answer{kOk, page_json("units", items, page)};
+  const auto text_of = [now = clock_.now()](const Stored& unit) { return unit_json(unit, now); };
+  co_return Answer{kOk, page_json("units", *units, page, text_of)};
 }
 
 Task<FleetApi::Answer> FleetApi::get_unit(std::string_view name) {
@@ -299,37 +298,50 @@ Task<FleetApi::Answer> FleetApi::delete_unit(std::string_view name) {
   co_return gone ? Answer{kNoContent} : refuse(gone.error());
 }
 
+/// In order of unit and machine; empty texts: of any.
+Task<Result<std::vector<Stored>>> FleetApi::all_states(std::string machine, std::string unit) {
+  CO_TRY(auto states, co_await all(kUnitStates));
+  CO_TRY(const auto there, co_await machines());
+  std::vector<StateRow> rows;
+  for (const auto& state : states) {
+    const StateRow row = row_of(state);
+    // What a lost machine last said is no state: fleet forgets it, too.
+    if (is_among(there, row.machine) && (machine.empty() || row.machine == machine) &&
+        (unit.empty() || row.unit == unit)) {
+      rows.push_back(row);
+    }
+  }
+  std::sort(rows.begin(), rows.end());
+  std::vector<Stored> sorted;
+  sorted.reserve(rows.size());
+  for (const auto& row : rows) {
+    sorted.push_back(*row.state);
+  }
+  co_return sorted;
+}
+
 Task<FleetApi::Answer> FleetApi::list_states(const net::Request& request) {
   const auto token = token_of(request);
   if (!token) {
     co_return refuse(token.error());
   }
-  auto states = co_await all(kUnitStates);
-  if (!states) {
-    co_return refuse(states.error());
-  }
-  const auto there = co_await machines();
-  if (!there) {
-    co_return refuse(there.error());
-  }
-  const auto machine = request.parameter("machineID").value_or("");
-  const auto unit = request.parameter("unitName").value_or("");
-  std::vector<StateRow> rows;
-  for (const auto& state : *states) {
-    const StateRow row = row_of(state);
-    // What a lost machine last said is no state: fleet forgets it, too.
-    if (is_among(*there, row.machine) && (machine.empty() || row.machine == machine) &&
-        (unit.empty() || row.unit == unit)) {
-      rows.push_back(row);
+  auto machine = request.parameter("machineID").value_or("");
+  auto unit = request.parameter("unitName").value_or("");
+  auto question = machine + '\n' + unit;
+  auto states = states_.find(*token, question);
+  if (states == nullptr) {
+    auto listed = co_await all_states(std::move(machine), std::move(unit));
+    if (!listed) {
+      co_return refuse(listed.error());
     }
+    states = states_.keep(std::move(question), std::move(*listed));
   }
-  const Page page = page_of(*token, rows.size());
-  sort_page(rows, page);
-  std::vector<std::string> items(rows.size());
-  for (std::size_t i = page.begin; i < page.end; ++i) {
-    items[i] = unit_state_json(rows[i].state->root());
+  const Page page = page_of(*token, states->size());
+  if (page.next.empty()) {
+    states_.drop(states);
   }
-  co_return Answer{kOk, page_json("states", items, page)};
+  const auto text_of = [](const Stored& state) { return unit_state_json(state.root()); };
+  co_return Answer{kOk, page_json("states", *states, page, text_of)};
 }
 
 Task<FleetApi::Answer> FleetApi::get_state(std::string_view name) {
@@ -389,11 +401,7 @@ Task<FleetApi::Answer> FleetApi::list_machines(const net::Request& request) {
     co_return refuse(found.error());
   }
   const Page page = page_of(*token, found->size());
-  std::vector<std::string> items(found->size());
-  for (std::size_t i = page.begin; i < page.end; ++i) {
-    items[i] = machine_json((*found)[i]);
-  }
-  co_return Answer{kOk, page_json("machines", items, page)};
+  co_return Answer{kOk, page_json("machines", *found, page, machine_json)};
 }
 
 Task<FleetApi::Answer> FleetApi::patch_machines(const net::Request& request) {

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "api/fleet/kept_list.h"
 #include "api/fleet/machine_document.h"
 #include "api/fleet/unit_document.h"
 #include "async/task.h"
@@ -27,7 +28,8 @@ struct Options {
   std::function<std::string(const Metrics& own)> metrics = {};
 };
 
-/// Thread-safe: it has no state but what the client keeps, and counters.
+/// Thread-safe: it has no state but what the client keeps, counters, and the lists that are being
+/// read page by page.
 class FleetApi final : public net::Handler {
  public:
   /// `client` acts as the dialect's own identity. It and `clock` outlive the handler.
@@ -66,6 +68,7 @@ class FleetApi final : public net::Handler {
   Key unit_key(std::string_view name) const { return {kUnits, options_.ns, std::string(name)}; }
 
   Task<Result<std::vector<Stored>>> all(const char* resource);
+  Task<Result<std::vector<Stored>>> all_states(std::string machine, std::string unit);
   Task<Result<std::vector<Machine>>> machines();
   Task<Result<Stored>> write_overlay(const MetadataChange& change);
   Task<Status> change_metadata(const MetadataChange& change);
@@ -78,6 +81,8 @@ class FleetApi final : public net::Handler {
   client::Client& client_;
   const Clock& clock_;
   const Options options_;
+  KeptList units_;
+  KeptList states_;
   Metrics metrics_;
   Counter& operations_;
   Counter& failures_;

@@ -9,6 +9,7 @@ namespace tetrarch::api::fleet {
 namespace {
 
 using testing::HasSubstr;
+using testing::Not;
 
 std::string hello(const std::string& more = "") {
   return std::string("{") + kHelloOptions + more + "}";
@@ -252,6 +253,55 @@ TEST_F(FleetFixture, StatesComeInPagesInTheOrderOfTheirUnits) {
     at = listed.find(fmt::format(R"("name":"{}.service")", 1000 + i), at);
     ASSERT_NE(at, std::string::npos) << i;
   }
+}
+
+TEST_F(FleetFixture, PagesOfOneListAreOfOneMoment) {
+  const auto fill = [&](int begin) {
+    for (int i = begin; i < begin + 250; ++i) {
+      put(std::to_string(i) + ".service", hello());
+    }
+  };
+  const auto page = [&](const std::string& token) {
+    return ask("GET", "/fleet/v1/units?nextPageToken=" + token).body;
+  };
+  fill(2000);
+  EXPECT_THAT(page(""), HasSubstr(R"("2099.service")"));
+  const int lists = client_.lists;
+  fill(1000);
+  EXPECT_THAT(page("ZAACAA%3D%3D"), HasSubstr(R"("2100.service")"));
+  EXPECT_EQ(client_.lists, lists) << "nothing is looked through for a further page";
+  EXPECT_THAT(page(""), HasSubstr(R"("1000.service")")) << "a first page is always new";
+  EXPECT_THAT(page("ZAACAA%3D%3D"), HasSubstr(R"("1100.service")"));
+  fill(3000);
+  clock_.advance(std::chrono::seconds(11));
+  EXPECT_THAT(page("ZAAFAA%3D%3D"), HasSubstr("nextPageToken")) << "one that is old is new";
+  EXPECT_THAT(page("ZAAIAA%3D%3D"), HasSubstr(R"("3249.service")"));
+  fill(4000);
+  EXPECT_THAT(page("ZAAIAA%3D%3D"), HasSubstr(R"("4000.service")")) << "the last page was shown";
+}
+
+TEST_F(FleetFixture, PagesOfStatesKnowWhatWasAskedFor) {
+  for (const auto* id : {"m1", "m2"}) {
+    client_.put(
+        {"nodes", "", id},
+        fmt::format(
+            R"({{"metadata":{{"labels":{{"fleet.tetrarch.dev/systemd":"true"}}}},"status":{{)"
+            R"("nodeInfo":{{"machineID":"{}"}},"conditions":[{{"type":"Ready","status":"True"}}]}}}})",
+            id));
+    for (int i = 0; i < 150; ++i) {
+      client_.put({kUnitStates, "fleet", fmt::format("{}-{}", id, i)},
+                  fmt::format(R"({{"machineID":"{}","unit":"{}.service"}})", id, 1000 + i));
+    }
+  }
+  const auto page = [&](const std::string& query) {
+    return ask("GET", "/fleet/v1/state?" + query).body;
+  };
+  EXPECT_THAT(page("machineID=m1"), HasSubstr(R"("1099.service")"));
+  const auto all = page("nextPageToken=ZAACAA%3D%3D");
+  EXPECT_THAT(all, HasSubstr(R"("m2")")) << "the second page of another list";
+  const auto second = page("machineID=m1&nextPageToken=ZAACAA%3D%3D");
+  EXPECT_THAT(second, HasSubstr(R"("1149.service")"));
+  EXPECT_THAT(second, Not(HasSubstr(R"("m2")")));
 }
 
 TEST(PageTokens, CountFurtherThanSixteenBits) {

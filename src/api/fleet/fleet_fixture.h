@@ -24,12 +24,16 @@ class FakeClock final : public Clock {
  public:
   TimePoint now() const override { return now_; }
 
-  SteadyPoint steady() const override { return {}; }
+  SteadyPoint steady() const override { return steady_; }
 
-  void advance(std::chrono::milliseconds by) { now_ += by; }
+  void advance(std::chrono::milliseconds by) {
+    now_ += by;
+    steady_ += by;
+  }
 
  private:
   TimePoint now_ = *parse_time("2026-11-28T12:00:00Z");
+  SteadyPoint steady_{};
 };
 
 /// Keeps objects as a server would, with revisions. The dialect needs no more of a client.
@@ -37,6 +41,7 @@ class MemoryClient final : public client::Client {
  public:
   std::map<Key, Stored> objects;
   std::optional<Error> failure;  ///< of every call
+  int lists = 0;                 ///< how often one was asked for
 
   Stored put(const Key& key, std::string json) {
     auto& stored = objects[key];
@@ -56,6 +61,7 @@ class MemoryClient final : public client::Client {
   }
 
   Task<Result<client::ListPage>> list(client::ListQuery query) override {
+    ++lists;
     if (failure) {
       co_return *failure;
     }
