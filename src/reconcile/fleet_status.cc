@@ -135,7 +135,8 @@ void report_unit(const FleetView& view,
   const auto refused = waits ? refused_by_scheduler(*pod) : std::nullopt;
   const bool is_refused_pod = pod == nullptr && unit.is_wanted() && !failure.empty();
   const bool is_on_its_way = (waits && !refused) || (pod == nullptr && !is_refused_pod);
-  if (unit.is_wanted() && is_on_its_way && !unit.object->root()["status"].exists()) {
+  const bool is_new = !unit.object->root()["status"]["observedGeneration"].exists();
+  if (unit.is_wanted() && is_on_its_way && is_new) {
     return;  // a place for it, or why there is none, follows in a moment
   }
   set_text(status, "reason", refused ? kUnschedulable : is_refused_pod ? kFailedCreate : "");

@@ -27,6 +27,10 @@ namespace {
 
 using object::TreeObject;
 
+/// Ours: an agent says within milliseconds that it has loaded a unit; place and state are then one
+/// write. Longer than this nobody waits to see the place.
+constexpr std::chrono::seconds kWordPatience{1};
+
 /// Nobody will hear from the machine that this Pod ends on: another one need not wait for it.
 bool is_on_lost_machine(const Mirror& seen, const Stored& pod) {
   const auto* node = seen.get("nodes", "", node_of_pod(pod));
@@ -75,13 +79,26 @@ class Round {
     }
     if (unit_.wanted.is_global) {
       report_global_unit(unit_, live_, plan_);
-    } else {
+    } else if (!awaits_word()) {
       report_unit(view_, unit_, kept_ != nullptr ? kept_ : ending_, asked_.last_failure, plan_);
     }
     return std::move(plan_);
   }
 
  private:
+  /// Whether the Pod has its machine and the agent there is about to say what became of it.
+  bool awaits_word() {
+    if (kept_ == nullptr || node_of_pod(*kept_).empty() || report_of(*kept_)) {
+      return false;
+    }
+    const auto patience_ends = asked_.seen.seen_at(kept_->key) + kWordPatience;
+    if (asked_.now >= patience_ends) {
+      return false;
+    }
+    plan_.look_again_at(patience_ends);
+    return true;
+  }
+
   /// Pods of a unit of the same name that was destroyed: a machine has one unit of a name.
   void add_forerunners() {
     const auto link = link_text(UnitLink::pod, unit_.ns(), unit_.name());

@@ -171,6 +171,9 @@ TEST_F(FleetUnitTest, ALoadedUnitIsAPodThatIsHeldAndALaunchedOneRuns) {
             "[Service]\nExecStart=sleep\n\n[X-Fleet]\nCPU=200m\nLabel=app=web\n");
 
   bind("foo@1.service", "n1");
+  EXPECT_EQ(status("foo@1.service", "machineID"), "") << "its agent is about to tell more";
+  world_.advance(std::chrono::seconds(1));
+  ASSERT_TRUE(world_.settle());
   EXPECT_EQ(status("foo@1.service", "currentState"), "inactive") << "nothing is loaded yet";
   EXPECT_EQ(status("foo@1.service", "machineID"), "n100000000");
   report("foo@1.service", "loaded inactive dead abc loaded 0");
@@ -441,12 +444,16 @@ TEST_F(FleetUnitTest, WritesOnceForEachThingThatHappens) {
   world_.writes = 0;
   unit("a.service");
   EXPECT_EQ(world_.writes, 1) << "its Pod; there is nothing to say yet";
-  EXPECT_EQ(status("a.service", "currentState"), "");
+  EXPECT_EQ(status("a.service", "observedGeneration"), "");
   bind("a.service", "n1");
-  EXPECT_EQ(world_.writes, 2) << "where it is";
+  EXPECT_EQ(world_.writes, 1) << "what it does there follows in a moment";
   report("a.service", "loaded active running abc launched 0");
-  EXPECT_EQ(world_.writes, 4) << "what it does, and the state's own object";
+  EXPECT_EQ(world_.writes, 3) << "where it is and what it does, and the state's own object";
+  EXPECT_EQ(status("a.service", "machineID"), "n100000000");
   EXPECT_EQ(status("a.service", "currentState"), "launched");
+  world_.advance(std::chrono::seconds(2));
+  ASSERT_TRUE(world_.settle());
+  EXPECT_EQ(world_.writes, 3) << "nothing is left to say";
 }
 
 TEST_F(FleetUnitTest, SaysWhyItsPodIsRefused) {
