@@ -7,6 +7,7 @@
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "async/timer.h"
 
@@ -46,6 +47,21 @@ class BoundedQueue {
       }
       co_await filled_.wait();
     }
+  }
+
+  /// All that is there, at least one and at most `most`; none once closed and drained.
+  Task<std::vector<T>> pop_some(std::size_t most) {
+    std::vector<T> out;
+    auto first = co_await pop();
+    if (first) {
+      out.push_back(std::move(*first));
+      const std::lock_guard lock(mutex_);
+      while (!values_.empty() && out.size() < most) {
+        out.push_back(std::move(values_.front()));
+        values_.pop_front();
+      }
+    }
+    co_return out;
   }
 
   void close() {

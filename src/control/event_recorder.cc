@@ -2,10 +2,11 @@
 #include "control/event_recorder.h"
 
 #include <algorithm>
-#include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
+#include "async/timer.h"
 #include "base/log.h"
 #include "object/writer.h"
 
@@ -78,6 +79,12 @@ DocumentPtr event_document(const Note& note,
   return Document::from_canonical(std::move(json));
 }
 
+/// Whether a note of that identity waits to be written.
+bool is_among(const auto& fresh, std::string_view identity) {
+  return std::any_of(
+      fresh.begin(), fresh.end(), [&](const auto& each) { return each.identity == identity; });
+}
+
 /// Where most are new all go: whoever looks through so many does not do so again soon.
 template <class Value, class IsOld>
 void trim(std::map<std::string, Value>& known, const IsOld& is_old) {
@@ -111,15 +118,34 @@ void EventRecorder::record(Note note) {
 }
 
 Task<void> EventRecorder::run() {
-  while (auto note = co_await queue_.pop()) {
-    co_await write(std::move(*note));
+  while (true) {
+    auto notes = co_await queue_.pop_some(pace_.batch);
+    if (notes.empty()) {
+      co_return;
+    }
+    const bool are_many = notes.size() > 1;
+    co_await write(std::move(notes));
+    if (are_many) {
+      co_await async::sleep_for(pace_.pause);
+    }
   }
 }
 
-Task<void> EventRecorder::write(Note note) {
+Task<void> EventRecorder::write(std::vector<Note> notes) {
+  std::vector<Fresh> fresh;
+  for (auto& note : notes) {
+    co_await write(std::move(note), fresh);
+  }
+  co_await create(fresh);
+}
+
+Task<void> EventRecorder::write(Note note, std::vector<Fresh>& fresh) {
   const auto now = clock_.now();
   forget_old(now);
   std::string identity = fmt::format("{}|{}", reason_of(note), note.message);
+  if (is_among(fresh, identity)) {
+    co_await create(fresh);
+  }
   if (!written_.contains(identity)) {
     join_similar(note, now);
     if (note.message.starts_with(kJoined)) {
@@ -130,17 +156,13 @@ Task<void> EventRecorder::write(Note note) {
     dropped_.add();
     co_return;
   }
-  const auto found = written_.find(identity);
-  if (found != written_.end()) {
-    Written written = found->second;
-    const auto repeated = co_await repeat(&written, note.message);
-    if (repeated) {
-      written_[identity] = written;
-      co_return;
-    }
-    written_.erase(identity);
+  if (is_among(fresh, identity)) {  // joined with another one of this batch
+    co_await create(fresh);
   }
-  co_await create(std::move(note), std::move(identity));
+  const bool is_repeated = co_await repeat(identity, note.message);
+  if (!is_repeated) {
+    fresh.push_back(fresh_from(std::move(note), std::move(identity)));
+  }
 }
 
 bool EventRecorder::may_speak(const Note& note, TimePoint now) {
@@ -172,39 +194,67 @@ void EventRecorder::join_similar(Note& note, TimePoint now) {
   }
 }
 
-Task<Status> EventRecorder::repeat(Written* written, std::string message) {
-  written->count += 1;
-  written->last = clock_.now();
+Task<bool> EventRecorder::repeat(std::string identity, std::string message) {
+  const auto found = written_.find(identity);
+  if (found == written_.end()) {
+    co_return false;
+  }
+  Written written = found->second;
+  written.count += 1;
+  written.last = clock_.now();
   std::string body;
   object::Writer(body)
       .begin_object()
-      .field("count", written->count)
-      .field("lastTimestamp", format_time(written->last))
+      .field("count", written.count)
+      .field("lastTimestamp", format_time(written.last))
       .field("message", message)
       .end_object();
   client::WriteOptions options;
-  auto patched = co_await client_.patch(written->key, client::PatchType::merge, body, options);
-  if (!patched) {
-    co_return std::move(patched).error();
+  const auto patched = co_await client_.patch(written.key, client::PatchType::merge, body, options);
+  if (patched) {
+    written_[identity] = written;
+  } else {
+    written_.erase(identity);
   }
-  co_return ok();
+  co_return patched.ok();
 }
 
-Task<void> EventRecorder::create(Note note, std::string identity) {
-  const auto now = clock_.now();
+EventRecorder::Fresh EventRecorder::fresh_from(Note note, std::string identity) {
   const auto name = fmt::format("{}.{:016x}", note.about.name, random_.next());
-  const Key key{"events", namespace_of(note), name};
-  const auto document = event_document(note, key, component_, now);
-  client::WriteOptions options;
-  auto created = co_await client_.create("events", key.ns, document, options);
-  if (!created) {
-    // A namespace that is ending takes none.
-    log::debug(
-        "control", "event {} about {}: {}", note.reason, note.about.name, created.error().message);
-    dropped_.add();
+  Key key{"events", namespace_of(note), name};
+  return {std::move(note), std::move(identity), std::move(key)};
+}
+
+/// All of them in one commit; none are left.
+Task<void> EventRecorder::create(std::vector<Fresh>& fresh) {
+  const auto batch = std::exchange(fresh, {});
+  if (batch.empty()) {
     co_return;
   }
-  written_[identity] = Written{.key = key, .count = 1, .first = now, .last = now};
+  const auto now = clock_.now();
+  std::vector<client::Change> changes;
+  for (const auto& each : batch) {
+    client::Change change;
+    change.verb = client::Change::Verb::create;
+    change.key = each.key;
+    change.document = event_document(each.note, each.key, component_, now);
+    changes.push_back(std::move(change));
+  }
+  const auto created = co_await client_.apply(std::move(changes));
+  for (std::size_t i = 0; i < batch.size(); ++i) {
+    const auto& [note, identity, key] = batch[i];
+    if (created[i]) {
+      written_[identity] = Written{.key = key, .count = 1, .first = now, .last = now};
+      continue;
+    }
+    // A namespace that is ending takes none.
+    log::debug("control",
+               "event {} about {}: {}",
+               note.reason,
+               note.about.name,
+               created[i].error().message);
+    dropped_.add();
+  }
 }
 
 /// Keeps memory bounded; what is forgotten only begins a new Event object.

@@ -2,11 +2,14 @@
 // EventRecorder: turns notes into Event objects. The same note again raises a count; notes that
 // differ only in their text are joined when there are many; one object may not fill the store.
 // Events are a courtesy: where the server does not take one, or the queue is full, it is dropped
-// and counted.
+// and counted. A single one is written at once; many are written in batches with pauses between
+// them, so that the work that they tell of comes first.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "async/bounded_queue.h"
 #include "async/task.h"
@@ -20,12 +23,20 @@ namespace tetrarch::control {
 
 class EventRecorder {
  public:
+  struct Pace {
+    std::size_t batch = 64;                ///< at most so many in one commit
+    std::chrono::milliseconds pause{100};  ///< after several at once
+  };
+
   /// `component` is what `kubectl describe` shows under From.
   EventRecorder(client::Client& client,
                 const Clock& clock,
                 Random& random,
                 Metrics& metrics,
                 std::string component);
+
+  /// Before run().
+  void set_pace(Pace pace) { pace_ = pace; }
 
   /// Thread-safe; never waits.
   void record(reconcile::Note note);
@@ -49,17 +60,28 @@ class EventRecorder {
     TimePoint refilled;
   };
 
-  Task<void> write(reconcile::Note note);
+  /// What is to become an Event object, with what makes two notes the same.
+  struct Fresh {
+    reconcile::Note note;
+    std::string identity;
+    Key key;
+  };
+
+  Task<void> write(std::vector<reconcile::Note> notes);
+  Task<void> write(reconcile::Note note, std::vector<Fresh>& fresh);
   bool may_speak(const reconcile::Note& note, TimePoint now);
   void join_similar(reconcile::Note& note, TimePoint now);
-  Task<Status> repeat(Written* written, std::string message);
-  Task<void> create(reconcile::Note note, std::string identity);
+  /// Whether it was an Event object that is still there.
+  Task<bool> repeat(std::string identity, std::string message);
+  Fresh fresh_from(reconcile::Note note, std::string identity);
+  Task<void> create(std::vector<Fresh>& fresh);
   void forget_old(TimePoint now);
 
   client::Client& client_;
   const Clock& clock_;
   Random& random_;
   const std::string component_;
+  Pace pace_;
   Counter& dropped_;
   async::BoundedQueue<reconcile::Note> queue_;
   std::map<std::string, Written> written_;  // by everything that makes two notes the same

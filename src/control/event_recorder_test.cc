@@ -18,7 +18,10 @@ using reconcile::Note;
 
 class EventRecorderTest : public testing::Test {
  protected:
-  EventRecorderTest() { group_.spawn(recorder_.run()); }
+  EventRecorderTest() {
+    recorder_.set_pace({.batch = 64, .pause = std::chrono::milliseconds(0)});
+    group_.spawn(recorder_.run());
+  }
 
   void TearDown() override { group_.stop_and_wait(); }
 
@@ -101,6 +104,21 @@ TEST_F(EventRecorderTest, ForgetsReasonsOnceThereAreTooMany) {
 
   EXPECT_TRUE(wait_for(
       [](object::View event) { return event["message"].string() == "as if it were the first"; }));
+}
+
+TEST_F(EventRecorderTest, WritesManyAtOnce) {
+  client_.hold_applies(true);
+  recorder_.record(note("first", "hello"));
+  ASSERT_TRUE(client_.wait_for_call("apply"));
+  for (int i = 0; i < 50; ++i) {
+    recorder_.record(note(fmt::format("p{}", i), "hello"));
+  }
+  recorder_.record(note("p49", "hello"));  // is written before it can be counted
+  client_.hold_applies(false);
+
+  EXPECT_TRUE(wait_for([](object::View event) { return event["count"].integer() == 2; }));
+  EXPECT_EQ(client_.calls("create events"), 51);
+  EXPECT_EQ(client_.calls("apply"), 2);
 }
 
 TEST_F(EventRecorderTest, JoinsNotesThatDifferOnlyInTheirText) {
