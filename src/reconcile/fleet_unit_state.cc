@@ -39,7 +39,8 @@ TreeObject state_object(const Question& asked, const Stored& pod, const UnitRepo
 }
 
 void keys_of_pod(const Mirror& /*seen*/, const Observed& change, std::vector<Key>& keys) {
-  if (change.after != nullptr && !unit_of(*change.after).empty()) {
+  // Before its machine has loaded it there is no state.
+  if (change.after != nullptr && !unit_of(*change.after).empty() && report_of(*change.after)) {
     keys.push_back(change.after->key);
   }
 }

@@ -2,6 +2,7 @@
 #include "reconcile/garbage_collection.h"
 
 #include <algorithm>
+#include <array>
 #include <set>
 
 #include <fmt/format.h>
@@ -218,9 +219,24 @@ class Round {
   Plan plan_;
 };
 
+/// Nothing that is looked at here: most changes of an object are of its status.
+bool is_as_before(const Stored& before, const Stored& after) {
+  constexpr std::array<std::string_view, 4> kRead = {
+      "uid", "ownerReferences", "deletionTimestamp", "finalizers"};
+  const auto old = before.metadata();
+  const auto fresh = after.metadata();
+  return std::all_of(kRead.begin(), kRead.end(), [&](std::string_view member) {
+    return fresh[member].same_as(old[member]);
+  });
+}
+
 /// Owners that wait learn of what happens to their dependents, dependents of the end of their
 /// owner.
 void keys_of_change(const Mirror& seen, const Observed& change, std::vector<Key>& keys) {
+  if (change.before != nullptr && change.after != nullptr &&
+      is_as_before(*change.before, *change.after)) {
+    return;
+  }
   if (change.after == nullptr) {
     for (const auto* dependent : seen.owned_by(change.before->uid())) {
       keys.push_back(dependent->key);
