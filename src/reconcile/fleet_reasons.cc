@@ -70,14 +70,14 @@ class Conflicts {
 
   bool are_none() const { return unit_.wanted.conflicts.empty() && against_us_.empty(); }
 
-  /// A Pod that is not on its way out, of a unit that there is.
+  /// A Pod that is not on its way out, of a unit that there is. The names decide for most of them.
   bool has(const Stored& pod) const {
     const auto name = unit_of(pod);
-    if (name.empty() || name == unit_.name() || pod.key.ns != unit_.ns() || !is_active(pod)) {
+    if (name.empty() || name == unit_.name() || pod.key.ns != unit_.ns()) {
       return false;
     }
-    const auto* other = view_.unit(unit_.ns(), name);
-    return other != nullptr && (is_against(name) || is_against_us(other->key));
+    return (is_against(name) || is_against_us(name)) && is_active(pod) &&
+           view_.unit(unit_.ns(), name) != nullptr;
   }
 
  private:
@@ -88,7 +88,11 @@ class Conflicts {
     });
   }
 
-  bool is_against_us(const Key& other) const {
+  bool is_against_us(std::string_view name) const {
+    if (against_us_.empty()) {
+      return false;
+    }
+    const Key other{std::string(kFleetUnits), std::string(unit_.ns()), std::string(name)};
     return std::any_of(against_us_.begin(), against_us_.end(), [&](const auto& link) {
       return view_.links.has(link, other);
     });
