@@ -3,12 +3,19 @@
 
 #include <algorithm>
 
+#include "reconcile/pod_state.h"
+
 namespace tetrarch::reconcile {
 
 namespace {
 
 std::string_view node_of(const Stored& object) {
   return object.key.resource == "pods" ? object.root()["spec"]["nodeName"].string() : "";
+}
+
+bool is_ending_pod(const Stored& object) {
+  return object.key.resource == "pods" &&
+         (is_terminating(object) || is_finished(views::PodView(object.root())));
 }
 
 /// Of the same uid and the same owners: most changes of an object keep both.
@@ -61,11 +68,8 @@ void Mirror::put(const Stored& object, TimePoint now) {
   entry.seen = now;
   if (!keeps_family) {
     index(table, entry);
-  } else if (const auto node = node_of(entry.object); node != node_of(before)) {
-    erase_from(pods_, node_of(before), entry);
-    if (!node.empty()) {
-      pods_[std::string(node)].insert(&entry);
-    }
+  } else {
+    index_again(entry, before);
   }
   tell({&before, &entry.object});
 }
@@ -204,6 +208,24 @@ std::vector<const Stored*> Mirror::pods_on(std::string_view node) const {
   return entries_at(pods_, node);
 }
 
+std::vector<std::string_view> Mirror::nodes_with_pods() const {
+  std::vector<std::string_view> out;
+  out.reserve(pods_.size());
+  for (const auto& [node, entries] : pods_) {
+    out.push_back(node);
+  }
+  return out;
+}
+
+std::vector<const Stored*> Mirror::ending_pods() const {
+  std::vector<const Stored*> out;
+  out.reserve(ending_.size());
+  for (const Entry* entry : ending_) {
+    out.push_back(&entry->object);
+  }
+  return out;
+}
+
 std::vector<std::string> Mirror::resources() const {
   std::vector<std::string> out;
   for (const auto& [resource, table] : tables_) {
@@ -246,6 +268,17 @@ std::optional<TimePoint> Mirror::heard_at(std::string_view node) const {
                                                              : std::optional(at->second);
 }
 
+std::vector<std::pair<std::string_view, TimePoint>> Mirror::heard_nodes() const {
+  std::vector<std::pair<std::string_view, TimePoint>> out;
+  out.reserve(heard_.size());
+  for (const auto& [node, time] : heard_) {
+    if (time >= observing_since_) {
+      out.emplace_back(node, time);
+    }
+  }
+  return out;
+}
+
 void Mirror::index(Table& table, const Entry& entry) {
   const Stored& object = entry.object;
   if (const auto uid = object.uid(); !uid.empty()) {
@@ -263,6 +296,23 @@ void Mirror::index(Table& table, const Entry& entry) {
   if (const auto node = node_of(object); !node.empty()) {
     pods_[std::string(node)].insert(&entry);
   }
+  if (is_ending_pod(object)) {
+    ending_.insert(&entry);
+  }
+}
+
+void Mirror::index_again(const Entry& entry, const Stored& before) {
+  if (const auto node = node_of(entry.object); node != node_of(before)) {
+    erase_from(pods_, node_of(before), entry);
+    if (!node.empty()) {
+      pods_[std::string(node)].insert(&entry);
+    }
+  }
+  if (is_ending_pod(entry.object)) {
+    ending_.insert(&entry);
+  } else if (is_ending_pod(before)) {
+    ending_.erase(&entry);
+  }
 }
 
 void Mirror::unindex(Table& table, const Entry& entry) {
@@ -278,6 +328,7 @@ void Mirror::unindex(Table& table, const Entry& entry) {
   if (const auto node = node_of(object); !node.empty()) {
     erase_from(pods_, node, entry);
   }
+  ending_.erase(&entry);
 }
 
 void Mirror::erase_from(EntriesBy& index, std::string_view at, const Entry& entry) {

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include <absl/container/btree_set.h>
@@ -70,6 +71,10 @@ class Mirror {
   std::vector<const Stored*> uncontrolled(std::string_view resource, std::string_view ns) const;
   /// Pods by spec.nodeName.
   std::vector<const Stored*> pods_on(std::string_view node) const;
+  /// Every spec.nodeName that some Pod has, in order; the node itself may not be there.
+  std::vector<std::string_view> nodes_with_pods() const;
+  /// Pods that are being deleted or have finished, in key order.
+  std::vector<const Stored*> ending_pods() const;
   std::vector<std::string> resources() const;
   std::size_t count(std::string_view resource) const;
 
@@ -80,6 +85,8 @@ class Mirror {
 
   /// The last sign from a node's agent over its connection; empty: none since observing_since().
   std::optional<TimePoint> heard_at(std::string_view node) const;
+  /// The nodes of which there is such a sign, with its time, in order of name.
+  std::vector<std::pair<std::string_view, TimePoint>> heard_nodes() const;
 
   TimePoint observing_since() const { return observing_since_; }
 
@@ -137,6 +144,8 @@ class Mirror {
 
   void index(Table& table, const Entry& entry);
   void unindex(Table& table, const Entry& entry);
+  /// What a change may have moved although uid and owners are the same.
+  void index_again(const Entry& entry, const Stored& before);
   void tell(const Observed& change) const;
   static void erase_from(EntriesBy& index, std::string_view at, const Entry& entry);
   static std::vector<const Stored*> entries_at(const EntriesBy& index, std::string_view at);
@@ -145,6 +154,7 @@ class Mirror {
   boost::unordered_flat_set<const Entry*, ByUid, ByUid> uids_;
   EntriesBy dependents_;                                 // by owner uid
   EntriesBy pods_;                                       // by node name
+  Entries ending_;                                       // Pods
   std::map<std::string, TimePoint, std::less<>> heard_;  // by node name
   std::vector<Listener> listeners_;
   TimePoint observing_since_{};

@@ -198,5 +198,61 @@ TEST(Mirror, SilenceWhileWeWereAwayDoesNotCount) {
   EXPECT_EQ(mirror.seen_at(Key{"leases", "ns", "n1"}), kStart + seconds(60));
 }
 
+Stored pod_in(std::string name, std::uint64_t revision, std::string phase, std::string more = "") {
+  const auto json = fmt::format(
+      R"({{"metadata":{{"name":"{0}","uid":"u-{0}"{2}}},"spec":{{"nodeName":"n"}},"status":{{"phase":"{1}"}}}})",
+      name,
+      phase,
+      more);
+  return Stored{Key{"pods", "ns", name}, Revision{revision}, Document::from_canonical(json)};
+}
+
+TEST(Mirror, KnowsThePodsThatEndOrHaveEnded) {
+  Mirror mirror;
+  const std::string deleted = R"(,"deletionTimestamp":"2023-01-01T00:00:00Z")";
+
+  mirror.put(pod_in("runs", 1, "Running"), kStart);
+  mirror.put(pod_in("done", 2, "Succeeded"), kStart);
+  mirror.put(pod_in("ending", 3, "Running"), kStart);
+  EXPECT_THAT(names(mirror.ending_pods()), ElementsAre("done"));
+
+  mirror.put(pod_in("ending", 4, "Running", deleted), kStart);
+  EXPECT_THAT(names(mirror.ending_pods()), ElementsAre("done", "ending"));
+
+  mirror.put(pod_in("ending", 5, "Failed", deleted + owner("u-set", true)), kStart);
+  EXPECT_THAT(names(mirror.ending_pods()), ElementsAre("done", "ending"));
+
+  mirror.put(pod_in("done", 6, "Running"), kStart);
+  mirror.erase(pod_in("ending", 7, "Failed"));
+  EXPECT_THAT(names(mirror.ending_pods()), IsEmpty());
+}
+
+TEST(Mirror, NamesTheNodesThatPodsAreOn) {
+  Mirror mirror;
+
+  mirror.put(pod_on("a", "n2", 1), kStart);
+  mirror.put(pod_on("b", "n1", 2), kStart);
+  mirror.put(pod_on("c", "n1", 3), kStart);
+  EXPECT_THAT(mirror.nodes_with_pods(), ElementsAre("n1", "n2"));
+
+  mirror.erase(pod_on("a", "n2", 4));
+  EXPECT_THAT(mirror.nodes_with_pods(), ElementsAre("n1"));
+}
+
+TEST(Mirror, NamesTheNodesThatAreHeardSinceItObserves) {
+  Mirror mirror;
+  mirror.put(object("nodes", "a", 1), kStart);
+  Stored node = object("nodes", "b", 2);
+  node.key.ns = "";
+  mirror.put(node, kStart);
+
+  mirror.hear("b", kStart + seconds(1));
+  mirror.hear("nobody", kStart + seconds(1));
+  EXPECT_THAT(mirror.heard_nodes(), ElementsAre(testing::Pair("b", kStart + seconds(1))));
+
+  mirror.forget_silence(kStart + seconds(2));
+  EXPECT_THAT(mirror.heard_nodes(), IsEmpty());
+}
+
 }  // namespace
 }  // namespace tetrarch::reconcile

@@ -34,6 +34,8 @@ constexpr std::array<ConditionTaint, 4> kConditionTaints = {{
     {"PIDPressure", "node.kubernetes.io/pid-pressure"},
     {"NetworkUnavailable", "node.kubernetes.io/network-unavailable"},
 }};
+/// Stands for all nodes whose beats are heard.
+const Key kAllHeard{"nodes", "", ""};
 constexpr std::string_view kTaintUnschedulable = "node.kubernetes.io/unschedulable";
 
 std::string_view status_of(const Stored& node, std::string_view type) {
@@ -78,17 +80,49 @@ class NodeHealth final : public Controller {
 
   std::string_view name() const override { return "node-health"; }
 
+  /// Not for renewals: like beats they only put off a deadline, which is computed anew when it
+  /// comes.
   std::vector<Watching> watches() const override {
     return {
         {"nodes", own_key()},
         {std::string(kLeases), [](const Mirror&, const Observed& change, std::vector<Key>& keys) {
-           if (change.any().key.ns == kLeaseNamespace) {
-             keys.push_back(Key{"nodes", "", change.any().key.name});
+           if (change.after == nullptr && change.before->key.ns == kLeaseNamespace) {
+             keys.push_back(Key{"nodes", "", change.before->key.name});
            }
          }}};
   }
 
+  std::vector<Key> first_keys() const override { return {kAllHeard}; }
+
   Plan reconcile(const Question& asked) const override {
+    return asked.key == kAllHeard ? look_for_silence(asked) : look_at_one(asked);
+  }
+
+ private:
+  /// Whose beats have ended: the oldest sign of all says when there can be one. Looked for in time
+  /// order, so that a thousand nodes that beat cost one look in some seconds.
+  Plan look_for_silence(const Question& asked) const {
+    Plan plan;
+    plan.look_again_at(asked.now + silence_);
+    for (const auto& [name, heard] : asked.seen.heard_nodes()) {
+      if (asked.now < heard + silence_) {
+        plan.look_again_at(heard + silence_);
+        continue;
+      }
+      const auto* node = asked.seen.get("nodes", "", name);
+      if (node == nullptr || ready_status(*node) == "Unknown") {
+        continue;
+      }
+      if (const auto deadline = deadline_of(asked.seen, *node); asked.now < deadline) {
+        plan.look_again_at(deadline);
+      } else {
+        mark_unknown(*node, asked.now, &plan);
+      }
+    }
+    return plan;
+  }
+
+  Plan look_at_one(const Question& asked) const {
     Plan plan;
     const auto* node = asked.seen.get(asked.key);
     if (node == nullptr) {
@@ -101,14 +135,14 @@ class NodeHealth final : public Controller {
       }
       mark_pods(asked, *node, &plan);
     } else {
-      // A Lease gives it long; once its beats are heard, and they wake nobody, they give it less.
-      plan.look_again_at(std::min(deadline, asked.now + silence_));
+      // Beats give it less than a Lease, but whoever is heard is watched by look_for_silence.
+      // Should they be forgotten, its Lease gives it as long again from then on.
+      plan.look_again_at(asked.seen.heard_at(node->key.name) ? asked.now + grace_ : deadline);
     }
     set_taints(*node, asked.now, &plan);
     return plan;
   }
 
- private:
   /// When we last saw that the node's agent is there.
   static TimePoint last_sign(const Mirror& seen, const Stored& node) {
     const Key lease{std::string(kLeases), std::string(kLeaseNamespace), node.key.name};

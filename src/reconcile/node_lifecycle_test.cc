@@ -190,6 +190,40 @@ TEST_F(NodeTest, OneThatLostItsConnectionAndRenewsItsLeaseIsThere) {
   EXPECT_EQ(ready(key), "True");
 }
 
+TEST_F(NodeTest, BeatsThatAreForgottenLeaveItToItsLease) {
+  node("a");
+  const auto key = node("b");
+  world_.hear("b");
+  world_.advance(seconds(7));
+  renew("a");
+  ASSERT_TRUE(world_.settle());
+
+  world_.forget_silence();
+  pass(30, {"a"});
+  EXPECT_EQ(ready(key), "True");
+  pass(10, {"a"});
+
+  EXPECT_EQ(ready(key), "Unknown");
+}
+
+TEST_F(NodeTest, RenewalsAndBeatsAreNoReasonToLook) {
+  const auto key = node("a");
+  const auto health = node_health_controller(seconds(40));
+  const auto* lease = world_.get({"leases.coordination.k8s.io", "kube-node-lease", "a"});
+  std::vector<Key> keys;
+
+  for (const auto& watch : health->watches()) {
+    if (watch.resource == lease->key.resource) {
+      watch.keys(world_.mirror(), {lease, lease}, keys);
+    }
+  }
+  world_.hear("a");
+
+  EXPECT_THAT(keys, IsEmpty());
+  EXPECT_EQ(world_.plan(*health, key).look_again, world_.now() + seconds(40));
+  EXPECT_EQ(world_.plan(*health, {"nodes", "", ""}).look_again, world_.now() + seconds(8));
+}
+
 TEST_F(NodeTest, ItsPodsAreEvictedAfterWhatTheyTolerate) {
   node("a");
   node("b");
@@ -438,6 +472,23 @@ TEST_F(SweepTest, EndsPodsOfANodeThatIsGoneOnceItHasWatchedLongEnough) {
   ASSERT_TRUE(world_.settle());
 
   EXPECT_THAT(world_.names("pods"), ElementsAre("fine"));
+}
+
+TEST_F(SweepTest, EndsTerminatingPodsOfANodeOutOfServiceAndNoOthers) {
+  world_.add(pod_sweep_controller(100, seconds(40)));
+  world_.create("nodes",
+                R"({"metadata":{"name":"off"},"spec":{"taints":[
+                    {"key":"node.kubernetes.io/out-of-service","effect":"NoExecute"}]}})");
+  world_.create("nodes", R"({"metadata":{"name":"n1"}})");
+  const std::string deleted = R"(,"deletionTimestamp":"2023-01-01T00:00:00Z")";
+  pod("ends", R"({"nodeName":"off"})", "Running", deleted);
+  pod("stays", R"({"nodeName":"off"})", "Running");
+  pod("ends-itself", R"({"nodeName":"n1"})", "Running", deleted);
+
+  world_.advance(seconds(20));
+  ASSERT_TRUE(world_.settle());
+
+  EXPECT_THAT(world_.names("pods"), ElementsAre("ends-itself", "stays"));
 }
 
 TEST_F(SweepTest, EndsTerminatingPodsThatNoNodeEverHad) {

@@ -2,7 +2,6 @@
 // Source: kube-controller-manager, pod garbage collector (1.31): what it deletes and how often it
 // looks.
 #include <algorithm>
-#include <unordered_map>
 
 #include "reconcile/node_taints.h"
 #include "reconcile/pod_state.h"
@@ -49,34 +48,30 @@ class PodSweep final : public Controller {
 
   std::vector<Key> first_keys() const override { return {kAllPods}; }
 
+  /// Most Pods run on nodes that are there: those are not looked at.
   Plan reconcile(const Question& asked) const override {
     Plan plan;
     plan.look_again_at(asked.now + kEvery);
+    if (asked.now >= asked.seen.observing_since() + grace_) {
+      end_lost(asked.seen, &plan);
+    }
     std::vector<const Stored*> finished;
-    std::unordered_map<std::string_view, const Stored*> nodes;  // there are many pods on each
-    const bool may_judge = asked.now >= asked.seen.observing_since() + grace_;
-    for (const auto* stored : asked.seen.list("pods")) {
-      const views::PodView pod(stored->root());
-      const auto node = pod.spec().node_name();
+    for (const auto* stored : asked.seen.ending_pods()) {
+      const auto node = views::PodView(stored->root()).spec().node_name();
       if (node.empty()) {
         if (is_terminating(*stored)) {
           end(*stored, &plan);
         }
         continue;
       }
-      const auto [at, is_new] = nodes.try_emplace(node, nullptr);
-      if (is_new) {
-        at->second = asked.seen.get("nodes", "", node);
+      const auto* there = asked.seen.get("nodes", "", node);
+      if (there == nullptr) {
+        continue;  // with all others of that node
       }
-      if (const auto* there = at->second; there == nullptr) {
-        if (may_judge) {
-          end(*stored, &plan)
-              .confirm_absent.push_back({.key = Key{"nodes", "", std::string(node)}, .uid = ""});
-        }
-      } else if (is_terminating(*stored) && is_out_of_service(*there)) {
-        end(*stored, &plan);
-      } else if (is_finished(pod) && !is_terminating(*stored)) {
+      if (!is_terminating(*stored)) {
         finished.push_back(stored);
+      } else if (is_out_of_service(*there)) {
+        end(*stored, &plan);
       }
     }
     end_oldest(finished, &plan);
@@ -84,6 +79,19 @@ class PodSweep final : public Controller {
   }
 
  private:
+  /// The Pods of nodes that are gone.
+  static void end_lost(const Mirror& seen, Plan* plan) {
+    for (const auto node : seen.nodes_with_pods()) {
+      if (seen.get("nodes", "", node) != nullptr) {
+        continue;
+      }
+      for (const auto* stored : seen.pods_on(node)) {
+        end(*stored, plan)
+            .confirm_absent.push_back({.key = Key{"nodes", "", std::string(node)}, .uid = ""});
+      }
+    }
+  }
+
   static Change& end(const Stored& pod, Plan* plan) {
     auto removal = removal_of(pod);
     removal.grace_seconds = 0;

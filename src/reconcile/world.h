@@ -69,6 +69,9 @@ class World {
   /// Its agent's connection gives a sign.
   void hear(std::string_view node) { mirror_.hear(node, now()); }
 
+  /// The control plane was away.
+  void forget_silence() { mirror_.forget_silence(now()); }
+
   /// Events wait for deliver() instead of reaching the mirror at once.
   void lag(bool is_lagging) { is_lagging_ = is_lagging; }
 
