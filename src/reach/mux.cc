@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <optional>
 #include <vector>
 
 #include "async/timer.h"
@@ -24,6 +25,8 @@ enum Kind : std::uint8_t {
 };
 
 constexpr std::size_t kHead = 9;
+// In place of a stream's id in a ping: it asks for no answer. One who does not know answers anyway.
+constexpr std::uint32_t kOnlyASign = 1;
 // A timer that comes so much too late tells of ourselves.
 constexpr std::chrono::seconds kLate{1};
 constexpr std::size_t kPayloadMax = 64 * 1024;
@@ -254,24 +257,40 @@ Task<void> Mux::read_frames() {
     last_heard_ = clock_.steady();
     buffer.append(piece.data(), *got);
     outcome_ = take_frames(buffer);
+    if (buffer.empty() && buffer.capacity() > kReadMin) {
+      buffer = std::string();  // of what was large, nothing stays
+    }
     fit(piece, *got);
   }
   outbox_.close();
 }
 
+/// A ping says that we are there. It asks for an answer only when nothing has come since the last
+/// one: where the other side has something to say, that is its sign. Whoever is asked has as long
+/// as if every ping asked.
 Task<void> Mux::keep_alive() {
+  std::optional<SteadyPoint> asked;  // the first time since something came
   while (true) {
     const auto before = clock_.steady();
     co_await async::sleep_for(options_.ping_interval);
-    if (clock_.steady() - before > options_.ping_interval + kLate) {
-      last_heard_ =
-          clock_.steady();  // it was us who were away: what came meanwhile is not read yet
+    const auto now = clock_.steady();
+    if (now - before > options_.ping_interval + kLate) {
+      last_heard_ = now;  // it was us who were away: what came meanwhile is not read yet
     }
-    if (clock_.steady() - last_heard() > options_.silence_limit) {
+    const auto silence = now - last_heard();
+    if (asked && last_heard() >= *asked) {
+      asked.reset();
+    }
+    if (asked && silence > options_.silence_limit &&
+        now - *asked >= options_.silence_limit - options_.ping_interval) {
       outcome_ = Error{Code::timeout, "the other side has been silent for too long"};
       co_return;
     }
-    send_sign(kPing);
+    const bool asks = silence > options_.ping_interval * 3 / 2;
+    if (asks && !asked) {
+      asked = now;
+    }
+    send_sign(kPing, asks ? 0 : kOnlyASign);
   }
 }
 
@@ -301,7 +320,9 @@ Status Mux::take_frame(std::uint8_t kind, std::uint32_t id, std::string_view pay
     case kData:
       return take_data(id, payload);
     case kPing:
-      send_sign(kPong);
+      if (id != kOnlyASign) {
+        send_sign(kPong, 0);
+      }
       return ok();
     case kPong:
       return ok();
@@ -402,8 +423,8 @@ void Mux::send_now(std::uint8_t kind, std::uint32_t id, std::string_view payload
   }
 }
 
-void Mux::send_sign(std::uint8_t kind) {
-  if (!outbox_.push_or_send(*connection_, head_of(kind, 0, 0))) {
+void Mux::send_sign(std::uint8_t kind, std::uint32_t id) {
+  if (!outbox_.push_or_send(*connection_, head_of(kind, id, 0))) {
     outbox_.close();
   }
 }

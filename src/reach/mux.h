@@ -28,7 +28,7 @@ struct MuxOptions {
   std::size_t streams_max = 1024;
   std::chrono::nanoseconds ping_interval = std::chrono::seconds(15);
   std::chrono::nanoseconds silence_limit =
-      std::chrono::seconds(45);  ///< nothing received: the peer is gone
+      std::chrono::seconds(45);  ///< nothing received, though asked for: the peer is gone
 };
 
 /// Made shared: its streams may outlive it. Thread-safe but for run().
@@ -74,7 +74,7 @@ class Mux : public std::enable_shared_from_this<Mux> {
   void forget(std::uint32_t id);
   void send_now(std::uint8_t kind, std::uint32_t id, std::string_view payload);
   /// A ping or its answer; on run()'s strand.
-  void send_sign(std::uint8_t kind);
+  void send_sign(std::uint8_t kind, std::uint32_t id);
   void fail_all();
 
   const std::unique_ptr<net::Stream> connection_;  // touched only on run()'s strand

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "reach/mux.h"
 
+#include <atomic>
 #include <future>
 
 #include <gtest/gtest.h>
@@ -290,6 +291,90 @@ TEST(MuxKeepAlive, GivesUpOnASilentPeer) {
 
   EXPECT_EQ(ended.get_future().get().error().code, Code::timeout);
   group.stop_and_wait();
+}
+
+class StandingClock final : public Clock {
+ public:
+  TimePoint now() const override { return TimePoint(); }
+
+  SteadyPoint steady() const override { return now_.load(); }
+
+  void pass(std::chrono::nanoseconds time) { now_ = now_.load() + time; }
+
+ private:
+  std::atomic<SteadyPoint> now_ = SteadyPoint(std::chrono::hours(1));
+};
+
+Task<std::string> read_frame(net::Stream& stream) {
+  std::string out(9, ' ');
+  std::size_t have = 0;
+  while (have < out.size()) {
+    const auto got = co_await stream.read(out.data() + have, out.size() - have);
+    if (!got.ok() || *got == 0) {
+      co_return "the end";
+    }
+    have += *got;
+  }
+  co_return out;
+}
+
+Task<std::string> read_until(net::Stream& stream, std::string wanted) {
+  std::string got;
+  while (got != wanted && got != "the end") {
+    got = co_await read_frame(stream);
+  }
+  co_return got;
+}
+
+/// One end of a connection as a Mux, the other in the hands of the test.
+class SignTest : public ::testing::Test {
+ protected:
+  void run(std::chrono::nanoseconds ping_interval) {
+    auto [a, b] = net::make_pipe();
+    far_ = std::move(b);
+    MuxOptions options;
+    options.ping_interval = ping_interval;
+    options.silence_limit = std::chrono::hours(1);
+    mux_ = std::make_shared<Mux>(std::move(a), options, nullptr, clock_);
+    group_.spawn(into(run_mux(mux_), ended_));
+  }
+
+  ~SignTest() override { group_.stop_and_wait(); }
+
+  template <class T>
+  T wait(Task<T> task) {
+    std::promise<T> out;
+    group_.spawn(into(std::move(task), out));
+    return out.get_future().get();
+  }
+
+  StandingClock clock_;
+  async::IoPool pool_{1};
+  async::TaskGroup group_{pool_.strand(), "test"};
+  std::unique_ptr<net::Stream> far_;
+  std::shared_ptr<Mux> mux_;
+  std::promise<Status> ended_;
+};
+
+TEST_F(SignTest, APingIsAnsweredOnlyIfItAsks) {
+  run(std::chrono::hours(1));
+
+  EXPECT_TRUE(wait(far_->write(frame(6, 1, "") + frame(6, 0, "") + frame(1, 1, ""))).ok());
+
+  EXPECT_EQ(wait(read_frame(*far_)), frame(7, 0, ""));
+  EXPECT_EQ(wait(read_frame(*far_)), frame(4, 1, "")) << "the refusal of the stream";
+}
+
+TEST_F(SignTest, APingAsksOnlyWhenNothingHasComeForAWhile) {
+  run(std::chrono::milliseconds(5));
+
+  EXPECT_EQ(wait(read_frame(*far_)), frame(6, 1, ""));
+  EXPECT_EQ(wait(read_frame(*far_)), frame(6, 1, ""));
+  clock_.pass(std::chrono::milliseconds(8));
+  EXPECT_EQ(wait(read_until(*far_, frame(6, 0, ""))), frame(6, 0, ""));
+  EXPECT_EQ(wait(read_frame(*far_)), frame(6, 0, "")) << "again, until there is an answer";
+  EXPECT_TRUE(wait(far_->write(frame(7, 0, ""))).ok());
+  EXPECT_EQ(wait(read_until(*far_, frame(6, 1, ""))), frame(6, 1, ""));
 }
 
 /// The server's route, as api/kubernetes has it.
