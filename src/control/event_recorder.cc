@@ -18,7 +18,8 @@ using reconcile::Note;
 using std::chrono::minutes;
 using std::chrono::seconds;
 
-constexpr std::size_t kQueueMost = 4096;
+// Written at 640 a second: those of ten thousand units started at once within a minute.
+constexpr std::size_t kQueueMost = 65'536;
 constexpr std::size_t kRememberedMost = 16'384;
 // Source: client-go tools/record events_cache.go (defaults): 10 similar events in 10 minutes are
 // joined; a source may say 25 things about an object at once and one more every 5 minutes.
