@@ -122,7 +122,7 @@ struct ControlPlane::Impl {
   std::unique_ptr<AuditSetup> audit;
   std::unique_ptr<api::kubernetes::Fairness> fairness;
   bool has_new_flows = false;  // on the control strand
-  std::unique_ptr<net::Handler> api;
+  std::unique_ptr<api::kubernetes::Api> api;
   std::unique_ptr<api::distribution::Distribution> images;
   std::shared_ptr<net::TlsContext> tls;
   std::unique_ptr<net::Server> server;
@@ -376,7 +376,7 @@ Status ControlPlane::Impl::listen() {
   net::ServerOptions options;
   options.name = "api";
   images = api::distribution::make_distribution(image_parts());
-  options.uploads = images.get();
+  options.uploads = {images.get(), api.get()};
   server = std::make_unique<net::Server>(pool, *api, std::move(options));
   TRY(port, server->listen(where.host, where.port, tls));
   server->run();

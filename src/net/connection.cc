@@ -62,7 +62,7 @@ ServerCore::ServerCore(asio::any_io_executor strand,
     : handler(its_handler),
       options(std::move(its_options)),
       limits{
-          options.header_bytes_max, options.body_bytes_max, options.headers_max, options.uploads},
+          options.header_bytes_max, options.body_bytes_max, options.headers_max, &options.uploads},
       clock(its_clock),
       group(std::move(strand), "net") {}
 
@@ -189,8 +189,8 @@ Task<bool> Connection::serve_one() {
     exchange.remember_upgrade(request.headers);
   }
   const AccessNote note(core_->options, core_->clock, request);
-  if (parser.is_streamed()) {
-    co_await core_->options.uploads->handle(std::move(request), exchange, exchange);
+  if (auto* const taker = parser.taker()) {
+    co_await taker->handle(std::move(request), exchange, exchange);
   } else {
     co_await core_->handler.handle(std::move(request), exchange);
   }
@@ -217,7 +217,7 @@ Task<Connection::Received> Connection::receive(RequestParser& parser) {
     if (refused.refusal != 0) {
       co_return refused;
     }
-    if (parser.is_done() || (parser.is_header_done() && parser.is_streamed())) {
+    if (parser.is_done() || (parser.is_header_done() && parser.taker() != nullptr)) {
       transport_->disarm();
       co_return Received{};
     }
@@ -347,14 +347,12 @@ Task<void> Connection::linger() {
 Task<Result<std::string>> Connection::read_body(RequestParser& parser) {
   auto& body = parser.request().body;
   body.clear();
-  transport_->arm(core_->options.body_limit);
   while (true) {
     auto refused = feed(parser);
     if (refused.refusal != 0) {
       co_return Error{Code::malformed, std::move(refused.message)};
     }
     if (!body.empty() || parser.is_done()) {
-      transport_->disarm();
       co_return std::exchange(body, {});
     }
     if (end_ - begin_ > core_->options.header_bytes_max + kReadMax) {
@@ -371,16 +369,22 @@ Task<Result<std::string>> Connection::read_body(RequestParser& parser) {
 }
 
 void Connection::watch_for_end() {
-  is_streaming_ = true;
+  is_watched_ = true;
   if (!is_reading_ahead_ && end_ - begin_ < kReadMax) {
     is_reading_ahead_ = true;
     core_->group.spawn_on(strand_, wait_for_end(shared_from_this()));
   }
 }
 
+void Connection::end_watch() {
+  is_watched_ = false;
+  is_streaming_ = false;
+  notice_ = nullptr;
+}
+
 Task<void> Connection::wait_for_end(std::shared_ptr<Connection> self) {
   // Bounded: what a client pipelines behind a stream waits in the kernel.
-  while (self->is_streaming_ && self->transport_ && self->end_ - self->begin_ < kReadMax) {
+  while (self->is_watched_ && self->transport_ && self->end_ - self->begin_ < kReadMax) {
     const auto got = co_await self->read_some();
     if (!got.ok() || *got == 0) {
       self->note_gone();

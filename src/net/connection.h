@@ -90,10 +90,12 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<void> refuse(Received why);
   /// Takes and drops what the client still sends, for a moment, so that it sees the answer.
   Task<void> linger();
-  /// The next piece of a streamed body; empty at its end.
+  /// The next piece of a body that is taken in pieces; empty at its end.
   Task<Result<std::string>> read_body(RequestParser& parser);
   Task<Result<std::size_t>> read_some();
+  /// Reads ahead until the request is answered: how the end of the client is noticed.
   void watch_for_end();
+  void end_watch();
   static Task<void> wait_for_end(std::shared_ptr<Connection> self);
   void note_gone();
   void drain_here();
@@ -113,8 +115,9 @@ class Connection : public std::enable_shared_from_this<Connection> {
   DateText date_;
   std::function<void()> notice_;
   async::Event reader_ended_;
-  bool is_reading_ahead_ = false;  // a read under way while a response streams; at most one
-  bool is_streaming_ = false;
+  bool is_reading_ahead_ = false;  // a read under way while one waits for the answer; at most one
+  bool is_watched_ = false;        // such reads go on
+  bool is_streaming_ = false;      // the answer has begun and has an open length
   bool is_gone_ = false;
   bool is_idle_ = false;
 };

@@ -45,8 +45,7 @@ void ConnectionExchange::compose_head(int status, const Headers& headers) {
       keeps_alive_ = false;
     }
   }
-  const bool is_unread = parser_ != nullptr && !parser_->is_done();
-  if (connection_.core_->is_draining || is_unread) {
+  if (connection_.core_->is_draining || !is_whole()) {
     keeps_alive_ = false;
   }
   if (!keeps_alive_ && status != 101) {
@@ -143,7 +142,10 @@ Task<Status> ConnectionExchange::start(int status, Headers headers) {
   }
   transport.disarm();
   if (sent.ok()) {
-    connection_.watch_for_end();
+    connection_.is_streaming_ = true;
+    if (is_whole()) {
+      connection_.watch_for_end();  // else read_body() is who notices
+    }
     if (connection_.core_->is_draining) {
       connection_.note_gone();
     }
@@ -180,8 +182,7 @@ Task<Status> ConnectionExchange::write(Body body) {
 }
 
 Task<Status> ConnectionExchange::finish() {
-  connection_.is_streaming_ = false;
-  connection_.notice_ = nullptr;
+  connection_.end_watch();
   if (connection_.is_gone_ || step_ == Step::broken) {
     co_return Error{Code::cancelled, "the client has gone away"};
   }
@@ -203,17 +204,36 @@ Task<Status> ConnectionExchange::finish() {
   co_return noted(std::move(sent));
 }
 
+Task<Status> ConnectionExchange::say_continue() {
+  if (step_ != Step::waiting || !parser_->expects_continue() ||
+      std::exchange(has_continued_, true)) {
+    co_return ok();
+  }
+  auto& transport = *connection_.transport_;
+  arm_write();
+  CO_TRY_STATUS(transport.append("HTTP/1.1 100 Continue\r\n\r\n"));
+  co_return co_await transport.flush();
+}
+
 Task<Result<std::string>> ConnectionExchange::read_body() {
-  if (parser_ == nullptr || parser_->is_done() || !connection_.transport_) {
+  if (is_whole() || !connection_.transport_) {
     co_return std::string{};
   }
-  if (parser_->expects_continue() && !std::exchange(has_continued_, true)) {
-    auto& transport = *connection_.transport_;
-    arm_write();
-    CO_TRY_STATUS(transport.append("HTTP/1.1 100 Continue\r\n\r\n"));
-    CO_TRY_STATUS(co_await transport.flush());
+  CO_TRY_STATUS(co_await say_continue());
+  // Beside an answer the client may be silent for as long as it likes, and writing has the
+  // deadline.
+  if (step_ == Step::waiting) {
+    connection_.transport_->arm(connection_.core_->options.stream_write_limit);
   }
-  co_return co_await connection_.read_body(*parser_);
+  auto piece = co_await connection_.read_body(*parser_);
+  if (step_ == Step::waiting) {
+    connection_.transport_->disarm();
+  } else if (!piece.ok()) {
+    connection_.note_gone();
+  } else if (step_ == Step::streaming && is_whole()) {
+    connection_.watch_for_end();
+  }
+  co_return piece;
 }
 
 void ConnectionExchange::on_client_gone(std::function<void()> notice) {
@@ -222,11 +242,13 @@ void ConnectionExchange::on_client_gone(std::function<void()> notice) {
     return;
   }
   connection_.notice_ = std::move(notice);
+  if (step_ == Step::waiting && is_whole()) {
+    connection_.watch_for_end();
+  }
 }
 
 Task<bool> ConnectionExchange::complete() {
-  connection_.is_streaming_ = false;
-  connection_.notice_ = nullptr;
+  connection_.end_watch();
   if (step_ == Step::waiting) {
     auto page = connection_.core_->handler.error_body(500, "the request was not answered");
     Headers headers;
@@ -246,6 +268,9 @@ Task<bool> ConnectionExchange::complete() {
 Task<Result<std::unique_ptr<Stream>>> ConnectionExchange::upgrade_raw(Headers headers) {
   if (auto misused = expect(Step::waiting); !misused.ok()) {
     co_return std::move(misused).error();
+  }
+  if (connection_.is_reading_ahead_ || !is_whole()) {
+    co_return Error{Code::internal, "what is still being read cannot be taken over"};
   }
   compose_head(101, headers);
   connection_.head_ += "\r\n";

@@ -37,6 +37,8 @@ class ConnectionExchange final : public Exchange, public BodyReader {
   Task<Result<std::unique_ptr<WebSocket>>> upgrade_websocket(std::string subprotocol) override;
   Task<Result<std::string>> read_body() override;
 
+  bool is_whole() const override { return parser_ == nullptr || parser_->is_done(); }
+
   /// Where read_body takes it from; `parser` outlives the exchange.
   void stream_from(RequestParser& parser) { parser_ = &parser; }
 
@@ -61,6 +63,7 @@ class ConnectionExchange final : public Exchange, public BodyReader {
   bool is_chunked() const { return !is_http10_ && !declared_; }
 
   void arm_write();
+  Task<Status> say_continue();
 
   Connection& connection_;
   RequestParser* parser_ = nullptr;  // null: of a refusal

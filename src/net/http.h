@@ -115,11 +115,11 @@ class Exchange {
   virtual Task<Status> start(int status, Headers headers) = 0;
   virtual Task<Status> write(Body body) = 0;
   virtual Task<Status> finish() = 0;
-  /// After start: the client has gone away, or the server is stopping. Writes fail from then on.
+  /// The client has gone away, or, after start, the server is stopping. Writes fail from then on.
   virtual bool is_client_gone() const = 0;
-  /// After start: calls `notice` once, on the connection's strand, when is_client_gone becomes
-  /// true. For handlers that wait for events: raise an async::Event here. What it captures outlives
-  /// the exchange or is shared.
+  /// Calls `notice` once, on the connection's strand, when is_client_gone becomes true. Not before
+  /// an upgrade: the connection is read to notice. For handlers that wait for events: raise an
+  /// async::Event here. What it captures outlives the exchange or is shared.
   virtual void on_client_gone(std::function<void()> notice) = 0;
   /// 101 with the given headers (Upgrade, Connection …), then the raw connection.
   virtual Task<Result<std::unique_ptr<Stream>>> upgrade_raw(Headers headers) = 0;

@@ -37,12 +37,6 @@ std::chrono::nanoseconds tick_of(const ServerOptions& options) {
   return std::clamp(shortest / 4, kTickMin, kTickMax);
 }
 
-/// All of it has come in the request.
-class WholeBody final : public BodyReader {
- public:
-  Task<Result<std::string>> read_body() override { co_return std::string{}; }
-};
-
 }  // namespace
 
 struct Http2Connection::Closer {
@@ -217,6 +211,10 @@ Status Http2Connection::put(std::string_view bytes) {
   return transport_->append(bytes);
 }
 
+UploadHandler* Http2Connection::taker_of(const Request& head) {
+  return net::taker_of(core_->options.uploads, head);
+}
+
 void Http2Connection::take_request(const std::shared_ptr<Http2Stream>& stream) {
   if (!refusal_.empty()) {
     stream->refusal = 503;
@@ -258,10 +256,8 @@ Task<void> Http2Connection::serve(std::shared_ptr<Http2Connection> self,
   Http2Exchange exchange(*self, *stream, stream->request.method == "HEAD");
   stream->request.peer = self->peer_;
   const AccessNote note(core.options, core.clock, stream->request);
-  auto* const uploads = core.options.uploads;
-  if (uploads != nullptr && uploads->takes(stream->request)) {
-    WholeBody whole;
-    co_await uploads->handle(std::move(stream->request), exchange, whole);
+  if (stream->taker != nullptr) {
+    co_await stream->taker->handle(std::move(stream->request), exchange, exchange);
   } else {
     co_await core.handler.handle(std::move(stream->request), exchange);
   }

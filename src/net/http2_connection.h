@@ -28,6 +28,7 @@ class Http2Connection final : public Http2Owner,
   /// The server is stopping: no further requests, streams are told.
   void drain();
 
+  UploadHandler* taker_of(const Request& head) override;
   void take_request(const std::shared_ptr<Http2Stream>& stream) override;
   bool has_room() const override;
   Status put(std::string_view bytes) override;

@@ -117,6 +117,23 @@ void Http2Exchange::on_client_gone(std::function<void()> notice) {
   stream_.notice = std::move(notice);
 }
 
+Task<Result<std::string>> Http2Exchange::read_body() {
+  while (stream_.arrived.empty()) {
+    if (is_whole()) {
+      co_return std::string{};
+    }
+    if (stream_.is_closed || stream_.is_cut) {
+      co_return Error{Code::unavailable, "the request broke off"};
+    }
+    if (!co_await stream_.more.wait_for(connection_.core_->options.stream_write_limit)) {
+      co_return Error{Code::timeout, "the request took too long to arrive"};
+    }
+  }
+  auto piece = connection_.session_.take_arrived(stream_);
+  connection_.pump();
+  co_return piece;
+}
+
 Task<void> Http2Exchange::complete() {
   if (step_ != Step::waiting) {
     co_return;

@@ -4,10 +4,11 @@
 #pragma once
 
 #include "net/http2_connection.h"
+#include "net/upload_handler.h"
 
 namespace tetrarch::net {
 
-class Http2Exchange final : public Exchange {
+class Http2Exchange final : public Exchange, public BodyReader {
  public:
   Http2Exchange(Http2Connection& connection, Http2Stream& stream, bool is_head)
       : connection_(connection), stream_(stream), is_head_(is_head) {}
@@ -23,6 +24,13 @@ class Http2Exchange final : public Exchange {
   void on_client_gone(std::function<void()> notice) override;
   Task<Result<std::unique_ptr<Stream>>> upgrade_raw(Headers headers) override;
   Task<Result<std::unique_ptr<WebSocket>>> upgrade_websocket(std::string subprotocol) override;
+
+  Task<Result<std::string>> read_body() override;
+
+  bool is_whole() const override {
+    const bool has_all = stream_.is_whole && stream_.arrived.empty() && !stream_.is_cut;
+    return stream_.taker == nullptr || has_all;
+  }
 
   /// After the handler has returned: answers if it did not.
   Task<void> complete();

@@ -286,6 +286,61 @@ TEST_F(Http2ServerTest, RefusesABodyThatIsTooLarge) {
   EXPECT_EQ(user.ask("PUT", "/", "small").status, 200);
 }
 
+/// Sends every piece back as soon as it is there; where no more will come, says so.
+class SendBack final : public UploadHandler {
+ public:
+  bool takes(const Request& head) const override { return head.path == "/back"; }
+
+  Task<void> handle(Request /*request*/, Exchange& exchange, BodyReader& body) override {
+    (void)co_await exchange.start(200, {});
+    while (true) {
+      const auto piece = co_await body.read_body();
+      if (!piece.ok() || piece->empty()) {
+        broken += piece.ok() ? 0 : 1;
+        break;
+      }
+      Body out;
+      out.pieces = {*piece};
+      (void)co_await exchange.write(std::move(out));
+    }
+    (void)co_await exchange.finish();
+    ++ended;
+  }
+
+  std::atomic<int> broken = 0;
+  std::atomic<int> ended = 0;
+};
+
+TEST_F(Http2ServerTest, GivesABodyInPiecesWhileItIsAnswered) {
+  SendBack back;
+  serve(echo, {.body_bytes_max = 1000, .uploads = {&back}});
+  auto user = client();
+  auto& peer = user.peer();
+  const auto id = peer.request("PUT", "/back", "one", {}, false);
+
+  EXPECT_TRUE(user.until([&] { return peer.answer(id).body == "one"; }));
+  peer.send_more(id, std::string(3'000'000, 'x'), true);
+
+  EXPECT_EQ(user.finish(id).body.size(), 3'000'003U);
+  EXPECT_TRUE(peer.answer(id).has_ended);
+  EXPECT_EQ(user.ask("PUT", "/else", "whole").body, "PUT\n/else\n\nwhole");
+}
+
+TEST_F(Http2ServerTest, TellsAHandlerThatABodyInPiecesBreaksOff) {
+  SendBack back;
+  serve(echo, {.uploads = {&back}});
+  auto user = client();
+  const auto id = user.peer().request("PUT", "/back", "one", {}, false);
+  user.until([&] { return user.peer().answer(id).body == "one"; });
+
+  user.peer().reset(id);
+
+  while (back.ended == 0) {
+    user.ask("GET", "/");
+  }
+  EXPECT_EQ(back.broken, 1);
+}
+
 TEST_F(Http2ServerTest, RefusesABodyThatTakesTooLong) {
   serve(
       echo,

@@ -159,8 +159,8 @@ struct Http2Session::Callbacks {
     if (frame->hd.type == NGHTTP2_HEADERS && !stream->has_header) {
       self.end_header(*stream, is_end);
     }
-    if (is_end && !stream->is_handed_over) {
-      self.hand_over(*stream);
+    if (is_end) {
+      self.note_end(*stream);
     }
     return 0;
   }
@@ -180,6 +180,7 @@ struct Http2Session::Callbacks {
                   std::size_t size,
                   void* user) {
     auto& self = session(user);
+    nghttp2_session_consume_connection(self.session_, size);
     if (auto* stream = Callbacks::stream(self, id)) {
       self.take_data(*stream, {reinterpret_cast<const char*>(bytes), size});
     }
@@ -267,6 +268,7 @@ struct Http2Session::Callbacks {
     nghttp2_option* options = nullptr;
     CHECK(nghttp2_option_new(&options) == 0);
     nghttp2_option_set_no_closed_streams(options, 1);
+    nghttp2_option_set_no_auto_window_update(options, 1);
     // Its own count of resets would come before ours and say nothing to the log.
     nghttp2_option_set_stream_reset_rate_limit(options, 1'000'000, 1'000'000);
     nghttp2_session* made = nullptr;
@@ -338,12 +340,16 @@ void Http2Session::end_header(Http2Stream& stream, bool is_end) {
   if (stream.is_handed_over) {
     return;
   }
+  stream.taker = owner_.taker_of(stream.request);
   if (stream.refusal == 0) {
-    stream.refusal = check_request(stream.request, limits_.body_bytes);
+    const auto bytes_max = stream.taker != nullptr ? UINT64_MAX : limits_.body_bytes;
+    stream.refusal = check_request(stream.request, bytes_max);
   }
   if (stream.refusal != 0) {
     refuse(stream, stream.refusal);
-  } else if (stream.wants_continue && !is_end) {
+    return;
+  }
+  if (stream.wants_continue && !is_end) {
     static constexpr std::string_view kName = ":status";
     static constexpr std::string_view kValue = "100";
     Fields fields;
@@ -351,6 +357,10 @@ void Http2Session::end_header(Http2Stream& stream, bool is_end) {
     const auto list = fields.list();
     nghttp2_submit_headers(
         session_, NGHTTP2_FLAG_NONE, stream.id, nullptr, list.data(), list.size(), nullptr);
+  }
+  if (stream.taker != nullptr) {
+    stream.is_whole = is_end;
+    hand_over(stream);
   }
 }
 
@@ -390,7 +400,47 @@ void Http2Session::hand_over(Http2Stream& stream) {
   owner_.take_request(shared);
 }
 
+void Http2Session::note_end(Http2Stream& stream) {
+  stream.is_whole = true;
+  stream.more.raise();
+  if (!stream.is_handed_over) {
+    hand_over(stream);
+  }
+}
+
+/// The window opens again when it is taken.
+void Http2Session::hold_piece(Http2Stream& stream, std::string_view bytes) {
+  if (uploads_ + bytes.size() > limits_.upload_bytes) {
+    stream.is_cut = true;
+    (void)take_arrived(stream);
+    reset(stream, Reason::cancelled);
+    stream.more.raise();
+    return;
+  }
+  uploads_ += bytes.size();
+  stream.body_bytes += bytes.size();
+  stream.arrived.append(bytes);
+  stream.more.raise();
+}
+
+std::string Http2Session::take_arrived(Http2Stream& stream) {
+  auto out = std::exchange(stream.arrived, {});
+  uploads_ -= out.size();
+  stream.body_bytes -= out.size();
+  if (!stream.is_closed) {
+    nghttp2_session_consume_stream(session_, stream.id, out.size());
+  }
+  return out;
+}
+
 void Http2Session::take_data(Http2Stream& stream, std::string_view bytes) {
+  const bool is_wanted =
+      stream.refusal == 0 && !stream.is_cut && !stream.is_released && !stream.is_ended;
+  if (stream.taker != nullptr && is_wanted) {
+    hold_piece(stream, bytes);
+    return;
+  }
+  nghttp2_session_consume_stream(session_, stream.id, bytes.size());
   if (stream.is_handed_over) {
     stream.dropped_bytes += bytes.size();
     if (stream.is_ended && stream.dropped_bytes > limits_.dropped_bytes) {
@@ -420,6 +470,7 @@ void Http2Session::close(Http2Stream& stream) {
     stream.note_gone();
   }
   stream.changed.raise();
+  stream.more.raise();
   if (!stream.is_handed_over || stream.is_released) {
     forget(stream);
   }
@@ -433,6 +484,7 @@ void Http2Session::forget(Http2Stream& stream) {
 
 void Http2Session::release(Http2Stream& stream) {
   stream.is_released = true;
+  (void)take_arrived(stream);
   if (stream.is_closed) {
     forget(stream);
   }

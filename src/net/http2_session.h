@@ -35,7 +35,9 @@ struct Http2Limits {
 class Http2Owner {
  public:
   virtual ~Http2Owner() = default;
-  /// The request is whole, or has a refusal. release() when it needs no answer any more.
+  /// Who takes the body of that request in pieces; null: nobody.
+  virtual UploadHandler* taker_of(const Request& head) = 0;
+  /// The request is whole, or has a taker or a refusal. release() when it needs no answer any more.
   virtual void take_request(const std::shared_ptr<Http2Stream>& stream) = 0;
   /// Whether there is room for more output.
   virtual bool has_room() const = 0;
@@ -59,6 +61,9 @@ class Http2Session {
   bool wants_to_send() const;
   /// Nothing more can come of this session.
   bool is_over() const;
+
+  /// What has arrived of a body that is taken in pieces; the peer may send as much again.
+  std::string take_arrived(Http2Stream& stream);
 
   /// The head of the answer. `has_body`: pieces follow, by push(). Status 101 cannot be.
   Status begin_answer(Http2Stream& stream, int status, const Headers& headers, bool has_body);
@@ -91,6 +96,8 @@ class Http2Session {
   void terminate(std::string_view why);
   void end_header(Http2Stream& stream, bool is_end);
   void take_data(Http2Stream& stream, std::string_view bytes);
+  void hold_piece(Http2Stream& stream, std::string_view bytes);
+  void note_end(Http2Stream& stream);
   void hand_over(Http2Stream& stream);
   void close(Http2Stream& stream);
   void forget(Http2Stream& stream);
@@ -99,8 +106,8 @@ class Http2Session {
   const Http2Limits limits_;
   Http2Owner& owner_;
   nghttp2_session* session_ = nullptr;
-  Streams streams_;  // known to the peer, or with a handler that runs
-  std::uint64_t uploads_ = 0;
+  Streams streams_;            // known to the peer, or with a handler that runs
+  std::uint64_t uploads_ = 0;  // bytes of bodies that are held
   TokenBucket nuisances_;
   SteadyPoint now_{};
   std::string too_much_;  // why the session was terminated

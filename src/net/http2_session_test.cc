@@ -17,6 +17,20 @@ using ::testing::SizeIs;
 /// Keeps the requests, and what is to be sent up to a bound.
 class TestOwner final : public Http2Owner {
  public:
+  /// Never called: who owns a session calls it.
+  class Taker final : public UploadHandler {
+   public:
+    bool takes(const Request& head) const override { return head.path == "/pieces"; }
+
+    Task<void> handle(Request /*request*/, Exchange& /*exchange*/, BodyReader& /*body*/) override {
+      co_return;
+    }
+  };
+
+  UploadHandler* taker_of(const Request& head) override {
+    return taker.takes(head) ? &taker : nullptr;
+  }
+
   void take_request(const std::shared_ptr<Http2Stream>& stream) override {
     requests.push_back(stream);
   }
@@ -31,6 +45,7 @@ class TestOwner final : public Http2Owner {
   std::vector<std::shared_ptr<Http2Stream>> requests;
   std::string output;
   std::size_t room = 1024 * 1024;
+  Taker taker;
 };
 
 class Http2SessionTest : public ::testing::Test {
@@ -309,6 +324,73 @@ TEST_F(Http2SessionTest, BoundsWhatAllUploadsHoldTogether) {
   (void)peer_->request("PUT", "/", std::string(1000, 'x'));
   ASSERT_TRUE(exchange().ok());
   EXPECT_EQ(owner_.requests[3]->refusal, 0) << "answered ones count no more";
+}
+
+TEST_F(Http2SessionTest, TakesABodyInPiecesOnlyAsFastAsItsHandler) {
+  make({.body_bytes = 1000});
+  constexpr std::size_t kWindow = 256 * 1024;
+  const std::string body(600'000, 'x');
+  (void)peer_->request("PUT", "/pieces", body, {{"content-length", "600000"}});
+  ASSERT_TRUE(exchange().ok());
+  ASSERT_THAT(owner_.requests, SizeIs(1)) << "it is handed over before it is whole";
+  auto& stream = *owner_.requests.front();
+  EXPECT_EQ(stream.refusal, 0) << "no limit of size";
+  EXPECT_EQ(stream.arrived.size(), kWindow);
+
+  std::string taken = session_->take_arrived(stream);
+  ASSERT_TRUE(exchange().ok());
+  EXPECT_EQ(stream.arrived.size(), kWindow);
+  EXPECT_FALSE(stream.is_whole);
+  while (!stream.is_whole) {
+    taken += session_->take_arrived(stream);
+    ASSERT_TRUE(exchange().ok());
+  }
+  EXPECT_EQ(taken + session_->take_arrived(stream), body);
+}
+
+TEST_F(Http2SessionTest, OneWhoseHandlerTakesNothingHoldsUpNoOther) {
+  make();
+  for (int i = 0; i < 6; ++i) {
+    (void)peer_->request("PUT", "/pieces", std::string(400'000, 'x'));
+  }
+  ASSERT_TRUE(exchange().ok());
+  ASSERT_THAT(owner_.requests, SizeIs(6));
+
+  (void)peer_->request("PUT", "/whole", std::string(2'000'000, 'y'));
+  ASSERT_TRUE(exchange().ok());
+
+  ASSERT_THAT(owner_.requests, SizeIs(7));
+  EXPECT_EQ(owner_.requests.back()->request.body.size(), 2'000'000U);
+}
+
+TEST_F(Http2SessionTest, BoundsWhatHandlersLeaveUntaken) {
+  make({.upload_bytes = 500'000});
+  const auto first = peer_->request("PUT", "/pieces", std::string(300'000, 'x'));
+  const auto second = peer_->request("PUT", "/pieces", std::string(300'000, 'x'));
+
+  ASSERT_TRUE(exchange().ok());
+
+  EXPECT_NE(peer_->answer(first).is_closed, peer_->answer(second).is_closed);
+  EXPECT_EQ(peer_->answer(first).error + peer_->answer(second).error, NGHTTP2_CANCEL);
+  for (const auto& stream : owner_.requests) {
+    EXPECT_EQ(stream->is_cut, stream->is_gone);
+    EXPECT_EQ(stream->arrived.size(), stream->is_cut ? 0U : 256U * 1024);
+  }
+}
+
+TEST_F(Http2SessionTest, DropsWhatComesOfABodyBehindItsAnswer) {
+  make();
+  const auto id = peer_->request("PUT", "/pieces", "first", {}, false);
+  ASSERT_TRUE(exchange().ok());
+  auto& stream = *owner_.requests.front();
+  EXPECT_EQ(stream.arrived, "first");
+
+  answer(stream, "no");
+  peer_->send_more(id, std::string(1'000'000, 'x'), false);
+  ASSERT_TRUE(exchange().ok());
+
+  EXPECT_EQ(stream.arrived, "");
+  EXPECT_EQ(stream.dropped_bytes, 1'000'000U) << "its window opens all the same";
 }
 
 TEST_F(Http2SessionTest, SendsContinueWhenAsked) {

@@ -13,6 +13,7 @@
 #include "async/timer.h"
 #include "base/clock.h"
 #include "net/http.h"
+#include "net/upload_handler.h"
 
 namespace tetrarch::net {
 
@@ -33,6 +34,11 @@ struct Http2Stream {
   bool is_released = false;     ///< the owner is done with it
   int refusal = 0;              ///< a status to answer with instead of asking a handler
   std::string refusal_message;
+  bool is_whole = false;           ///< END_STREAM has come
+  UploadHandler* taker = nullptr;  ///< takes the body as it comes; null: it gets it whole
+  std::string arrived;             ///< of such a body: not taken yet
+  bool is_cut = false;             ///< too much of it was left untaken
+  async::Event more;               ///< more of it has arrived, or no more will
 
   // The answer. The pieces belong to whoever writes and waits until `left` is 0 or the stream has
   // closed.

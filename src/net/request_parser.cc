@@ -42,8 +42,8 @@ void RequestParser::on_request_impl(
   if (question != Text::npos) {
     request_.query = to_string(target.substr(question + 1));
   }
-  is_streamed_ = uploads_ != nullptr && uploads_->takes(request_);
-  if (is_streamed_) {
+  taker_ = uploads_ != nullptr ? taker_of(*uploads_, request_) : nullptr;
+  if (taker_ != nullptr) {
     body_limit(boost::none);
   }
 }

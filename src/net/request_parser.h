@@ -17,7 +17,7 @@ struct ParseLimits {
   std::uint32_t header_bytes = 64 * 1024;
   std::uint64_t body_bytes = 3 * 1024 * 1024;
   std::size_t headers = 200;
-  const UploadHandler* uploads = nullptr;  ///< asked whose bodies it takes as they come
+  const UploadHandlers* uploads = nullptr;  ///< asked whose bodies they take as they come
 };
 
 class RequestParser final : public boost::beast::http::basic_parser<true> {
@@ -30,8 +30,8 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
 
   bool expects_continue() const { return expects_continue_; }
 
-  /// The upload handler takes the body as it comes.
-  bool is_streamed() const { return is_streamed_; }
+  /// Who takes the body as it comes; null: nobody.
+  UploadHandler* taker() const { return taker_; }
 
   /// The status that an error of our own stands for; 0: an error of the message's form.
   int refusal() const { return refusal_; }
@@ -53,7 +53,7 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   void on_finish_impl(ParseError& error) override;
 
   Request request_;
-  const UploadHandler* uploads_;
+  const UploadHandlers* uploads_;
   std::size_t headers_max_;
   std::size_t trailers_ = 0;
   int hosts_ = 0;
@@ -61,7 +61,7 @@ class RequestParser final : public boost::beast::http::basic_parser<true> {
   bool has_coding_ = false;
   bool has_header_ = false;
   bool expects_continue_ = false;
-  bool is_streamed_ = false;
+  UploadHandler* taker_ = nullptr;
   int refusal_ = 0;
 };
 

@@ -49,13 +49,14 @@ struct ServerOptions {
       std::chrono::seconds(15);  ///< first to last byte of a head; 408
   std::chrono::nanoseconds body_limit = std::chrono::seconds(60);   ///< of a whole body; 408
   std::chrono::nanoseconds write_limit = std::chrono::seconds(60);  ///< of one write; closes
-  /// Of one write of a stream: a person may have stopped `logs -f` with Ctrl-S for a while.
+  /// Of one write of a stream, and of one piece of a body that is taken in pieces: a person may
+  /// have stopped `logs -f` with Ctrl-S for a while.
   std::chrono::nanoseconds stream_write_limit = std::chrono::minutes(10);
   std::chrono::nanoseconds linger_limit =
       std::chrono::seconds(2);  ///< to read an error before the close
   std::chrono::nanoseconds drain_limit =
-      std::chrono::seconds(5);       ///< for requests under way at stop
-  UploadHandler* uploads = nullptr;  ///< takes what it wants to; outlives the server
+      std::chrono::seconds(5);  ///< for requests under way at stop
+  UploadHandlers uploads = {};  ///< take what they want to; outlive the server
   std::function<void(const Access&)> on_access = {};  ///< called on the connection's strand
 };
 

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // Bodies that a handler takes as they come: of any size, in pieces, and left unread.
+#include <future>
 #include <string>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "async/timer.h"
 #include "net/harness_test.h"
 
 namespace tetrarch::net {
@@ -15,12 +17,48 @@ using ::testing::HasSubstr;
 using testing::RawClient;
 using ::testing::StartsWith;
 
-/// Answers with how much has come, or why no more did. /refuse is answered unread.
+/// Sends every piece back as soon as it is there.
+Task<void> send_back(std::string early, Exchange& exchange, BodyReader& body) {
+  (void)co_await exchange.start(200, {});
+  Result<std::string> piece = std::move(early);
+  while (piece.ok() && !(piece->empty() && body.is_whole())) {
+    Body out;
+    out.pieces = {*piece};
+    (void)co_await exchange.write(std::move(out));
+    piece = co_await body.read_body();
+  }
+  (void)co_await exchange.finish();
+}
+
+Task<void> wait_until_gone(Exchange& exchange, std::promise<void>& waiting) {
+  const auto gone = std::make_shared<async::Event>();
+  exchange.on_client_gone([gone] { gone->raise(); });
+  waiting.set_value();
+  while (!exchange.is_client_gone()) {
+    co_await gone->wait();
+  }
+}
+
+/// Answers with how much has come, or why no more did. /refuse is answered unread, /back sends back
+/// what comes, /wait says nothing until its client has gone, /watched is answered while that is
+/// looked for.
 class Counter final : public UploadHandler {
  public:
   bool takes(const Request& head) const override { return head.path != "/whole"; }
 
   Task<void> handle(Request request, Exchange& exchange, BodyReader& body) override {
+    if (request.path == "/back") {
+      co_await send_back(std::move(request.body), exchange, body);
+      co_return;
+    }
+    if (request.path == "/wait") {
+      co_await wait_until_gone(exchange, waiting);
+      gone.set_value();
+      co_return;
+    }
+    if (request.path == "/watched") {
+      exchange.on_client_gone([] {});
+    }
     std::size_t bytes = request.body.size();
     std::string outcome;
     while (request.path == "/stream") {
@@ -36,6 +74,8 @@ class Counter final : public UploadHandler {
   }
 
   std::size_t largest = 0;
+  std::promise<void> waiting;
+  std::promise<void> gone;
 };
 
 struct Fixture : ::testing::Test {
@@ -49,7 +89,7 @@ struct Fixture : ::testing::Test {
   async::IoPool pool{2};
   Counter handler;
   testing::FunctionHandler others{testing::echo};
-  Server server{pool, others, {.uploads = &handler}};
+  Server server{pool, others, {.uploads = {&handler}}};
   std::uint16_t port = 0;
 };
 
@@ -119,6 +159,53 @@ TEST_F(StreamedBody, ThatIsNoChunkIsAnError) {
   client.send("zz\r\n");
 
   EXPECT_THAT(client.read_response(), EndsWith("\r\n\r\n0 malformed"));
+}
+
+TEST_F(StreamedBody, MayGoOnWhileItIsAnswered) {
+  RawClient client(port);
+
+  client.send(head("/back", "Transfer-Encoding: chunked"));
+  for (const auto* word : {"one", "two", "six"}) {
+    client.send("3\r\n" + std::string(word) + "\r\n");
+    EXPECT_THAT(client.read_until(word), EndsWith(word));
+  }
+  client.send("0\r\n\r\n");
+
+  EXPECT_EQ(client.read_to_end(), "\r\n0\r\n\r\n");
+}
+
+TEST_F(StreamedBody, ThatBreaksOffBehindTheBeginningOfAnAnswerEndsIt) {
+  RawClient client(port);
+
+  client.send(head("/back", "Transfer-Encoding: chunked") + "3\r\none\r\n");
+  client.read_until("one");
+  client.shut_write();
+
+  EXPECT_EQ(client.read_to_end(), "\r\n") << "no end of the answer";
+}
+
+TEST_F(StreamedBody, AClientThatLeavesBeforeItsAnswerIsNoticed) {
+  RawClient client(port);
+
+  client.send(head("/wait", "Content-Length: 2") + "hi");
+  handler.waiting.get_future().wait();
+  client.close();
+
+  handler.gone.get_future().wait();
+}
+
+TEST_F(StreamedBody, AClientThatIsWatchedMayAskAgain) {
+  RawClient client(port);
+  const auto asked = head("/watched", "Content-Length: 2") + "hi";
+
+  for (int i = 0; i < 3; ++i) {
+    client.send(asked);
+    EXPECT_THAT(client.read_response(), EndsWith("\r\n\r\n2"));
+  }
+  client.send(asked + asked);
+
+  EXPECT_THAT(client.read_response(), EndsWith("\r\n\r\n2"));
+  EXPECT_THAT(client.read_response(), EndsWith("\r\n\r\n2"));
 }
 
 TEST_F(StreamedBody, IsNotWhatOtherPathsGet) {

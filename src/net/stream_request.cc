@@ -5,6 +5,8 @@
 #include <cstring>
 #include <limits>
 
+#include <fmt/format.h>
+
 #include "net/response_head.h"
 #include "net/response_reader.h"
 
@@ -40,12 +42,12 @@ class ResumedStream final : public Stream {
 };
 
 /// Source: RFC 9110 section 8.6: a request whose method means a body says how long it is.
-bool says_length(const ClientRequest& request) {
-  return !request.body.empty() || request.method == "POST" || request.method == "PUT" ||
+bool says_length(const ClientRequest& request, std::uint64_t size) {
+  return size > 0 || request.method == "POST" || request.method == "PUT" ||
          request.method == "PATCH";
 }
 
-std::string head_of(const ClientRequest& request) {
+std::string head_of(const ClientRequest& request, std::optional<std::uint64_t> size) {
   std::string head = request.method + " ";
   append_clean(head, request.target);
   head += " HTTP/1.1\r\n";
@@ -57,8 +59,10 @@ std::string head_of(const ClientRequest& request) {
       head += "\r\n";
     }
   }
-  if (says_length(request)) {
-    head += "Content-Length: " + std::to_string(request.body.size()) + "\r\n";
+  if (!size) {
+    head += "Transfer-Encoding: chunked\r\n";
+  } else if (says_length(request, *size)) {
+    head += fmt::format("Content-Length: {}\r\n", *size);
   }
   return head + "\r\n";
 }
@@ -72,6 +76,7 @@ struct StreamRequest::Parts {
 
   std::unique_ptr<Stream> stream;  // null once taken
   ResponseReader reader;
+  bool is_chunked = false;
 };
 
 StreamRequest::StreamRequest(std::unique_ptr<Stream> stream)
@@ -80,12 +85,33 @@ StreamRequest::StreamRequest(std::unique_ptr<Stream> stream)
 StreamRequest::~StreamRequest() = default;
 
 Task<Status> StreamRequest::send(ClientRequest request) {
-  const auto head = head_of(request);
-  CO_TRY_STATUS(co_await parts_->stream->write(head));
-  if (request.body.empty()) {
+  const auto body = std::move(request.body);
+  CO_TRY_STATUS(co_await begin(std::move(request), body.size()));
+  co_return co_await send_piece(body);
+}
+
+Task<Status> StreamRequest::begin(ClientRequest request, std::optional<std::uint64_t> size) {
+  const auto head = head_of(request, size);
+  parts_->is_chunked = !size;
+  co_return co_await parts_->stream->write(head);
+}
+
+Task<Status> StreamRequest::send_piece(std::string_view bytes) {
+  if (bytes.empty()) {
+    co_return ok();  // an empty chunk would be the end
+  }
+  if (!parts_->is_chunked) {
+    co_return co_await parts_->stream->write(bytes);
+  }
+  const auto chunk = fmt::format("{:x}\r\n{}\r\n", bytes.size(), bytes);
+  co_return co_await parts_->stream->write(chunk);
+}
+
+Task<Status> StreamRequest::end() {
+  if (!parts_->is_chunked) {
     co_return ok();
   }
-  co_return co_await parts_->stream->write(request.body);
+  co_return co_await parts_->stream->write("0\r\n\r\n");
 }
 
 Task<Status> StreamRequest::read_head(bool has_no_body) {

@@ -5,7 +5,9 @@
 // limits of time: the caller does.
 #pragma once
 
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -26,6 +28,12 @@ class StreamRequest {
   /// The head as it is given (no Content-Length is taken from the headers: it is the body's size),
   /// then the body.
   Task<Status> send(ClientRequest request);
+  /// The head of a request whose body follows piece by piece: `size` bytes of it, or chunks where
+  /// that is not known.
+  Task<Status> begin(ClientRequest request, std::optional<std::uint64_t> size);
+  Task<Status> send_piece(std::string_view bytes);
+  /// Behind the last piece.
+  Task<Status> end();
   /// Until the head of the answer is there; interim answers are passed over. `has_no_body`: the
   /// answer to HEAD.
   Task<Status> read_head(bool has_no_body);

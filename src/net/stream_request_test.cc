@@ -102,6 +102,29 @@ TEST(StreamRequest, AHeaderCannotEndItsLine) {
   EXPECT_THAT(backend.heard, Not(HasSubstr("\r\nX-Other")));
 }
 
+Task<std::string> send_pieces(std::optional<std::uint64_t> size) {
+  auto [ours, theirs] = make_pipe();
+  StreamRequest request(std::move(ours));
+  (void)co_await request.begin(request_of("PUT", "/"), size);
+  for (const auto* piece : {"one", "", "seventeen letters"}) {
+    (void)co_await request.send_piece(piece);
+  }
+  (void)co_await request.end();
+  std::string heard(4096, '\0');
+  const auto count = co_await theirs->read(heard.data(), heard.size());
+  co_return heard.substr(0, count.ok() ? *count : 0);
+}
+
+TEST(StreamRequest, SendsABodyInPieces) {
+  async::IoPool pool(1);
+
+  EXPECT_THAT(wait_for(pool, send_pieces(20)),
+              ::testing::EndsWith("\r\nContent-Length: 20\r\n\r\noneseventeen letters"));
+  EXPECT_THAT(wait_for(pool, send_pieces(std::nullopt)),
+              ::testing::EndsWith("\r\nTransfer-Encoding: chunked\r\n\r\n"
+                                  "3\r\none\r\n11\r\nseventeen letters\r\n0\r\n\r\n"));
+}
+
 TEST(StreamRequest, ReadsABodyUpToTheEndOfTheStream) {
   Backend backend{nullptr, "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.0 200 OK\r\n\r\nall of it"};
 

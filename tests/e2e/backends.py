@@ -2,9 +2,11 @@
 """An HTTP server of the test's own inside a pod's network, which says what it was asked: behind the proxy subresources."""
 import hashlib
 import http.server
+import itertools
 import json
 import ssl
 import threading
+import time
 
 from peers import listen_inside
 
@@ -13,10 +15,12 @@ LARGE = b"0123456789abcdef" * (1 << 20)  # 16 MiB
 
 class Backend:
     """`/redirect` leads to /landed, `/large` is LARGE, `/slow` sends a second line when `go` is set, `/cut` breaks off,
-    `/echo` changes the protocol to one that sends back what it gets; all else is what was asked, as JSON."""
+    `/lines` says a line every half second without end, `/flood` sends as fast as it can, `/late` says nothing (`gone` is
+    set when who asked has gone), `/back` sends each chunk back as it comes, `/echo` changes the protocol to one that sends
+    back what it gets, `/wait` takes the body once `go` is set; all else is what was asked, as JSON."""
 
     def __init__(self, pid, port, address="0.0.0.0", certificate=None):
-        self.go, self.port = threading.Event(), port
+        self.go, self.gone, self.port, self.sent = threading.Event(), threading.Event(), port, 0
         listener = listen_inside(pid, port, address=address)
         self.server = http.server.ThreadingHTTPServer((address, port), handler_of(self), bind_and_activate=False)
         self.server.socket.close()
@@ -39,15 +43,33 @@ def handler_of(backend):
 
         def answer(self):
             path = self.path.split("?")[0]
-            special = {"/redirect": self.redirect, "/large": self.large, "/slow": self.slow, "/cut": self.cut, "/echo": self.echo}
+            special = {"/redirect": self.redirect, "/large": self.large, "/slow": self.slow, "/cut": self.cut,
+                       "/echo": self.echo, "/lines": self.lines, "/flood": self.flood, "/late": self.late, "/back": self.back,
+                       "/wait": self.wait}
             special.get(path, self.say)()
 
         def say(self):
-            body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            said = json.dumps({"method": self.command, "path": self.path, "port": backend.port, "bytes": len(body),
-                               "sum": hashlib.sha256(body).hexdigest(),
+            size, total = 0, hashlib.sha256()
+            for piece in self.pieces():
+                size += len(piece)
+                total.update(piece)
+            said = json.dumps({"method": self.command, "path": self.path, "port": backend.port, "bytes": size,
+                               "sum": total.hexdigest(),
                                "headers": {k.lower(): v for k, v in self.headers.items()}}).encode()
             self.send(200, said, "application/json")
+
+        def pieces(self):
+            """Of the body; a chunk as it comes."""
+            if self.headers.get("Transfer-Encoding") == "chunked":
+                while size := int(self.rfile.readline(), 16):
+                    yield self.rfile.read(size)
+                    self.rfile.readline()
+                self.rfile.readline()
+                return
+            left = int(self.headers.get("Content-Length") or 0)
+            while left and (piece := self.rfile.read(min(left, 1 << 16))):
+                left -= len(piece)
+                yield piece
 
         def send(self, status, body, kind, **headers):
             self.send_response(status)
@@ -72,6 +94,44 @@ def handler_of(backend):
             self.wfile.write(b"6\r\nfirst\n\r\n")
             backend.go.wait(30)
             self.wfile.write(b"7\r\nsecond\n\r\n0\r\n\r\n")
+
+        def chunks(self, pieces):
+            self.send_response(200)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            try:
+                for piece in pieces:
+                    self.wfile.write(b"%x\r\n%b\r\n" % (len(piece), piece))
+                    backend.sent += len(piece)
+                self.wfile.write(b"0\r\n\r\n")
+            except OSError:
+                self.close_connection = True
+                backend.gone.set()
+
+        def lines(self):
+            def say():
+                for i in itertools.count():
+                    yield b"line %d\n" % i
+                    time.sleep(0.5)
+            self.chunks(say())
+
+        def flood(self):
+            self.chunks(itertools.repeat(LARGE[:1 << 20]))
+
+        def back(self):
+            self.chunks(self.pieces())
+
+        def late(self):
+            if self.connection.recv(1) == b"":
+                backend.gone.set()
+            self.close_connection = True
+
+        def wait(self):
+            backend.go.wait(60)
+            try:
+                self.say()
+            except OSError:
+                self.close_connection = True  # who asked may have given up
 
         def cut(self):
             self.send_response(200)

@@ -179,6 +179,11 @@ class Aggregation(ConformTest):
             to.sendall(b"back")
             self.assertEqual(to.recv(4), b"back")
 
+    def test_what_is_passed_on_has_no_limit_of_size(self):
+        self.start()
+        made = self.create(self.at_flunders(), flunder("large", reference="x" * (5 << 20)))
+        self.assertEqual(len(made["spec"]["reference"]), 5 << 20)
+
     # ---- here and away ----------------------------------------------------------------------------------------
 
     def freshness(self):

@@ -1,8 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """The proxy subresources of pods, services and nodes, through the API and through kubectl, to servers in real pods."""
 import contextlib
+import hashlib
+import json
 import os
 import re
+import threading
+import time
 import urllib.request
 
 import harness
@@ -10,10 +14,14 @@ from api import Api
 from backends import LARGE, Backend
 from conform import ConformTest
 from harness import DEMO, container_of, make_pod, make_service
-from machine import container_pids, free_port, run, wait_until
+from machine import container_pids, free_port, read_proc, run, wait_until
 from programs import Program
 
 METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")
+
+
+def resident_kb(pid):
+    return int(re.search(r"VmRSS:\s+(\d+)", read_proc(pid, "status"))[1])
 
 
 class Proxy(ConformTest):
@@ -122,6 +130,102 @@ class Proxy(ConformTest):
             self.assertEqual(response.read(), b"second\n")
         with self.assertRaisesRegex(Exception, "IncompleteRead"):
             self.proxied("pods", "box:8080", "/cut")
+
+    def test_answers_without_end_come_as_they_are_made(self):
+        pid, _ = self.start_pod()
+        backend = self.backend(pid, 8080)
+        path = self.at("pods", "box:8080", part="proxy/lines")
+        with contextlib.closing(self.api.connect()) as connection:
+            connection.request("GET", path)
+            response = connection.getresponse()
+            at = [time.monotonic() for i in range(3) if self.assertEqual(response.readline(), b"line %d\n" % i) is None]
+            self.assertGreater(at[2] - at[1], 0.2)  # not two at once
+            self.assertFalse(backend.gone.is_set())
+        self.assertTrue(backend.gone.wait(10), "the pod is told that nobody reads any more")
+
+        backend.gone.clear()
+        program = Program(self.words("get", "--raw", path), self.cluster.environment())
+        self.addCleanup(program.close)
+        self.assertEqual([program.child.stdout.readline() for _ in range(3)], ["line 0\n", "line 1\n", "line 2\n"])
+        program.close()
+        self.assertTrue(backend.gone.wait(10))
+
+    def test_a_client_that_leaves_before_the_answer(self):
+        pid, _ = self.start_pod()
+        backend = self.backend(pid, 8080)
+        with contextlib.closing(self.api.connect()) as connection:
+            connection.request("GET", self.at("pods", "box:8080", part="proxy/late"))
+            self.assertFalse(backend.gone.wait(1))
+        self.assertTrue(backend.gone.wait(10))
+
+    def test_a_slow_reader_slows_the_pod(self):
+        pid, _ = self.start_pod()
+        backend = self.backend(pid, 8080)
+        with contextlib.closing(self.api.connect()) as connection:
+            connection.request("GET", self.at("pods", "box:8080", part="proxy/flood"))
+            response = connection.getresponse()
+            response.read(1)
+
+            def has_stopped():
+                before = backend.sent
+                time.sleep(0.5)
+                return backend.sent == before
+            wait_until(has_stopped, 20, "the pod has to wait")
+            self.assertLess(backend.sent, 32 << 20)  # the sockets' buffers on the way
+            held = backend.sent
+            response.read(64 << 20)
+            self.assertGreater(backend.sent, held)
+        self.assertTrue(backend.gone.wait(10))
+
+    def test_fifty_megabytes_both_ways(self):
+        pid, _ = self.start_pod()
+        self.backend(pid, 8080)
+        large = b"0123456789abcdef" * (50 << 16)
+        server = self.cluster.process.pid
+        before = resident_kb(server)
+        for headers, body in (({}, large), ({"Transfer-Encoding": "chunked"}, iter([large[:7 << 20], large[7 << 20:]]))):
+            with contextlib.closing(self.api.connect()) as connection:
+                path = self.at("pods", "box:8080", part="proxy/x")
+                connection.request("PUT", path, body=body, headers=headers, encode_chunked=bool(headers))
+                said = json.loads(connection.getresponse().read())
+            self.assertEqual((said["bytes"], said["sum"]), (len(large), hashlib.sha256(large).hexdigest()))
+            self.assertEqual("content-length" in said["headers"], not headers)
+        self.assertEqual(b"".join(self.pieces_back(large)), large)
+        self.assertLess(resident_kb(server) - before, 16 << 10)  # nothing of it is kept
+
+        place = os.path.join(self.cluster.directory, "large")
+        with open(place, "wb") as file:
+            file.write(large)
+        said = json.loads(self.text("create", "--raw", self.at("pods", "box:8080", part="proxy/x"), "-f", place))
+        self.assertEqual((said["bytes"], said["sum"]), (len(large), hashlib.sha256(large).hexdigest()))  # over HTTP/2
+
+    def pieces_back(self, large):
+        """Sends it to /back and reads what comes of it meanwhile, so that neither side can hold it all."""
+        with contextlib.closing(self.api.connect()) as connection:
+            connection.putrequest("PUT", self.at("pods", "box:8080", part="proxy/back"))
+            connection.putheader("Content-Length", str(len(large)))
+            connection.endheaders()
+            sender = threading.Thread(target=connection.send, args=(large,))
+            sender.start()
+            response = connection.getresponse()
+            while piece := response.read(1 << 20):
+                yield piece
+            sender.join(30)
+
+    def test_a_pod_that_does_not_read_stops_the_client(self):
+        pid, _ = self.start_pod()
+        backend = self.backend(pid, 8080)
+        sent = 0
+        with contextlib.closing(self.api.connect(timeout=2)) as connection:
+            connection.putrequest("PUT", self.at("pods", "box:8080", part="proxy/wait"))
+            connection.putheader("Content-Length", str(64 << 20))
+            connection.endheaders()
+            with self.assertRaises(TimeoutError):
+                while sent < 64 << 20:
+                    connection.send(LARGE[:1 << 18])
+                    sent += 1 << 18
+        self.assertLess(sent, 32 << 20)
+        backend.go.set()
 
     def test_an_upgrade_goes_through(self):
         pid, _ = self.start_pod()

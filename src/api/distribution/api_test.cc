@@ -133,6 +133,8 @@ class FakeExchange final : public net::Exchange, public net::BodyReader {
     co_return piece;
   }
 
+  bool is_whole() const override { return taken_ >= upload.size(); }
+
   std::string code() const {
     const auto parsed = Document::parse(body);
     return parsed.ok() ? std::string((*parsed)->root()["errors"].at(0)["code"].string()) : "";

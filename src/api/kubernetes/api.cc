@@ -228,21 +228,39 @@ void add_flow(const Context& context, net::Headers& headers) {
   headers.add("X-Kubernetes-PF-PriorityLevel-UID", context.flow.level().uid);
 }
 
+bool is_passed_on(const Match& match, const RemoteApi* remote) {
+  return remote != nullptr || (match.route != nullptr && match.route->action == Action::proxy);
+}
+
 /// What is asked for; a version that another server serves is not looked for among our paths.
-Status find_match(Context& context) {
-  const auto* aggregator = context.parts.aggregator;
+Result<Match> find_match(std::string_view path,
+                         const Aggregator* aggregator,
+                         std::shared_ptr<const RemoteApi>& remote) {
   if (aggregator != nullptr && aggregator->has_remotes()) {
-    TRY(context.match, match_remote(context.request.path, *aggregator, context.remote));
-    if (context.remote) {
-      return ok();
+    TRY(auto match, match_remote(path, *aggregator, remote));
+    if (remote) {
+      return match;
     }
   }
-  TRY(context.match, match_path(context.request.path));
-  return ok();
+  return match_path(path);
+}
+
+/// A body that has not been read goes to where it is passed on, or is read now.
+Task<Status> settle_body(Context& context) {
+  if (is_passed_on(context.match, context.remote.get())) {
+    if (!context.body.is_arriving()) {
+      context.body = RequestBody(std::move(context.request.body));
+    }
+    co_return ok();
+  }
+  if (context.body.is_arriving()) {
+    CO_TRY(context.request.body, co_await context.body.gather());
+  }
+  co_return ok();
 }
 
 Task<Status> serve(Context& context) {
-  CO_TRY_STATUS(find_match(context));
+  CO_TRY(context.match, find_match(context.request.path, context.parts.aggregator, context.remote));
   const auto* route = context.match.route;
   context.verb = route != nullptr && !is_resource(route->action) ? "get" : "";
   // A join token is no identity of the API's. Everywhere else who shows something is believed or
@@ -263,6 +281,7 @@ Task<Status> serve(Context& context) {
     context.identity = anonymous();
   }
   CO_TRY_STATUS(co_await take_seat(context));
+  CO_TRY_STATUS(co_await settle_body(context));
   if (route == nullptr) {
     CO_TRY_STATUS(authorize_path(context));
     co_return co_await respond_not_found(context);
@@ -279,17 +298,46 @@ Task<Status> serve(Context& context) {
   co_return co_await serve_path(context);
 }
 
-class KubernetesApi final : public net::Handler {
+class KubernetesApi final : public Api {
  public:
   explicit KubernetesApi(Parts parts)
       : parts_(std::move(parts)),
         documents_(make_documents(groups_of(parts_.catalog), parts_.options)) {}
 
   Task<void> handle(net::Request request, net::Exchange& exchange) override {
+    return run(std::move(request), exchange, RequestBody());
+  }
+
+  Task<void> handle(net::Request request, net::Exchange& exchange, net::BodyReader& body) override {
+    auto early = std::exchange(request.body, {});
+    return run(std::move(request), exchange, RequestBody(std::move(early), body));
+  }
+
+  bool takes(const net::Request& head) const override {
+    const std::string_view path = head.path;
+    const auto* aggregator = parts_.aggregator;
+    const bool may_be_remote =
+        aggregator != nullptr && aggregator->has_remotes() && path.starts_with("/apis/");
+    if (!may_be_remote && path.find("/proxy") == std::string_view::npos) {
+      return false;
+    }
+    std::shared_ptr<const RemoteApi> remote;
+    const auto match = find_match(path, aggregator, remote);
+    return match.ok() && is_passed_on(*match, remote.get());
+  }
+
+  net::ErrorBody error_body(int status, std::string_view message) const override {
+    const HttpError http{status, reason_of(status)};
+    return {"application/json",
+            failure_json(Error(Code::malformed, std::string(message)), Subject{}, http)};
+  }
+
+ private:
+  Task<void> run(net::Request request, net::Exchange& exchange, RequestBody body) {
     const auto begun = parts_.clock.steady();
     Answer answer(
         exchange, audit_id_of(request.headers, parts_.random), net::accepts_gzip(request.headers));
-    Context context{parts_, documents_, std::move(request), answer};
+    Context context{parts_, documents_, std::move(request), answer, std::move(body)};
     std::optional<AuditTrail> trail;
     if (parts_.audit != nullptr) {
       trail.emplace(*parts_.audit, parts_.clock, answer.audit_id());
@@ -315,13 +363,6 @@ class KubernetesApi final : public net::Handler {
     record(context, parts_.clock.steady() - begun);
   }
 
-  net::ErrorBody error_body(int status, std::string_view message) const override {
-    const HttpError http{status, reason_of(status)};
-    return {"application/json",
-            failure_json(Error(Code::malformed, std::string(message)), Subject{}, http)};
-  }
-
- private:
   static std::string_view reason_of(int status) {
     switch (status) {
       case 408:
@@ -377,7 +418,7 @@ class KubernetesApi final : public net::Handler {
 
 }  // namespace
 
-std::unique_ptr<net::Handler> make_kubernetes_api(Parts parts) {
+std::unique_ptr<Api> make_kubernetes_api(Parts parts) {
   return std::make_unique<KubernetesApi>(std::move(parts));
 }
 

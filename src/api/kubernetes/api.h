@@ -20,6 +20,7 @@
 #include "base/random.h"
 #include "base/result.h"
 #include "net/http.h"
+#include "net/upload_handler.h"
 #include "registry/registry.h"
 #include "schema/catalog.h"
 #include "trust/identity.h"
@@ -103,6 +104,13 @@ struct Parts {
   Aggregator* aggregator = nullptr;
 };
 
-std::unique_ptr<net::Handler> make_kubernetes_api(Parts parts);
+/// Takes in pieces what it passes on, by whatever path.
+class Api : public net::Handler, public net::UploadHandler {
+ public:
+  using net::Handler::handle;
+  using net::UploadHandler::handle;
+};
+
+std::unique_ptr<Api> make_kubernetes_api(Parts parts);
 
 }  // namespace tetrarch::api::kubernetes

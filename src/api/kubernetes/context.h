@@ -13,6 +13,7 @@
 #include "api/kubernetes/errors.h"
 #include "api/kubernetes/fairness.h"
 #include "api/kubernetes/negotiate.h"
+#include "api/kubernetes/request_body.h"
 #include "api/kubernetes/routes.h"
 #include "async/task.h"
 #include "net/http.h"
@@ -29,6 +30,8 @@ struct Context {
   const Documents& documents;
   net::Request request;
   net::Exchange& exchange;
+  /// Of what is passed on; all else has its body in the request.
+  RequestBody body = RequestBody();
   Match match = {};
   /// Who serves it instead of us; held while it is asked.
   std::shared_ptr<const RemoteApi> remote = {};

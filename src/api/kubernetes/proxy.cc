@@ -64,14 +64,13 @@ Task<Status> respond_not_reached(Context& context, const Error& why) {
   co_return co_await respond_unavailable(context, "error trying to reach service: " + why.message);
 }
 
-net::ClientRequest request_for(Context& context) {
-  auto& asked = context.request;
+net::ClientRequest request_for(const Context& context) {
+  const auto& asked = context.request;
   net::ClientRequest out;
   out.method = asked.method;
   out.target = context.match.tail.empty() ? "/" : context.match.tail;
   out.target += asked.query.empty() ? "" : "?" + asked.query;
   out.headers = forwarded_headers(asked);
-  out.body = std::move(asked.body);
   return out;
 }
 
@@ -124,7 +123,7 @@ Task<Status> serve_proxy(Context& context) {
   auto headers = answer_headers(context, target->host);
   auto outcome =
       co_await relay_request(context, std::move(*stream), std::move(request), std::move(headers));
-  if (!outcome.ok() && context.answered == 0) {
+  if (!outcome.ok() && outcome.error().code == Code::unavailable && context.answered == 0) {
     co_return co_await respond_not_reached(context, outcome.error());
   }
   co_return outcome;

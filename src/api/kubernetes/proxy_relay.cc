@@ -21,12 +21,55 @@ struct Relay {
   const std::chrono::seconds head_max;
   bool is_head = false;  ///< the method is HEAD
   bool is_upgrade = false;
-  Status outcome = ok();
+  std::uint64_t pieces = 0;  ///< of the body, that were sent
+  bool is_left = false;      ///< the client has gone, or failed: what the backend says is moot
+  Status outcome = Error{Code::cancelled, "the client has gone away"};
 };
 
-/// Where that fails the answer says why, or that there is none.
-Task<void> send(Relay& relay, net::ClientRequest request) {
-  (void)co_await relay.backend.send(std::move(request));
+/// A failure of the client, in a code that is not taken for one of the backend.
+Error of_client(Error error) {
+  if (error.code == Code::unavailable) {
+    error.code = Code::cancelled;
+  } else if (error.code == Code::timeout) {
+    error.code = Code::malformed;
+  }
+  return error;
+}
+
+Error of_backend(Error error) {
+  error.code = Code::unavailable;
+  return error;
+}
+
+/// An error is one of the client's. Where the backend takes no more, its answer says why, or that
+/// there is none.
+Task<Status> send(Relay& relay, net::ClientRequest request) {
+  auto& body = relay.context.body;
+  const auto size = body.size(relay.context.request.headers.get("Content-Length"));
+  auto passed = co_await relay.backend.begin(std::move(request), size);
+  while (passed.ok() && !body.is_at_end()) {
+    const auto piece = co_await body.read();
+    if (!piece.ok()) {
+      co_return of_client(piece.error());
+    }
+    ++relay.pieces;
+    passed = co_await relay.backend.send_piece(*piece);
+  }
+  if (passed.ok()) {
+    (void)co_await relay.backend.end();
+  }
+  co_return ok();
+}
+
+/// Until the client has gone, or fails.
+Task<void> follow_client(Relay& relay, net::ClientRequest request) {
+  auto sent = co_await send(relay, std::move(request));
+  if (sent.ok()) {
+    co_await wait_until_gone(relay.context.exchange);
+  } else {
+    relay.outcome = std::move(sent);
+  }
+  relay.is_left = true;
 }
 
 Task<void> read_head(Relay& relay, Status& outcome) {
@@ -36,23 +79,24 @@ Task<void> read_head(Relay& relay, Status& outcome) {
   }
 }
 
-Task<void> expire(std::chrono::seconds after) {
-  co_await async::sleep_for(after);
+/// Once nothing was sent for so long.
+Task<void> expire(const Relay& relay) {
+  std::uint64_t before = 0;
+  do {
+    before = relay.pieces;
+    co_await async::sleep_for(relay.head_max);
+  } while (before != relay.pieces);
 }
 
-Task<void> copy_body(net::StreamRequest& from, net::Exchange& to, Status& outcome) {
+Task<Status> copy_body(net::StreamRequest& from, net::Exchange& to) {
   while (true) {
-    const auto piece = co_await from.read();
-    if (!piece.ok() || piece->empty()) {
-      outcome = piece.ok() ? ok() : Status(piece.error());
-      co_return;
+    CO_TRY(const auto piece, co_await from.read());
+    if (piece.empty()) {
+      co_return ok();
     }
     net::Body body;
-    body.pieces.emplace_back(*piece);
-    outcome = co_await to.write(std::move(body));
-    if (!outcome.ok()) {
-      co_return;
-    }
+    body.pieces.emplace_back(piece);
+    CO_TRY_STATUS(co_await to.write(std::move(body)));
   }
 }
 
@@ -69,9 +113,7 @@ Task<Status> pass_answer(Relay& relay) {
     co_return co_await exchange.respond(status, std::move(headers), std::string());
   }
   CO_TRY_STATUS(co_await exchange.start(status, std::move(headers)));
-  Status copied = Error{Code::cancelled, "the client has gone away"};
-  co_await async::first_of(copy_body(relay.backend, exchange, copied), wait_until_gone(exchange));
-  CO_TRY_STATUS(copied);
+  CO_TRY_STATUS(co_await copy_body(relay.backend, exchange));
   co_return co_await exchange.finish();
 }
 
@@ -90,8 +132,10 @@ Task<Status> pass_upgrade(Relay& relay) {
 Task<Status> answer(Relay& relay) {
   Status read =
       Error{Code::timeout, fmt::format("no answer within {} seconds", relay.head_max.count())};
-  co_await async::first_of(read_head(relay, read), expire(relay.head_max));
-  CO_TRY_STATUS(read);
+  co_await async::first_of(read_head(relay, read), expire(relay));
+  if (!read.ok()) {
+    co_return of_backend(std::move(read).error());
+  }
   if (relay.backend.status() != 101) {
     co_return co_await pass_answer(relay);
   }
@@ -101,10 +145,25 @@ Task<Status> answer(Relay& relay) {
   co_return co_await pass_upgrade(relay);
 }
 
-/// What is still being sent when the answer is there is not wanted any more.
-Task<void> answer_and_close(Relay& relay) {
-  relay.outcome = co_await answer(relay);
-  relay.backend.close();
+Task<void> follow_backend(Relay& relay) {
+  auto outcome = co_await answer(relay);
+  if (!relay.is_left) {
+    relay.outcome = std::move(outcome);
+  }
+}
+
+/// The connection is the other protocol's from the answer on: nothing may be read ahead of it.
+Task<Status> relay_upgrade(Relay& relay, net::ClientRequest request) {
+  auto body = co_await relay.context.body.gather();
+  if (!body.ok()) {
+    co_return of_client(std::move(body).error());
+  }
+  request.body = *std::move(body);
+  auto sent = co_await relay.backend.send(std::move(request));
+  if (!sent.ok()) {
+    co_return of_backend(std::move(sent).error());
+  }
+  co_return co_await answer(relay);
 }
 
 }  // namespace
@@ -118,10 +177,10 @@ Task<Status> relay_request(Context& context,
   relay.is_head = request.method == "HEAD";
   relay.is_upgrade = wants_upgrade(request.headers);
   if (relay.is_upgrade) {
-    CO_TRY_STATUS(co_await relay.backend.send(std::move(request)));
-    co_return co_await answer(relay);
+    co_return co_await relay_upgrade(relay, std::move(request));
   }
-  co_await async::both(send(relay, std::move(request)), answer_and_close(relay));
+  co_await async::first_of(follow_client(relay, std::move(request)), follow_backend(relay));
+  relay.backend.close();  // what is still being sent is not wanted any more
   co_return std::move(relay.outcome);
 }
 

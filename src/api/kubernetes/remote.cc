@@ -36,8 +36,8 @@ Status authorize(const Context& context, const std::string& verb) {
   return context.parts.registry.authorize(context.identity, asked);
 }
 
-net::ClientRequest request_for(Context& context) {
-  auto& asked = context.request;
+net::ClientRequest request_for(const Context& context) {
+  const auto& asked = context.request;
   net::ClientRequest out;
   out.method = asked.method;
   out.target = asked.path + (asked.query.empty() ? "" : "?" + asked.query);
@@ -49,7 +49,6 @@ net::ClientRequest request_for(Context& context) {
     }
   }
   add_identity(context.identity, out.headers);
-  out.body = std::move(asked.body);
   return out;
 }
 
@@ -101,7 +100,7 @@ Task<Status> pass_on(Context& context) {
       is_long_running(context.match, context.request) ? kHeadMax : kRequestMax;
   auto outcome = co_await relay_request(
       context, *std::move(stream), std::move(request), answer_headers, head_max);
-  if (!outcome.ok() && context.answered == 0) {
+  if (!outcome.ok() && outcome.error().code == Code::unavailable && context.answered == 0) {
     co_return co_await respond_not_reached(context, outcome.error().message);
   }
   co_return outcome;
