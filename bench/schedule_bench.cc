@@ -21,7 +21,8 @@ void add_nodes(Cluster& cluster, std::int64_t count) {
     cluster.upsert_node(make("nodes",
                              "",
                              name,
-                             fmt::format(R"({{"metadata":{{"name":"{}","labels":{{"zone":"z{}"}}}},
+                             fmt::format(R"({{"metadata":{{"name":"{0}","labels":
+        {{"kubernetes.io/hostname":"{0}","zone":"z{1}"}}}},
         "status":{{"allocatable":{{"cpu":"64","memory":"256Gi","pods":"1000000"}}}}}})",
                                          name,
                                          i % 3)));
@@ -41,15 +42,8 @@ Stored a_pod(std::int64_t number, std::int64_t sort, std::string_view more) {
                           more));
 }
 
-/// Pods are made before the clock runs; each is placed once and then taken off again, all but the
-/// last 1,000.
-void place_all(benchmark::State& state, std::int64_t sorts, std::string_view more) {
-  Cluster cluster;
-  add_nodes(cluster, state.range(0));
-  std::vector<Stored> pods;
-  for (std::int64_t i = 0; i < 20'000; ++i) {
-    pods.push_back(a_pod(i, i % sorts, more));
-  }
+/// Each pod is placed once; then all of them are taken off again.
+void place_in_turn(benchmark::State& state, Cluster& cluster, const std::vector<Stored>& pods) {
   std::size_t next = 0;
   for (auto _ : state) {
     const Stored& pod = pods[next];
@@ -64,6 +58,39 @@ void place_all(benchmark::State& state, std::int64_t sorts, std::string_view mor
     }
   }
   state.SetItemsProcessed(state.iterations());
+}
+
+/// Pods are made before the clock runs.
+void place_all(benchmark::State& state, std::int64_t sorts, std::string_view more) {
+  Cluster cluster;
+  add_nodes(cluster, state.range(0));
+  std::vector<Stored> pods;
+  for (std::int64_t i = 0; i < 20'000; ++i) {
+    pods.push_back(a_pod(i, i % sorts, more));
+  }
+  place_in_turn(state, cluster, pods);
+}
+
+/// Ten services of fleet's units with Conflicts=: of each one on every node, as the last of them
+/// must.
+void place_apart(benchmark::State& state) {
+  Cluster cluster;
+  add_nodes(cluster, state.range(0));
+  std::vector<Stored> pods;
+  for (std::int64_t i = 0; i < 10 * state.range(0); ++i) {
+    pods.push_back(make("pods",
+                        "default",
+                        fmt::format("pod-{}", i),
+                        fmt::format(R"({{"metadata":{{"name":"pod-{0}","namespace":"default",
+        "uid":"pod-{0}","labels":{{"app-{1}":""}}}},"spec":{{"runtimeClassName":"systemd",
+        "containers":[{{"name":"unit"}}],"affinity":{{"podAntiAffinity":
+        {{"requiredDuringSchedulingIgnoredDuringExecution":[{{"labelSelector":
+        {{"matchExpressions":[{{"key":"app-{1}","operator":"Exists"}}]}},
+        "topologyKey":"kubernetes.io/hostname"}}]}}}}}}}})",
+                                    i,
+                                    i % 10)));
+  }
+  place_in_turn(state, cluster, pods);
 }
 
 void place_plain(benchmark::State& state) {
@@ -134,6 +161,7 @@ BENCHMARK(make_room_spread)->Arg(100)->Arg(5'000);
 BENCHMARK(place_plain)->Arg(5'000)->Arg(50'000);
 BENCHMARK(place_twenty_classes)->Arg(5'000);
 BENCHMARK(place_spread)->Arg(5'000);
+BENCHMARK(place_apart)->Arg(1'000);
 BENCHMARK(place_twenty_choosy)->Arg(5'000)->Arg(50'000);
 
 }  // namespace

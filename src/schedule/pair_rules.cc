@@ -198,6 +198,12 @@ Refusal PairRules::refusal(const Rule& rule, std::uint32_t domain, std::int64_t 
   return Refusal::none;
 }
 
+bool PairRules::measures_skew() const {
+  return std::any_of(rules_.begin(), rules_.end(), [](const Rule& rule) {
+    return rule.sort == Sort::spread || rule.sort == Sort::soft_spread;
+  });
+}
+
 bool PairRules::may_refuse() const {
   return std::any_of(rules_.begin(), rules_.end(), [](const Rule& rule) {
     return rule.sort != Sort::soft_spread && rule.sort != Sort::soft_affinity;
@@ -239,6 +245,9 @@ void PairRules::weigh(const PodCounts& counts,
 std::int32_t PairRules::preference(const Domains& domains) const {
   std::int64_t points = 0;
   for (const Rule& rule : rules_) {
+    if (rule.sort != Sort::soft_spread && rule.sort != Sort::soft_affinity) {
+      continue;
+    }
     const auto domain = domains[rule.key];
     const std::int64_t count = domain == Interner::kNone ? 0 : rule.counter->count(domain);
     if (rule.sort == Sort::soft_spread) {

@@ -21,7 +21,8 @@ class PairRules {
   /// The topology keys that cells are made of.
   const std::vector<std::uint32_t>& topology_keys() const { return keys_; }
 
-  bool is_empty() const { return rules_.empty(); }
+  /// Whether any of them counts over all cells: prepare() has something to do.
+  bool measures_skew() const;
 
   /// Whether any of them refuses, and not merely prefers.
   bool may_refuse() const;

@@ -75,9 +75,21 @@ void PodClass::order_by_machine() {
   if (machine_key_ == Interner::kNone) {
     return;
   }
+  std::vector<Place> all;
   for (Place place = 0; place < nodes_.places(); ++place) {
-    seats_[place].machine =
-        nodes_.is_used(place) ? nodes_.label(place, machine_key_) : Interner::kNone;
+    const bool is_used = nodes_.is_used(place);
+    seats_[place].machine = is_used ? nodes_.label(place, machine_key_) : Interner::kNone;
+    if (is_used) {
+      all.push_back(place);
+    }
+  }
+  const auto text = [&](Place place) {
+    const auto machine = seats_[place].machine;
+    return machine == Interner::kNone ? std::string_view() : texts_.text(machine);
+  };
+  std::stable_sort(all.begin(), all.end(), [&](Place a, Place b) { return text(a) < text(b); });
+  for (std::size_t i = 0; i < all.size(); ++i) {
+    seats_[all[i]].rank = static_cast<std::uint32_t>(i);
   }
   for (Cell& cell : cells_) {
     std::sort(cell.places.begin(), cell.places.end(), [&](Place a, Place b) {
@@ -90,12 +102,7 @@ void PodClass::order_by_machine() {
 }
 
 bool PodClass::comes_before(Place a, Place b) const {
-  const auto text = [&](Place place) {
-    const auto machine = seats_[place].machine;
-    return machine == Interner::kNone ? std::string_view() : texts_.text(machine);
-  };
-  const auto order = machine_key_ == Interner::kNone ? 0 : text(a).compare(text(b));
-  return order != 0 ? order < 0 : a < b;
+  return machine_key_ == Interner::kNone ? a < b : seats_[a].rank < seats_[b].rank;
 }
 
 /// What the node rules say of a node.
@@ -104,7 +111,8 @@ void PodClass::judge(Place place, Seat& seat, Cell& cell) const {
   seat.preference = rules_.preference(nodes_, place);
   for (std::size_t i = 0; i < InclusionPolicy::kCount; ++i) {
     cell.counted[i] -= seat.counted[i] ? 1 : 0;
-    seat.counted[i] = !pairs_.is_empty() && InclusionPolicy::at(i).counts(rules_, nodes_, place);
+    seat.counted[i] =
+        pairs_.measures_skew() && InclusionPolicy::at(i).counts(rules_, nodes_, place);
     cell.counted[i] += seat.counted[i] ? 1 : 0;
   }
 }
@@ -152,7 +160,7 @@ void PodClass::catch_up(const ChangeLog& log) {
 }
 
 void PodClass::prepare_pairs() {
-  if (pairs_.is_empty()) {
+  if (!pairs_.measures_skew()) {
     return;
   }
   std::vector<PairRules::CellNodes> nodes;
@@ -179,18 +187,21 @@ Place PodClass::choose_at(Place place, const ChangeLog& log) {
   return is_feasible ? place : kNowhere;
 }
 
+/// Where each node is a cell of its own there are thousands: only one that would win is asked what
+/// its pods refuse.
 Place PodClass::choose(const ChangeLog& log) {
   look(log);
   Place best = kNowhere;
   std::int64_t best_score = 0;
   for (const Cell& cell : cells_) {
-    if (cell.order.best() == kInfeasible || pairs_.refusal(cell.domains) != Refusal::none) {
+    if (cell.order.best() == kInfeasible) {
       continue;
     }
     const Place winner = cell.places[cell.order.winner()];
     const std::int64_t total = std::int64_t{cell.order.best()} + pairs_.preference(cell.domains);
-    if (best == kNowhere || total > best_score ||
-        (total == best_score && comes_before(winner, best))) {
+    const bool is_better = best == kNowhere || total > best_score ||
+                           (total == best_score && comes_before(winner, best));
+    if (is_better && pairs_.refusal(cell.domains) == Refusal::none) {
       best = winner;
       best_score = total;
     }

@@ -70,7 +70,9 @@ class PodClass {
     bool is_eligible = false;
     std::array<bool, InclusionPolicy::kCount> counted = {};  // what it adds to its cell's
     std::int32_t preference = 0;
-    std::uint32_t machine = Interner::kNone;  // of classes of units: what ties are decided by
+    // Of classes of units: the machine's ID, and its place among all IDs, which decides ties.
+    std::uint32_t machine = Interner::kNone;
+    std::uint32_t rank = 0;
   };
 
   void build();
