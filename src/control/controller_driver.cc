@@ -19,8 +19,12 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr std::string_view kRoom = "control";
-constexpr std::size_t kBatchKeys = 64;
+// A batch waits for one commit, which takes as long for few: many keys share it where they are
+// quickly planned, so that the others on this strand do not wait.
+constexpr std::size_t kBatchKeys = 256;
+constexpr std::size_t kBatchKeysLeast = 64;
 constexpr std::size_t kBatchChanges = 500;
+constexpr milliseconds kPlanningMost{5};
 constexpr seconds kLongestSleep{10};  // a clock that was set is noticed by then
 constexpr seconds kParkedMost{
     30};  // own writes that do not come back: go on, preconditions protect us
@@ -172,12 +176,15 @@ std::vector<Key> ControllerDriver::take_batch() {
   return keys;
 }
 
-/// Stops early when there is enough to commit; the keys left over go back to the queue.
+/// Stops early when there is enough to commit or it took long; the keys left over go back to the
+/// queue.
 std::vector<ControllerDriver::Work> ControllerDriver::plan_batch(const std::vector<Key>& keys) {
   std::vector<Work> batch;
   std::size_t changes = 0;
+  const auto planning_ends = parts_.clock.steady() + kPlanningMost;
   for (const auto& key : keys) {
-    if (changes >= kBatchChanges) {
+    const bool took_long = batch.size() >= kBatchKeysLeast && parts_.clock.steady() > planning_ends;
+    if (changes >= kBatchChanges || took_long) {
       queue_.done(key);
       queue_.add(key);
       continue;

@@ -7,6 +7,7 @@
 
 #include <map>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "async/task.h"
@@ -78,7 +79,7 @@ class ControllerDriver {
   };
 
   std::map<Key, Parked> parked_;
-  std::map<Key, std::string> last_failures_;
+  std::unordered_map<Key, std::string, KeyHash> last_failures_;
   async::Event wake_;
   Gauge& depth_;
   Counter& reconciles_;

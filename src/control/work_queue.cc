@@ -70,9 +70,9 @@ void WorkQueue::done(const Key& key) {
 }
 
 void WorkQueue::abandon() {
-  const auto left = std::exchange(in_work_, {});
+  const auto in_work = std::exchange(in_work_, {});
   again_.clear();
-  for (const auto& key : left) {
+  for (const auto& key : std::set<Key>(in_work.begin(), in_work.end())) {
     add(key);
   }
 }

@@ -9,6 +9,8 @@
 #include <map>
 #include <optional>
 #include <set>
+#include <unordered_map>
+#include <unordered_set>
 #include <utility>
 
 #include "base/clock.h"
@@ -45,13 +47,16 @@ class WorkQueue {
  private:
   void forget_time(const Key& key);
 
+  // By hash: keys of one resource begin alike, and thousands of them may wait.
+  using Keys = std::unordered_set<Key, KeyHash>;
+
   std::deque<Key> ready_;
-  std::set<Key> is_ready_;                       // the same as ready_
+  Keys is_ready_;                                // the same as ready_
   std::map<Key, TimePoint> waiting_;             // due later
   std::set<std::pair<TimePoint, Key>> by_time_;  // the same as waiting_
-  std::set<Key> in_work_;
-  std::set<Key> again_;  // in work and added again
-  std::map<Key, int> failures_;
+  Keys in_work_;
+  Keys again_;  // in work and added again
+  std::unordered_map<Key, int, KeyHash> failures_;
 };
 
 }  // namespace tetrarch::control
