@@ -199,6 +199,19 @@ TEST(View, GoesThroughMembersAndElementsInOrder) {
   EXPECT_EQ(document->root()["b\n"].integer(), 2);
 }
 
+TEST(View, FindsAMemberByItsNameAndNotByItsSpelling) {
+  const auto escaped = Document::parse(R"({"a\"b":1,"c":2})").value_or(nullptr);
+  EXPECT_EQ(escaped->root()["a\"b"].integer(), 1);
+  EXPECT_FALSE(escaped->root()["a\\\"b"].exists());
+  EXPECT_FALSE(escaped->root()["a\\"].exists());
+  EXPECT_FALSE(escaped->root()["d\"e"].exists());
+  EXPECT_EQ(escaped->root()["c"].integer(), 2);
+
+  const auto plain = Document::parse(R"({"a":1,"b":2})").value_or(nullptr);
+  EXPECT_FALSE(plain->root()["a\":1,\"b"].exists());
+  EXPECT_FALSE(plain->root()[std::string("b\":2}") + std::string(100, 'x')].exists());
+}
+
 TEST(Writer, PutsCommasWhereTheyBelong) {
   std::string out;
   Writer writer(out);

@@ -2,6 +2,7 @@
 // View: how a document is looked into, by its index and its bytes.
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 
 #include "object/byte_scan.h"
 #include "object/document.h"
@@ -35,6 +36,19 @@ std::uint32_t scalar_end(std::string_view bytes, std::uint32_t begin) {
     ++at;
   }
   return at;
+}
+
+/// Of a document with escapes: the key may be one whose bytes are not its spelling.
+View decoded_member(const View& object, std::string_view key) {
+  if (find_special(key, 0) == key.size()) {
+    return {};
+  }
+  for (const auto member : object.members()) {
+    if (member.key == key) {
+      return member.value;
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -98,27 +112,23 @@ View View::operator[](std::string_view key) const {
   if (!is_object()) {
     return {};
   }
-  if (find_special(key, 0) < key.size()) {  // its bytes are not its spelling
-    for (const auto member : members()) {
-      if (member.key == key) {
-        return member.value;
-      }
-    }
-    return {};
-  }
   const DocumentIndex& index = document_->index();
   const std::string_view bytes = document_->bytes_;
   const Container& here = container();
   const char first = key.empty() ? '"' : key.front();
   for (std::uint32_t i = here.first; i < here.first + here.count; ++i) {
-    const std::uint32_t name = index.places[i] + 1;
-    // The quote behind it is there: no text of that size without one could be inside a document.
-    if (bytes[name] == first && bytes.substr(name, key.size()) == key &&
-        bytes[name + key.size()] == '"') {
-      return inside(name + static_cast<std::uint32_t>(key.size()) + 2);
+    const std::size_t name = index.places[i] + 1;
+    const std::size_t end = name + key.size();
+    // The quote first: bytes are compared of the one member that it is, and hardly of another.
+    if (end < bytes.size() && bytes[end] == '"' && bytes[name] == first &&
+        std::memcmp(bytes.data() + name, key.data(), key.size()) == 0) {
+      if (find_special(bytes, name) == end) {
+        return inside(static_cast<std::uint32_t>(end) + 2);
+      }
+      break;  // the key's bytes are not its spelling
     }
   }
-  return {};
+  return index.decoded.empty() ? View() : decoded_member(*this, key);
 }
 
 View View::at(std::size_t place) const {
