@@ -40,19 +40,22 @@ void Queue::upsert(const Stored& pod) {
   if (asleep != sleepers_.end()) {
     get_up(asleep);
   }
-  if (const auto known = orders_.find(uid); known != orders_.end()) {
+  make_ready(order_of(pod), pod);
+}
+
+void Queue::make_ready(Order order, Stored pod) {
+  const auto [known, is_new] = places_.try_emplace(std::get<2>(order), ready_.end());
+  if (!is_new) {
     ready_.erase(known->second);
   }
-  const auto order = order_of(pod);
-  orders_.insert_or_assign(uid, order);
-  ready_.insert_or_assign(order, pod);
+  known->second = ready_.emplace(std::move(order), std::move(pod)).first;
 }
 
 void Queue::remove(std::string_view uid) {
   const std::string key(uid);
-  if (const auto known = orders_.find(key); known != orders_.end()) {
+  if (const auto known = places_.find(key); known != places_.end()) {
     ready_.erase(known->second);
-    orders_.erase(known);
+    places_.erase(known);
   }
   if (const auto asleep = sleepers_.find(key); asleep != sleepers_.end()) {
     get_up(asleep);
@@ -65,7 +68,7 @@ std::optional<Stored> Queue::pop() {
     return std::nullopt;
   }
   Stored pod = std::move(ready_.begin()->second);
-  orders_.erase(std::get<2>(ready_.begin()->first));
+  places_.erase(std::get<2>(ready_.begin()->first));
   ready_.erase(ready_.begin());
   return pod;
 }
@@ -77,11 +80,12 @@ TimePoint Queue::back_off(const std::string& uid, TimePoint now) {
 
 void Queue::put_aside(const Stored& pod, std::uint64_t room_version, TimePoint now) {
   const std::string uid(pod.uid());
-  lie_down(uid, {pod, room_version, back_off(uid, now), now + kSleepMax});
+  lie_down(uid, {pod, order_of(pod), room_version, back_off(uid, now), now + kSleepMax});
 }
 
 void Queue::await_room(const Stored& pod, std::uint64_t room_version, TimePoint now) {
-  lie_down(std::string(pod.uid()), {pod, room_version, now + kBackOffMin, now + kSleepMax});
+  lie_down(std::string(pod.uid()),
+           {pod, order_of(pod), room_version, now + kBackOffMin, now + kSleepMax});
 }
 
 void Queue::nudge(std::string_view uid) {
@@ -93,9 +97,8 @@ void Queue::nudge(std::string_view uid) {
     asleep->second.room_version = kNoVersion;
     return;
   }
-  const Stored pod = std::move(asleep->second.pod);
-  get_up(asleep);
-  upsert(pod);
+  Sleeper up = get_up(asleep);
+  make_ready(std::move(up.order), std::move(up.pod));
 }
 
 void Queue::retry_later(const Stored& pod, TimePoint now) {
@@ -110,14 +113,16 @@ void Queue::lie_down(const std::string& uid, Sleeper sleeper) {
   sleepers_.emplace(uid, std::move(sleeper));
 }
 
-void Queue::get_up(std::unordered_map<std::string, Sleeper>::iterator sleeper) {
-  const auto& [uid, state] = *sleeper;
+Queue::Sleeper Queue::get_up(std::unordered_map<std::string, Sleeper>::iterator sleeper) {
+  auto& [uid, state] = *sleeper;
   if (state.is_for_room) {
     for_room_.erase({state.not_after, uid});
   } else {
     backing_off_.erase({state.not_before, uid});
   }
+  Sleeper out = std::move(state);
   sleepers_.erase(sleeper);
+  return out;
 }
 
 std::optional<TimePoint> Queue::wake(std::uint64_t room_version, TimePoint now) {
@@ -140,10 +145,8 @@ std::optional<TimePoint> Queue::wake(std::uint64_t room_version, TimePoint now) 
     for_room_.emplace(sleeper.not_after, uid);
   }
   for (const auto& uid : due) {
-    const auto asleep = sleepers_.find(uid);
-    const Stored pod = std::move(asleep->second.pod);
-    get_up(asleep);
-    upsert(pod);
+    Sleeper up = get_up(sleepers_.find(uid));
+    make_ready(std::move(up.order), std::move(up.pod));
   }
   std::optional<TimePoint> next;
   for (const auto* times : {&backing_off_, &for_room_}) {

@@ -44,9 +44,11 @@ class Queue {
  private:
   /// Negated priority, creation time, uid.
   using Order = std::tuple<std::int64_t, std::string, std::string>;
+  using Ready = std::map<Order, Stored>;
 
   struct Sleeper {
     Stored pod;
+    Order order;  ///< read while the pod was at hand: thousands of them wake at once
     std::uint64_t room_version;
     TimePoint not_before;
     TimePoint not_after;
@@ -57,12 +59,13 @@ class Queue {
   using Times = std::set<std::pair<TimePoint, std::string>>;
 
   static Order order_of(const Stored& pod);
+  void make_ready(Order order, Stored pod);
   void lie_down(const std::string& uid, Sleeper sleeper);
-  void get_up(std::unordered_map<std::string, Sleeper>::iterator sleeper);
+  Sleeper get_up(std::unordered_map<std::string, Sleeper>::iterator sleeper);
   TimePoint back_off(const std::string& uid, TimePoint now);
 
-  std::map<Order, Stored> ready_;
-  std::unordered_map<std::string, Order> orders_;      // of ready pods, by uid
+  Ready ready_;
+  std::unordered_map<std::string, Ready::iterator> places_;  // in ready_, by uid
   std::unordered_map<std::string, Sleeper> sleepers_;  // by uid; each also in one of these two:
   Times backing_off_;                                  // by not_before
   Times for_room_;                                     // back-off over: by not_after

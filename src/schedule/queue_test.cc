@@ -50,6 +50,21 @@ TEST(Queue, WakesASleeperOnlyWhenThereIsMoreRoomAndItsBackOffIsOver) {
   EXPECT_EQ(pop_name(queue), "a");
 }
 
+TEST(Queue, SleepersWakeInTheOrderOfThoseWhoNeverSlept) {
+  Queue queue;
+  queue.put_aside(a_pod("young", 0, "2026-01-01T00:00:05Z"), 7, kStart);
+  queue.await_room(a_pod("urgent", 1000, "2026-01-01T00:00:09Z"), 7, kStart);
+  queue.put_aside(a_pod("old", 0, "2026-01-01T00:00:01Z"), 7, kStart);
+  queue.upsert(a_pod("awake", 0, "2026-01-01T00:00:03Z"));
+  queue.nudge("young");
+
+  queue.wake(8, kStart + std::chrono::seconds(2));
+
+  for (const auto* name : {"urgent", "old", "awake", "young", ""}) {
+    EXPECT_EQ(pop_name(queue), name);
+  }
+}
+
 TEST(Queue, ASleeperWhoseBackOffIsOverWaitsForRoomAlone) {
   Queue queue;
   queue.put_aside(a_pod("a"), 7, kStart);
