@@ -205,9 +205,8 @@ bool PairRules::measures_skew() const {
 }
 
 bool PairRules::may_refuse() const {
-  return std::any_of(rules_.begin(), rules_.end(), [](const Rule& rule) {
-    return rule.sort != Sort::soft_spread && rule.sort != Sort::soft_affinity;
-  });
+  return std::any_of(
+      rules_.begin(), rules_.end(), [](const Rule& rule) { return is_hard(rule.sort); });
 }
 
 Refusal PairRules::refusal(const Domains& domains) const {
@@ -234,11 +233,9 @@ Refusal PairRules::refusal(const Domains& domains, const Fewer& fewer) const {
 
 void PairRules::weigh(const PodCounts& counts,
                       const PlacedPod& pod,
-                      std::int64_t by,
-                      Fewer& fewer) const {
-  fewer.resize(rules_.size());
-  for (std::size_t i = 0; i < rules_.size(); ++i) {
-    fewer[i] += counts.counts(*rules_[i].counter, pod) ? by : 0;
+                      std::vector<bool>& answers) const {
+  for (const Rule& rule : rules_) {
+    answers.push_back(is_hard(rule.sort) && counts.counts(*rule.counter, pod));
   }
 }
 

@@ -46,8 +46,12 @@ class PairRules {
   /// gone".
   using Fewer = std::vector<std::int64_t>;
 
-  /// Changes `fewer` by what the pod, which lies in the domain asked about, adds to each count.
-  void weigh(const PodCounts& counts, const PlacedPod& pod, std::int64_t by, Fewer& fewer) const;
+  /// Which rules that may refuse count the pod, which lies in the domain asked about: appends one
+  /// answer for each rule.
+  void weigh(const PodCounts& counts, const PlacedPod& pod, std::vector<bool>& answers) const;
+
+  std::size_t size() const { return rules_.size(); }
+
   /// Why not, if the cell's domains had fewer pods. An empty `fewer`: as it is.
   Refusal refusal(const Domains& domains, const Fewer& fewer) const;
   /// Added to the ranks of the cell's nodes.
@@ -74,6 +78,10 @@ class PairRules {
     bool counts_itself = false;   ///< the pod matches its own question
     std::int64_t smallest = 0;    ///< set by prepare()
   };
+
+  static bool is_hard(Sort sort) {
+    return sort != Sort::soft_spread && sort != Sort::soft_affinity;
+  }
 
   std::size_t key_place(std::uint32_t key);
   void add_spread(const Stored& pod, PodCounts& counts, Interner& texts);

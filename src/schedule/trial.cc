@@ -40,7 +40,21 @@ void Trial::change(const PlacedPod& pod, std::int64_t by) {
     colliding_ -= by;
   }
   if (scene_.like.pairs().may_refuse()) {
-    scene_.like.pairs().weigh(scene_.counts, pod, by, fewer_);
+    change_counts(pod, by);
+  }
+}
+
+void Trial::change_counts(const PlacedPod& pod, std::int64_t by) {
+  const auto& pairs = scene_.like.pairs();
+  const auto known = std::find(weighed_.begin(), weighed_.end(), &pod);
+  const auto first = static_cast<std::size_t>(known - weighed_.begin()) * pairs.size();
+  if (known == weighed_.end()) {
+    weighed_.push_back(&pod);
+    pairs.weigh(scene_.counts, pod, answers_);
+  }
+  fewer_.resize(pairs.size());
+  for (std::size_t i = 0; i < pairs.size(); ++i) {
+    fewer_[i] += answers_[first + i] ? by : 0;
   }
 }
 

@@ -42,6 +42,7 @@ class Trial {
   bool is_short(std::size_t amount) const { return spare_[amount] < 0; }
 
   void change(const PlacedPod& pod, std::int64_t by);
+  void change_counts(const PlacedPod& pod, std::int64_t by);
 
   const Scene scene_;
   const Place place_;
@@ -49,6 +50,9 @@ class Trial {
   std::vector<std::int64_t> spare_;  // of each amount of the claim: what would be left of it
   std::int64_t colliding_ = 0;       // pods with ports that the class wants
   PairRules::Fewer fewer_;
+  // The rules' answers on each pod, asked once: most pods are taken away and put back.
+  std::vector<const PlacedPod*> weighed_;
+  std::vector<bool> answers_;
 };
 
 }  // namespace tetrarch::schedule
