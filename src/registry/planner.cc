@@ -93,6 +93,9 @@ Status Planner::check(
   if (strategy.check != nullptr && is_whole) {
     strategy.check(fresh, old, own);
   }
+  if (strategy.check_from_outside != nullptr && is_whole && !call.is_internal) {
+    strategy.check_from_outside(fresh, old, own);
+  }
   for (auto& fault : own) {
     // The tables may have found the same already.
     const bool is_known = std::any_of(faults.begin(), faults.end(), [&](const FieldError& each) {

@@ -15,16 +15,11 @@ struct Row {
   Strategy (*make)();
 };
 
-Strategy created_on_update() {
-  Strategy out;
-  out.creates_on_update = true;
-  return out;
-}
-
 constexpr auto kRows = std::to_array<Row>({
     {"pods", &pods_strategy},
     {"services", &services_strategy},
-    {"endpoints", &created_on_update},
+    {"endpoints", &endpoints_strategy},
+    {"endpointslices.discovery.k8s.io", &endpoint_slices_strategy},
     {"namespaces", &namespaces_strategy},
     {"nodes", &nodes_strategy},
     {"secrets", &secrets_strategy},

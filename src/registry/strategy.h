@@ -80,6 +80,8 @@ struct Strategy {
   Status (*on_part)(Write& write, object::View fresh, Draft& draft) = nullptr;
   /// Rules that the schema does not state; `old` is absent on create.
   void (*check)(object::View fresh, object::View old, FieldErrors& faults) = nullptr;
+  /// The same, of what does not come from within: our own controllers may more.
+  void (*check_from_outside)(object::View fresh, object::View old, FieldErrors& faults) = nullptr;
   /// Seconds that a delete leaves it; null: none. `asked` is what the caller wants.
   std::int64_t (*grace)(object::View old, std::optional<std::int64_t> asked) = nullptr;
   /// When it begins to end.
@@ -95,6 +97,8 @@ Strategy strategy_for(const schema::Kind& kind);
 
 Strategy pods_strategy();
 Strategy services_strategy();
+Strategy endpoints_strategy();
+Strategy endpoint_slices_strategy();
 Strategy namespaces_strategy();
 Strategy nodes_strategy();
 Strategy secrets_strategy();

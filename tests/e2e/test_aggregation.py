@@ -235,9 +235,11 @@ class Aggregation(ConformTest):
             return {"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "metadata": {"name": name, "labels": {
                 "kubernetes.io/service-name": "sample-api"}}, "addressType": "IPv4", "endpoints": [{"addresses": [where]}],
                 "ports": [{"name": "http", "port": port, "protocol": "TCP"}]}
-        self.create(slices, endpoint("loopback", "127.0.0.1"))
+        refused = self.api.post(slices, endpoint("loopback", "127.0.0.1"))  # the server's own are its own
+        self.assertEqual((refused.status, "may not be in the loopback range" in refused.text), (422, True), str(refused))
+        self.create(slices, endpoint("multicast", "224.0.1.1"))
         self.register()
-        self.wait_condition("False", "FailedDiscoveryCheck", "no endpoints available")  # the server's own are its own
+        self.wait_condition("False", "FailedDiscoveryCheck", "no endpoints available")  # no server is dialled there
         self.create(slices, endpoint("right", address))
         self.wait_condition("True", "Passed")
         wait_until(lambda: self.api.get(ROOT).status == 200, 10, "the API is passed on")
