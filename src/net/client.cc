@@ -188,6 +188,12 @@ void Client::keep(std::unique_ptr<Session> session) {
   }
 }
 
+void Client::close_kept() {
+  std::vector<Kept> dropped;  // closed without the lock
+  const std::lock_guard lock(mutex_);
+  dropped.swap(kept_);
+}
+
 Task<Result<std::unique_ptr<Client::Session>>> Client::open(const ClientRequest& request) {
   const bool is_head = request.method == "HEAD";
   auto session = take_kept(co_await asio::this_coro::executor);

@@ -59,7 +59,17 @@ class ResponseStream {
   virtual Task<Result<std::string>> read_all(std::size_t bytes_max) = 0;
 };
 
-class Client {
+/// A seam: requests to one server, over connections of their own (Client) or one that others share
+/// (reach/requests.h).
+class Requests {
+ public:
+  virtual ~Requests() = default;
+  /// Any status is a success here; errors are those of the transport.
+  virtual Task<Result<Response>> request(ClientRequest request) = 0;
+  virtual Task<Result<std::unique_ptr<ResponseStream>>> stream(ClientRequest request) = 0;
+};
+
+class Client final : public Requests {
   struct Private {};  // only make() makes one
 
  public:
@@ -69,16 +79,18 @@ class Client {
   static Result<std::unique_ptr<Client>> make(ClientOptions options,
                                               std::shared_ptr<TlsContext> tls,
                                               const Clock& clock = system_clock());
-  ~Client();
+  ~Client() override;
   Client(const Client&) = delete;
   Client& operator=(const Client&) = delete;
 
-  /// Any status is a success here; errors are those of the transport.
-  Task<Result<Response>> request(ClientRequest request);
-  Task<Result<std::unique_ptr<ResponseStream>>> stream(ClientRequest request);
+  Task<Result<Response>> request(ClientRequest request) override;
+  Task<Result<std::unique_ptr<ResponseStream>>> stream(ClientRequest request) override;
   /// Sends the request with `Connection: Upgrade` and `Upgrade: <protocol>`; any answer but 101 is
   /// an error that carries the server's words.
   Task<Result<std::unique_ptr<Stream>>> upgrade(ClientRequest request, std::string protocol);
+
+  /// Closes the connections that are kept for later.
+  void close_kept();
 
   const Url& url() const { return url_; }
 

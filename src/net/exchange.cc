@@ -30,20 +30,9 @@ void ConnectionExchange::compose_head(int status, const Headers& headers) {
   status_ = status;
   auto& head = connection_.head_;
   head.clear();
-  fmt::format_to(std::back_inserter(head),
-                 "HTTP/1.1 {} {}\r\nDate: {}\r\n",
-                 status,
-                 status_phrase(status),
-                 connection_.date_.at(connection_.core_->clock.now()));
-  for (const auto& header : headers.list()) {
-    append_clean(head, header.name);
-    head += ": ";
-    append_clean(head, header.value);
-    head += "\r\n";
-    if (equals_ignoring_case(header.name, "Connection") &&
-        equals_ignoring_case(header.value, "close")) {
-      keeps_alive_ = false;
-    }
+  begin_head(head, status, connection_.date_.at(connection_.core_->clock.now()), headers);
+  if (equals_ignoring_case(headers.get("Connection"), "close")) {
+    keeps_alive_ = false;
   }
   if (connection_.core_->is_draining || !is_whole()) {
     keeps_alive_ = false;

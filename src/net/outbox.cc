@@ -2,6 +2,7 @@
 #include "net/outbox.h"
 
 #include "net/prompt_stream.h"
+#include "net/spare.h"
 
 namespace tetrarch::net {
 
@@ -14,6 +15,9 @@ Task<Status> Outbox::push(std::string head, std::string_view payload) {
         co_return Error{Code::cancelled, "the connection has ended"};
       }
       if (pending_.size() < capacity_) {
+        if (pending_.empty()) {
+          take_spare(pending_);
+        }
         pending_ += head;
         pending_ += payload;
         has_work_.raise();
@@ -70,14 +74,14 @@ void Outbox::close() {
 Task<Status> Outbox::drain(Stream& to) {
   std::string sending;
   while (true) {
-    sending.clear();
+    give_spare(sending);
     bool is_last = false;
     {
       const std::lock_guard lock(mutex_);
       if (is_closed_) {
         co_return Error{Code::cancelled, "the connection has ended"};
       }
-      std::swap(sending, pending_);
+      std::swap(sending, pending_);  // no storage is kept while nothing is sent
       is_sending_ = !sending.empty();
       is_last = sending.empty() && is_finished_;
       wake_all();

@@ -7,6 +7,7 @@
 #include "net/harness_test.h"
 #include "net/pipe.h"
 #include "net/prompt_stream.h"
+#include "net/spare.h"
 
 namespace tetrarch::net::testing {
 namespace {
@@ -39,6 +40,26 @@ Task<Unit> push_before_draining(std::string& order) {
   co_await push_into(outbox, std::string(kCapacity, 'a'), order);
   co_await async::both(push_last(outbox, "b", order), drain_into(outbox, *left, order));
   co_return Unit{};
+}
+
+Task<std::string> push_a_sign_and_data() {
+  std::string spare(1000, 's');
+  give_spare(spare);  // of some connection before
+  Outbox outbox(kCapacity);
+  auto [left, right] = make_pipe();
+  (void)outbox.push_now("sign ");
+  std::string order;
+  co_await push_last(outbox, "data", order);
+  (void)co_await outbox.drain(*left);
+  std::string got(20, ' ');
+  const auto count = co_await right->read(got.data(), got.size());
+  co_return got.substr(0, count.value_or(0));
+}
+
+TEST(Outbox, SendsDataBehindAShortFrame) {
+  async::IoPool pool(1);
+
+  EXPECT_EQ(wait_for(pool, push_a_sign_and_data()), "sign data");
 }
 
 TEST(Outbox, LetsDataWaitForRoom) {

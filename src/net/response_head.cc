@@ -1,6 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "net/response_head.h"
 
+#include <iterator>
+
+#include <fmt/format.h>
+
 #include "net/peer_address.h"
 
 namespace tetrarch::net {
@@ -13,6 +17,20 @@ void append_clean(std::string& out, std::string_view text) {
   }
   for (const char c : text) {
     out += kForbidden.find(c) == std::string_view::npos ? c : ' ';
+  }
+}
+
+void begin_head(std::string& head, int status, std::string_view date, const Headers& headers) {
+  fmt::format_to(std::back_inserter(head),
+                 "HTTP/1.1 {} {}\r\nDate: {}\r\n",
+                 status,
+                 status_phrase(status),
+                 date);
+  for (const auto& header : headers.list()) {
+    append_clean(head, header.name);
+    head += ": ";
+    append_clean(head, header.value);
+    head += "\r\n";
   }
 }
 

@@ -14,6 +14,9 @@ namespace tetrarch::net {
 /// A header's value cannot end its line: what could becomes a space.
 void append_clean(std::string& out, std::string_view text);
 
+/// The first line, `date` and the headers; further ones and the empty line are the caller's.
+void begin_head(std::string& head, int status, std::string_view date, const Headers& headers);
+
 std::uint64_t size_of(const Body& body);
 
 /// Source: RFC 9110 section 8.6: these have no content and no Content-Length.

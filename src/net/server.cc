@@ -18,6 +18,7 @@
 #include "net/connection.h"
 #include "net/peer_address.h"
 #include "net/socket_options.h"
+#include "net/stream_exchange.h"
 
 namespace tetrarch::net {
 
@@ -200,6 +201,11 @@ Task<void> Server::accept(Impl& impl, Listener& listener) {
     auto connection = std::make_shared<Connection>(core, std::move(transport), admission.refusal);
     core->group.spawn_on(strand, Connection::serve(std::move(connection)));
   }
+}
+
+void Server::take(const asio::any_io_executor& strand, std::unique_ptr<Stream> stream, Peer peer) {
+  const auto& core = impl_->core;
+  core->group.spawn_on(strand, serve_stream(core, std::move(stream), std::move(peer)));
 }
 
 Task<void> Server::stop() {

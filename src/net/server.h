@@ -81,6 +81,9 @@ class Server {
 
   /// Begins to accept.
   void run();
+  /// Serves the one request of HTTP/1.1 that comes over `stream`, on that strand, as if `peer` had
+  /// sent it on a connection of its own. While the server runs.
+  void take(const asio::any_io_executor& strand, std::unique_ptr<Stream> stream, Peer peer);
   /// Accepts no more, lets requests under way end within the drain limit (streams are told at
   /// once), cancels the rest. Not from one of its own handlers.
   Task<void> stop();

@@ -17,7 +17,7 @@ constexpr std::size_t kFailureBytesMax = 1024 * 1024;
 
 class HttpClient final : public Client {
  public:
-  HttpClient(net::Client& transport, const schema::Catalog& catalog)
+  HttpClient(net::Requests& transport, const schema::Catalog& catalog)
       : transport_(transport), catalog_(catalog) {}
 
   Task<Result<Stored>> get(Key key) override;
@@ -44,7 +44,7 @@ class HttpClient final : public Client {
   Task<Result<std::unique_ptr<net::ResponseStream>>> open_stream(std::string target);
   Task<Result<Stored>> apply_one(Change change);
 
-  net::Client& transport_;
+  net::Requests& transport_;
   const schema::Catalog& catalog_;
 };
 
@@ -232,7 +232,7 @@ Task<Result<std::unique_ptr<Watch>>> HttpClient::feed(NodeName node) {
 
 }  // namespace
 
-std::unique_ptr<Client> make_http_client(net::Client& transport, const schema::Catalog& catalog) {
+std::unique_ptr<Client> make_http_client(net::Requests& transport, const schema::Catalog& catalog) {
   return std::make_unique<HttpClient>(transport, catalog);
 }
 

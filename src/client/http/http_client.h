@@ -13,6 +13,6 @@ namespace tetrarch::client {
 
 /// `transport` and `catalog` outlive the client. Thread-safe; a Watch belongs to the coroutine that
 /// reads it.
-std::unique_ptr<Client> make_http_client(net::Client& transport, const schema::Catalog& catalog);
+std::unique_ptr<Client> make_http_client(net::Requests& transport, const schema::Catalog& catalog);
 
 }  // namespace tetrarch::client
