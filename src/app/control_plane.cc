@@ -24,6 +24,7 @@
 #include "control/scheduler_loop.h"
 #include "net/server.h"
 #include "reach/hub.h"
+#include "reach/requests.h"
 #include "reconcile/every_controller.h"
 #include "registry/flow_policy.h"
 #include "registry/registry.h"
@@ -95,6 +96,7 @@ struct ControlPlane::Impl {
   void follow_flows();
   api::kubernetes::Parts api_parts();
   api::distribution::Parts image_parts();
+  Task<Status> attach(NodeName node, net::Peer peer, std::unique_ptr<net::Stream> stream);
   Result<trust::Identity> identify(const net::Peer& peer, const std::string& token) const;
   Task<Result<trust::Identity>> authenticate(net::Peer peer, std::string token) const;
   Task<Status> check_join_token(std::string token, std::string address);
@@ -256,8 +258,8 @@ api::kubernetes::Parts ControlPlane::Impl::api_parts() {
   nodes.open = [this](NodeName node, std::string request) {
     return hub.open_checked(std::move(node), std::move(request));
   };
-  nodes.attach = [this](NodeName node, std::unique_ptr<net::Stream> stream) {
-    return hub.attach(std::move(node), std::move(stream));
+  nodes.attach = [this](NodeName node, net::Peer peer, std::unique_ptr<net::Stream> stream) {
+    return attach(std::move(node), std::move(peer), std::move(stream));
   };
   api::kubernetes::Parts parts{.registry = *registry,
                                .catalog = *catalog,
@@ -284,6 +286,20 @@ api::kubernetes::Parts ControlPlane::Impl::api_parts() {
   parts.options.advertise_address = fmt::format("{}:{}", advertise, port);
   parts.aggregator = &aggregation->aggregator();
   return parts;
+}
+
+/// What an agent asks over its connection is asked of the same server, by whoever dialled.
+Task<Status> ControlPlane::Impl::attach(NodeName node,
+                                        net::Peer peer,
+                                        std::unique_ptr<net::Stream> stream) {
+  const auto strand = co_await asio::this_coro::executor;
+  auto take = [this, strand, peer](std::string_view wanted, std::unique_ptr<net::Stream> opened) {
+    if (wanted == reach::kApiStream) {
+      server->take(strand, std::move(opened), peer);
+    }  // else closed, which refuses it
+  };
+  reach::Mux::OnOpen on_open = std::move(take);
+  co_return co_await hub.attach(std::move(node), std::move(stream), std::move(on_open));
 }
 
 api::distribution::Parts ControlPlane::Impl::image_parts() {

@@ -19,6 +19,7 @@
 #include "net/client.h"
 #include "object/writer.h"
 #include "reach/dialer.h"
+#include "reach/requests.h"
 #include "schema/views/core.h"
 
 namespace tetrarch::app {
@@ -96,7 +97,10 @@ class HollowAgent {
         net::TlsContext::for_client(
             {keys.credentials.certificate_pem, keys.credentials.key_pem, keys.ca_pem}));
     TRY(connection_, net::Client::make({.url = keys.server_url}, tls_));
-    client_ = client::make_http_client(*connection_, catalog);
+    dialer_ = std::make_unique<reach::Dialer>(
+        pool_, *connection_, NodeName(config.node_name), refuse_stream, dialer_options());
+    requests_ = std::make_unique<reach::Requests>(*dialer_, *connection_);
+    client_ = client::make_http_client(*requests_, catalog);
     options_.node_name = config.node_name;
     machine_ = hollow_machine(number);
     registrar_ = std::make_unique<agent::Registrar>(
@@ -114,8 +118,6 @@ class HollowAgent {
                                 [] {
                                   return agent::SystemdState{true, ""};
                                 }});
-    dialer_ = std::make_unique<reach::Dialer>(
-        pool_, *connection_, NodeName(config.node_name), refuse_stream, dialer_options());
     group_.spawn(registrar_->keep_node());
     group_.spawn(registrar_->keep_lease());
     group_.spawn(follow_feed());
@@ -246,10 +248,11 @@ class HollowAgent {
   std::vector<agent::Threshold> thresholds_;
   std::shared_ptr<net::TlsContext> tls_;
   std::unique_ptr<net::Client> connection_;
+  std::unique_ptr<reach::Dialer> dialer_;
+  std::unique_ptr<reach::Requests> requests_;
   std::unique_ptr<client::Client> client_;
   std::unique_ptr<agent::Registrar> registrar_;
   std::optional<Stored> shown_;  // our Node, by the feed
-  std::unique_ptr<reach::Dialer> dialer_;
   async::TaskGroup group_;
 };
 

@@ -21,6 +21,7 @@
 #include "object/quantity.h"
 #include "object/writer.h"
 #include "reach/dialer.h"
+#include "reach/requests.h"
 #include "schema/catalog.h"
 #include "trust/bearer_tokens.h"
 #include "trust/ca.h"
@@ -164,9 +165,10 @@ struct Node::Impl {
   agent::PeerTls peers;
   std::unique_ptr<net::Client> connection;
   std::unique_ptr<net::Client> images;  ///< blobs have no limit of size
+  std::unique_ptr<reach::Dialer> dialer;
+  std::unique_ptr<reach::Requests> requests;
   std::unique_ptr<client::Client> client;
   std::unique_ptr<agent::Agent> agent;
-  std::unique_ptr<reach::Dialer> dialer;
   std::unique_ptr<CertificateRenewal> renewal;
   std::unique_ptr<async::TaskGroup> renewal_group;
   std::unique_ptr<LocalHandler> local;
@@ -192,7 +194,13 @@ Status Node::Impl::make() {
   TRY_STATUS(make_tls());
   TRY(connection, net::Client::make({.url = keys.server_url}, tls));
   TRY(images, net::Client::make({.url = keys.server_url, .response_bytes_max = kBlobMax}, tls));
-  client = client::make_http_client(*connection, *catalog);
+  auto answer = [this](std::string request, std::unique_ptr<net::Stream> stream) {
+    return agent->serve_reach(std::move(request), std::move(stream));
+  };
+  dialer = std::make_unique<reach::Dialer>(
+      io_pool, *connection, NodeName(config.node_name), std::move(answer), dialer_options());
+  requests = std::make_unique<reach::Requests>(*dialer, *connection);
+  client = client::make_http_client(*requests, *catalog);
   TRY(auto options, agent_options(with_cluster_settings(config, keys.settings), keys.ca_pem));
   agent::Dependencies with{*client, io_pool, blocking, system_clock(), system_random(), metrics};
   with.catalog = catalog.get();
@@ -201,11 +209,6 @@ Status Node::Impl::make() {
   with.on_leave = told_to_leave;
   options.is_control_plane = !keys.is_joined;
   agent = std::make_unique<agent::Agent>(std::move(options), with);
-  auto answer = [this](std::string request, std::unique_ptr<net::Stream> stream) {
-    return agent->serve_reach(std::move(request), std::move(stream));
-  };
-  dialer = std::make_unique<reach::Dialer>(
-      io_pool, *connection, NodeName(config.node_name), std::move(answer), dialer_options());
   const auto files = keys.is_joined ? std::optional(JoinFiles(config)) : std::nullopt;
   renewal = std::make_unique<CertificateRenewal>(
       CertificateRenewal::Parts{*client,

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 
-#include "async/timer.h"
 #include "base/encoding.h"
 #include "base/log.h"
 
@@ -38,6 +37,7 @@ Task<void> Dialer::keep_dialling(Dialer& self) {
     const auto begun = self.clock_.steady();
     const auto ended = co_await self.dial_once();
     const bool was_up = self.is_connected_.exchange(false);
+    self.use(nullptr);
     if (!ended.ok() && (was_up || !is_known_lost)) {
       log::warning("reach",
                    "the connection to {} is lost: {}",
@@ -53,7 +53,9 @@ Task<void> Dialer::keep_dialling(Dialer& self) {
     const auto half = backoff.count() / 2;
     const auto jitter =
         static_cast<std::int64_t>(self.random_.next() % static_cast<std::uint64_t>(half + 1));
-    co_await async::sleep_for(std::chrono::nanoseconds(half + jitter));
+    self.is_pausing_ = true;
+    (void)co_await self.hurried_.wait_for(std::chrono::nanoseconds(half + jitter));
+    self.is_pausing_ = false;
     backoff = std::min(backoff * 2, self.options_.backoff_max);
   }
 }
@@ -69,8 +71,38 @@ Task<Status> Dialer::dial_once() {
   };
   const auto mux =
       std::make_shared<Mux>(std::move(connection), options, std::move(on_open), clock_);
+  use(mux);
   is_connected_ = true;
   co_return co_await mux->run();
+}
+
+void Dialer::use(std::shared_ptr<Mux> mux) {
+  const std::lock_guard lock(mutex_);
+  mux_ = std::move(mux);
+  takes_streams_ = mux_ != nullptr;
+}
+
+Result<std::unique_ptr<net::Stream>> Dialer::open(std::string request) {
+  std::shared_ptr<Mux> mux;
+  {
+    const std::lock_guard lock(mutex_);
+    mux = takes_streams_ ? mux_ : nullptr;
+  }
+  if (!mux) {
+    return Error{Code::unavailable, "there is no connection for streams to the server"};
+  }
+  return mux->open(std::move(request));
+}
+
+void Dialer::hurry() {
+  if (is_pausing_) {
+    hurried_.raise();
+  }
+}
+
+void Dialer::note_refusal() {
+  const std::lock_guard lock(mutex_);
+  takes_streams_ = false;
 }
 
 Task<void> Dialer::answer(Handler handler,

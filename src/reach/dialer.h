@@ -6,11 +6,13 @@
 #include <atomic>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <string>
 
 #include "async/io_pool.h"
 #include "async/task.h"
 #include "async/task_group.h"
+#include "async/timer.h"
 #include "base/clock.h"
 #include "base/ids.h"
 #include "base/random.h"
@@ -53,9 +55,18 @@ class Dialer {
 
   bool is_connected() const { return is_connected_; }
 
+  // For what the agent asks of the server. Any thread.
+  /// A stream to the server. Code::unavailable: there is no connection, or the server takes none.
+  Result<std::unique_ptr<net::Stream>> open(std::string request);
+  /// The server has refused a stream: none is opened until there is another connection.
+  void note_refusal();
+  /// Whoever waits for a connection does not wait for the back-off.
+  void hurry();
+
  private:
   static Task<void> keep_dialling(Dialer& self);
   Task<Status> dial_once();
+  void use(std::shared_ptr<Mux> mux);
   static Task<void> answer(Handler handler,
                            std::string request,
                            std::unique_ptr<net::Stream> stream);
@@ -68,6 +79,11 @@ class Dialer {
   const Clock& clock_;
   const asio::any_io_executor strand_;
   std::atomic<bool> is_connected_ = false;
+  std::atomic<bool> is_pausing_ = false;
+  async::Event hurried_;
+  std::mutex mutex_;            // guards what follows
+  std::shared_ptr<Mux> mux_;    // null: not connected
+  bool takes_streams_ = false;  // the server, as far as we know
   async::TaskGroup group_;
 };
 

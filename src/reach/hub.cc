@@ -23,10 +23,13 @@ Task<void> expire() {
 }
 }  // namespace
 
-Task<Status> Hub::attach(NodeName node, std::unique_ptr<net::Stream> connection) {
+Task<Status> Hub::attach(NodeName node,
+                         std::unique_ptr<net::Stream> connection,
+                         Mux::OnOpen on_open) {
   MuxOptions options = options_;
   options.is_dialer = false;
-  const auto mux = std::make_shared<Mux>(std::move(connection), options, nullptr, clock_);
+  const auto mux =
+      std::make_shared<Mux>(std::move(connection), options, std::move(on_open), clock_);
   std::shared_ptr<Mux> earlier;
   {
     const std::lock_guard lock(mutex_);

@@ -48,8 +48,11 @@ struct NodeAccess {
   /// refusal.
   std::function<Task<Result<std::unique_ptr<net::Stream>>>(NodeName node, std::string request_json)>
       open;
-  /// Takes an agent's connection over; completes when the connection has ended.
-  std::function<Task<Status>(NodeName node, std::unique_ptr<net::Stream> connection)> attach;
+  /// Takes an agent's connection over; completes when the connection has ended. What the agent asks
+  /// over it is asked by `peer`.
+  std::function<Task<Status>(
+      NodeName node, net::Peer peer, std::unique_ptr<net::Stream> connection)>
+      attach;
 };
 
 /// How others check the cluster's service account tokens. An empty issuer: it is not told.

@@ -181,6 +181,7 @@ class ApiTest : public testing::Test {
   std::string reach_node_;
   std::string reach_request_;
   std::string attached_node_;
+  std::string attached_peer_;
   std::unique_ptr<net::Handler> api_;
   std::unique_ptr<FakeExchange> exchange_;
   bool is_ready_ = true;

@@ -318,8 +318,10 @@ Parts ApiTest::make_parts() {
     reach_request_ = std::move(json);
     return hand_over(std::move(reach_stream_));
   };
-  nodes.attach = [this](NodeName node, std::unique_ptr<net::Stream> /*connection*/) {
+  nodes.attach = [this](
+                     NodeName node, net::Peer peer, std::unique_ptr<net::Stream> /*connection*/) {
     attached_node_ = node.text;
+    attached_peer_ = peer.certificate_common_name;
     return nothing();
   };
   HealthCheck check{"store", true, [this] { return is_ready_; }};

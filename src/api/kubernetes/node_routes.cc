@@ -111,7 +111,9 @@ Task<Status> serve_reach(Context& context) {
   context.answered = 101;
   CO_TRY(auto connection, co_await context.exchange.upgrade_raw(std::move(headers)));
   NodeName node(context.match.name);
-  co_return co_await context.parts.nodes.attach(std::move(node), std::move(connection));
+  auto peer = context.request.peer;
+  co_return co_await context.parts.nodes.attach(
+      std::move(node), std::move(peer), std::move(connection));
 }
 
 }  // namespace tetrarch::api::kubernetes

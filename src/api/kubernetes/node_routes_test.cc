@@ -83,6 +83,7 @@ TEST_F(ApiTest, ReachTakesTheConnectionOver) {
   EXPECT_EQ(answer.status, 101);
   EXPECT_EQ(answer.headers.get("Upgrade"), "tetrarch-reach");
   EXPECT_EQ(attached_node_, "n1");
+  EXPECT_EQ(attached_peer_, "system:node:n1") << "who asks over it";
 }
 
 TEST_F(ApiTest, ReachNeedsTheUpgradeHeader) {
