@@ -78,7 +78,9 @@ void Objects::apply(const client::WatchEvent& event) {
   switch (event.type) {
     case client::EventType::added:
     case client::EventType::modified:
-      seen_.insert(event.object.key);
+      if (is_relisting_) {
+        seen_.insert(event.object.key);
+      }
       set(event.object);
       return;
     case client::EventType::deleted:
@@ -98,6 +100,7 @@ void Objects::apply(const client::WatchEvent& event) {
       gone.push_back(key);
     }
   }
+  seen_.clear();
   for (const auto& key : gone) {
     remove(key);
   }
