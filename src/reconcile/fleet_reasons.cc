@@ -72,7 +72,7 @@ class Conflicts {
 
   /// A Pod that is not on its way out, of a unit that there is. The names decide for most of them.
   bool has(const Stored& pod) const {
-    const auto name = unit_of(pod);
+    const auto name = view_.links.unit_of_pod(pod.key);
     if (name.empty() || name == unit_.name() || pod.key.ns != unit_.ns()) {
       return false;
     }

@@ -27,9 +27,10 @@ namespace {
 
 using object::TreeObject;
 
-/// Ours: an agent says within milliseconds that it has loaded a unit; place and state are then one
-/// write. Longer than this nobody waits to see the place.
-constexpr std::chrono::seconds kWordPatience{1};
+/// Ours: an agent says within milliseconds that it has loaded a unit, of a busy server within a
+/// second or two; place and state are then one write. Longer than this nobody waits to see the
+/// place.
+constexpr std::chrono::seconds kWordPatience{3};
 
 /// Nobody will hear from the machine that this Pod ends on: another one need not wait for it.
 bool is_on_lost_machine(const Mirror& seen, const Stored& pod) {

@@ -83,9 +83,18 @@ void UnitLinks::note_pod(const Observed& change, std::string_view unit) {
   auto& pods = keys_[link_text(UnitLink::pod, pod.ns, unit)];
   if (change.after != nullptr) {
     pods.insert(pod);
-  } else if (pods.erase(pod); pods.empty()) {
+    units_.insert_or_assign(pod, std::string(unit));
+    return;
+  }
+  units_.erase(pod);
+  if (pods.erase(pod); pods.empty()) {
     keys_.erase(link_text(UnitLink::pod, pod.ns, unit));
   }
+}
+
+std::string_view UnitLinks::unit_of_pod(const Key& pod) const {
+  const auto found = units_.find(pod);
+  return found == units_.end() ? std::string_view() : std::string_view(found->second);
 }
 
 std::vector<Key> UnitLinks::at(const std::string& link) const {

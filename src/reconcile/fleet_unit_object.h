@@ -8,6 +8,7 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "object/stored.h"
@@ -59,11 +60,14 @@ class UnitLinks {
   std::vector<Key> at(const std::string& link) const;
   std::size_t count(const std::string& link) const;
   bool has(const std::string& link, const Key& key) const;
+  /// The unit that a Pod is, without reading the Pod; empty: it is none.
+  std::string_view unit_of_pod(const Key& pod) const;
   /// All patterns of Conflicts= that any unit of the namespace has. Good until the next note().
   std::vector<std::string_view> patterns_in(std::string_view ns) const;
 
  private:
   std::map<std::string, std::set<Key>, std::less<>> keys_;
+  std::unordered_map<Key, std::string, KeyHash> units_;  // by their Pods
 };
 
 /// All that is known when a unit is looked at. `links` is about the same units as `seen`.

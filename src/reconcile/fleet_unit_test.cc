@@ -172,7 +172,7 @@ TEST_F(FleetUnitTest, ALoadedUnitIsAPodThatIsHeldAndALaunchedOneRuns) {
 
   bind("foo@1.service", "n1");
   EXPECT_EQ(status("foo@1.service", "machineID"), "") << "its agent is about to tell more";
-  world_.advance(std::chrono::seconds(1));
+  world_.advance(std::chrono::seconds(3));
   ASSERT_TRUE(world_.settle());
   EXPECT_EQ(status("foo@1.service", "currentState"), "inactive") << "nothing is loaded yet";
   EXPECT_EQ(status("foo@1.service", "machineID"), "n100000000");
@@ -451,7 +451,7 @@ TEST_F(FleetUnitTest, WritesOnceForEachThingThatHappens) {
   EXPECT_EQ(world_.writes, 3) << "where it is and what it does, and the state's own object";
   EXPECT_EQ(status("a.service", "machineID"), "n100000000");
   EXPECT_EQ(status("a.service", "currentState"), "launched");
-  world_.advance(std::chrono::seconds(2));
+  world_.advance(std::chrono::seconds(4));
   ASSERT_TRUE(world_.settle());
   EXPECT_EQ(world_.writes, 3) << "nothing is left to say";
 }
