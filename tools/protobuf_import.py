@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """Writes schema/protobuf.numbers: the protobuf numbers of the fields in schema/*.schema.
 
-  protobuf_import.py API_DIR MACHINERY_DIR RELEASE
+  protobuf_import.py API_DIR MACHINERY_DIR AGGREGATOR_DIR RELEASE
 
-API_DIR and MACHINERY_DIR are source trees of k8s.io/api and k8s.io/apimachinery at RELEASE. Only facts
-are taken: the numbers, which fields are embedded, and which are written although they are zero. They
-are read from the struct tags that generated.proto is made from, because only these know the JSON names.
+The folders are source trees of k8s.io/api, k8s.io/apimachinery and k8s.io/kube-aggregator at RELEASE.
+Only facts are taken: the numbers, which fields are embedded, and which are written although they are
+zero. They are read from the struct tags that generated.proto is made from, because only these know the
+JSON names.
 """
 import pathlib
 import re
@@ -17,8 +18,8 @@ HEAD = """\
 # SPDX-License-Identifier: Apache-2.0
 # Protobuf numbers of the fields in the tables: a type, then field=number. `!`: a zero counts as given, where it is
 # otherwise absent. `*Type=number`: the message of that Type (of the same package) has fields of this one.
-# Source: struct tags of k8s.io/api and k8s.io/apimachinery {release}. Made by tools/protobuf_import.py, but for
-# dev.tetrarch and io.k8s.kube-aggregator.
+# Source: struct tags of k8s.io/api, k8s.io/apimachinery and k8s.io/kube-aggregator {release}. Made by
+# tools/protobuf_import.py, but for dev.tetrarch.
 """
 MEMBER = re.compile(r"^\t(?:\w+\s+)?(\S+)\s+`(json:.*)`")
 JSON = re.compile(r'\bjson:"([^"]*)"')
@@ -61,10 +62,10 @@ def structs(folder):
     return found
 
 
-def folder_of(package, api, machinery):
-    if package.startswith("io.k8s.api."):
-        return api.joinpath(*package.split(".")[3:])
-    return machinery.joinpath(*package.split(".")[3:])
+def folder_of(package, trees):
+    """io.k8s.api.core.v1 is core/v1 of its tree, the others are pkg/apis/… of theirs."""
+    tree = trees[package.split(".")[2]]
+    return tree.joinpath(*package.split(".")[3:])
 
 
 def entries(name, known, wanted, lines, package):
@@ -81,16 +82,17 @@ def entries(name, known, wanted, lines, package):
     return words
 
 
-# Our own kinds have numbers of our own; those of the aggregator are in neither source tree.
-KEPT = ("dev.tetrarch.", "io.k8s.kube-aggregator.")
+# Our own kinds have numbers of our own.
+KEPT = "dev.tetrarch."
 
 
 def main():
-    api, machinery, release = pathlib.Path(sys.argv[1]), pathlib.Path(sys.argv[2]), sys.argv[3]
+    trees = dict(zip(("api", "apimachinery", "kube-aggregator"), map(pathlib.Path, sys.argv[1:4])))
+    release = sys.argv[4]
     path = ROOT / "schema" / "protobuf.numbers"
     types = {at: fields for at, fields in tables().items() if not at[0].startswith(KEPT)}
     lines = {}
-    packages = {package: structs(folder_of(package, api, machinery)) for package, _ in types}
+    packages = {package: structs(folder_of(package, trees)) for package, _ in types}
     for (package, name), fields in types.items():
         lines[package, name] = entries(name, packages[package], fields, lines, package)
     text = HEAD.format(release=release)

@@ -204,6 +204,25 @@ INSTANTIATE_TEST_SUITE_P(
         {"free_json",
          body("apps/v1", "ControllerRevision", msg(2, msg(1, R"( {"a" : [1]} )")) + num(3, 0)),
          R"({"kind":"ControllerRevision","apiVersion":"apps/v1","data":{"a":[1]},"revision":0})"},
+        // Source: kube-aggregator, pkg/apis/apiregistration/v1/generated.proto.
+        {"an_api_service",
+         body("apiregistration.k8s.io/v1",
+              "APIService",
+              msg(1, metadata("v1.a")) +
+                  msg(2,
+                      msg(1, msg(1, "ns") + msg(2, "svc") + num(3, 0)) + msg(2, "a") +
+                          msg(3, "v1") + num(4, 1) + msg(5, "ca") + num(7, 0) + num(8, 15)) +
+                  msg(3,
+                      msg(1,
+                          msg(1, "Available") + msg(2, "True") + msg(3, num(1, 1'700'000'000)) +
+                              msg(4, "Passed") + msg(5, "all checks passed")))),
+         R"({"kind":"APIService","apiVersion":"apiregistration.k8s.io/v1",)"
+         R"("metadata":{"name":"v1.a"},"spec":{"caBundle":"Y2E=","group":"a",)"
+         R"("groupPriorityMinimum":0,"insecureSkipTLSVerify":true,)"
+         R"("service":{"name":"svc","namespace":"ns","port":0},"version":"v1",)"
+         R"("versionPriority":15},"status":{"conditions":[{)"
+         R"("lastTransitionTime":"2023-11-14T22:13:20Z","message":"all checks passed",)"
+         R"("reason":"Passed","status":"True","type":"Available"}]}})"},
         {"of_a_repeated_message_the_parts_are_merged",
          body("v1", "Namespace", msg(1, msg(1, "a")) + msg(1, msg(2, "g") + msg(1, "b"))),
          R"({"kind":"Namespace","apiVersion":"v1","metadata":{"generateName":"g","name":"b"}})"},
