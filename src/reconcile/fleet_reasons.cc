@@ -30,7 +30,7 @@ bool is_machine(const Stored& node) {
 std::string words_of(const std::string& key, const std::set<std::string>& values) {
   std::string out;
   for (const auto& value : values) {
-    out += (out.empty() ? "" : " or ") + key + "=" + value;
+    out.append(out.empty() ? "" : " or ").append(key).append("=").append(value);
   }
   return out;
 }
