@@ -8,6 +8,7 @@
 
 #include "async/timer.h"
 #include "base/log.h"
+#include "base/trim.h"
 #include "trust/identity.h"
 
 namespace tetrarch::agent {
@@ -26,16 +27,6 @@ constexpr seconds kPieceMax{20};
 constexpr int kBusyLooks = 5;
 /// Clients that are kept for their connections.
 constexpr std::size_t kKnownMax = 64;
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && text.front() == ' ') {
-    text.remove_prefix(1);
-  }
-  while (!text.empty() && text.back() == ' ') {
-    text.remove_suffix(1);
-  }
-  return text;
-}
 
 std::optional<std::int64_t> number(std::string_view text) {
   std::int64_t out = 0;

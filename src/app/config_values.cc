@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "agent/pressure.h"
+#include "base/trim.h"
 #include "object/names.h"
 #include "object/quantity.h"
 
@@ -177,27 +178,16 @@ Result<std::map<std::string, std::string>> parse_labels(std::string_view text) {
   return out;
 }
 
-namespace {
-
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(" \t");
-  const auto last = text.find_last_not_of(" \t");
-  return first == std::string_view::npos ? std::string_view()
-                                         : text.substr(first, last - first + 1);
-}
-
-}  // namespace
-
 /// Ours: fleet drops what has no '='.
 Result<std::map<std::string, std::string>> parse_metadata(std::string_view text) {
   std::map<std::string, std::string> out;
   for (const auto entry : split(text, ',')) {
     const auto equals = entry.find('=');
-    const auto key = trimmed(entry.substr(0, equals));
+    const auto key = trim(entry.substr(0, equals));
     if (equals == std::string_view::npos || key.empty()) {
       return bad_value("metadata", entry, "of the form key=value");
     }
-    out[std::string(key)] = trimmed(entry.substr(equals + 1));
+    out[std::string(key)] = trim(entry.substr(equals + 1));
   }
   return out;
 }

@@ -5,6 +5,7 @@
 #include <zlib.h>
 
 #include "base/check.h"
+#include "base/trim.h"
 
 namespace tetrarch::net {
 namespace {
@@ -12,14 +13,6 @@ namespace {
 // Source: zlib.h, deflateInit2: 15 bits of window, 16 more for a gzip header.
 constexpr int kWindowBits = 15 + 16;
 constexpr int kMemoryLevel = 8;
-
-std::string_view trim(std::string_view text) {
-  const auto begin = text.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) {
-    return {};
-  }
-  return text.substr(begin, text.find_last_not_of(" \t") - begin + 1);
-}
 
 /// `q=0`, `q=0.0` …: the client does not want it.
 bool is_refusal(std::string_view parameters) {

@@ -8,6 +8,7 @@
 #include <array>
 #include <string_view>
 
+#include "base/trim.h"
 #include "object/writer.h"
 #include "registry/rbac_controllers.h"
 
@@ -218,21 +219,11 @@ constexpr auto kBindings = std::to_array<BindingRow>({
     {"system:node", "system:node", "Group", ""},
 });
 
-std::string_view trimmed(std::string_view text) {
-  while (!text.empty() && text.front() == ' ') {
-    text.remove_prefix(1);
-  }
-  while (!text.empty() && text.back() == ' ') {
-    text.remove_suffix(1);
-  }
-  return text;
-}
-
 std::vector<std::string_view> split(std::string_view text, char by) {
   std::vector<std::string_view> out;
   while (!text.empty()) {
     const auto at = text.find(by);
-    out.push_back(trimmed(text.substr(0, at)));
+    out.push_back(trim(text.substr(0, at)));
     text = at == std::string_view::npos ? std::string_view() : text.substr(at + 1);
   }
   return out;
@@ -250,9 +241,9 @@ void write_rules(Writer& out, std::string_view rules) {
   out.key("rules").begin_array();
   for (const auto rule : split(rules, ';')) {
     const auto at = rule.find('@');
-    const auto what = trimmed(rule.substr(at + 1));
+    const auto what = trim(rule.substr(at + 1));
     out.begin_object();
-    write_list(out, "verbs", trimmed(rule.substr(0, at)));
+    write_list(out, "verbs", trim(rule.substr(0, at)));
     if (what.find(" : ") == std::string_view::npos) {
       write_list(out, "nonResourceURLs", what);
     } else {

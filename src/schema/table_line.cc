@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "schema/table_line.h"
 
+#include "base/trim.h"
+
 namespace tetrarch::schema {
 
 namespace {
@@ -21,14 +23,6 @@ std::size_t comment_place(std::string_view text) {
     }
   }
   return text.npos;
-}
-
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(kBlanks);
-  if (first == text.npos) {
-    return {};
-  }
-  return text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
 }
 
 std::size_t word_end(std::string_view text, std::size_t place) {
@@ -52,7 +46,7 @@ TableLine split_table_line(std::string_view text) {
   line.is_indented = !text.empty() && kBlanks.find(text.front()) != kBlanks.npos;
   const auto comment = comment_place(text);
   if (comment != text.npos) {
-    line.doc = trimmed(text.substr(comment + 1));
+    line.doc = trim(text.substr(comment + 1), kBlanks);
     text = text.substr(0, comment);
   }
   for (std::size_t place = 0;;) {

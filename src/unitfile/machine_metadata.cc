@@ -3,17 +3,12 @@
 
 #include <algorithm>
 
+#include "base/trim.h"
+
 namespace tetrarch::unitfile {
 namespace {
 
 constexpr std::string_view kBlanks = " \t\r\n";
-
-std::string_view trimmed(std::string_view text) {
-  const auto first = text.find_first_not_of(kBlanks);
-  return first == std::string_view::npos
-             ? std::string_view{}
-             : text.substr(first, text.find_last_not_of(kBlanks) - first + 1);
-}
 
 }  // namespace
 
@@ -25,7 +20,8 @@ Metadata read_metadata(std::string_view text) {
     text.remove_prefix(std::min(comma + 1, text.size()));
     const auto equals = pair.find('=');
     if (equals != std::string_view::npos) {
-      found[std::string(trimmed(pair.substr(0, equals)))] = trimmed(pair.substr(equals + 1));
+      found[std::string(trim(pair.substr(0, equals), kBlanks))] =
+          trim(pair.substr(equals + 1), kBlanks);
     }
   }
   return found;

@@ -5,20 +5,12 @@
 #include <cctype>
 #include <cstdlib>
 
+#include "base/trim.h"
+
 namespace tetrarch::api::kubernetes {
 namespace {
 
 constexpr std::size_t kClausesMax = 32;
-
-std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) {
-    text.remove_prefix(1);
-  }
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) {
-    text.remove_suffix(1);
-  }
-  return text;
-}
 
 std::string lower(std::string_view text) {
   std::string out(text);
