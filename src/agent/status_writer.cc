@@ -11,20 +11,20 @@ namespace {
 constexpr std::size_t kBatchMax = 64;
 constexpr int kConflictTries = 5;
 
-client::WriteOptions options_for(const std::string& uid, Revision expected) {
-  client::WriteOptions out;
-  out.subresource = "status";
-  out.expected = expected;
-  out.expected_uid = uid;
-  return out;
-}
-
 bool is_away(const Error& error) {
   return error.code == Code::unavailable || error.code == Code::timeout ||
          error.code == Code::exhausted || error.code == Code::unauthenticated;
 }
 
 }  // namespace
+
+client::WriteOptions status_write(const std::string& uid, Revision expected) {
+  client::WriteOptions out;
+  out.subresource = "status";
+  out.expected = expected;
+  out.expected_uid = uid;
+  return out;
+}
 
 StatusWriter::StatusWriter(client::Client& client, Objects& objects)
     : client_(client), objects_(objects) {
@@ -77,7 +77,7 @@ Task<bool> StatusWriter::write_batch() {
     client::Change change;
     change.key = entry.pod;
     change.document = with_status(stored->root(), entry.status);
-    change.write = options_for(std::string(stored->uid()), stored->revision);
+    change.write = status_write(std::string(stored->uid()), stored->revision);
     batch.emplace_back(uid, entry);
     changes.push_back(std::move(change));
   }
@@ -144,7 +144,7 @@ Task<Result<Stored>> StatusWriter::write_on_fresh(std::string uid, Entry entry) 
   if (!is_shown_by(fresh, uid)) {
     co_return Error{Code::not_found, "another pod of that name"};
   }
-  auto options = options_for(std::string(fresh.uid()), fresh.revision);
+  auto options = status_write(std::string(fresh.uid()), fresh.revision);
   co_return co_await client_.update(
       entry.pod, with_status(fresh.root(), entry.status), std::move(options));
 }

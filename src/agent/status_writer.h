@@ -14,6 +14,9 @@
 
 namespace tetrarch::agent {
 
+/// A write of a pod's status over what was read: not over a newer one, nor another of that name.
+client::WriteOptions status_write(const std::string& uid, Revision expected);
+
 class StatusWriter {
  public:
   /// Tells again, too, of an end that the server has not heard of. Sets `objects`' on_untold_end.

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // PodHost: statuses on their way to the server, the newest of each pod, until it takes them.
 #include "agent/status.h"
+#include "agent/status_writer.h"
 #include "sim/pod_host.h"
 
 namespace tetrarch::sim {
@@ -12,14 +13,6 @@ constexpr seconds kPause{1};
 bool is_away(const Error& error) {
   return error.code == Code::unavailable || error.code == Code::timeout ||
          error.code == Code::exhausted;
-}
-
-client::WriteOptions options_for(const std::string& uid, Revision expected) {
-  client::WriteOptions out;
-  out.subresource = "status";
-  out.expected = expected;
-  out.expected_uid = uid;
-  return out;
 }
 
 }  // namespace
@@ -51,7 +44,7 @@ Task<bool> PodHost::write_batch() {
     client::Change change;
     change.key = pod.key;
     change.document = agent::with_status(pod.root(), at->second.status);
-    change.write = options_for(at->first, pod.revision);
+    change.write = agent::status_write(at->first, pod.revision);
     changes.push_back(std::move(change));
     sent.emplace_back(*at);
     ++at;
@@ -87,7 +80,7 @@ Task<Result<Stored>> PodHost::write_on_fresh(Key pod, std::string uid, std::stri
   if (fresh.uid() != uid) {
     co_return Error{Code::not_found, "another pod of that name"};
   }
-  auto options = options_for(uid, fresh.revision);
+  auto options = agent::status_write(uid, fresh.revision);
   auto document = agent::with_status(fresh.root(), status);
   auto written = co_await parts_.client.update(pod, std::move(document), std::move(options));
   co_return written;
