@@ -13,6 +13,7 @@
 #include "app/drain.h"
 #include "app/leave.h"
 #include "app/machine.h"
+#include "app/node_words.h"
 #include "app/options.h"
 #include "app/ownership.h"
 #include "base/clock.h"
@@ -26,29 +27,6 @@ using std::chrono::seconds;
 constexpr std::chrono::milliseconds kLook{500};
 /// Beyond its last pods' grace, which a drain has waited for.
 constexpr seconds kLeaveMax{300};
-
-std::string_view ready_of(views::NodeView node) {
-  for (const auto condition : node.status().conditions()) {
-    if (condition.type() == "Ready") {
-      return condition.status();
-    }
-  }
-  return "Unknown";
-}
-
-std::string state_of(views::NodeView node) {
-  const auto ready = ready_of(node);
-  std::string out = ready == "True" ? "Ready" : ready == "False" ? "NotReady" : "Unreachable";
-  return node.spec().unschedulable() ? out + ",cordoned" : out;
-}
-
-std::string_view address_of(views::NodeView node) {
-  std::string_view out;
-  for (const auto entry : node.status().addresses()) {
-    out = entry.type() == "InternalIP" ? entry.address() : out;
-  }
-  return out;
-}
 
 Status list(Connection& connection) {
   TRY(const auto nodes, connection.ask_api("GET", "/api/v1/nodes"));

@@ -7,21 +7,13 @@
 
 #include "app/command.h"
 #include "app/connect.h"
+#include "app/node_words.h"
 #include "object/document.h"
 #include "schema/views/apps.h"
 #include "schema/views/core.h"
 
 namespace tetrarch::app {
 namespace {
-
-std::string condition_of(const views::NodeView& node, std::string_view type) {
-  for (const auto condition : node.status().conditions()) {
-    if (condition.type() == type) {
-      return std::string(condition.status());
-    }
-  }
-  return "Unknown";
-}
 
 /// Why a pod does not run, as kubectl would say it; empty: it does.
 std::string trouble_of(const views::PodView& pod) {
@@ -44,21 +36,16 @@ std::string trouble_of(const views::PodView& pod) {
 }
 
 void print_nodes(object::View nodes, const std::map<std::string, int>& pods_on) {
-  fmt::print("{:<28} {:<10} {:>5}  {:<16} {}\n", "NODE", "STATUS", "PODS", "ADDRESS", "POD RANGE");
+  fmt::print("{:<28} {:<20} {:>5}  {:<16} {}\n", "NODE", "STATUS", "PODS", "ADDRESS", "POD RANGE");
   for (const auto item : nodes["items"].elements()) {
     const views::NodeView node(item);
-    std::string_view address;
-    for (const auto entry : node.status().addresses()) {
-      address = entry.type() == "InternalIP" ? entry.address() : address;
-    }
     const std::string name(node.metadata().name());
     const auto found = pods_on.find(name);
-    const std::string ready = condition_of(node, "Ready") == "True" ? "Ready" : "NotReady";
-    fmt::print("{:<28} {:<10} {:>5}  {:<16} {}\n",
+    fmt::print("{:<28} {:<20} {:>5}  {:<16} {}\n",
                name,
-               node.spec().unschedulable() ? ready + ",cordoned" : ready,
+               state_of(node),
                found == pods_on.end() ? 0 : found->second,
-               address,
+               address_of(node),
                node.spec().pod_cidr());
   }
 }
