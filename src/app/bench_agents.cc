@@ -21,7 +21,7 @@ constexpr int kPodsEach = 30;
 constexpr int kDeployments = 30;
 constexpr seconds kSettled{60};   // a server gives back what its start alone needed after 20 s
 constexpr seconds kMeasured{60};  // six renewals of every lease
-constexpr int kPatience = 1200;
+constexpr Waiting kLong{seconds(1200), seconds(1)};
 
 std::string deployment_body(int number, int replicas) {
   return fmt::format(
@@ -46,25 +46,14 @@ Status make_pods(const BenchServer& server, int count) {
   return ok();
 }
 
-/// Asks every second; `what` is not so after twenty minutes.
-template <class Question>
-Status wait_until(const Question& is_so, const char* what) {
-  for (int i = 0; i < kPatience; ++i) {
-    if (is_so()) {
-      return ok();
-    }
-    std::this_thread::sleep_for(seconds(1));
-  }
-  return Error{Code::timeout, what};
-}
-
 /// What watches may resume from is bounded, but full of what it took to come here: as after a
 /// restart, which every agent must find its way back from.
 Status start_again(BenchServer& server, const HollowAgents& agents) {
   server.stop();
   TRY(const double took, server.start());
   static_cast<void>(took);
-  TRY_STATUS(wait_until([&] { return agents.are_connected(); }, "not every agent is back"));
+  TRY_STATUS(wait_until(
+      kLong, [&] { return agents.are_connected(); }, "not every agent is back"));
   std::this_thread::sleep_for(kSettled);
   return ok();
 }
@@ -74,7 +63,8 @@ Status start_again(BenchServer& server, const HollowAgents& agents) {
 Result<std::unique_ptr<HollowAgents>> join_hollow_agents(const BenchServer& server, int count) {
   TRY(const auto settings, server.arguments("create"));
   const auto token_file = server.data() / "join-token";  // made when the server is ready
-  TRY_STATUS(wait_until([&] { return std::filesystem::exists(token_file); }, "no token"));
+  TRY_STATUS(wait_until(
+      kLong, [&] { return std::filesystem::exists(token_file); }, "no token"));
   TRY(auto token, read_file(token_file.string()));
   token.erase(token.find_last_not_of('\n') + 1);
   return HollowAgents::make(
@@ -90,7 +80,8 @@ Result<std::vector<Figure>> measure_agents(const BenchScale& scale) {
   const double joined = server->resident_mb();
   TRY_STATUS(make_pods(*server, pods));
   const auto begun = system_clock().steady();
-  TRY_STATUS(wait_until([&] { return agents->counts().running >= pods; }, "not every pod runs"));
+  TRY_STATUS(wait_until(
+      kLong, [&] { return agents->counts().running >= pods; }, "not every pod runs"));
   const std::chrono::duration<double> took = system_clock().steady() - begun;
   const double full = server->resident_mb();
   TRY_STATUS(start_again(*server, *agents));

@@ -28,11 +28,11 @@ using std::chrono::seconds;
 constexpr int kUnitsEach = 10;
 constexpr int kConnections = 32;
 constexpr int kSingles = 20;
-constexpr seconds kPatience{300};
-constexpr seconds kQuiet{1};         // until nobody is told of anything any more
-constexpr seconds kSettled{30};      // a server gives back what its start alone needed after 20 s
-constexpr seconds kMeasured{60};     // six renewals of every lease
-constexpr milliseconds kAsking{50};  // a question costs the server a millisecond or two
+constexpr Waiting kSoon{seconds(300), milliseconds(1)};
+constexpr Waiting kAsking{seconds(300), milliseconds(50)};  // costs the server a millisecond or two
+constexpr seconds kQuiet{1};      // until nobody is told of anything any more
+constexpr seconds kSettled{30};   // a server gives back what its start alone needed after 20 s
+constexpr seconds kMeasured{60};  // six renewals of every lease
 constexpr std::string_view kUnits = "/fleet/v1/units";
 constexpr std::string_view kPlacements = "scheduler_placements_total";
 constexpr std::string_view kWrites = "tetrarch_store_mutations_total";
@@ -53,19 +53,6 @@ std::string unit_body(std::string_view extra = "") {
 
 net::ClientRequest put_of(const std::string& name, std::string_view extra = "") {
   return load::json_request("PUT", fmt::format("{}/{}", kUnits, name), unit_body(extra));
-}
-
-/// Asks every millisecond.
-template <class Question>
-Status wait_until(const Question& is_so, const char* what) {
-  const auto begun = system_clock().steady();
-  while (!is_so()) {
-    if (system_clock().steady() - begun > kPatience) {
-      return Error{Code::timeout, what};
-    }
-    std::this_thread::sleep_for(milliseconds(1));
-  }
-  return ok();
 }
 
 /// One server with its agents, and connections to fleet's API and to the cluster's own.
@@ -101,8 +88,8 @@ Result<double> counter(const Cluster& cluster, std::string_view name) {
 /// Until the scheduler has bound so many, by its own count.
 Status wait_until_bound(const Cluster& cluster, double placements) {
   return wait_until(
+      kAsking,
       [&] {
-        std::this_thread::sleep_for(kAsking);
         const auto bound = counter(cluster, kPlacements);
         return bound.ok() && *bound >= placements;
       },
@@ -112,8 +99,8 @@ Status wait_until_bound(const Cluster& cluster, double placements) {
 /// Until there is no Unit that does not say where it is.
 Status wait_until_told(const Cluster& cluster) {
   return wait_until(
+      kAsking,
       [&] {
-        std::this_thread::sleep_for(kAsking);
         const auto rest = cluster.admin.ask_api("GET", std::string(kUnplaced));
         return rest.ok() && (*rest)->root()["items"].size() == 0;
       },
@@ -158,6 +145,7 @@ Result<double> start_one(const Cluster& cluster, const std::string& name) {
   }
   bool is_active = false;
   TRY_STATUS(wait_until(
+      kSoon,
       [&] {
         const auto state = get(cluster, "/fleet/v1/state/" + name);
         is_active = state.ok() && (*state)->root()["systemdActiveState"].string() == "active";
@@ -212,7 +200,8 @@ Result<Stages> run_stages(const Cluster& cluster, int count, const load::Request
   out.bound = seconds_since(begun);
   TRY_STATUS(wait_until_told(cluster));
   out.told = seconds_since(begun);
-  TRY_STATUS(wait_until([&] { return counts.active >= active; }, "not every unit is active"));
+  TRY_STATUS(wait_until(
+      kSoon, [&] { return counts.active >= active; }, "not every unit is active"));
   out.active = seconds_since(begun);
   return out;
 }

@@ -3,13 +3,13 @@
 
 #include <array>
 #include <charconv>
-#include <chrono>
 #include <thread>
 
 #include <fmt/format.h>
 
 #include "app/bench_server.h"
 #include "async/io_pool.h"
+#include "base/clock.h"
 #include "load/report.h"
 #include "load/workload.h"
 
@@ -219,6 +219,17 @@ Result<Figures> measure_run(const BenchScale& scale) {
 }
 
 }  // namespace
+
+Status wait_until(const Waiting& waiting, const std::function<bool()>& is_so, const char* what) {
+  const auto begun = system_clock().steady();
+  while (!is_so()) {
+    if (system_clock().steady() - begun > waiting.patience) {
+      return Error{Code::timeout, what};
+    }
+    std::this_thread::sleep_for(waiting.pause);
+  }
+  return ok();
+}
 
 const std::vector<BenchPart>& bench_parts() {
   static const std::vector<BenchPart> parts{{"create", false, measure_create},

@@ -3,7 +3,9 @@
 // another.
 #pragma once
 
+#include <chrono>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -31,6 +33,15 @@ struct BenchPart {
 };
 
 const std::vector<BenchPart>& bench_parts();
+
+/// How long something is waited for, and how often it is asked.
+struct Waiting {
+  std::chrono::milliseconds patience;
+  std::chrono::milliseconds pause;
+};
+
+/// Blocking. Code::timeout with `what`: it was not so in time.
+Status wait_until(const Waiting& waiting, const std::function<bool()>& is_so, const char* what);
 
 class BenchServer;
 class HollowAgents;
