@@ -18,6 +18,7 @@ std::vector<std::string> links_of(const Stored& unit) {
   const FleetUnit read(unit);
   const auto& wanted = read.wanted;
   std::vector<std::string> out;
+  out.reserve(wanted.peers.size() + wanted.replaces.size() + wanted.conflicts.size());
   for (const auto& peer : wanted.peers) {
     out.push_back(link_text(UnitLink::peer, read.ns(), peer));
   }
