@@ -72,11 +72,11 @@ Result<Report> open_node(async::IoPool& pool,
   });
 }
 
-Result<Report> place(async::IoPool& pool,
-                     const Arguments& arguments,
-                     const std::string& run,
-                     bool is_backlog) {
-  TRY(const auto nodes, HollowNodes::make(pool, arguments, is_backlog));
+/// On nodes that are there.
+Result<Report> place_on(async::IoPool& pool,
+                        const Arguments& arguments,
+                        const std::string& run,
+                        bool is_backlog) {
   TRY(const auto clients, make_clients(arguments, 1));
   Sightings placed(run, arguments.requests);
   async::TaskGroup group(pool.strand(), "load");
@@ -99,6 +99,16 @@ Result<Report> place(async::IoPool& pool,
   }
   TRY(auto report, report_of(placed, begun));
   report.server_cpu = cpu_time(arguments.server_pid) - cpu;
+  return report;
+}
+
+Result<Report> place(async::IoPool& pool,
+                     const Arguments& arguments,
+                     const std::string& run,
+                     bool is_backlog) {
+  TRY(const auto nodes, HollowNodes::make(pool, arguments, is_backlog));
+  auto report = place_on(pool, arguments, run, is_backlog);
+  TRY_STATUS(clean_up(pool, arguments, run));
   return report;
 }
 

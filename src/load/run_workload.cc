@@ -50,10 +50,7 @@ Result<Report> run_run(async::IoPool& pool, const Arguments& arguments, const st
   report.duration = system_clock().steady() - begun;
   report.server_cpu = cpu_time(arguments.server_pid) - cpu;
   group.stop_and_wait();
-  if (!arguments.keeps) {
-    TRY(const auto removed, remove_pods(pool, pods, run));
-    (void)removed;
-  }
+  TRY_STATUS(clean_up(pool, pods, run));
   return report;
 }
 

@@ -189,22 +189,23 @@ std::string pod_body(const Arguments& arguments, const std::string& name) {
   return out;
 }
 
-Result<Report> remove_pods(async::IoPool& pool, Arguments arguments, const std::string& run) {
+Status clean_up(async::IoPool& pool, const Arguments& arguments, const std::string& run) {
+  if (arguments.keeps) {
+    return ok();
+  }
   const auto path = pods_path(arguments);
   const std::string options =
       R"({"kind":"DeleteOptions","apiVersion":"v1","gracePeriodSeconds":0})";
-  return run_workers(pool, arguments, [&](int number) {
+  const auto removed = run_workers(pool, arguments, [&](int number) {
     return json_request("DELETE", path + "/" + run + "-" + std::to_string(number), options);
   });
+  return removed.ok() ? ok() : Status(removed.error());
 }
 
 Result<Report> run_create(async::IoPool& pool, const Arguments& arguments, const std::string& run) {
   TRY(const auto node, HollowNodes::make(pool, arguments));
-  TRY(auto report, create_pods(pool, arguments, run));
-  if (!arguments.keeps) {
-    TRY(const auto removed, remove_pods(pool, arguments, run));
-    (void)removed;
-  }
+  auto report = create_pods(pool, arguments, run);
+  TRY_STATUS(clean_up(pool, arguments, run));
   return report;
 }
 
@@ -213,14 +214,11 @@ Result<Report> run_get(async::IoPool& pool, const Arguments& arguments, const st
   Arguments one = arguments;
   one.requests = 1;
   TRY(const auto node, HollowNodes::make(pool, arguments));
-  TRY(const auto made, create_pods(pool, one, run));
-  if (made.failures > 0) {
-    return made;
+  auto report = create_pods(pool, one, run);
+  if (report.ok() && report->failures == 0) {
+    report = run_workers(pool, arguments, [&](int) { return json_request("GET", path, ""); });
   }
-  TRY(auto report,
-      run_workers(pool, arguments, [&](int) { return json_request("GET", path, ""); }));
-  TRY(const auto removed, remove_pods(pool, one, run));
-  (void)removed;
+  TRY_STATUS(clean_up(pool, one, run));
   return report;
 }
 
@@ -229,18 +227,13 @@ Result<Report> run_list(async::IoPool& pool, const Arguments& arguments, const s
   filling.requests = arguments.objects;
   filling.connections = kFillingConnections;
   TRY(const auto node, HollowNodes::make(pool, arguments));
-  TRY(const auto made, create_pods(pool, filling, run));
-  if (made.failures > 0) {
-    return made;
+  auto report = create_pods(pool, filling, run);
+  if (report.ok() && report->failures == 0) {
+    const auto path = pods_path(arguments);
+    report = run_workers(
+        pool, arguments, [&](int) { return json_request("GET", path, ""); }, send_and_drop);
   }
-  const auto path = pods_path(arguments);
-  TRY(auto report,
-      run_workers(
-          pool, arguments, [&](int) { return json_request("GET", path, ""); }, send_and_drop));
-  if (!arguments.keeps) {
-    TRY(const auto removed, remove_pods(pool, filling, run));
-    (void)removed;
-  }
+  TRY_STATUS(clean_up(pool, filling, run));
   return report;
 }
 

@@ -34,8 +34,8 @@ Result<Report> run_requests(async::IoPool& pool,
                             const RequestOf& request_of);
 std::string pods_path(const Arguments& arguments);
 
-/// Ends the pods of a run at once.
-Result<Report> remove_pods(async::IoPool& pool, Arguments arguments, const std::string& run);
+/// Ends the pods of a run at once, those that are there; with --keep, none.
+Status clean_up(async::IoPool& pool, const Arguments& arguments, const std::string& run);
 
 /// A JSON body of a pod on `arguments.node`, or on none where that is empty; stored it has about
 /// 2.2 KB.
