@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <optional>
 #include <utility>
 
 #include "unitfile/glob.h"
@@ -48,17 +49,29 @@ std::vector<std::string> values_of(std::string_view text) {
   }
 }
 
+/// What a specifier stands for; nothing: it is none.
+std::optional<std::string_view> value_of(char specifier, const UnitName& name) {
+  switch (specifier) {
+    case 'n':
+      return name.full;
+    case 'N':
+      return name.stem;
+    case 'p':
+      return name.prefix;
+    case 'i':
+      return name.instance;
+    default:
+      return std::nullopt;
+  }
+}
+
 std::string with_specifiers(std::string_view text, const UnitName& name) {
   std::string out;
   for (std::size_t i = 0; i < text.size(); ++i) {
-    const char after = text[i] == '%' && i + 1 < text.size() ? text[i + 1] : '\0';
-    const std::string_view put = after == 'n'   ? name.full
-                                 : after == 'N' ? name.stem
-                                 : after == 'p' ? name.prefix
-                                 : after == 'i' ? name.instance
-                                                : std::string_view{};
-    if (after != '\0' && std::string_view("nNpi").find(after) != std::string_view::npos) {
-      out += put;
+    const bool may_be_one = text[i] == '%' && i + 1 < text.size();
+    const auto put = may_be_one ? value_of(text[i + 1], name) : std::nullopt;
+    if (put) {
+      out += *put;
       ++i;
     } else {
       out += text[i];
@@ -155,8 +168,10 @@ Status check_peers(const Requirements& of,
   for (const auto& peer : of.peers) {
     for (const auto& pattern : patterns) {
       if (matches_glob(pattern, peer)) {
-        return refused("unresolvable requirements: peer \"" + peer + "\" matches " +
-                       std::string(kind) + " \"" + pattern + "\"");
+        std::string text = "unresolvable requirements: peer \"";
+        text.append(peer).append("\" matches ").append(kind);
+        text.append(" \"").append(pattern).append("\"");
+        return refused(std::move(text));
       }
     }
   }
