@@ -44,7 +44,8 @@ namespace {
 
 constexpr std::string_view kRoom = "server";
 constexpr std::string_view kFleetUser = "system:fleet";
-constexpr std::chrono::seconds kSilentMax{8};  // as long as its agent counts as there
+constexpr std::chrono::seconds kSilentMax{8};              // as long as its agent counts as there
+constexpr std::chrono::milliseconds kRenewalPatience{50};  // nobody waits for a lease
 
 trust::Identity acting_as(std::string user) {
   return {.user = std::move(user),
@@ -173,6 +174,7 @@ Status ControlPlane::Impl::open_store() {
   store::Options options;
   options.sealing = sealing_with(rest_keys);
   options.history_events_max = static_cast<std::size_t>(config.watch_history);
+  options.volatile_patience = kRenewalPatience;
   options.metrics = &metrics;
   TRY(store, store::Store::open(std::move(journal), std::move(options)));
   return ok();

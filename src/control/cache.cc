@@ -17,7 +17,7 @@ constexpr std::string_view kRoom = "control";
 constexpr milliseconds kBackOffFirst{100};
 constexpr milliseconds kBackOffMost{10'000};
 constexpr seconds kPulse{1};
-constexpr seconds kAbsence{5};  // a pulse this late: we were stopped or starved
+constexpr seconds kAbsence{5};  // unattended for so long: we were stopped or starved
 
 }  // namespace
 
@@ -27,7 +27,8 @@ Cache::Cache(Parts parts, std::vector<std::string> resources)
 }
 
 void Cache::run(async::TaskGroup& group) {
-  mirror_.forget_silence(parts_.clock.now());
+  attended_ = parts_.clock.now();
+  mirror_.forget_silence(attended_);
   for (const auto& resource : resources_) {
     group.spawn(follow(resource));
   }
@@ -143,20 +144,22 @@ void Cache::take(const client::WatchEvent& event) {
   }
 }
 
-/// A node's lease that was not renewed while this process did not run is no sign of a dead node.
 Task<void> Cache::notice_absence() {
-  auto last = parts_.clock.now();
   while (true) {
+    attend();
     co_await async::sleep_for(kPulse);
-    const auto now = parts_.clock.now();
-    if (now - last > kAbsence || now < last) {
-      log::warning(
-          kRoom,
-          "this process did not run for a while (or the clock was set); node health starts afresh");
-      mirror_.forget_silence(now);
-    }
-    last = now;
   }
+}
+
+void Cache::attend() {
+  const auto now = parts_.clock.now();
+  if (now - attended_ > kAbsence || now < attended_) {
+    log::warning(
+        kRoom,
+        "this process did not run for a while (or the clock was set); node health starts afresh");
+    mirror_.forget_silence(now);
+  }
+  attended_ = now;
 }
 
 }  // namespace tetrarch::control

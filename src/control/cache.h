@@ -40,6 +40,9 @@ class Cache {
 
   /// A node's agent gave a sign that long ago. On the strand.
   void hear(std::string_view node, std::chrono::nanoseconds ago);
+  /// Before whatever decides on the mirror: a sign that did not come while this process did not run
+  /// is no silence, whichever of its timers is the first to notice. On the strand.
+  void attend();
 
   bool mirrors(std::string_view resource) const;
   /// Called after each change, on the strand. Before run() only.
@@ -61,6 +64,7 @@ class Cache {
   std::vector<std::string> resources_;
   std::size_t unsynced_;
   reconcile::Mirror mirror_;
+  TimePoint attended_{};
   std::vector<std::function<void()>> progress_;
 };
 

@@ -161,6 +161,7 @@ Task<void> ControllerDriver::run() {
 std::vector<Key> ControllerDriver::take_batch() {
   std::vector<Key> keys;
   const auto now = parts_.clock.now();
+  parts_.cache.attend();
   while (keys.size() < kBatchKeys) {
     auto key = queue_.take(now);
     if (!key) {

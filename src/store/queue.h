@@ -24,7 +24,7 @@ class Queue {
   enum class Push : std::uint8_t { taken, full, closed };
 
   /// `patience`: how long requests wait for others while all of them are volatile.
-  explicit Queue(std::size_t capacity, std::chrono::nanoseconds patience = kPatience)
+  Queue(std::size_t capacity, std::chrono::nanoseconds patience)
       : capacity_(capacity), patience_(patience) {}
 
   /// Takes all of them, next to each other and in order, or none. More than the capacity go into an
@@ -38,8 +38,6 @@ class Queue {
   void close();
 
  private:
-  static constexpr std::chrono::milliseconds kPatience{50};
-
   std::vector<Request> take_locked(std::size_t max);
 
   const std::size_t capacity_;

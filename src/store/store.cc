@@ -57,7 +57,7 @@ class LiveStore : public Store {
         journal_(std::move(journal)),
         hub_(std::make_shared<Hub>(options_, recovered.last, recovered.root->revision)),
         published_(recovered.root),
-        queue_(options_.queue_max),
+        queue_(options_.queue_max, options_.volatile_patience),
         committer_({.journal = *journal_, .queue = queue_, .hub = *hub_, .published = published_},
                    options_,
                    recovered.root->revision) {

@@ -4,6 +4,7 @@
 // but for keys whose transaction says `is_volatile`. Thread-safe.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -146,6 +147,9 @@ struct Options {
   std::uint64_t revision_block = 10'000;  ///< revisions reserved durably at a time
   std::size_t queue_max = 16'384;  ///< transactions waiting; further ones are refused as exhausted
   std::size_t batch_max = 2'048;   ///< transactions of one journal batch
+  /// Transactions that need no fsync wait so long for others while nothing else is to be written:
+  /// the renewals of a thousand leases then cost a few batches.
+  std::chrono::nanoseconds volatile_patience{0};
   Sealing sealing = {};
   Metrics* metrics = nullptr;    ///< outlives the store; null: none kept
   const Clock* clock = nullptr;  ///< for the metrics; null: the machine's
