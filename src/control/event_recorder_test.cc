@@ -109,7 +109,7 @@ TEST_F(EventRecorderTest, ForgetsReasonsOnceThereAreTooMany) {
 TEST_F(EventRecorderTest, WritesManyAtOnce) {
   client_.hold_applies(true);
   recorder_.record(note("first", "hello"));
-  ASSERT_TRUE(client_.wait_for_call("apply"));
+  ASSERT_TRUE(client_.wait_for_call("apply events"));
   for (int i = 0; i < 50; ++i) {
     recorder_.record(note(fmt::format("p{}", i), "hello"));
   }
@@ -118,7 +118,7 @@ TEST_F(EventRecorderTest, WritesManyAtOnce) {
 
   EXPECT_TRUE(wait_for([](object::View event) { return event["count"].integer() == 2; }));
   EXPECT_EQ(client_.calls("create events"), 51);
-  EXPECT_EQ(client_.calls("apply"), 2);
+  EXPECT_EQ(client_.calls("apply events"), 2);
 }
 
 TEST_F(EventRecorderTest, JoinsNotesThatDifferOnlyInTheirText) {

@@ -55,7 +55,8 @@ class FakeClient final : public client::Client {
   /// Blocks until `holds` says so of all objects, at most ten seconds; false: it never did.
   using Objects = std::map<Key, Stored>;
   bool wait_until(const std::function<bool(const Objects&)>& holds);
-  /// "create pods", "list pods", "get pods", "update", "remove", "apply", "patch", "bind".
+  /// "create pods", "list pods", "get pods", "update", "remove", "apply", "apply events",
+  /// "patch", "bind".
   int calls(const std::string& verb) const;
 
   bool wait_for_call(const std::string& verb) { return wait_for_calls(verb, 1); }

@@ -260,7 +260,8 @@ Task<std::vector<Result<Stored>>> FakeClient::apply(std::vector<client::Change> 
   Waiter waiter(*this);
   {
     const std::lock_guard lock(mutex_);
-    ++calls_["apply"];
+    const bool are_events = !changes.empty() && changes.front().key.resource == "events";
+    ++calls_[are_events ? "apply events" : "apply"];
     changed_.notify_all();
   }
   while (true) {
