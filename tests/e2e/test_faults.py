@@ -76,8 +76,16 @@ class FaultRun:
             if unrest:
                 raise AssertionError("\n  ".join([f"at {when}:", *unrest]))
             return True
-        wait_until(is_at_rest, QUIET, f"all is at rest after {when}", pause=1)
+        wait_until(is_at_rest, QUIET + self.longest_back_off(), f"all is at rest after {when}", pause=1)
         return time.monotonic() - began
+
+    def longest_back_off(self):
+        """Of containers that were killed again and again: 10 s, then twice as long each time, up to five minutes."""
+        pods = self.api.ok("GET", f"/api/v1/namespaces/{NAMESPACE}/pods")["items"]
+        waits = [min(300, 10 * 2 ** max(0, one["restartCount"] - 1)) for pod in pods
+                 for one in pod["status"].get("containerStatuses", [])
+                 if one.get("state", {}).get("waiting", {}).get("reason") == "CrashLoopBackOff"]
+        return max(waits, default=0)
 
     def judge(self, faults_to_do, seed):
         traffic = self.prepare(seed)
