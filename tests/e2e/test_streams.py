@@ -190,6 +190,19 @@ class Streams:
         self.assertEqual(container_of(pod)["lastState"]["terminated"]["exitCode"], 6)
         self.assertEqual(screen.read_settings(), screen.settings)
 
+    def test_run_shows_what_was_printed_before_it_attached(self):
+        programs = {"short": "echo said", "longer": "echo said; sleep 2", "of-two-words": "echo said; sleep 1; echo more"}
+        for number, (what, program) in enumerate(programs.items()):
+            for flags in (("-i",), ("--attach",), ("-it",)):
+                with self.subTest(what, flags=flags):
+                    words = ["run", f"p{number}{flags[0].strip('-')}", f"--image={harness.BUSYBOX}", "--restart=Never", "--rm",
+                             *flags, "--", "sh", "-c", program]
+                    if "-it" in flags:
+                        said = self.at_terminal(*words).wait_screen(r"said[\s\S]*deleted", 30).group()
+                    else:
+                        said = self.text(*words)
+                    self.assertEqual((said.count("said"), said.count("more")), (1, program.count("more")), said)
+
     def test_run_with_input(self):
         words = ["run", "sorts", f"--image={harness.BUSYBOX}", "--restart=Never", "-i", "--rm", "--", "sort"]
         child = self.started(*words)

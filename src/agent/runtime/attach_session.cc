@@ -3,8 +3,12 @@
 // them: it holds the container's pipes, so only it can end stdin (stdinOnce) and pass on what no
 // newline follows yet, such as a prompt. Two connections, because this form of the protocol ends
 // stdin by ending the connection, and the container may still have something to say then.
+#include <deque>
+
 #include "agent/runtime/containers_impl.h"
 #include "agent/runtime/cri_stream.h"
+#include "agent/runtime/first_attach.h"
+#include "async/timer.h"
 
 namespace tetrarch::agent::runtime {
 namespace {
@@ -13,6 +17,8 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 constexpr milliseconds kQuick = seconds(20);
+// Ours: what is in the log comes through containerd within it, too.
+constexpr milliseconds kCatchUp(50);
 
 class AttachSession final : public Session {
  public:
@@ -35,7 +41,30 @@ class AttachSession final : public Session {
     co_return ok();
   }
 
+  /// To be told first: what the container has printed until now, by its log. Once, before read().
+  Task<Status> begin_with(std::unique_ptr<LogFollower> log, bool has_tty) {
+    CO_TRY(auto printed, co_await printed_so_far(*log, has_tty));
+    co_await async::sleep_for(kCatchUp);
+    std::vector<Chunk> live;
+    while (true) {
+      CO_TRY(auto message, co_await outputs_->read_ready());
+      if (!message) {
+        break;
+      }
+      if (auto chunk = chunk_of(std::move(*message))) {
+        live.push_back(std::move(*chunk));
+      }
+    }
+    waiting_ = joined(std::move(printed), std::move(live));
+    co_return ok();
+  }
+
   Task<Result<Chunk>> read() override {
+    if (!waiting_.empty()) {
+      auto chunk = std::move(waiting_.front());
+      waiting_.pop_front();
+      co_return chunk;
+    }
     while (true) {
       auto next = co_await outputs_->read();
       if (!next.ok()) {
@@ -45,13 +74,8 @@ class AttachSession final : public Session {
       if (!next->has_value()) {
         co_return Chunk{};
       }
-      auto& message = **next;
-      const bool is_error = message.channel == CriChannel::err;
-      if ((is_error || message.channel == CriChannel::out) && !message.bytes.empty()) {
-        Chunk chunk;
-        chunk.is_error_stream = is_error;
-        chunk.bytes = std::move(message.bytes);
-        co_return chunk;
+      if (auto chunk = chunk_of(std::move(**next))) {
+        co_return std::move(*chunk);
       }
     }
   }
@@ -95,6 +119,17 @@ class AttachSession final : public Session {
   }
 
  private:
+  static std::optional<Chunk> chunk_of(CriMessage message) {
+    const bool is_error = message.channel == CriChannel::err;
+    if ((!is_error && message.channel != CriChannel::out) || message.bytes.empty()) {
+      return std::nullopt;
+    }
+    Chunk chunk;
+    chunk.is_error_stream = is_error;
+    chunk.bytes = std::move(message.bytes);
+    return chunk;
+  }
+
   Task<Result<std::unique_ptr<CriStream>>> connect(cri::AttachRequest request) {
     CO_TRY(
         auto reply,
@@ -105,6 +140,7 @@ class AttachSession final : public Session {
   std::shared_ptr<Services> services_;
   std::string id_;
   Status outcome_ = ok();
+  std::deque<Chunk> waiting_;  ///< read already
   std::unique_ptr<CriStream> outputs_;
   std::unique_ptr<CriStream> input_;        ///< null: there is none, or it has ended
   std::unique_ptr<CriStream> ended_input_;  ///< what it still holds is on its way
@@ -123,11 +159,16 @@ Task<Result<std::unique_ptr<Session>>> Containers::attach(std::string id, bool h
       const auto task,
       co_await call<native_tasks::GetResponse>(TETRARCH_RPC(tasks, Get), std::move(get), kQuick));
   const bool has_tty = task.process().terminal();
+  const bool is_whole = first_attach_.is_at_start(found, system_clock().now());
   if (!has_stdin) {
-    co_return co_await observe(found, has_tty);
+    co_return co_await observe(found, has_tty, is_whole);
   }
   auto session = std::make_unique<AttachSession>(services_, std::move(id));
   CO_TRY_STATUS(co_await session->open(has_tty));
+  if (is_whole) {
+    auto log = std::make_unique<LogFollower>(found.log_path, blocking_);
+    CO_TRY_STATUS(co_await session->begin_with(std::move(log), has_tty));
+  }
   co_return std::unique_ptr<Session>(std::move(session));
 }
 

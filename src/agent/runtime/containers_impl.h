@@ -13,6 +13,7 @@
 #include <tasks.grpc.pb.h>
 
 #include "agent/runtime/containers.h"
+#include "agent/runtime/first_attach.h"
 #include "agent/runtime/grpc_call.h"
 #include "base/clock.h"
 
@@ -100,11 +101,12 @@ class Containers final : public Runtime {
  private:
   OperationTime time_of(std::string_view operation) const;
   Task<Status> allow_sysfs_writes(std::string sandbox_id);  // containers_sysfs.cc
-  Task<Result<std::unique_ptr<Session>>> observe(Container found, bool has_tty);
+  Task<Result<std::unique_ptr<Session>>> observe(Container found, bool has_tty, bool is_whole);
 
   ContainersOptions options_;
   async::BlockingPool& blocking_;
   std::shared_ptr<Services> services_;
+  FirstAttach first_attach_;
 };
 
 }  // namespace tetrarch::agent::runtime

@@ -100,39 +100,50 @@ std::string cri_message(CriChannel channel, std::string_view bytes, std::string_
   return frame(kBinary, std::string(1, static_cast<char>(channel)).append(bytes), mask);
 }
 
+Result<std::optional<CriMessageDecoder::Frame>> CriMessageDecoder::front() const {
+  if (buffer_.size() < 2) {
+    return std::optional<Frame>();
+  }
+  const std::string_view view = buffer_;
+  const auto first = static_cast<unsigned char>(view[0]);
+  const auto second = static_cast<unsigned char>(view[1]);
+  const std::size_t extended = second == 126 ? 2 : second == 127 ? 8 : 0;
+  const std::size_t head = 2 + extended;
+  if (view.size() < head) {
+    return std::optional<Frame>();
+  }
+  const auto size = extended == 0 ? second : big_endian(view.substr(2, extended));
+  if ((second & 0x80U) != 0 || size > kMessageMax || message_.size() > kMessageMax) {
+    return Error{Code::malformed, "containerd's stream: a message is too long or is masked"};
+  }
+  if (view.size() - head < size) {
+    return std::optional<Frame>();
+  }
+  return std::optional(
+      Frame{first & 0x0FU, (first & 0x80U) != 0, view.substr(head, size), head + size});
+}
+
 Result<std::optional<CriMessage>> CriMessageDecoder::next() {
-  while (buffer_.size() >= 2) {
-    const auto first = static_cast<unsigned char>(buffer_[0]);
-    const auto second = static_cast<unsigned char>(buffer_[1]);
-    const unsigned opcode = first & 0x0FU;
-    const std::size_t extended = second == 126 ? 2 : second == 127 ? 8 : 0;
-    const std::size_t head = 2 + extended;
-    if (buffer_.size() < head) {
-      break;
+  while (true) {
+    TRY(const auto part, front());
+    if (!part) {
+      return std::optional<CriMessage>();
     }
-    const std::string_view view = buffer_;
-    const auto size = extended == 0 ? second : big_endian(view.substr(2, extended));
-    if ((second & 0x80U) != 0 || size > kMessageMax || message_.size() > kMessageMax) {
-      return Error{Code::malformed, "containerd's stream: a message is too long or is masked"};
-    }
-    if (buffer_.size() - head < size) {
-      break;
-    }
-    if (opcode == kClose) {
+    if (part->opcode == kClose) {
       return Error{Code::cancelled, "containerd has closed the stream"};
     }
-    if (opcode <= kBinary) {
-      message_ = (opcode == kContinuation ? message_ : std::string()).append(view, head, size);
+    const bool is_data = part->opcode <= kBinary;
+    if (is_data) {
+      message_ = (part->opcode == kContinuation ? message_ : std::string()).append(part->payload);
     }
-    buffer_.erase(0, head + size);
-    const bool is_whole = opcode <= kBinary && (first & 0x80U) != 0;
+    const bool is_whole = is_data && part->is_last;
+    buffer_.erase(0, part->size);
     if (is_whole && !message_.empty()) {
       CriMessage out{static_cast<CriChannel>(message_[0]), message_.substr(1)};
       message_.clear();
       return std::optional(std::move(out));
     }
   }
-  return std::optional<CriMessage>();
 }
 
 Task<Result<std::unique_ptr<CriStream>>> CriStream::open(std::string url) {
@@ -181,13 +192,23 @@ Task<Status> CriStream::shake_hands(std::string host, std::string path) {
 }
 
 Task<Result<std::optional<CriMessage>>> CriStream::read() {
+  return take(true);
+}
+
+Task<Result<std::optional<CriMessage>>> CriStream::read_ready() {
+  return take(false);
+}
+
+Task<Result<std::optional<CriMessage>>> CriStream::take(bool waits) {
   std::string buffer(kReadSize, '\0');
   while (true) {
     auto message = decoder_.next();
     if (!message.ok() && message.error().code == Code::cancelled) {
       co_return std::optional<CriMessage>();
     }
-    if (!message.ok() || message->has_value()) {
+    boost::system::error_code unknown;
+    const bool is_all = !waits && socket_.available(unknown) == 0;
+    if (!message.ok() || message->has_value() || is_all) {
       co_return message;
     }
     const auto [error, n] = co_await socket_.async_read_some(asio::buffer(buffer), kAwait);

@@ -4,6 +4,7 @@
 // attaching needs: it is the client of a server of our own machine. Used on one strand.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -34,6 +35,15 @@ class CriMessageDecoder {
   Result<std::optional<CriMessage>> next();
 
  private:
+  struct Frame {
+    unsigned opcode;
+    bool is_last;
+    std::string_view payload;  ///< in the buffer
+    std::size_t size;          ///< of the whole frame
+  };
+
+  Result<std::optional<Frame>> front() const;
+
   std::string buffer_;
   std::string message_;  ///< the parts of one that have come
 };
@@ -50,6 +60,8 @@ class CriStream {
 
   /// Empty: the server has closed. One reader.
   Task<Result<std::optional<CriMessage>>> read();
+  /// What has come already; empty also when there is nothing, or only the end, which read() tells.
+  Task<Result<std::optional<CriMessage>>> read_ready();
   /// One writer.
   Task<Status> write(CriChannel channel, std::string bytes);
   /// Nothing more is written. The connection stays until this is destroyed: to close it while the
@@ -57,6 +69,7 @@ class CriStream {
   Task<Status> end();
 
  private:
+  Task<Result<std::optional<CriMessage>>> take(bool waits);
   Task<Status> shake_hands(std::string host, std::string path);
 
   boost::asio::ip::tcp::socket socket_;

@@ -2,9 +2,8 @@
 // attach without stdin: what the container prints from now on, as its log records it: a line at a
 // time. It holds nothing of the container's: an observer that leaves changes nothing, while one
 // that came through containerd would end the stdin of a container with stdinOnce.
-#include <optional>
-
 #include "agent/runtime/containers_impl.h"
+#include "agent/runtime/log_chunks.h"
 #include "agent/runtime/log_file.h"
 
 namespace tetrarch::agent::runtime {
@@ -24,16 +23,16 @@ class ObserverSession final : public Session {
       : services_(std::move(services)),
         id_(std::move(id)),
         log_(std::move(log)),
-        has_tty_(has_tty) {}
+        chunks_(has_tty) {}
 
   Task<Result<Chunk>> read() override {
     while (true) {
-      if (auto chunk = take_line()) {
+      if (auto chunk = chunks_.take()) {
         co_return std::move(*chunk);
       }
       CO_TRY(const std::string more, co_await log_->read());
       if (!more.empty()) {
-        buffer_ += more;
+        chunks_.feed(more);
         continue;
       }
       if (is_over_) {
@@ -58,24 +57,6 @@ class ObserverSession final : public Session {
   Task<Result<int>> wait() override { co_return 0; }
 
  private:
-  std::optional<Chunk> take_line() {
-    const auto end = buffer_.find('\n');
-    if (end == std::string::npos) {
-      return std::nullopt;
-    }
-    const auto line = parse_log_line(std::string_view(buffer_).substr(0, end));
-    Chunk chunk;
-    if (line) {
-      chunk.is_error_stream = line->is_error_stream && !has_tty_;
-      chunk.bytes = std::string(line->text) + (line->is_partial ? "" : "\n");
-    }
-    buffer_.erase(0, end + 1);
-    if (chunk.bytes.empty()) {
-      return take_line();
-    }
-    return chunk;
-  }
-
   Task<Result<bool>> is_still_running() {
     cri::ContainerIdRequest request;
     request.set_container_id(id_);
@@ -88,16 +69,19 @@ class ObserverSession final : public Session {
   std::shared_ptr<Services> services_;
   std::string id_;
   std::unique_ptr<LogFollower> log_;
-  bool has_tty_;
+  LogChunks chunks_;
   bool is_over_ = false;
-  std::string buffer_;
 };
 
 }  // namespace
 
-Task<Result<std::unique_ptr<Session>>> Containers::observe(Container found, bool has_tty) {
+Task<Result<std::unique_ptr<Session>>> Containers::observe(Container found,
+                                                           bool has_tty,
+                                                           bool is_whole) {
   auto log = std::make_unique<LogFollower>(found.log_path, blocking_);
-  CO_TRY_STATUS(co_await log->skip_to_end());
+  if (!is_whole) {
+    CO_TRY_STATUS(co_await log->skip_to_end());
+  }
   auto session =
       std::make_unique<ObserverSession>(services_, std::move(found.id), std::move(log), has_tty);
   co_return std::unique_ptr<Session>(std::move(session));

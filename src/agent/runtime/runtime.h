@@ -292,6 +292,7 @@ class Runtime {
   virtual Task<Result<std::unique_ptr<Session>>> start_exec(std::string id,
                                                             ExecOptions options) = 0;
   /// The container's own streams from now on; without `has_stdin` its output alone, line by line.
+  /// The first within ten seconds of the container's start gets what it has printed before, too.
   /// The end of the session, or of its stdin, ends the stdin of a container made with
   /// is_stdin_once.
   virtual Task<Result<std::unique_ptr<Session>>> attach(std::string id, bool has_stdin) = 0;
