@@ -15,6 +15,7 @@ from machines import Machines, MachinesTest
 # A fleetctl of one's own instead of fleetctl.py, which does as it does: TETRARCH_FLEETCTL=/path/of/fleetctl.
 FLEETCTL = [os.environ["TETRARCH_FLEETCTL"]] if "TETRARCH_FLEETCTL" in os.environ else [sys.executable, "-B",
                                                                                        f"{HERE}/fleetctl.py"]
+INSTALLED = f'#!/bin/sh\nexec {" ".join(FLEETCTL)} "$@"\n'  # as a program on a machine
 SLEEP = "[Service]\nExecStart=/bin/sleep 100000\n"
 HELLO = ('[Unit]\nDescription=Hello World\n\n[Service]\n'
          'ExecStart=/bin/bash -c "while true; do echo \\"Hello, world\\"; sleep 1; done"\n')

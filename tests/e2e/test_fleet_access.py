@@ -4,13 +4,11 @@ those of docs/protocols/fleet.md."""
 import os
 import subprocess
 
-from fleet import FLEETCTL, FLEETS_SOCKET, HELLO, PORT, SOCKET, FleetTest
+from fleet import FLEETCTL, FLEETS_SOCKET, HELLO, INSTALLED, PORT, SOCKET, FleetTest
 from fleet_refusals import REFUSALS
 from machine import wait_until
 from sshd import Door
 from units import show
-
-INSTALLED = f'#!/bin/sh\nexec {" ".join(FLEETCTL)} "$@"\n'
 
 
 class FleetAccess(FleetTest):

@@ -1,20 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 """docs/guides/machines.md, "From one machine to five", typed as it stands: each command of it, in its order."""
-import os
 import re
 
-from guides import commands_of, mentioned_in
-from harness import BINARY, KUBECTLS, USUAL, is_ready
+from guides import Reader, commands_of, mentioned_in, shape
+from harness import is_ready
 from machine import wait_until
-from machines import DATA, Machines, MachinesTest
+from machines import Machines, MachinesTest
 
 GUIDE = "machines.md"
 JOIN = "tetrarch agent --server https://10.0.0.1:6443 --token tetrarch1.…"
-
-
-def shape(command):
-    """What is left of a command when the address and the token, which are the reader's own, are taken out."""
-    return re.sub(r"tetrarch1\.\S+", "TOKEN", re.sub(r"https://[\w.]+:", "https://HOST:", command))
 
 
 class Guide(MachinesTest):
@@ -25,22 +19,13 @@ class Guide(MachinesTest):
     def start_cluster(cls):
         """What the guide begins with: a cluster on one machine, and four more machines."""
         cls.cluster = Machines(cls.name, cls.segments)
-        cls.programs = os.path.join(cls.cluster.directory, "bin")
-        os.makedirs(cls.programs)
-        os.symlink(BINARY, os.path.join(cls.programs, "tetrarch"))
-        os.symlink(KUBECTLS[USUAL], os.path.join(cls.programs, "kubectl"))
+        cls.reader = Reader(cls.cluster)
         cls.cluster.start_on(cls.cluster.first)
         wait_until(lambda: cls.cluster.is_up(cls.cluster.first), 60, "the server is ready", pause=0.2)
         cls.cluster.wait_node("m1")
 
-    # ---- a reader at a machine --------------------------------------------------------------------------------
-
-    def shell(self, line):
-        settings = f"export PATH={self.programs}:$PATH KUBECONFIG={DATA}/admin.kubeconfig"
-        return ["sh", "-c", f"{settings}; {line}"]
-
-    def type(self, line, host="m1", timeout=120):
-        return self.cluster.host(host).run(*self.shell(line), timeout=timeout).stdout
+    def type(self, *words):
+        return self.reader.type(*words)
 
     def states(self):
         """Name to state, as `tetrarch node ls` has them."""
@@ -83,7 +68,7 @@ class Guide(MachinesTest):
 
     def join(self, _):
         for host in self.cluster.hosts[1:]:
-            self.cluster.running[host.name] = host.start(self.cluster.log_of(host), *self.shell(f"exec {self.printed}"))
+            self.reader.join(self.printed, host)
         for host in self.cluster.hosts[1:]:
             self.cluster.wait_node(host.name)
 
