@@ -19,18 +19,18 @@ EventRecorder::EventRecorder(client::Client& client,
                              std::string node_name,
                              const Clock& clock,
                              Random& random)
-    : client_(client), node_name_(std::move(node_name)), clock_(clock), random_(random) {}
+    : client_(client), node_name_(std::move(node_name)), clock_(clock), names_(random) {}
 
 void EventRecorder::normal(const EventSubject& subject,
                            std::string_view reason,
                            std::string message) {
-  add({subject, "Normal", std::string(reason), std::move(message)});
+  add({subject, "Normal", std::string(reason), std::move(message), clock_.now()});
 }
 
 void EventRecorder::warning(const EventSubject& subject,
                             std::string_view reason,
                             std::string message) {
-  add({subject, "Warning", std::string(reason), std::move(message)});
+  add({subject, "Warning", std::string(reason), std::move(message), clock_.now()});
 }
 
 void EventRecorder::add(Waiting event) {
@@ -88,7 +88,7 @@ std::string EventRecorder::document(const Waiting& event, const Known& known) co
 }
 
 Task<void> EventRecorder::send_one(Waiting event) {
-  const auto now = clock_.now();
+  const auto now = event.at;
   if (known_.size() > kKnownMax) {
     known_.clear();
   }
@@ -102,8 +102,7 @@ Task<void> EventRecorder::send_one(Waiting event) {
   Known& known = known_[id];
   const bool is_repeat = known.count > 0 && now - known.last < kForgetAfter;
   if (!is_repeat) {
-    known = Known{
-        fmt::format("{}.{}", subject.name, make_suffix(random_, 12)), 0, format_time(now), now};
+    known = Known{names_.next(subject.name, now), 0, format_time(now), now};
   }
   ++known.count;
   known.last = now;

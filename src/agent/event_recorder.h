@@ -14,6 +14,7 @@
 #include "async/timer.h"
 #include "base/clock.h"
 #include "base/random.h"
+#include "base/timed_names.h"
 #include "client/client.h"
 
 namespace tetrarch::agent {
@@ -50,6 +51,7 @@ class EventRecorder {
     std::string type;
     std::string reason;
     std::string message;
+    TimePoint at;
   };
 
   void add(Waiting event);
@@ -59,7 +61,7 @@ class EventRecorder {
   client::Client& client_;
   std::string node_name_;
   const Clock& clock_;
-  Random& random_;
+  TimedNames names_;
   std::deque<Waiting> waiting_;
   std::map<std::string, Known> known_;
   async::Event has_waiting_;

@@ -107,13 +107,13 @@ EventRecorder::EventRecorder(client::Client& client,
                              std::string component)
     : client_(client),
       clock_(clock),
-      random_(random),
+      names_(random),
       component_(std::move(component)),
       dropped_(metrics.counter("tetrarch_events_dropped_total", "Events that were not written.")),
       queue_(kQueueMost) {}
 
 void EventRecorder::record(Note note) {
-  if (!queue_.try_push(std::move(note))) {
+  if (!queue_.try_push({std::move(note), clock_.now()})) {
     dropped_.add();
   }
 }
@@ -132,16 +132,17 @@ Task<void> EventRecorder::run() {
   }
 }
 
-Task<void> EventRecorder::write(std::vector<Note> notes) {
+Task<void> EventRecorder::write(std::vector<Said> notes) {
   std::vector<Fresh> fresh;
-  for (auto& note : notes) {
-    co_await write(std::move(note), fresh);
+  for (auto& said : notes) {
+    co_await write(std::move(said), fresh);
   }
   co_await create(fresh);
 }
 
-Task<void> EventRecorder::write(Note note, std::vector<Fresh>& fresh) {
-  const auto now = clock_.now();
+Task<void> EventRecorder::write(Said said, std::vector<Fresh>& fresh) {
+  auto& note = said.note;
+  const auto now = said.at;
   forget_old(now);
   std::string identity = fmt::format("{}|{}", reason_of(note), note.message);
   if (is_among(fresh, identity)) {
@@ -160,9 +161,9 @@ Task<void> EventRecorder::write(Note note, std::vector<Fresh>& fresh) {
   if (is_among(fresh, identity)) {  // joined with another one of this batch
     co_await create(fresh);
   }
-  const bool is_repeated = co_await repeat(identity, note.message);
+  const bool is_repeated = co_await repeat(identity, said);
   if (!is_repeated) {
-    fresh.push_back(fresh_from(std::move(note), std::move(identity)));
+    fresh.push_back(fresh_from(std::move(said), std::move(identity)));
   }
 }
 
@@ -195,20 +196,20 @@ void EventRecorder::join_similar(Note& note, TimePoint now) {
   }
 }
 
-Task<bool> EventRecorder::repeat(std::string identity, std::string message) {
+Task<bool> EventRecorder::repeat(std::string identity, Said said) {
   const auto found = written_.find(identity);
   if (found == written_.end()) {
     co_return false;
   }
   Written written = found->second;
   written.count += 1;
-  written.last = clock_.now();
+  written.last = said.at;
   std::string body;
   object::Writer(body)
       .begin_object()
       .field("count", written.count)
       .field("lastTimestamp", format_time(written.last))
-      .field("message", message)
+      .field("message", said.note.message)
       .end_object();
   client::WriteOptions options;
   const auto patched = co_await client_.patch(written.key, client::PatchType::merge, body, options);
@@ -220,10 +221,10 @@ Task<bool> EventRecorder::repeat(std::string identity, std::string message) {
   co_return patched.ok();
 }
 
-EventRecorder::Fresh EventRecorder::fresh_from(Note note, std::string identity) {
-  const auto name = fmt::format("{}.{:016x}", note.about.name, random_.next());
-  Key key{"events", namespace_of(note), name};
-  return {std::move(note), std::move(identity), std::move(key)};
+EventRecorder::Fresh EventRecorder::fresh_from(Said said, std::string identity) {
+  const auto& note = said.note;
+  Key key{"events", namespace_of(note), names_.next(note.about.name, said.at)};
+  return {std::move(said), std::move(identity), std::move(key)};
 }
 
 /// All of them in one commit; none are left.
@@ -232,20 +233,20 @@ Task<void> EventRecorder::create(std::vector<Fresh>& fresh) {
   if (batch.empty()) {
     co_return;
   }
-  const auto now = clock_.now();
   std::vector<client::Change> changes;
   for (const auto& each : batch) {
     client::Change change;
     change.verb = client::Change::Verb::create;
     change.key = each.key;
-    change.document = event_document(each.note, each.key, component_, now);
+    change.document = event_document(each.said.note, each.key, component_, each.said.at);
     changes.push_back(std::move(change));
   }
   const auto created = co_await client_.apply(std::move(changes));
   for (std::size_t i = 0; i < batch.size(); ++i) {
-    const auto& [note, identity, key] = batch[i];
+    const auto& [said, identity, key] = batch[i];
+    const auto& note = said.note;
     if (created[i]) {
-      written_[identity] = Written{.key = key, .count = 1, .first = now, .last = now};
+      written_[identity] = Written{.key = key, .count = 1, .last = said.at};
       continue;
     }
     // A namespace that is ending takes none.

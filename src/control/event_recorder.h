@@ -16,6 +16,7 @@
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/random.h"
+#include "base/timed_names.h"
 #include "client/client.h"
 #include "reconcile/controller.h"
 
@@ -48,7 +49,6 @@ class EventRecorder {
   struct Written {
     Key key;
     std::int64_t count = 0;
-    TimePoint first;
     TimePoint last;
   };
 
@@ -60,30 +60,35 @@ class EventRecorder {
     TimePoint refilled;
   };
 
+  struct Said {
+    reconcile::Note note;
+    TimePoint at;
+  };
+
   /// What is to become an Event object, with what makes two notes the same.
   struct Fresh {
-    reconcile::Note note;
+    Said said;
     std::string identity;
     Key key;
   };
 
-  Task<void> write(std::vector<reconcile::Note> notes);
-  Task<void> write(reconcile::Note note, std::vector<Fresh>& fresh);
+  Task<void> write(std::vector<Said> notes);
+  Task<void> write(Said said, std::vector<Fresh>& fresh);
   bool may_speak(const reconcile::Note& note, TimePoint now);
   void join_similar(reconcile::Note& note, TimePoint now);
   /// Whether it was an Event object that is still there.
-  Task<bool> repeat(std::string identity, std::string message);
-  Fresh fresh_from(reconcile::Note note, std::string identity);
+  Task<bool> repeat(std::string identity, Said said);
+  Fresh fresh_from(Said said, std::string identity);
   Task<void> create(std::vector<Fresh>& fresh);
   void forget_old(TimePoint now);
 
   client::Client& client_;
   const Clock& clock_;
-  Random& random_;
+  TimedNames names_;
   const std::string component_;
   Pace pace_;
   Counter& dropped_;
-  async::BoundedQueue<reconcile::Note> queue_;
+  async::BoundedQueue<Said> queue_;
   std::map<std::string, Written> written_;  // by everything that makes two notes the same
   std::map<std::string, Talk> reasons_;     // by object, type and reason
   std::map<std::string, Talk> objects_;     // by object

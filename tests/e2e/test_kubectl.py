@@ -254,6 +254,16 @@ class Kubectl:
         self.assertIn("pods", self.text("auth", "can-i", "--list", robot))
         self.assert_fails(self.kubectl("delete", "secret", "key", robot, check=False), "Forbidden", "cannot")
 
+    def test_events_are_told_in_their_order(self):
+        self.apply(make_pod("told", "sleep", "1000", initContainers=[{"name": "first", "image": harness.BUSYBOX,
+                                                                      "command": ["true"]}]))
+        self.wait_ready("told")
+        expected = ["Scheduled", *["Pulled", "Created", "Started"] * 2]
+        wait_until(lambda: len(self.get("events")["items"]) == len(expected), 10, "all are there")
+        self.assertEqual([event["reason"] for event in self.get("events")["items"]], expected)
+        shown = self.text("describe", "pod", "told").partition("Events:")[2]
+        self.assertEqual(re.findall(r"^  Normal\s+(\w+)", shown, re.MULTILINE), expected)
+
     def test_run_and_attach_to_the_result(self):
         self.kubectl("run", "once", f"--image={harness.BUSYBOX}", "--restart=Never", "--", "sh", "-c", "echo done; exit 3")
         pod = self.wait_phase("once", "Failed")
