@@ -1,75 +1,15 @@
 # SPDX-License-Identifier: Apache-2.0
-"""NetworkPolicies between real pods on three machines, one of them on another segment, and for clients from outside: who
-reaches whom, before and after each change."""
+"""NetworkPolicies between real pods on two machines: what their selectors choose, before and after each change."""
 import json
-import os
-import subprocess
-import sys
-import threading
 import time
 
 from harness import DEMO, READY_HTTP, make_pod, make_service
-from machine import wait_until
-from machines import MachinesTest
-
-PROTOCOLS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "protocols.py")
-
-SLEEP = ("sleep", "100000")
-# Asks every target at the same time, for so many seconds; the names of those that answer.
-ASK = r"""
-wait=$1; shift
-ask() { printf 'GET / HTTP/1.0\r\n\r\n' | nc -w $wait "$2" "$3" 2>/dev/null | grep -q 'HTTP/1' && echo "$1"; }
-while [ $# -ge 3 ]; do ask "$1" "$2" "$3" & shift 3; done
-wait
-"""
-# Web servers of busybox on several ports.
-SERVE = "mkdir -p /www; hostname >/www/index.html; for p in {}; do httpd -p $p -h /www; done; exec sleep 100000"
+from policies import SLEEP, PolicyTest, pods, policy, ports
 
 
-def policy(name, selector, **spec):
-    return {"apiVersion": "networking.k8s.io/v1", "kind": "NetworkPolicy", "metadata": {"name": name},
-            "spec": {"podSelector": {"matchLabels": selector} if selector else {}, **spec}}
-
-
-def pods(**labels):
-    return {"podSelector": {"matchLabels": labels}}
-
-
-def ports(*which):
-    return [{"port": port} if not isinstance(port, tuple) else {"port": port[0], "endPort": port[1]} for port in which]
-
-
-class NetworkPolicy(MachinesTest):
+class NetworkPolicy(PolicyTest):
     name = "netpol"
-    segments = (1, 1, 2)  # m3 is reached in VXLAN
-
-    @classmethod
-    def start_cluster(cls):
-        super().start_cluster()
-        cls.outside = cls.cluster.lab.add_host("c1", 1)  # no machine of the cluster
-
-    def serve(self, name, node, numbers=(8080,), labels=None, named=None):
-        shown = [{"containerPort": number, "name": label} for label, number in (named or {}).items()]
-        return make_pod(name, "sh", "-c", SERVE.format(" ".join(map(str, numbers))), labels=labels or {"app": "web"},
-                        container={"ports": shown} if shown else None, nodeName=node)
-
-    def start_pods(self, *made):
-        """Their addresses, when all are ready."""
-        self.apply(*made)
-        return {pod["metadata"]["name"]: self.wait_ready(pod["metadata"]["name"])["status"]["podIP"] for pod in made}
-
-    def reached(self, source, targets, namespace=None, seconds=1):
-        """`targets`: name to (address, port). What is dropped takes all the seconds."""
-        words = [str(word) for name, (address, port) in targets.items() for word in (name, address, port)]
-        done = self.cluster.kubectl("-n", namespace or self.namespace, "exec", source, "--", "sh", "-c", ASK, "ask", str(seconds),
-                                    *words, check=False)
-        return set(done.stdout.split())
-
-    def expect(self, source, targets, names, why, namespace=None):
-        """What is allowed opens and what is not closes within a moment, and it stays so."""
-        seen = lambda: self.reached(source, targets, namespace)
-        wait_until(lambda: seen() == set(names) or self.fail(f"{source} reaches {seen()}, not {names}: {why}"), 20,
-                   f"{source} reaches {sorted(names)}: {why}", pause=0.2)
+    segments = (1, 1)
 
     def test_who_reaches_whom_on_one_node_and_across(self):
         client = lambda name, node, app: make_pod(name, *SLEEP, labels={"app": app}, nodeName=node)
@@ -78,12 +18,11 @@ class NetworkPolicy(MachinesTest):
                              client("friend-far", "m2", "friend"), client("stranger", "m1", "stranger"))
         webs = {name: (at[name], 8080) for name in ("near", "far", "probed")}
         everywhere = set(webs)
-        for source in ("friend-near", "friend-far", "stranger"):
-            self.expect(source, webs, everywhere, "nothing limits it")
+        everybody, friends = ("friend-near", "friend-far", "stranger"), ("friend-near", "friend-far")
+        self.expect_each(everybody, webs, everywhere, "nothing limits it")
 
         self.apply(policy("deny", {}))
-        for source in ("friend-near", "friend-far", "stranger"):
-            self.expect(source, webs, (), "nothing may come in")
+        self.expect_each(everybody, webs, (), "nothing may come in")
         self.expect("near", {"itself": (at["near"], 8080)}, {"itself"}, "a pod reaches itself")
         for host, name in (("m1", "near"), ("m2", "far")):
             self.cluster.curl(f"http://{at[name]}:8080/", host=self.cluster.host(host))
@@ -92,14 +31,12 @@ class NetworkPolicy(MachinesTest):
                          ["True"], "probes pass")
 
         self.apply(policy("friends", {"app": "web"}, ingress=[{"from": [pods(app="friend")], "ports": ports(8080)}]))
-        for source in ("friend-near", "friend-far"):
-            self.expect(source, webs, everywhere, "policies add up")
+        self.expect_each(friends, webs, everywhere, "policies add up")
         self.expect("stranger", webs, (), "only friends are let in")
 
         self.apply(policy("stay", {"app": "friend"}, policyTypes=["Egress"], egress=[{"to": [
             {"ipBlock": {"cidr": f"{at['far']}/32"}}]}]))
-        for source in ("friend-near", "friend-far"):
-            self.expect(source, webs, {"far"}, "egress to an address")
+        self.expect_each(friends, webs, {"far"}, "egress to an address")
         self.kubectl("label", "pod", "stranger", "app=friend", "--overwrite")
         self.expect("stranger", webs, {"far"}, "its new label decides")
         self.apply(policy("stay", {"app": "friend"}, policyTypes=["Egress"], egress=[{"to": [
@@ -107,8 +44,7 @@ class NetworkPolicy(MachinesTest):
         self.expect("friend-near", webs, {"near", "probed"}, "all of a block but an address")
 
         self.kubectl("delete", "networkpolicy", "--all")
-        for source in ("friend-near", "friend-far", "stranger"):
-            self.expect(source, webs, everywhere, "open again")
+        self.expect_each(everybody, webs, everywhere, "open again")
 
     def test_ports_by_number_name_and_range(self):
         at = self.start_pods(self.serve("one", "m1", (8080, 8081, 9000, 9005), named={"http": 8080}),
@@ -164,166 +100,3 @@ class NetworkPolicy(MachinesTest):
         self.expect("client", targets, (), "the service's own port counts for nothing")
         names = self.exec("client", "nslookup", f"web.{self.namespace}.svc.cluster.local", check=False)
         self.assertIn(vip, names.stdout, "names are the node's own answer")
-
-    def test_an_agent_that_restarts_under_traffic(self):
-        at = self.start_pods(self.serve("web", "m2"), make_pod("friend", *SLEEP, labels={"app": "friend"}, nodeName="m1"),
-                             make_pod("stranger", *SLEEP, nodeName="m2"))
-        self.apply(policy("np", {"app": "web"}, ingress=[{"from": [pods(app="friend")]}]))
-        target = {"web": (at["web"], 8080)}
-        self.expect("friend", target, target, "it is let in")
-        self.expect("stranger", target, (), "it is not")
-        lost, passed, stop, asked = [], [], threading.Event(), [0]
-
-        def ask(source, answer, wrong):
-            while not stop.is_set():
-                seen = self.reached(source, target, seconds=3)
-                asked[0] += 1
-                if seen != answer:
-                    wrong.append(seen)
-        threads = [threading.Thread(target=ask, args=("friend", {"web"}, lost)),
-                   threading.Thread(target=self.knock, args=("stranger", at["web"], stop, passed))]
-        for thread in threads:
-            thread.start()
-        try:
-            host = self.cluster.host("m2")
-            for how in ("TERM", "KILL"):
-                self.cluster.end_on(host, how)
-                time.sleep(1)
-                self.cluster.start_on(host)
-                self.cluster.wait_node("m2")
-                time.sleep(2)
-        finally:
-            stop.set()
-            for thread in threads:
-                thread.join()
-        self.assertEqual(lost, [], "what is allowed passes all the time")
-        self.assertEqual(passed, [], "what is not never does")
-        self.assertGreater(asked[0], 5)
-
-    def knock(self, source, address, stop, passed):
-        """From a process in the pod's network, so that no restart of its agent ends it."""
-        host = self.cluster.host("m2")
-        found = host.run("sh", "-c", "for p in /proc/[0-9]*; do ip=$(nsenter -n -t ${p#/proc/} ip -4 -o addr show eth0 2>/dev/null); "
-                         f"case \"$ip\" in *' {self.get('pod', source)['status']['podIP']}/'*) echo ${{p#/proc/}}; exit;; esac; done")
-        process = found.stdout.strip()
-        while not stop.is_set():
-            done = host.run("nsenter", "-n", "-t", process, "curl", "-s", "--noproxy", "*", "-m", "0.3", f"http://{address}:8080/",
-                            check=False)
-            if done.returncode == 0:
-                passed.append(done.stdout)
-
-    def test_a_new_pod_is_never_without_its_policies(self):
-        """One that tries to get out with its first breath, and one that is knocked at from before it is there."""
-        at = self.start_pods(self.serve("open", "m1", labels={"app": "open"}))
-        self.apply(policy("closed", {"app": "closed"}, policyTypes=["Ingress", "Egress"]))
-        prefix, last = at["open"].rsplit(".", 1)
-        knock = (f"while :; do for a in $(seq {int(last) + 1} {int(last) + 14}); do (echo | nc -w 1 {prefix}.$a 9999 2>/dev/null "
-                 f"| grep -q ANSWER && echo [{prefix}.$a]) & done; sleep 0.4; done")
-        listen = "while :; do echo ANSWER | nc -l -p 9999; done"
-        self.run_pod(make_pod("knocker", "sh", "-c", knock, nodeName="m1"))
-        escape = f"printf 'GET / HTTP/1.0\\r\\n\\r\\n' | nc -w 2 {at['open']} 8080 | grep HTTP; "
-        closed = [f"closed-{turn}" for turn in range(4)]
-        self.apply(*(make_pod(name, "sh", "-c", escape + listen, labels={"app": "closed"}, nodeName="m1") for name in closed))
-        self.run_pod(make_pod("control", "sh", "-c", escape + listen, nodeName="m1"))
-        control = self.get("pod", "control")["status"]["podIP"]
-        wait_until(lambda: f"[{control}]" in self.text("logs", "knocker"), 30, "the knocking works: an open pod is reached")
-        wait_until(lambda: "HTTP" in self.text("logs", "control"), 30, "the way out works")
-        for name in closed:
-            address = self.wait_ready(name)["status"]["podIP"]
-            time.sleep(1)
-            self.assertNotIn("HTTP", self.text("logs", name))
-            self.assertNotIn(f"[{address}]", self.text("logs", "knocker"))
-
-    def speak(self, place, *words):
-        """The program of servers and clients, in the network of a pod or a machine."""
-        return [*place, sys.executable, PROTOCOLS, words[0], self.cluster.directory, *map(str, words[1:])]
-
-    def asked(self, askers, targets):
-        """By asker: which of the targets ("udp/10.42.0.5/53", by name) answer, and the asker's address as they saw it."""
-        words = [f"{name}={where}" for name, where in targets.items()]
-        asking = {name: subprocess.Popen(self.speak(place, "ask", 0.7, *words), stdout=subprocess.PIPE, text=True)
-                  for name, place in askers.items()}
-        return {name: dict(line.split() for line in each.communicate(timeout=30)[0].splitlines()) for name, each in asking.items()}
-
-    def answers(self, askers, targets):
-        return {name: set(seen) for name, seen in self.asked(askers, targets).items()}
-
-    def judge(self, rows, askers, targets):
-        """Each row: what it shows, the spec of the policy of app=web, and what each asker then reaches."""
-        for why, spec, *wanted in rows:
-            with self.subTest(why):
-                self.apply(policy("np", {"app": "web"}, **spec))
-                wanted = dict(zip(askers, (set(each.split()) for each in wanted)))
-                wait_until(lambda: self.assertEqual(self.answers(askers, targets), wanted) or True, 20, why)
-
-    def start_speaking(self, name, node, **named):
-        """A pod with two ports of each protocol, the first of which has a name."""
-        numbers = {"TCP": (8080, 8085), "UDP": (5353, 5400), "SCTP": (9899, 9900)}
-        shown = [{"containerPort": numbers[protocol][0], "protocol": protocol, "name": label} for label, protocol in named.items()]
-        self.apply(make_pod(name, *SLEEP, labels={"app": "web"}, nodeName=node, container={"ports": shown}))
-        address = self.wait_ready(name)["status"]["podIP"]
-        served = [f"{protocol.lower()}/{number}" for protocol, both in numbers.items() for number in both]
-        server = subprocess.Popen(self.speak(self.net_of(name), "serve", *served))
-        self.addCleanup(server.wait)
-        self.addCleanup(server.kill)
-        return {f"{each.split('/')[0]}{each.split('/')[1]}": each.replace("/", f"/{address}/") for each in served}
-
-    def test_protocols_over_vxlan(self):
-        targets = self.start_speaking("web", "m1", http="TCP", names="UDP", link="SCTP")
-        at = self.start_pods(*(make_pod(name, *SLEEP, labels={"app": name}, nodeName="m3") for name in ("friend", "stranger")))
-        askers = {name: self.net_of(name) for name in ("friend", "stranger")}
-        everything = " ".join(targets)
-        kept = {name: dict.fromkeys(targets, at[name]) for name in askers}
-        wait_until(lambda: self.asked(askers, targets) == kept, 20, "all is open, and addresses are kept on the way")
-        friend = [pods(app="friend")]
-        allow = lambda *which, **more: {"ingress": [{"ports": list(which), **more}]}
-        port = lambda protocol, number=None, last=None: {"protocol": protocol, **({"port": number} if number else {}),
-                                                         **({"endPort": last} if last else {})}
-        block = lambda address, *holes: [{"ipBlock": {"cidr": address, "except": list(holes)}}]
-        self.judge([
-            ("nothing", {}, "", ""),
-            ("a pod, all protocols", {"ingress": [{"from": friend}]}, everything, ""),
-            ("TCP alone", allow(port("TCP")), "tcp8080 tcp8085", "tcp8080 tcp8085"),
-            ("UDP alone", allow(port("UDP")), "udp5353 udp5400", "udp5353 udp5400"),
-            ("SCTP alone", allow(port("SCTP")), "sctp9899 sctp9900", "sctp9899 sctp9900"),
-            ("a number of each", allow(port("TCP", 8085), port("UDP", 5400), port("SCTP", 9900)), "tcp8085 udp5400 sctp9900",
-             "tcp8085 udp5400 sctp9900"),
-            ("a number is of its protocol", allow(port("UDP", 8080), port("SCTP", 5353)), "", ""),
-            ("a name of each", allow(port("TCP", "http"), port("UDP", "names"), port("SCTP", "link")), "tcp8080 udp5353 sctp9899",
-             "tcp8080 udp5353 sctp9899"),
-            ("a name is of its protocol", allow(port("TCP", "names"), port("UDP", "http")), "", ""),
-            ("ranges", allow(port("TCP", 8081, 8085), port("UDP", 5000, 5399), port("SCTP", 9900, 9999), **{"from": friend}),
-             "tcp8085 udp5353 sctp9900", ""),
-            ("an address", {"ingress": [{"from": block(at["stranger"] + "/32")}]}, "", everything),
-            ("all addresses but one", {"ingress": [{"from": block("0.0.0.0/0", at["stranger"] + "/32")}]}, everything, ""),
-        ], askers, targets)
-        self.kubectl("delete", "networkpolicy", "np")
-        self.apply(policy("out", {"app": "friend"}, policyTypes=["Egress"], egress=[
-            {"to": [pods(app="web")], "ports": [port("UDP", "names"), port("SCTP", 9900), port("TCP", 8000, 8080)]}]))
-        wanted = {"friend": {"udp5353", "sctp9900", "tcp8080"}, "stranger": set(targets)}
-        wait_until(lambda: self.answers(askers, targets) == wanted, 20, "going out")
-
-    def test_clients_of_node_ports(self):
-        self.start_speaking("web", "m1")
-        service = make_service("web", type="NodePort", externalTrafficPolicy="Local")
-        numbers = {"tcp": (30051, 8080), "udp": (30052, 5353), "sctp": (30053, 9899)}
-        service["spec"]["ports"] = [{"name": name, "protocol": name.upper(), "port": to, "nodePort": number}
-                                    for name, (number, to) in numbers.items()]
-        self.apply(service)
-        m1, m3 = self.cluster.host("m1"), self.cluster.host("m3")
-        targets = {name: f"{name}/{m1.address}/{number}" for name, (number, _) in numbers.items()}
-        askers = {"outside": self.cluster.inside(self.outside), "m3": self.cluster.inside(m3)}
-        kept = {"outside": dict.fromkeys(targets, self.outside.address), "m3": dict.fromkeys(targets, m3.address)}
-        wait_until(lambda: self.asked(askers, targets) == kept, 20, "both keep their addresses")
-        of = lambda *hosts: [{"ipBlock": {"cidr": f"{host.address}/32"}} for host in hosts]
-        self.judge([
-            ("nobody", {}, "", ""),
-            ("one client", {"ingress": [{"from": of(self.outside)}]}, "tcp udp sctp", ""),
-            ("another, by the pod's own port", {"ingress": [{"from": of(m3), "ports": ports(8080)}]}, "", "tcp"),
-            ("the node port counts for nothing", {"ingress": [{"from": of(m3), "ports": ports(30051)}]}, "", ""),
-            ("each by its protocol", {"ingress": [{"from": of(m3), "ports": [{"protocol": "SCTP"}]},
-                                                  {"from": of(self.outside), "ports": [{"protocol": "UDP", "port": 5353}]}]},
-             "udp", "sctp"),
-            ("all but one", {"ingress": [{"from": [{"ipBlock": {"cidr": "0.0.0.0/0", "except": [f"{m3.address}/32"]}}]}]},
-             "tcp udp sctp", ""),
-        ], askers, targets)
