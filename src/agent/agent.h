@@ -127,7 +127,10 @@ class Agent {
 
   /// Answers one request that came over reach: the handler of a reach::Dialer, called on the
   /// dialer's strand.
-  Task<void> serve_reach(std::string request_json, std::unique_ptr<net::Stream> stream);
+  /// `dropped` ends when nobody waits for the answer any more.
+  Task<void> serve_reach(std::string request_json,
+                         std::unique_ptr<net::Stream> stream,
+                         Task<void> dropped);
   /// Imports an archive now: `tetrarch image load`. The names that it held.
   Task<Result<std::vector<std::string>>> load_image(std::string archive_path);
 

@@ -67,6 +67,9 @@ struct Agent::Impl {
   Task<void> keep_network();
   Task<void> keep_health_ports(bool is_healthy);
 
+  // reach_requests.cc: all but blobs.
+  Task<void> serve_on_node(DocumentPtr request, net::Stream& stream);
+
   // housekeeping.cc: large logs, old attempts, what deleted pods left.
   Task<void> keep_logs();
   Task<void> rotate_logs();

@@ -263,6 +263,30 @@ Task<void> serve_stats(runtime::Runtime& runtime, Target target, net::Stream& st
   }
 }
 
+Task<void> serve_pod(runtime::Runtime& runtime,
+                     async::BlockingPool& blocking,
+                     Target target,
+                     DocumentPtr request,
+                     net::Stream& stream) {
+  const auto kind = request->root()["kind"].string();
+  const int port = static_cast<int>(request->root()["port"].integer());
+  if (kind == "logs") {
+    co_await serve_logs(runtime, blocking, std::move(target), std::move(request), stream);
+  } else if (kind == "exec" || kind == "attach") {
+    co_await serve_session(runtime, std::move(target), std::move(request), stream);
+  } else if (kind == "portforward") {
+    co_await serve_forward(runtime, blocking, std::move(target.sandbox_id), port, stream);
+  } else if (kind == "connect") {
+    co_await serve_connection(std::move(target.address), port, stream);
+  } else if (kind == "stats") {
+    co_await serve_stats(runtime, std::move(target), stream);
+  } else {
+    const Error unknown{Code::unimplemented,
+                        fmt::format("this agent knows no request \"{}\"", kind)};
+    static_cast<void>(co_await answer(stream, unknown));
+  }
+}
+
 /// The unit that the request is about, on the agent's strand; empty: it is about no unit.
 Task<std::string> find_unit(const UnitKeeper& units, std::string uid) {
   const auto* unit = units.find(uid);
@@ -326,7 +350,9 @@ Task<std::optional<Result<Target>>> find_target(
 
 }  // namespace
 
-Task<void> Agent::serve_reach(std::string request_json, std::unique_ptr<net::Stream> stream) {
+Task<void> Agent::serve_reach(std::string request_json,
+                              std::unique_ptr<net::Stream> stream,
+                              Task<void> dropped) {
   const auto request = Document::parse(request_json);
   if (!request.ok()) {
     static_cast<void>(co_await answer(*stream, request.error()));
@@ -334,12 +360,7 @@ Task<void> Agent::serve_reach(std::string request_json, std::unique_ptr<net::Str
   }
   const auto root = (*request)->root();
   const auto kind = root["kind"].string();
-  const int port = static_cast<int>(root["port"].integer());
-  if (kind == "connect" && root["pod"].string().empty()) {
-    co_await serve_connection(impl_->shop->node_facts.host_ip, port, *stream);
-    co_return;
-  }
-  if (kind == "blob-put") {
+  if (kind == "blob-put") {  // it waits for the stream alone, and clears up what has not come whole
     co_await impl_->blobs.serve_put(*stream);
     co_return;
   }
@@ -347,36 +368,30 @@ Task<void> Agent::serve_reach(std::string request_json, std::unique_ptr<net::Str
     co_await impl_->blobs.serve_get(root, *stream);
     co_return;
   }
+  co_await async::first_of(impl_->serve_on_node(*request, *stream), std::move(dropped));
+}
+
+Task<void> Agent::Impl::serve_on_node(DocumentPtr request, net::Stream& stream) {
+  const auto root = request->root();
+  const int port = static_cast<int>(root["port"].integer());
+  if (root["kind"].string() == "connect" && root["pod"].string().empty()) {
+    co_await serve_connection(shop->node_facts.host_ip, port, stream);
+    co_return;
+  }
   const std::string uid(root["uid"].string());
-  auto unit =
-      co_await asio::co_spawn(impl_->strand, find_unit(*impl_->units, uid), asio::use_awaitable);
+  auto unit = co_await asio::co_spawn(strand, find_unit(*units, uid), asio::use_awaitable);
   if (!unit.empty()) {
-    const auto& address = impl_->shop->node_facts.host_ip;
-    co_await serve_unit(std::move(unit), root, address, impl_->with.blocking, *stream);
+    const auto& address = shop->node_facts.host_ip;
+    co_await serve_unit(std::move(unit), root, address, with.blocking, stream);
     co_return;
   }
-  const auto target = co_await asio::co_spawn(
-      impl_->strand, find_target(impl_->workers, *request), asio::use_awaitable);
+  const auto target =
+      co_await asio::co_spawn(strand, find_target(workers, request), asio::use_awaitable);
   if (!(*target).ok()) {
-    static_cast<void>(co_await answer(*stream, (*target).error()));
+    static_cast<void>(co_await answer(stream, (*target).error()));
     co_return;
   }
-  auto& runtime = *impl_->runtime;
-  if (kind == "logs") {
-    co_await serve_logs(runtime, impl_->with.blocking, **target, *request, *stream);
-  } else if (kind == "exec" || kind == "attach") {
-    co_await serve_session(runtime, **target, *request, *stream);
-  } else if (kind == "portforward") {
-    co_await serve_forward(runtime, impl_->with.blocking, (*target)->sandbox_id, port, *stream);
-  } else if (kind == "connect") {
-    co_await serve_connection((*target)->address, port, *stream);
-  } else if (kind == "stats") {
-    co_await serve_stats(runtime, **target, *stream);
-  } else {
-    const Error unknown{Code::unimplemented,
-                        fmt::format("this agent knows no request \"{}\"", kind)};
-    static_cast<void>(co_await answer(*stream, unknown));
-  }
+  co_await serve_pod(*runtime, with.blocking, **target, std::move(request), stream);
 }
 
 }  // namespace tetrarch::agent

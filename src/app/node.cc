@@ -194,8 +194,9 @@ Status Node::Impl::make() {
   TRY_STATUS(make_tls());
   TRY(connection, net::Client::make({.url = keys.server_url}, tls));
   TRY(images, net::Client::make({.url = keys.server_url, .response_bytes_max = kBlobMax}, tls));
-  auto answer = [this](std::string request, std::unique_ptr<net::Stream> stream) {
-    return agent->serve_reach(std::move(request), std::move(stream));
+  auto answer = [this](std::string request, std::unique_ptr<reach::OpenedStream> stream) {
+    auto dropped = stream->until_dropped();
+    return agent->serve_reach(std::move(request), std::move(stream), std::move(dropped));
   };
   dialer = std::make_unique<reach::Dialer>(
       io_pool, *connection, NodeName(config.node_name), std::move(answer), dialer_options());

@@ -39,7 +39,8 @@ struct Inbound {
 
 class SpdySession::Core : public std::enable_shared_from_this<SpdySession::Core> {
  public:
-  explicit Core(std::unique_ptr<Stream> its_connection) : connection(std::move(its_connection)) {}
+  Core(std::unique_ptr<Stream> its_connection, std::chrono::nanoseconds its_interval)
+      : connection(std::move(its_connection)), sign_interval(its_interval) {}
 
   Task<void> read_frames();
   Task<void> write_frames();
@@ -49,10 +50,12 @@ class SpdySession::Core : public std::enable_shared_from_this<SpdySession::Core>
   void reset(std::uint32_t id, spdy::Reset why);
   void end_all();
   Task<Status> take_data(spdy::Frame frame);
+  Status sign();
 
   void forget(std::uint32_t id) { streams.erase(id); }
 
   std::unique_ptr<Stream> connection;
+  const std::chrono::nanoseconds sign_interval;
   Outbox outbox;
   spdy::HeaderBlocks blocks;
   spdy::Decoder decoder;
@@ -62,6 +65,7 @@ class SpdySession::Core : public std::enable_shared_from_this<SpdySession::Core>
   async::Event has_room;
   async::Event ended;
   std::uint32_t last_id = 0;
+  std::uint32_t last_ping = 0;  // even: ours
   bool is_over = false;
 };
 
@@ -225,6 +229,16 @@ void SpdySession::Core::take_reset(const spdy::Frame& frame) {
   has_room.raise();
 }
 
+/// Fails once a write has: where the client has gone, its system refuses what we send.
+Status SpdySession::Core::sign() {
+  std::string payload;
+  spdy::append_u32(payload, last_ping += 2);
+  if (!outbox.push_now(spdy::control_frame(spdy::Type::ping, 0, payload))) {
+    return Error{Code::cancelled, "SPDY: the client has gone"};
+  }
+  return ok();
+}
+
 Task<Status> SpdySession::Core::take_data(spdy::Frame frame) {
   const auto at = streams.find(frame.stream);
   if (at == streams.end()) {
@@ -232,7 +246,9 @@ Task<Status> SpdySession::Core::take_data(spdy::Frame frame) {
   }
   const auto stream = at->second;
   while (stream->left() > kUnreadMax && !stream->is_reset && !is_over) {
-    co_await has_room.wait();
+    if (!co_await has_room.wait_for(sign_interval)) {
+      CO_TRY_STATUS(sign());
+    }
   }
   if (stream->at > kUnreadMax) {
     stream->unread.erase(0, std::exchange(stream->at, 0));
@@ -278,8 +294,8 @@ Task<Status> SpdySession::Core::handle(spdy::Frame frame) {
   co_return ok();  // Source: Draft 3.1, section 2.2.1: unknown control frames are passed over
 }
 
-SpdySession::SpdySession(std::unique_ptr<Stream> connection)
-    : core_(std::make_shared<Core>(std::move(connection))) {}
+SpdySession::SpdySession(std::unique_ptr<Stream> connection, std::chrono::nanoseconds sign_interval)
+    : core_(std::make_shared<Core>(std::move(connection), sign_interval)) {}
 
 SpdySession::~SpdySession() {
   core_->end_all();

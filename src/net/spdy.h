@@ -25,7 +25,10 @@ class SpdyStream : public Stream {
 /// and ends with close().
 class SpdySession {
  public:
-  explicit SpdySession(std::unique_ptr<Stream> connection);
+  /// While a stream that nobody reads holds the session up, the client is pinged every
+  /// `sign_interval`: a connection that is not read tells of its end only when it is written to.
+  explicit SpdySession(std::unique_ptr<Stream> connection,
+                       std::chrono::nanoseconds sign_interval = std::chrono::seconds(10));
   ~SpdySession();
   SpdySession(const SpdySession&) = delete;
   SpdySession& operator=(const SpdySession&) = delete;

@@ -121,8 +121,7 @@ class SpdyClient {
     co_return out;
   }
 
- private:
-  std::string name_of(const spdy::Frame& frame) {
+  static std::string name_of(const spdy::Frame& frame) {
     const auto id = std::to_string(spdy::read_u32(frame.payload, 0));
     switch (frame.type) {
       case Type::syn_reply:
@@ -136,6 +135,7 @@ class SpdyClient {
     }
   }
 
+ private:
   Stream& stream_;
   spdy::HeaderBlocks blocks_;
   spdy::Decoder decoder_;
@@ -305,6 +305,49 @@ TEST(SpdySession, ForgetsStreamsThatWereResetBeforeAnybodyTookThem) {
   wait_for(pool, reset_many(type));
 
   EXPECT_EQ(type, "lasting");
+}
+
+Task<void> write_until_refused(Stream& stream, std::uint32_t id) {
+  const std::string piece(32 * 1024, 'x');
+  const auto bytes = spdy::data_head(id, 0, piece.size()) + piece;
+  while ((co_await stream.write(bytes)).ok()) {
+  }
+}
+
+/// Reads up to the second ping, then is gone.
+Task<void> read_pings(SpdyClient& client, Stream& stream, std::string& transcript) {
+  int pings = 0;
+  while (pings < 2) {
+    const auto frame = co_await client.next();
+    if (!frame.ok()) {
+      break;
+    }
+    transcript += SpdyClient::name_of(*frame) + "\n";
+    pings += frame->type == Type::ping ? 1 : 0;
+  }
+  stream.close();
+}
+
+Task<void> send_too_much(Stream& stream, std::string& transcript) {
+  SpdyClient client(stream);
+  const auto id = co_await client.open("stdin");
+  co_await async::both(write_until_refused(stream, id), read_pings(client, stream, transcript));
+}
+
+Task<Unit> hold_up(std::string& transcript) {
+  auto [server_end, client_end] = make_pipe();
+  SpdySession session(std::move(server_end), std::chrono::milliseconds(1));
+  co_await async::both(session.run(), send_too_much(*client_end, transcript));
+  co_return Unit{};
+}
+
+TEST(SpdySession, FindsOutThatAClientWhoseInputWaitsHasGone) {
+  async::IoPool pool(1);
+  std::string transcript;
+
+  wait_for(pool, hold_up(transcript));
+
+  EXPECT_EQ(transcript, "reply 1\nping 2\nping 4\n");
 }
 
 /// Opens one stream more than a session has.

@@ -66,7 +66,7 @@ Task<Status> Dialer::dial_once() {
   CO_TRY(auto connection, co_await client_.upgrade(std::move(request), "tetrarch-reach"));
   MuxOptions options = options_.mux;
   options.is_dialer = true;
-  auto on_open = [this](std::string asked, std::unique_ptr<net::Stream> stream) {
+  auto on_open = [this](std::string asked, std::unique_ptr<OpenedStream> stream) {
     group_.spawn(answer(handler_, std::move(asked), std::move(stream)));
   };
   const auto mux =
@@ -107,7 +107,7 @@ void Dialer::note_refusal() {
 
 Task<void> Dialer::answer(Handler handler,
                           std::string request,
-                          std::unique_ptr<net::Stream> stream) {
+                          std::unique_ptr<OpenedStream> stream) {
   co_await handler(std::move(request), std::move(stream));
 }
 

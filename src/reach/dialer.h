@@ -25,9 +25,10 @@ namespace tetrarch::reach {
 class Dialer {
  public:
   /// Answers one stream: writes format_answer(…) first, then data. Runs on the dialer's strand and
-  /// is cancelled when the dialer stops; when the connection breaks its stream fails.
+  /// is cancelled when the dialer stops; when the connection breaks its stream fails. Where it
+  /// waits for something else than the stream, it waits for until_dropped() as well.
   using Handler =
-      std::function<Task<void>(std::string request_json, std::unique_ptr<net::Stream> stream)>;
+      std::function<Task<void>(std::string request_json, std::unique_ptr<OpenedStream> stream)>;
 
   struct Options {
     std::chrono::nanoseconds backoff_min = std::chrono::milliseconds(500);
@@ -69,7 +70,7 @@ class Dialer {
   void use(std::shared_ptr<Mux> mux);
   static Task<void> answer(Handler handler,
                            std::string request,
-                           std::unique_ptr<net::Stream> stream);
+                           std::unique_ptr<OpenedStream> stream);
 
   net::Client& client_;
   const NodeName node_;

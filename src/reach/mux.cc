@@ -68,6 +68,7 @@ struct Mux::Half {
   bool is_cut = false;  // the connection is gone
   async::Event readable;
   async::Event writable;
+  async::Event dropped;  // by the other side, or with the connection
 
   void wake() {
     readable.raise();
@@ -75,7 +76,7 @@ struct Mux::Half {
   }
 };
 
-class Mux::MuxStream final : public net::Stream {
+class Mux::MuxStream final : public OpenedStream {
  public:
   MuxStream(std::shared_ptr<Mux> mux, std::shared_ptr<Half> half)
       : mux_(std::move(mux)), half_(std::move(half)) {}
@@ -87,7 +88,11 @@ class Mux::MuxStream final : public net::Stream {
   Task<Status> shut_write() override;
   void close() override;
 
+  Task<void> until_dropped() override { return wait_for_drop(half_); }
+
  private:
+  static Task<void> wait_for_drop(std::shared_ptr<Half> half) { co_await half->dropped.wait(); }
+
   static Error why_ended(const Half& half) {
     return half.is_cut ? Error{Code::unavailable, "the connection to the node has ended"}
                        : Error{Code::cancelled, "the stream is closed"};
@@ -334,6 +339,7 @@ Status Mux::take_frame(std::uint8_t kind, std::uint32_t id, std::string_view pay
     return ok();  // closed here a moment ago
   }
   bool is_over = false;
+  bool is_dropped = false;
   {
     const std::lock_guard lock(half->mutex);
     if (kind == kCredit && payload.size() == 4) {
@@ -346,11 +352,15 @@ Status Mux::take_frame(std::uint8_t kind, std::uint32_t id, std::string_view pay
       // read.
       (half->has_remote_ended ? half->has_local_ended : half->is_reset) = true;
       is_over = true;
+      is_dropped = half->is_reset;
     } else {
       return broken("a frame of an unknown kind");
     }
   }
   half->wake();
+  if (is_dropped) {
+    half->dropped.raise();
+  }
   if (is_over) {
     forget(id);
   }
@@ -465,11 +475,16 @@ void Mux::fail_all() {
     cut.swap(streams_);
   }
   for (const auto& [id, half] : cut) {
+    bool is_dropped = false;
     {
       const std::lock_guard lock(half->mutex);
       half->is_cut = !(half->has_remote_ended && half->has_local_ended);
+      is_dropped = !half->has_remote_ended;
     }
     half->wake();
+    if (is_dropped) {
+      half->dropped.raise();
+    }
   }
 }
 

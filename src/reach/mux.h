@@ -31,11 +31,20 @@ struct MuxOptions {
       std::chrono::seconds(45);  ///< nothing received, though asked for: the peer is gone
 };
 
+/// A stream that the other side has opened.
+class OpenedStream : public net::Stream {
+ public:
+  /// Ends when the other side has dropped the stream without ending it, or the connection is lost,
+  /// also while nothing is read or written. What came behind is worth nothing then. Outlives the
+  /// stream; awaited once.
+  virtual Task<void> until_dropped() = 0;
+};
+
 /// Made shared: its streams may outlive it. Thread-safe but for run().
 class Mux : public std::enable_shared_from_this<Mux> {
  public:
   /// Called on run()'s strand for each stream that the other side opens, with what it asked for.
-  using OnOpen = std::function<void(std::string request, std::unique_ptr<net::Stream> stream)>;
+  using OnOpen = std::function<void(std::string request, std::unique_ptr<OpenedStream> stream)>;
 
   Mux(std::unique_ptr<net::Stream> connection,
       MuxOptions options,

@@ -49,7 +49,8 @@ class MuxTest : public ::testing::Test {
     far_ = std::make_shared<Mux>(
         std::move(b),
         options,
-        [this](std::string request, std::unique_ptr<net::Stream> stream) {
+        [this](std::string request, std::unique_ptr<OpenedStream> stream) {
+          group_.spawn_on(pool_.strand(), tell(stream->until_dropped()));
           group_.spawn_on(pool_.strand(), answer(std::move(request), std::move(stream)));
         },
         system_clock());
@@ -84,6 +85,15 @@ class MuxTest : public ::testing::Test {
     }
   }
 
+  Task<void> tell(Task<void> until_dropped) {
+    co_await std::move(until_dropped);
+    dropped_.raise();
+  }
+
+  Task<bool> is_dropped_within(std::chrono::milliseconds limit) {
+    co_return co_await dropped_.wait_for(limit);
+  }
+
   template <class T>
   std::future<T> begin(Task<T> task) {
     promises_.push_back(std::make_shared<std::promise<T>>());
@@ -99,6 +109,7 @@ class MuxTest : public ::testing::Test {
   std::shared_ptr<Mux> far_;
   std::promise<Status> near_ended_;
   async::Event release_;
+  async::Event dropped_;
   const std::string flood_ = std::string(10'000, 'f');
 };
 
@@ -168,6 +179,39 @@ TEST_F(MuxTest, TellsTheOtherSideOfAClosedStream) {
   const auto stream = std::move(near_->open("refuse")).value();
 
   EXPECT_EQ(begin(read_text(*stream)).get(), "<the stream is closed>");
+}
+
+Task<Status> write_only(net::Stream& stream, std::string text) {
+  co_return co_await stream.write(text);
+}
+
+constexpr std::chrono::seconds kPatience{20};
+constexpr std::chrono::milliseconds kMoment{50};
+
+TEST_F(MuxTest, TellsOfADroppedStreamThoughNobodyReadsIt) {
+  auto stream = std::move(near_->open("mute")).value();
+  ASSERT_TRUE(begin(write_only(*stream, std::string(100'000, 'x'))).get().ok());
+
+  stream->close();
+
+  EXPECT_TRUE(begin(is_dropped_within(kPatience)).get());
+}
+
+TEST_F(MuxTest, AStreamThatWasEndedIsNotDropped) {
+  auto stream = std::move(near_->open("mute")).value();
+  ASSERT_TRUE(begin(write_text(*stream, "what is still to be read")).get().ok());
+
+  stream->close();
+
+  EXPECT_FALSE(begin(is_dropped_within(kMoment)).get());
+}
+
+TEST_F(MuxTest, DropsItsStreamsWithTheConnection) {
+  const auto stream = std::move(near_->open("mute")).value();
+  ASSERT_TRUE(begin(write_only(*stream, "x")).get().ok());
+  near_->close();
+
+  EXPECT_TRUE(begin(is_dropped_within(kPatience)).get());
 }
 
 TEST_F(MuxTest, ForgetsStreamsThatHaveEnded) {
@@ -399,7 +443,23 @@ class ReachHandler final : public net::Handler {
   Hub& hub_;
 };
 
-Task<void> answer_request(std::string request, std::unique_ptr<net::Stream> stream) {
+/// Raised when the frame of a handler ends.
+struct Ending {
+  async::Event& ended;
+
+  ~Ending() { ended.raise(); }
+};
+
+Task<void> answer_request(std::string request,
+                          std::unique_ptr<OpenedStream> stream,
+                          async::Event& ended) {
+  if (request.find("\"forever\"") != std::string::npos) {
+    const Ending ending{ended};
+    const auto begun = format_answer(ok());
+    (void)co_await stream->write(begun);
+    co_await stream->until_dropped();
+    co_return;
+  }
   const bool is_known = request.find("\"logs\"") != std::string::npos;
   const Status outcome = is_known ? ok() : Status{Error{Code::not_found, "no such kind"}};
   const auto line = format_answer(outcome) + (is_known ? "line 1\nline 2\n" : "");
@@ -413,6 +473,17 @@ Task<std::string> fetch(Hub& hub, std::string request) {
     co_return std::string(to_string(stream.error().code)) + ": " + stream.error().message;
   }
   co_return co_await read_text(**stream);
+}
+
+/// Asks for what has no end, and goes.
+Task<std::string> leave(Hub& hub, async::Event& ended) {
+  auto stream = co_await hub.open_checked(NodeName("n1"), R"({"kind":"forever"})");
+  if (!stream.ok()) {
+    co_return stream.error().message;
+  }
+  (*stream)->close();
+  const bool has_ended = co_await ended.wait_for(kPatience);
+  co_return std::string(has_ended ? "it has ended" : "it goes on");
 }
 
 TEST(Reach, OpensStreamsOverTheConnectionThatTheAgentDialled) {
@@ -430,7 +501,11 @@ TEST(Reach, OpensStreamsOverTheConnectionThatTheAgentDialled) {
   ASSERT_TRUE(client.ok());
   Dialer::Options options;
   options.backoff_min = std::chrono::milliseconds(1);
-  Dialer dialer(pool, **client, NodeName("n1"), answer_request, options);
+  async::Event ended;
+  auto answer = [&ended](std::string request, std::unique_ptr<OpenedStream> stream) {
+    return answer_request(std::move(request), std::move(stream), ended);
+  };
+  Dialer dialer(pool, **client, NodeName("n1"), std::move(answer), options);
   const auto ask = [&](std::string request) {
     std::promise<std::string> out;
     group.spawn(into(fetch(hub, std::move(request)), out));
@@ -448,6 +523,9 @@ TEST(Reach, OpensStreamsOverTheConnectionThatTheAgentDialled) {
   };
   EXPECT_EQ(until_connected(), "line 1\nline 2\n");
   EXPECT_EQ(ask(R"({"kind":"dance"})"), "not found: no such kind");
+  std::promise<std::string> left;
+  group.spawn(into(leave(hub, ended), left));
+  EXPECT_EQ(left.get_future().get(), "it has ended");
   EXPECT_TRUE(hub.is_connected(NodeName("n1")));
   ASSERT_EQ(hub.signs().size(), 1U);
   EXPECT_EQ(hub.signs().front().node, "n1");

@@ -95,6 +95,17 @@ def start_time(pid):
     return stat.rsplit(")", 1)[1].split()[19] if stat else ""
 
 
+def open_files(pid):
+    """Where its descriptors point."""
+    out = []
+    for name in os.listdir(f"/proc/{pid}/fd"):
+        try:
+            out.append(os.readlink(f"/proc/{pid}/fd/{name}"))
+        except OSError:
+            continue  # closed meanwhile
+    return out
+
+
 def pids_with(*words, of=("cmdline", "cgroup")):
     """Living processes whose command line or control group names one of the words."""
     out = []

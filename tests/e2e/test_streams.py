@@ -10,6 +10,7 @@ import socket
 import struct
 import subprocess
 import threading
+import time
 
 import harness
 import machine
@@ -153,6 +154,37 @@ class Streams:
         self.kubectl("delete", "pod", "box", "--wait=false")
         child.wait(20)
         self.assertNotEqual(child.returncode, 0, "the pod's end is told to who waits for a program in it")
+
+    def test_who_has_gone_is_missed_whatever_waits(self):
+        self.box()
+        child = self.started("exec", "-i", "box", "--", "sleep", "1004")
+        wait_until(lambda: self.running("box", "sleep 1004"), 15, "it runs")
+        self.fill(child.stdin)
+        self.assertTrue(self.running("box", "sleep 1004"), "that it reads nothing is its own affair")
+        child.kill()
+        wait_until(lambda: not self.running("box", "sleep 1004"), 45, "it ends, though nobody reads of who sends")
+        wait_until(lambda: self.open_files("/pipes/") == [], 5, "nor do its pipes stay")
+
+        follower = self.started("logs", "-f", "box")
+        wait_until(lambda: self.open_files("/logs/"), 15, "a log is followed that says nothing")
+        follower.kill()
+        wait_until(lambda: self.open_files("/logs/") == [], 15, "the log is let go")
+
+    def fill(self, pipe):
+        """Writes until nothing has been taken for a while."""
+        os.set_blocking(pipe.fileno(), False)
+        last, sent = time.monotonic(), 0
+        while time.monotonic() - last < 2:
+            try:
+                sent += os.write(pipe.fileno(), bytes(65536))
+                last = time.monotonic()
+            except BlockingIOError:
+                time.sleep(0.1)
+        self.assertGreater(sent, 300000, "more than a pipe and a window hold")
+
+    def open_files(self, part):
+        """What the cluster's process has open there."""
+        return [path for path in machine.open_files(self.cluster.process.pid) if part in path]
 
     # ---- attach -----------------------------------------------------------------------------------------------
 

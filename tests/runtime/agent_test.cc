@@ -7,6 +7,7 @@
 #include "agent/runtime/containerd.h"
 #include "agent_bench.h"
 #include "async/task_group.h"
+#include "async/timer.h"
 #include "net/pipe.h"
 #include "reach/frames.h"
 
@@ -203,12 +204,17 @@ TEST_F(AgentTest, ANewAgentAdoptsWhatRunsWithoutARestart) {
   delete_pod("stays", 0);
 }
 
+Task<void> never() {
+  async::Event event;
+  co_await event.wait();
+}
+
 /// One request over reach, its answer line and everything after it, as a server sees it.
 Task<std::optional<std::string>> ask(Agent* agent, std::string request, std::string input) {
   auto [ours, theirs] = net::make_pipe(1 << 20);
   async::TaskGroup group(co_await asio::this_coro::executor, "test");
   static_cast<void>(co_await ours->write(input));
-  group.spawn(agent->serve_reach(std::move(request), std::move(theirs)));
+  group.spawn(agent->serve_reach(std::move(request), std::move(theirs), never()));
   std::string all;
   std::string buffer(4096, '\0');
   while (true) {

@@ -71,15 +71,17 @@ class ExecSession final : public Session {
 
   ~ExecSession() override {
     reader_->close();
-    if (is_started_ && !is_deleted_) {
+    if (is_made_ && !is_deleted_) {
       reap(*services_, place_.container_id, place_.exec_id);
     }
     std::error_code ignored;
     std::filesystem::remove_all(place_.directory, ignored);
   }
 
+  /// Before containerd is asked: from now on there may be a process.
+  void set_made() { is_made_ = true; }
+
   void set_started(std::unique_ptr<asio::posix::stream_descriptor> stdin_pipe) {
-    is_started_ = true;
     stdin_ = std::move(stdin_pipe);
     reader_->start();
   }
@@ -144,7 +146,7 @@ class ExecSession final : public Session {
   ExecPlace place_;
   std::shared_ptr<PipeReader> reader_;  // shared with the reads under way
   std::unique_ptr<asio::posix::stream_descriptor> stdin_;
-  bool is_started_ = false;
+  bool is_made_ = false;
   bool is_deleted_ = false;
 };
 
@@ -218,6 +220,7 @@ Task<Result<std::unique_ptr<Session>>> Containers::start_exec(std::string id, Ex
     reader->add(prepared.err, true);
   }
   auto session = std::make_unique<ExecSession>(services_, prepared.place, std::move(reader));
+  session->set_made();
   CO_TRY(
       const auto made,
       co_await call<native_tasks::Nothing>(TETRARCH_RPC(tasks, Exec), std::move(request), kQuick));

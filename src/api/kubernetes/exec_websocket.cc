@@ -71,6 +71,12 @@ class WebSocketClient final : public RemoteClient {
     (void)co_await socket_->close(kNormalClosure, "");  // the client may have closed first
   }
 
+  /// An output of nothing, as the first message is.
+  Task<Status> sign() override {
+    const std::string nothing(1, static_cast<char>(Channel::out));
+    co_return co_await socket_->write(false, nothing);
+  }
+
  private:
   std::unique_ptr<net::WebSocket> socket_;
   const std::string subprotocol_;

@@ -2,6 +2,7 @@
 #include "api/kubernetes/frames.h"
 
 #include "api/kubernetes/errors.h"
+#include "async/timer.h"
 #include "async/together.h"
 #include "object/document.h"
 
@@ -10,9 +11,15 @@ namespace {
 
 constexpr std::size_t kChunk = 32768;
 
+/// How far the client's input has come.
+struct Input {
+  bool is_held_up = false;  ///< the agent has no room for the frame
+  std::uint64_t passed = 0;
+};
+
 /// Ends when the client has gone. Where the agent takes no more, the command has ended: what is
 /// still sent is dropped, because the output and the exit code are yet to come down.
-Task<void> copy_up(RemoteClient& client, net::Stream& agent) {
+Task<void> copy_up(RemoteClient& client, net::Stream& agent, Input& input) {
   bool is_heard = true;
   while (true) {
     auto frame = co_await client.read();
@@ -21,8 +28,23 @@ Task<void> copy_up(RemoteClient& client, net::Stream& agent) {
     }
     if (is_heard) {
       const auto bytes = encode_frame(*frame);
+      input.is_held_up = true;
       const auto written = co_await agent.write(bytes);
+      input.is_held_up = false;
+      ++input.passed;
       is_heard = written.ok();
+    }
+  }
+}
+
+/// Ends when the client is found to have gone. A connection whose input waits tells nothing of its
+/// end, unless it is written to: the system of a client that has gone refuses that.
+Task<void> watch_held_up(RemoteClient& client, const Input& input, std::chrono::nanoseconds every) {
+  while (true) {
+    const auto before = input.passed;
+    co_await async::sleep_for(every);
+    if (input.is_held_up && input.passed == before && !(co_await client.sign()).ok()) {
+      co_return;
     }
   }
 }
@@ -84,8 +106,13 @@ std::string plain_error(std::string_view status_json) {
   return std::string(root["status"].string() == "Success" ? "" : root["message"].string("failed"));
 }
 
-Task<Status> relay(RemoteClient& client, net::Stream& agent) {
-  co_await async::first_of(copy_up(client, agent), copy_down(client, agent));
+Task<Status> relay(RemoteClient& client,
+                   net::Stream& agent,
+                   std::chrono::nanoseconds sign_interval) {
+  Input input;
+  auto watched = watch_held_up(client, input, sign_interval);
+  auto copied = async::first_of(copy_up(client, agent, input), copy_down(client, agent));
+  co_await async::first_of(std::move(copied), std::move(watched));
   agent.close();
   co_return ok();
 }

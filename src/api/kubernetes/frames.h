@@ -3,6 +3,7 @@
 // one side, whatever protocol the client speaks on the other.
 #pragma once
 
+#include <chrono>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -41,13 +42,19 @@ class RemoteClient {
   virtual Task<Result<Frame>> read() = 0;
   virtual Task<Status> write(Frame frame) = 0;
   virtual Task<void> finish() = 0;
+  /// Asked while its input is held up, so that nothing is read of it. Sends what means nothing, and
+  /// fails once the client has gone.
+  virtual Task<Status> sign() = 0;
 };
 
 /// What clients older than v4 get on the error channel: the message of a failure; empty for
 /// success.
 std::string plain_error(std::string_view status_json);
 
-/// Passes frames both ways until the agent has sent the final Status, or either side has gone.
-Task<Status> relay(RemoteClient& client, net::Stream& agent);
+/// Passes frames both ways until the agent has sent the final Status, or either side has gone, also
+/// where the command takes no input and the client's waits.
+Task<Status> relay(RemoteClient& client,
+                   net::Stream& agent,
+                   std::chrono::nanoseconds sign_interval = std::chrono::seconds(10));
 
 }  // namespace tetrarch::api::kubernetes

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Logs, exec and attach: what the agent is asked, and what comes through in both directions.
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/io_context.hpp>
+
 #include "api/kubernetes/api_fixture.h"
 #include "api/kubernetes/exec_spdy.h"
 #include "api/kubernetes/exec_websocket.h"
@@ -225,6 +228,64 @@ TEST_F(StreamsTest, ExecSendsInputAndResizesAsFrames) {
   EXPECT_EQ(agent_heard_,
             frame(Channel::in, "ls\n") + frame(Channel::resize, R"({"Width":80,"Height":24})") +
                 frame(Channel::close, std::string(1, '\0')));
+}
+
+/// Of a command that reads no input: nothing comes, and nothing is taken.
+class FullStream final : public net::Stream {
+ public:
+  Task<Result<std::size_t>> read(char* /*into*/, std::size_t /*size*/) override {
+    co_await read_.wait();
+    co_return 0;
+  }
+
+  Task<Status> write(std::string_view /*bytes*/) override {
+    co_await written_.wait();
+    co_return ok();
+  }
+
+  Task<Status> shut_write() override { co_return ok(); }
+
+  void close() override { is_closed = true; }
+
+  bool is_closed = false;
+
+ private:
+  async::Event read_;  // never raised, as the other
+  async::Event written_;
+};
+
+/// Has sent one frame, and is gone when it is signed to for the third time.
+class GoneClient final : public RemoteClient {
+ public:
+  Task<Result<Frame>> read() override { co_return Frame{Channel::in, "x"}; }
+
+  Task<Status> write(Frame /*frame*/) override { co_return ok(); }
+
+  Task<void> finish() override { co_return; }
+
+  Task<Status> sign() override {
+    co_return ++signs < 3 ? ok() : Status{Error{Code::cancelled, "gone"}};
+  }
+
+  int signs = 0;
+};
+
+Task<void> relay_fast(RemoteClient& client, net::Stream& agent) {
+  (void)co_await relay(client, agent, std::chrono::milliseconds(1));
+}
+
+TEST_F(StreamsTest, ExecEndsWhenAClientWhoseInputWaitsHasGone) {
+  GoneClient client;
+  FullStream agent;
+  asio::io_context context;
+  asio::co_spawn(context, relay_fast(client, agent), [](const std::exception_ptr& error) {
+    EXPECT_EQ(error, nullptr);
+  });
+
+  context.run();
+
+  EXPECT_EQ(client.signs, 3);
+  EXPECT_TRUE(agent.is_closed);
 }
 
 TEST_F(StreamsTest, ExecSaysSoWhenTheNodeIsLost) {
