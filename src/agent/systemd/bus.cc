@@ -66,6 +66,30 @@ Code code_of(const sd_bus_error& error) {
   return code_of(sd_bus_error_get_errno(&error));
 }
 
+/// Who is at the other end: a bus, which knows others by name, or systemd itself.
+struct Peer {
+  explicit Peer(std::string_view address) : is_bus(!address.ends_with(kPrivate)) {}
+
+  /// What it answers, whatever else it does.
+  Member hello() const {
+    return {"org.freedesktop.DBus",
+            "/org/freedesktop/DBus",
+            is_bus ? "org.freedesktop.DBus" : "org.freedesktop.DBus.Peer",
+            is_bus ? "GetId" : "Ping"};
+  }
+
+  const char* destination_of(const Member& member) const {
+    return is_bus ? member.destination : nullptr;
+  }
+
+  /// The part of a match rule that says whose signals are wanted.
+  std::string rule_of(const char* sender) const {
+    return is_bus ? fmt::format("sender='{}',", sender) : "";
+  }
+
+  bool is_bus;
+};
+
 /// A call under way; its frame is that of the coroutine that waits.
 struct Pending {
   async::Event done;
@@ -92,14 +116,14 @@ struct Subscriber {
 }  // namespace
 
 struct Bus::State : std::enable_shared_from_this<Bus::State> {
-  explicit State(const asio::any_io_executor& strand) : socket(strand) {}
+  State(const asio::any_io_executor& strand, Peer its_peer) : peer(its_peer), socket(strand) {}
 
+  const Peer peer;
   std::unique_ptr<sd_bus, BusDeleter> bus;
   asio::posix::stream_descriptor socket;  ///< a duplicate: sd-bus closes its own
   std::list<Subscriber> subscribers;      // slots go before the bus: declared behind it
   std::list<Pending*> waiting;
   std::function<void()> ended;
-  bool is_bus = true;
   bool is_reading = false;
   bool is_writing = false;
   bool is_over = false;
@@ -177,12 +201,12 @@ Task<Result<std::shared_ptr<Bus>>> Bus::connect(std::string address) {
   if (const int error = sd_bus_new(&made); error < 0) {
     co_return bus_error("D-Bus", error);
   }
-  auto state = std::make_shared<State>(co_await asio::this_coro::executor);
+  const auto strand = co_await asio::this_coro::executor;
+  auto state = std::make_shared<State>(strand, Peer(address));
   state->bus.reset(made);
-  state->is_bus = !std::string_view(address).ends_with(kPrivate);
   const std::string what = fmt::format("D-Bus at {}", address);
   for (const int error : {sd_bus_set_address(made, address.c_str()),
-                          sd_bus_set_bus_client(made, state->is_bus ? 1 : 0),
+                          sd_bus_set_bus_client(made, state->peer.is_bus ? 1 : 0),
                           sd_bus_start(made)}) {
     if (error < 0) {
       co_return bus_error(what, error);
@@ -195,20 +219,19 @@ Task<Result<std::shared_ptr<Bus>>> Bus::connect(std::string address) {
   state->socket.assign(descriptor);
   auto bus = std::make_shared<Bus>(state);
   state->wait();
-  CO_TRY(auto hello,
-         bus->new_call({"org.freedesktop.DBus",
-                        "/org/freedesktop/DBus",
-                        state->is_bus ? "org.freedesktop.DBus" : "org.freedesktop.DBus.Peer",
-                        state->is_bus ? "GetId" : "Ping"}));
+  CO_TRY(auto hello, bus->new_call(state->peer.hello()));
   CO_TRY_STATUS(co_await bus->call(std::move(hello), kHelloDeadline));
   co_return bus;
 }
 
 Result<Message> Bus::new_call(const Member& member) {
   sd_bus_message* made = nullptr;
-  const char* destination = state_->is_bus ? member.destination : nullptr;
-  const int error = sd_bus_message_new_method_call(
-      state_->bus.get(), &made, destination, member.path, member.interface, member.name);
+  const int error = sd_bus_message_new_method_call(state_->bus.get(),
+                                                   &made,
+                                                   state_->peer.destination_of(member),
+                                                   member.path,
+                                                   member.interface,
+                                                   member.name);
   if (error < 0) {
     return bus_error(member.name, error);
   }
@@ -255,8 +278,7 @@ Task<Result<Message>> Bus::call(Message request, std::chrono::milliseconds deadl
 Status Bus::match(const char* sender,
                   const std::string& rest,
                   std::function<void(sd_bus_message*)> handler) {
-  const std::string from = state_->is_bus ? fmt::format("sender='{}',", sender) : "";
-  const std::string rule = fmt::format("type='signal',{}{}", from, rest);
+  const std::string rule = fmt::format("type='signal',{}{}", state_->peer.rule_of(sender), rest);
   state_->subscribers.push_back({std::move(handler), nullptr});
   auto& subscriber = state_->subscribers.back();
   sd_bus_slot* made = nullptr;
