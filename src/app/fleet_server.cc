@@ -13,6 +13,7 @@
 #include <fmt/format.h>
 
 #include "app/config_values.h"
+#include "async/timer.h"
 #include "base/clock.h"
 #include "base/log.h"
 
@@ -101,7 +102,8 @@ FleetServer::FleetServer(async::IoPool& pool,
            system_clock(),
            {.metrics =
                 [this](const Metrics& own) { return fleet_metrics(own, metrics_, started_); }}),
-      server_(pool, api_, server_options()) {}
+      server_(pool, api_, server_options()),
+      tasks_(pool.strand(), std::string(kRoom)) {}
 
 Status FleetServer::listen(const std::string& where) {
   if (!where.starts_with(kUnix)) {
@@ -128,6 +130,7 @@ Status FleetServer::start(const Config& config) {
     }
   }
   server_.run();
+  tasks_.spawn(drop_old_lists());
   is_running_ = true;
   return ok();
 }
@@ -136,6 +139,14 @@ Task<void> FleetServer::stop() {
   if (is_running_) {
     is_running_ = false;
     co_await server_.stop();
+    co_await tasks_.stop();
+  }
+}
+
+Task<void> FleetServer::drop_old_lists() {
+  while (true) {
+    co_await async::sleep_for(std::chrono::minutes(1));
+    api_.drop_old_lists();
   }
 }
 

@@ -10,6 +10,7 @@
 #include "api/fleet/fleet_api.h"
 #include "app/config.h"
 #include "async/io_pool.h"
+#include "async/task_group.h"
 #include "base/metrics.h"
 #include "client/client.h"
 #include "net/server.h"
@@ -28,12 +29,14 @@ class FleetServer {
 
  private:
   Status listen(const std::string& where);
+  Task<void> drop_old_lists();
 
   std::unique_ptr<client::Client> client_;
   Metrics& metrics_;
   std::int64_t started_ = 0;  ///< seconds since 1970
   api::fleet::FleetApi api_;
   net::Server server_;
+  async::TaskGroup tasks_;
   bool is_running_ = false;
 };
 

@@ -151,6 +151,11 @@ FleetApi::FleetApi(client::Client& client, const Clock& clock, Options options)
       seconds_(metrics_.histogram("fleet_registry_operation_duration_second",
                                   "Time to answer a request.")) {}
 
+void FleetApi::drop_old_lists() {
+  units_.drop_old();
+  states_.drop_old();
+}
+
 std::string FleetApi::metrics_text() const {
   return options_.metrics ? options_.metrics(metrics_) : metrics_.text();
 }

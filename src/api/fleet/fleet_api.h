@@ -38,6 +38,9 @@ class FleetApi final : public net::Handler {
   Task<void> handle(net::Request request, net::Exchange& exchange) override;
   net::ErrorBody error_body(int status, std::string_view message) const override;
 
+  /// Frees the lists that nobody reads on. Whoever serves the API calls it now and then.
+  void drop_old_lists();
+
  private:
   struct Answer {
     int status = 200;

@@ -280,6 +280,18 @@ TEST_F(FleetFixture, PagesOfOneListAreOfOneMoment) {
   EXPECT_THAT(page("ZAAIAA%3D%3D"), HasSubstr(R"("4000.service")")) << "the last page was shown";
 }
 
+TEST_F(FleetFixture, ListsThatNobodyReadsOnAreFreed) {
+  KeptList list(clock_);
+  const std::weak_ptr<const std::vector<Stored>> kept = list.keep("", {});
+
+  list.drop_old();
+  EXPECT_FALSE(kept.expired()) << "its next page may be asked for";
+  clock_.advance(KeptList::kLongest + std::chrono::seconds(1));
+  list.drop_old();
+
+  EXPECT_TRUE(kept.expired());
+}
+
 TEST_F(FleetFixture, PagesOfStatesKnowWhatWasAskedFor) {
   for (const auto* id : {"m1", "m2"}) {
     client_.put(

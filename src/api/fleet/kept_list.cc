@@ -7,8 +7,7 @@ namespace tetrarch::api::fleet {
 
 KeptList::Items KeptList::find(const PageToken& token, std::string_view question) const {
   const std::lock_guard lock(mutex_);
-  const bool is_told = token.page > 1 && items_ != nullptr && question_ == question &&
-                       clock_.steady() - since_ <= kLongest;
+  const bool is_told = token.page > 1 && items_ != nullptr && question_ == question && !is_old();
   return is_told ? items_ : nullptr;
 }
 
@@ -24,6 +23,13 @@ KeptList::Items KeptList::keep(std::string question, std::vector<Stored> items) 
 void KeptList::drop(const Items& items) {
   const std::lock_guard lock(mutex_);
   if (items_ == items) {
+    items_.reset();
+  }
+}
+
+void KeptList::drop_old() {
+  const std::lock_guard lock(mutex_);
+  if (is_old()) {
     items_.reset();
   }
 }

@@ -33,8 +33,12 @@ class KeptList {
   Items keep(std::string question, std::vector<Stored> items);
   /// Their last page was shown.
   void drop(const Items& items);
+  /// Whoever read them has left off. To be called now and then: find alone frees nothing.
+  void drop_old();
 
  private:
+  bool is_old() const { return clock_.steady() - since_ > kLongest; }
+
   const Clock& clock_;
   mutable std::mutex mutex_;
   Items items_;
