@@ -186,7 +186,11 @@ void Agent::Impl::start_blob_server(const Machine& machine) {
   const auto port = static_cast<std::uint16_t>(options.blob_port);
   const auto begun = blob_server->start(machine.address, port, with.peers.server);
   if (!begun.ok()) {
-    log::warning("agent", "no machine can fetch images from this one: {}", begun.error().message);
+    log::warning("agent",
+                 "other machines fetch through a server what images this one alone has, not from "
+                 "here: {}. --blob-port gives each agent of one address a port of its own; 0 says "
+                 "that it is meant so",
+                 begun.error().message);
     blob_server.reset();
   }
 }
