@@ -11,6 +11,7 @@
 
 #include "agent/agent_impl.h"
 #include "agent/down.h"
+#include "agent/lost_shims.h"
 #include "agent/runtime/containers.h"
 #include "agent/runtime/on_pool.h"
 #include "agent/systemd/manager.h"
@@ -151,6 +152,7 @@ Task<Status> Agent::Impl::start() {
   tasks.spawn(keep_network());
   tasks.spawn(keep_logs());
   tasks.spawn(keep_house());
+  tasks.spawn(keep_shims({*runtime, containerd, with.blocking, places}));
   tasks.spawn(keep_pressure());
   tasks.spawn(keep_static_pods());
   tasks.spawn(blobs.keep());

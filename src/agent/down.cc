@@ -2,9 +2,7 @@
 #include "agent/down.h"
 
 #include <csignal>
-#include <fstream>
 #include <optional>
-#include <sstream>
 #include <unistd.h>
 
 #include <boost/asio/co_spawn.hpp>
@@ -19,6 +17,7 @@
 #include "agent/runtime/containerd.h"
 #include "agent/runtime/containers.h"
 #include "agent/runtime/process.h"
+#include "agent/shims.h"
 #include "agent/unit_down.h"
 #include "agent/volume_files.h"
 #include "agent/volume_mounts.h"
@@ -30,33 +29,6 @@ namespace tetrarch::agent {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string command_line(const fs::path& process) {
-  std::ifstream file(process / "cmdline", std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
-/// Shims name their containerd's socket on their command line. Source: containerd, runtime v2 shim,
-/// flag -address.
-std::vector<pid_t> shims_of(const std::string& socket) {
-  std::vector<pid_t> out;
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator("/proc", error)) {
-    const auto name = entry.path().filename().string();
-    if (name.find_first_not_of("0123456789") != std::string::npos) {
-      continue;
-    }
-    const auto line = command_line(entry.path());
-    const auto end = line.find('\0');
-    if (line.substr(0, end).find("containerd-shim") != std::string::npos &&
-        line.find(std::string(1, '\0') + socket + std::string(1, '\0')) != std::string::npos) {
-      out.push_back(static_cast<pid_t>(std::stoi(name)));
-    }
-  }
-  return out;
-}
 
 void end_daemon(const fs::path& directory) {
   const auto daemon = runtime::find_daemon(directory);
@@ -130,19 +102,6 @@ Status end_pods(const Places& places) {
   return *outcome;
 }
 
-void end_shims(const std::string& socket) {
-  for (int tries = 0; tries < 100; ++tries) {
-    const auto shims = shims_of(socket);
-    if (shims.empty()) {
-      return;
-    }
-    for (const pid_t shim : shims) {
-      ::kill(shim, SIGKILL);
-    }
-    ::usleep(20'000);
-  }
-}
-
 /// All steps are taken, whatever becomes of each.
 class Steps {
  public:
@@ -205,7 +164,7 @@ Status take_down(const fs::path& data_directory, bool is_purge) {
   steps.add("ending pods by containerd; what is left is killed", end_pods(places));
   end_daemon(places.containerd);
   cgroups.kill_all(places.cgroup, 100);
-  end_shims(places.socket);
+  kill_shims(places.socket);
   // What cannot be unmounted makes the removal below fail, which says so.
   steps.add("mounts", unmount_below(places.run));
   steps.add("mounts", unmount_below(places.agent));

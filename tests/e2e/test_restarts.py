@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 """kill -9 of each process in turn under traffic: containers go on, are adopted, and work goes on after it."""
 import os
+import shutil
 import signal
 import subprocess
 import threading
@@ -39,6 +40,55 @@ class Traffic(threading.Thread):
     def __exit__(self, *_):
         self.is_over.set()
         self.join(20)
+
+
+class LostShims:
+    """lost-empty, lost-full and known: shims of the cluster's containerd that no pod has; it will not find the first two
+    again when it is started anew."""
+
+    def __init__(self, cluster):
+        self.instance = machine.instance_of(cluster.data)
+        self.place = f"/run/tetrarch/{self.instance}"
+        self.socket = f"{self.place}/containerd.sock"
+        self.bundles = f"{self.place}/state/io.containerd.runtime.v2.task/k8s.io"
+
+    def ctr(self, *words):
+        return run("ctr", "-a", self.socket, "-n", "k8s.io", *words).stdout
+
+    def __enter__(self):
+        for name in ("lost-full", "known"):
+            self.ctr("run", "-d", "--null-io", "--cgroup", f"/tetrarch-{self.instance}/{name}", BUSYBOX, name, "sleep", "3600")
+        run("umount", f"{self.bundles}/lost-full/rootfs")
+        shutil.rmtree(f"{self.bundles}/lost-full")
+        empty = f"{self.bundles}/lost-empty"
+        os.mkdir(empty)
+        with open(f"{empty}/config.json", "w", encoding="ascii") as file:
+            file.write('{"ociVersion": "1.0.2", "annotations": {}}')
+        os.mkfifo(f"{empty}/log")
+        self.log = os.open(f"{empty}/log", os.O_RDWR)
+        # As containerd does it, up to the moment at which it would note that it has one.
+        subprocess.run(["containerd-shim-runc-v2", "-namespace", "k8s.io", "-address", self.socket, "-publish-binary",
+                        "containerd", "-id", "lost-empty", "start"], cwd=empty, stdin=subprocess.DEVNULL, check=True,
+                       capture_output=True, env={**os.environ, "TTRPC_ADDRESS": f"{self.socket}.ttrpc"})
+        for name, count in (("lost-empty", 1), ("lost-full", 2), ("known", 2)):
+            wait_until(lambda: len(self.processes(name)) == count, 10, f"{name} is there")
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.log)
+        self.ctr("tasks", "kill", "-s", "SIGKILL", "known")
+        wait_until(lambda: "STOPPED" in self.ctr("tasks", "ls"), 10, "it has ended")
+        self.ctr("tasks", "rm", "known")
+        self.ctr("containers", "rm", "known", "lost-full")
+
+    def processes(self, name):
+        """The shim and what runs in its container."""
+        return [pid for pid in machine.pids_with(self.socket, f"tetrarch-{self.instance}/{name}")
+                if f" -id {name} " in (line := machine.read_proc(pid, "cmdline")) or line.startswith("sleep")]
+
+    def remains(self, name):
+        out = run("find", "/sys/fs/cgroup", self.bundles, "/run/containerd/runc", "-name", name, check=False).stdout.split()
+        return out + [at for at in machine.mounts() if f"/{name}/" in at]
 
 
 class Restarts(ClusterTest):
@@ -141,6 +191,19 @@ class Restarts(ClusterTest):
             self.assert_untouched()
             wait_until(lambda: traffic.asked > 30, 30, "some more requests")
         self.assert_no_failure(traffic)
+        self.assert_still_works()
+
+    def test_shims_that_containerd_has_lost_are_ended(self):
+        """One without a container, as a kill leaves it that hits containerd while it starts one, and one with a container
+        that runs. What containerd knows stays, also what is none of ours."""
+        with LostShims(self.cluster) as lost:
+            subprocess.run(["kill", "-9", str(self.daemons()[0])], check=True)
+            wait_until(lambda: not lost.processes("lost-empty") and not lost.processes("lost-full"), 60, "both are ended")
+            wait_until(lambda: self.cluster.process.tail(400).count("containerd has lost it") == 2, 5, "and it is said")
+            self.assertRegex(self.cluster.process.tail(400), r"sandbox lost-full \(pid \d+\) and 1 processes of it")
+            wait_until(lambda: not lost.remains("lost-empty") and not lost.remains("lost-full"), 5, "nothing is left of them")
+            self.assertEqual(len(lost.processes("known")), 2, "a shim and a container that containerd knows")
+            self.assert_untouched()
         self.assert_still_works()
 
     def test_a_dead_container_is_restarted_after_the_start(self):

@@ -181,6 +181,7 @@ Task<Status> Containerd::launch() {
 Task<Status> Containerd::wait_for_socket() {
   for (int tries = 0; tries < kStartTries; ++tries) {
     if (accepts_connections(options_.settings.socket)) {
+      started_.raise();
       co_return ok();
     }
     if (tries % 10 == 9 && process_start_time(daemon_.pid) != daemon_.start_time) {

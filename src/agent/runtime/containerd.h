@@ -11,6 +11,7 @@
 #include "agent/runtime/containerd_config.h"
 #include "async/io_pool.h"
 #include "async/task.h"
+#include "async/timer.h"
 #include "base/result.h"
 
 namespace tetrarch::agent::runtime {
@@ -44,6 +45,12 @@ class Containerd {
   /// Never returns; owned by a TaskGroup.
   Task<void> supervise();
 
+  /// Raised when it has been started or adopted; for one who waits on our strand.
+  async::Event& started() { return started_; }
+
+  /// Of the daemon that runs, on the scale of process_start_time(); 0: none does.
+  std::uint64_t start_time() const { return daemon_.start_time; }
+
  private:
   Task<Status> launch();
   Task<void> wait_for_end(int pid);
@@ -52,6 +59,7 @@ class Containerd {
   ContainerdOptions options_;
   async::BlockingPool& blocking_;
   DaemonRecord daemon_;
+  async::Event started_;
 };
 
 }  // namespace tetrarch::agent::runtime
