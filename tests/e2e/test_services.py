@@ -163,6 +163,51 @@ class Services(OutsideTest):
             return self.cluster.curl(url) != second
         wait_until(is_moved, 60, "after silence the choice is free again")
 
+    def test_a_pods_end_moves_its_clients_and_no_others(self):
+        self.apply(make_deployment("web", 3, container=READY),
+                   make_service("sticky", app="web", type="NodePort", sessionAffinity="ClientIP"))
+        self.wait_rollout("web")
+        wait_until(lambda: len(self.endpoints("sticky")) == 3, 10, "three endpoints")
+        url = f"http://127.0.0.1:{self.node_port_of('sticky')}/"
+        clients = [f"127.0.0.{number}" for number in range(11, 27)]
+
+        def ask(client):
+            """The pod that answers; nothing: none does."""
+            words = run("curl", "-fsS", "--noproxy", "*", "-m", "3", "--interface", client, url, check=False).stdout.split()
+            return words[-1] if words else ""
+        wait_until(lambda: ask("127.0.0.2"), 10, "answered")
+        before = {client: ask(client) for client in clients}
+        self.assertGreater(len(set(before.values())), 1, "the test needs clients of several pods")
+        for client in clients:
+            self.assertEqual({ask(client) for _ in range(4)}, {before[client]}, client)
+
+        gone = before[clients[0]]
+        self.kubectl("delete", "pod", gone, "--wait=false")
+        wait_until(lambda: ask(clients[0]) not in ("", gone), 15, "led to another")
+        after = {client: ask(client) for client in clients}
+        for client in clients:
+            if before[client] == gone:
+                self.assertNotIn(after[client], ("", gone), f"{client} is led to a pod that is there, at its first question")
+            else:
+                self.assertEqual(after[client], before[client], f"{client} stays")
+            self.assertEqual({ask(client) for _ in range(4)}, {after[client]}, client)
+
+    def test_a_client_of_datagrams_stays_with_its_pod(self):
+        service = make_service("udp", type="NodePort", sessionAffinity="ClientIP")
+        service["spec"]["ports"] = [{"name": "u", "port": 53, "targetPort": 8080, "protocol": "UDP"}]
+        pods = [make_pod(name, image=DEMO, labels={"app": "udp"}, container=READY) for name in ("one", "two", "three")]
+        self.apply(*pods, make_pod("client", *SLEEP), service)
+        for name in ("one", "two", "three", "client"):
+            self.wait_ready(name)
+        wait_until(lambda: len(self.endpoints("udp")) == 3, 10, "three endpoints")
+        address, port = self.address_of("udp"), self.node_port_of("udp")
+        outside = ["ip", "netns", "exec", self.outside.name]
+        for to, number, place in ((address, 53, self.place_of("client")), (address, 53, []), (self.outside.host_address, port, outside)):
+            with self.subTest(to=to, place=place):
+                wait_until(lambda t=to, n=number, p=place: self.ask_udp(t, n, p)[0], 10, "answered")
+                seen = {self.ask_udp(to, number, place, 4100 + own)[0] for own in range(12)}
+                self.assertEqual(len(seen), 1, seen)
+
     def endpoints(self, name):
         subsets = self.get("endpoints", name).get("subsets") or []
         return {a["ip"] for s in subsets for a in s.get("addresses") or []}

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Network policies and services as the kernel takes them: every batch by the real nftables, in a
 // network namespace of this process. Needs root.
+#include <algorithm>
 #include <random>
 #include <sched.h>
 #include <unistd.h>
@@ -8,6 +9,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "agent/network/affinity.h"
+#include "agent/network/client_map.h"
 #include "agent/network/nft.h"
 #include "agent/network/policy_samples.h"
 #include "agent/network/service_samples.h"
@@ -71,6 +74,115 @@ TEST_F(KernelTest, TakesServicesByChance) {
     run(change_of(rules, table));
   }
   run(whole_of(an_nft(), table));
+}
+
+/// Clients of a service, as packets would have left them.
+class ClientsTest : public KernelTest {
+ protected:
+  void SetUp() override {
+    table_.apply({put("services",
+                      "web",
+                      R"({"spec":{"clusterIP":"10.43.0.20","sessionAffinity":"ClientIP",)"
+                      R"("ports":[{"port":80,"nodePort":30080}]}})"),
+                  slice("web", R"({"addresses":["10.42.0.5"]},{"addresses":["10.42.0.6"]})")},
+                 true);
+    rules_.update(table_, table_.take_touched());
+    run(rules_.take_whole());
+  }
+
+  static StickyClient client(std::uint32_t number) {
+    constexpr std::uint32_t kFirst = 0x0a5a0000;  // 10.90.0.0
+    const bool is_outside = number % 2 == 1;
+    return {kFirst + number,
+            *parse_ipv4(is_outside ? "192.0.2.1" : "10.43.0.20"),
+            static_cast<std::uint16_t>(is_outside ? 30080 : 80),
+            *parse_ipv4(number % 3 == 0 ? "10.42.0.5" : "10.42.0.6"),
+            8080,
+            9000};
+  }
+
+  static std::vector<StickyClient> clients(std::uint32_t count) {
+    std::vector<StickyClient> out;
+    for (std::uint32_t number = 0; number < count; ++number) {
+      out.push_back(client(number));
+    }
+    return out;
+  }
+
+  void put_clients(std::vector<StickyClient> clients) {
+    HeldClients held;
+    held.hold({{"tcp", std::move(clients)}}, {});
+    for (const auto& batch : held.put_back("t", "add map ip t clients_tcp { }\n", {})) {
+      run(batch);
+    }
+  }
+
+  std::vector<StickyClient> present() {
+    auto read = read_clients("t", "tcp");
+    EXPECT_TRUE(read.ok());
+    std::sort(read->begin(), read->end(), [](const StickyClient& one, const StickyClient& other) {
+      return one.client < other.client;
+    });
+    for (auto& client : *read) {
+      client.left_s = client.left_s > 8900 ? 9000 : client.left_s;  // some time has passed
+    }
+    return *read;
+  }
+
+  ServiceTable table_{"n1"};
+  ServiceRules rules_{an_nft()};
+};
+
+TEST_F(ClientsTest, AreReadAsTheyWerePut) {
+  put_clients(clients(5000));
+  EXPECT_EQ(present(), clients(5000));
+}
+
+TEST_F(ClientsTest, AreNoneWhereThereIsNoMap) {
+  for (const auto* const table : {"t", "nowhere"}) {
+    const auto read = read_clients(table, "udp");
+    ASSERT_TRUE(read.ok()) << read.error().message;
+    EXPECT_TRUE(read->empty());
+  }
+}
+
+TEST_F(ClientsTest, OfAnEndpointThatIsGoneAreForgottenAndOthersKept) {
+  put_clients(clients(300));
+  table_.apply({slice("web", R"({"addresses":["10.42.0.5"]})")}, false);
+  run(change_of(rules_, table_));
+  auto strays = stray_clients(rules_, "tcp", present());
+  EXPECT_EQ(strays.size(), 200U);
+  run("delete element ip t clients_tcp { 10.90.0.1 . 192.0.2.1 . 30080 }");  // as if expired
+  for (const auto& batch : forget_clients("t", "tcp", strays)) {
+    run(batch);
+  }
+
+  const auto left = present();
+  EXPECT_EQ(left.size(), 100U);
+  EXPECT_TRUE(stray_clients(rules_, "tcp", left).empty());
+  for (const auto& each : left) {
+    EXPECT_EQ(each.endpoint, *parse_ipv4("10.42.0.5"));
+  }
+}
+
+TEST_F(ClientsTest, OneThatIsLedElsewhereMeanwhileIsNotForgotten) {
+  put_clients({client(0)});
+  auto other = client(0);
+  other.endpoint = *parse_ipv4("10.42.0.6");
+  const auto done = nft_.run(forget_clients("t", "tcp", {other}).front());
+
+  EXPECT_FALSE(done.ok());
+  EXPECT_EQ(present(), clients(1));
+}
+
+TEST_F(ClientsTest, AreThereAgainWithTheTableThatReplacesTheirs) {
+  put_clients(clients(10));
+  HeldClients held;
+  held.hold({{"tcp", present()}}, {});
+  const auto whole = rules_.take_whole();
+  run(whole + held.put_back("t", whole, {}).front());
+
+  EXPECT_EQ(present(), clients(10));
 }
 
 }  // namespace

@@ -5,66 +5,120 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "agent/network/service_samples.h"
+
 namespace tetrarch::agent::network {
 namespace {
 
 using std::chrono::seconds;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::IsEmpty;
-using testing::Pair;
+using testing::StartsWith;
 
-// Seen: nft 1.0.6, `nft -j list sets`.
-constexpr std::string_view kSets =
-    R"({"nftables": [{"metainfo": {"version": "1.0.6", "json_schema_version": 1}},)"
-    R"( {"set": {"family": "ip", "name": "hairpin", "table": "t", "type": ["ipv4_addr", "ipv4_addr"],)"
-    R"( "handle": 5, "elem": [{"concat": ["10.42.0.2", "10.42.0.2"]}]}},)"
-    R"( {"set": {"family": "ip", "name": "ext_1_10.42.0.2_80", "table": "t", "type": "ipv4_addr",)"
-    R"( "handle": 9, "flags": ["timeout", "dynamic"], "timeout": 10800, "elem": [)"
-    R"({"elem": {"val": "10.90.1.7", "expires": 10795}}, {"elem": {"val": "10.90.1.8", "expires": 0}}]}},)"
-    R"( {"set": {"family": "ip", "name": "ext_2_10.42.0.3_80", "table": "t", "type": "ipv4_addr",)"
-    R"( "elem": [{"elem": {"val": "10.90.1.9", "expires": 3}}]}},)"
-    R"( {"set": {"family": "ip", "name": "ext_1_10.42.0.2_80", "table": "another", "type": "ipv4_addr",)"
-    R"( "elem": [{"elem": {"val": "10.90.1.6", "expires": 5}}]}}]})";
+constexpr std::string_view kMade = "add map ip t clients_tcp { typeof … }\n";
+constexpr std::string_view kSpec =
+    R"({"spec":{"clusterIP":"10.43.0.20","sessionAffinity":"ClientIP","externalTrafficPolicy":"Local",)"
+    R"("ports":[{"port":80,"nodePort":30080}]}})";
 
-TEST(StickyClients, AreReadFromWhatTheKernelHas) {
-  EXPECT_THAT(read_sticky_clients("t", kSets),
-              ElementsAre(Pair("ext_1_10.42.0.2_80", ElementsAre(StickyClient{"10.90.1.7", 10795})),
-                          Pair("ext_2_10.42.0.3_80", ElementsAre(StickyClient{"10.90.1.9", 3}))));
-  EXPECT_THAT(read_sticky_clients("t", ""), IsEmpty());
-  EXPECT_THAT(read_sticky_clients("t", R"({"nftables":{}})"), IsEmpty());
+StickyClient a_client(std::string_view asked, std::uint16_t port, std::string_view endpoint) {
+  return {*parse_ipv4("10.90.1.7"), *parse_ipv4(asked), port, *parse_ipv4(endpoint), 8080, 100};
 }
 
-TEST(StickyClients, ComeBackIntoTheSetsThatThereAreAgain) {
-  const std::string batch =
-      "add table ip t\nadd set ip t hairpin { type ipv4_addr . ipv4_addr; }\n"
-      "add set ip t ext_1_10.42.0.2_80 { type ipv4_addr; flags dynamic,timeout; timeout 60s; }\n";
+struct StrayRow {
+  std::string_view name;
+  StickyClient client;
+  bool is_stray = true;
+};
 
-  HeldClients held;
-  held.hold(read_sticky_clients("t", kSets), SteadyPoint(seconds(100)));
-
-  EXPECT_EQ(held.put_back("t", batch, SteadyPoint(seconds(100))),
-            "add element ip t ext_1_10.42.0.2_80 { 10.90.1.7 timeout 10795s }\n");
-  EXPECT_EQ(held.put_back("t", batch, SteadyPoint(seconds(100))), "") << "once";
+TEST(StickyClients, AreStrayWhereTheirServiceHasTheEndpointNoMore) {
+  ServiceTable table("n1");
+  table.apply(
+      {put("services", "web", kSpec),
+       slice("web",
+             R"({"addresses":["10.42.0.5"],"nodeName":"n1"},)"
+             R"({"addresses":["10.42.1.6"],"nodeName":"n2"})"),
+       put("services", "plain", R"({"spec":{"clusterIP":"10.43.0.21","ports":[{"port":80}]}})"),
+       slice("plain", R"({"addresses":["10.42.0.5"],"nodeName":"n1"})")},
+      true);
+  ServiceRules rules(an_nft());
+  rules.update(table, table.take_touched());
+  auto other_port = a_client("10.43.0.20", 80, "10.42.0.5");
+  other_port.endpoint_port = 8081;
+  const std::vector<StrayRow> rows = {
+      {"here", a_client("10.43.0.20", 80, "10.42.0.5"), false},
+      {"there", a_client("10.43.0.20", 80, "10.42.1.6"), false},
+      {"gone", a_client("10.43.0.20", 80, "10.42.0.9")},
+      {"other_port", other_port},
+      {"no_service", a_client("10.43.0.29", 80, "10.42.0.5")},
+      {"does_not_stick", a_client("10.43.0.21", 80, "10.42.0.5")},
+      {"by_node_port", a_client("192.0.2.1", 30080, "10.42.0.5"), false},
+      {"by_node_port_only_to_local_ones", a_client("192.0.2.1", 30080, "10.42.1.6")},
+      {"no_node_port", a_client("192.0.2.1", 30081, "10.42.0.5")},
+  };
+  for (const auto& row : rows) {
+    EXPECT_EQ(stray_clients(rules, "tcp", {row.client, row.client}).size(), row.is_stray ? 2U : 0U)
+        << row.name;
+    EXPECT_EQ(stray_clients(rules, "udp", {row.client}).size(), 1U) << row.name;
+  }
 }
 
-TEST(StickyClients, ComeBackWithASetThatTheFeedBringsLater) {
-  const auto made = [](const char* name) { return fmt::format("add set ip t {} {{ }}\n", name); };
-  HeldClients held;
-  held.hold(read_sticky_clients("t", kSets), SteadyPoint(seconds(100)));
-
-  EXPECT_EQ(held.put_back("t", made("another"), SteadyPoint(seconds(101))), "");
-  EXPECT_EQ(held.put_back("t", made("ext_2_10.42.0.3_80"), SteadyPoint(seconds(104))), "")
-      << "its time was over";
-  EXPECT_EQ(held.put_back("t", made("ext_1_10.42.0.2_80"), SteadyPoint(seconds(105))),
-            "add element ip t ext_1_10.42.0.2_80 { 10.90.1.7 timeout 10790s }\n");
+TEST(StickyClients, AreForgottenAlsoWhereTheKernelHasDoneSo) {
+  EXPECT_THAT(forget_clients("t", "tcp", {a_client("10.43.0.20", 80, "10.42.0.5")}),
+              ElementsAre("add element ip t clients_tcp { 10.90.1.7 . 10.43.0.20 . 80 timeout 100s "
+                          ": 10.42.0.5 . 8080 }\n"
+                          "delete element ip t clients_tcp { 10.90.1.7 . 10.43.0.20 . 80 }\n"));
+  EXPECT_THAT(forget_clients("t", "tcp", {}), IsEmpty());
 }
 
-TEST(StickyClients, AreNotThoseOfAnEndpointThatComesMuchLater) {
-  HeldClients held;
-  held.hold(read_sticky_clients("t", kSets), SteadyPoint(seconds(100)));
+TEST(StickyClients, AreForgottenInBatchesOfBoundedSize) {
+  const std::vector<StickyClient> many(10000, a_client("10.43.0.20", 80, "10.42.0.5"));
+  EXPECT_EQ(forget_clients("t", "tcp", many).size(), 3U);
+}
 
-  EXPECT_EQ(held.put_back("t", "add set ip t ext_1_10.42.0.2_80 { }\n", SteadyPoint(seconds(161))),
-            "");
+TEST(StickyClients, ComeBackIntoTheMapThatThereIsAgain) {
+  HeldClients held;
+  held.hold({{"tcp", {a_client("10.43.0.20", 80, "10.42.0.5")}}, {"udp", {}}},
+            SteadyPoint(seconds(100)));
+
+  EXPECT_THAT(held.put_back("t", kMade, SteadyPoint(seconds(100))),
+              ElementsAre("add element ip t clients_tcp { 10.90.1.7 . 10.43.0.20 . 80 timeout 100s "
+                          ": 10.42.0.5 . 8080 }\n"));
+  EXPECT_THAT(held.put_back("t", kMade, SteadyPoint(seconds(100))), IsEmpty()) << "once";
+}
+
+TEST(StickyClients, ComeBackWithAMapThatTheFeedBringsLater) {
+  auto brief = a_client("10.43.0.20", 80, "10.42.0.6");
+  brief.left_s = 5;
+  HeldClients held;
+  held.hold({{"tcp", {a_client("10.43.0.20", 80, "10.42.0.5"), brief}}, {"sctp", {brief}}},
+            SteadyPoint(seconds(100)));
+
+  EXPECT_THAT(held.put_back("t", "add map ip t another { }\n", SteadyPoint(seconds(101))),
+              IsEmpty());
+  EXPECT_THAT(
+      held.put_back("t", kMade, SteadyPoint(seconds(105))),
+      ElementsAre(HasSubstr("{ 10.90.1.7 . 10.43.0.20 . 80 timeout 95s : 10.42.0.5 . 8080 }")))
+      << "the other's time was over";
+  EXPECT_THAT(held.put_back("t", "add map ip t clients_sctp { }\n", SteadyPoint(seconds(106))),
+              IsEmpty());
+}
+
+TEST(StickyClients, DoNotComeBackMuchLater) {
+  HeldClients held;
+  held.hold({{"tcp", {a_client("10.43.0.20", 80, "10.42.0.5")}}}, SteadyPoint(seconds(100)));
+
+  EXPECT_THAT(held.put_back("t", kMade, SteadyPoint(seconds(161))), IsEmpty());
+}
+
+TEST(StickyClients, ComeBackInBatchesOfBoundedSize) {
+  HeldClients held;
+  held.hold({{"tcp", std::vector(5000, a_client("10.43.0.20", 80, "10.42.0.5"))}},
+            SteadyPoint(seconds(100)));
+
+  EXPECT_THAT(held.put_back("t", kMade, SteadyPoint(seconds(100))),
+              ElementsAre(StartsWith("add element ip t clients_tcp"),
+                          StartsWith("add element ip t clients_tcp")));
 }
 
 }  // namespace

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "agent/network/flows.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <ifaddrs.h>
@@ -17,14 +16,10 @@
 #include <netlink/netlink.h>
 #include <netlink/socket.h>
 
+#include "agent/network/netlink.h"
+
 namespace tetrarch::agent::network {
 namespace {
-
-struct FreeSocket {
-  void operator()(nl_sock* socket) const { nl_socket_free(socket); }
-};
-
-using Socket = std::unique_ptr<nl_sock, FreeSocket>;
 
 struct TrackedFlow {
   Flow flow;
@@ -81,13 +76,6 @@ int take_flow(nl_msg* message, void* into) {
   return NL_OK;
 }
 
-nl_msg* make_message(int kind, int flags) {
-  const nfgenmsg family = {.nfgen_family = AF_INET, .version = NFNETLINK_V0, .res_id = 0};
-  nl_msg* message = nlmsg_alloc_simple(NFNL_SUBSYS_CTNETLINK << 8 | kind, flags);
-  nlmsg_append(message, const_cast<nfgenmsg*>(&family), sizeof(family), NLMSG_ALIGNTO);
-  return message;
-}
-
 Error failed(std::string_view what, int code) {
   return {Code::internal, fmt::format("connection tracking: {}: {}", what, nl_geterror(code))};
 }
@@ -95,9 +83,9 @@ Error failed(std::string_view what, int code) {
 Result<std::vector<TrackedFlow>> list_flows(nl_sock* socket) {
   std::vector<TrackedFlow> out;
   nl_socket_modify_cb(socket, NL_CB_VALID, NL_CB_CUSTOM, take_flow, &out);
-  nl_msg* question = make_message(IPCTNL_MSG_CT_GET, NLM_F_DUMP);
-  int code = nl_send_auto(socket, question);
-  nlmsg_free(question);
+  const auto question =
+      netfilter_message(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET, NLM_F_DUMP);
+  int code = nl_send_auto(socket, question.get());
   if (code >= 0) {
     code = nl_recvmsgs_default(socket);
   }
@@ -109,12 +97,12 @@ Result<std::vector<TrackedFlow>> list_flows(nl_sock* socket) {
 }
 
 Status remove_flow(nl_sock* socket, const TrackedFlow& tracked) {
-  nl_msg* order = make_message(IPCTNL_MSG_CT_DELETE, 0);
-  nla_put(order,
+  auto order = netfilter_message(NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE, 0);
+  nla_put(order.get(),
           CTA_TUPLE_ORIG | NLA_F_NESTED,
           static_cast<int>(tracked.key.size()),
           tracked.key.data());
-  const int code = nl_send_sync(socket, order);  // frees the message
+  const int code = nl_send_sync(socket, order.release());  // frees the message
   const bool is_gone = code >= 0 || code == -NLE_OBJ_NOTFOUND;
   return is_gone ? ok() : Status(failed("removing a flow", code));
 }
@@ -143,12 +131,6 @@ bool is_own(const std::set<std::uint32_t>& own, std::uint32_t address) {
   return address >> 24U == kLoopback || own.contains(address);
 }
 
-bool leads_to(const std::vector<Target>& targets, const Flow& flow) {
-  return std::any_of(targets.begin(), targets.end(), [&](const Target& target) {
-    return target.port == flow.answering_port && target.address == ipv4_text(flow.answering);
-  });
-}
-
 }  // namespace
 
 bool is_stale(const Flow& flow, const ServiceRules& rules) {
@@ -157,24 +139,21 @@ bool is_stale(const Flow& flow, const ServiceRules& rules) {
     return false;
   }
   if (const auto* const port = rules.at(asked, "udp", flow.asked_port)) {
-    return !leads_to(port->inside(), flow);
+    return !has_target(port->inside(), flow.answering, flow.answering_port);
   }
   // Untranslated it is one that began before there was an endpoint, unless it is a conversation
   // with another host on that port.
   const bool is_translated = flow.asked != flow.answering || flow.asked_port != flow.answering_port;
   if (is_translated || flow.is_to_this_machine) {
     if (const auto* const port = rules.at_node_port("udp", flow.asked_port)) {
-      return !leads_to(port->outside(), flow);
+      return !has_target(port->outside(), flow.answering, flow.answering_port);
     }
   }
   return is_translated && rules.options().service_cidr.contains(flow.asked);
 }
 
 Status forget_stale_flows(const ServiceRules& rules) {
-  const Socket socket(nl_socket_alloc());
-  if (const int code = nl_connect(socket.get(), NETLINK_NETFILTER); code < 0) {
-    return failed("connecting", code);
-  }
+  TRY(const auto socket, connect_socket(NETLINK_NETFILTER));
   TRY(auto flows, list_flows(socket.get()));
   Status out = ok();
   TRY(const auto own, own_addresses());

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <fmt/format.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <net/if.h>
 #include <netlink/errno.h>
 #include <netlink/route/link/vxlan.h>
@@ -15,12 +16,19 @@ Error netlink_error(std::string_view what, int code) {
   return {Code::internal, fmt::format("{}: {}", what, nl_geterror(code))};
 }
 
-Result<Socket> connect_socket() {
+Result<Socket> connect_socket(int protocol) {
   Socket socket(nl_socket_alloc());
-  if (const int code = nl_connect(socket.get(), NETLINK_ROUTE); code < 0) {
+  if (const int code = nl_connect(socket.get(), protocol); code < 0) {
     return netlink_error("netlink", code);
   }
   return socket;
+}
+
+Message netfilter_message(int kind, int flags) {
+  const nfgenmsg family = {.nfgen_family = AF_INET, .version = NFNETLINK_V0, .res_id = 0};
+  Message message(nlmsg_alloc_simple(kind, flags));
+  nlmsg_append(message.get(), const_cast<nfgenmsg*>(&family), sizeof(family), NLMSG_ALIGNTO);
+  return message;
 }
 
 Link find_link(nl_sock* socket, const std::string& name) {

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the files that speak rtnetlink share: owners of libnl's objects, and errors. Blocking.
+// What the files that speak netlink share: owners of libnl's objects, and errors. Blocking.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +7,10 @@
 #include <string>
 #include <string_view>
 
+#include <linux/netlink.h>
 #include <netlink/addr.h>
 #include <netlink/cache.h>
+#include <netlink/msg.h>
 #include <netlink/route/link.h>
 #include <netlink/socket.h>
 
@@ -24,13 +26,16 @@ struct PutBack {
 using Socket = std::unique_ptr<nl_sock, PutBack<nl_socket_free>>;
 using Link = std::unique_ptr<rtnl_link, PutBack<rtnl_link_put>>;
 using NlAddress = std::unique_ptr<nl_addr, PutBack<nl_addr_put>>;
+using Message = std::unique_ptr<nl_msg, PutBack<nlmsg_free>>;
 using Cache = std::unique_ptr<nl_cache, PutBack<nl_cache_free>>;
 
 // Source: RFC 7348, 5.
 inline constexpr std::uint16_t kVxlanPort = 4789;
 
 Error netlink_error(std::string_view what, int code);
-Result<Socket> connect_socket();
+Result<Socket> connect_socket(int protocol = NETLINK_ROUTE);
+/// About IPv4; `kind` with its subsystem of netfilter in the upper eight bits.
+Message netfilter_message(int kind, int flags);
 /// Null: there is none of that name.
 Link find_link(nl_sock* socket, const std::string& name);
 Status bring_up(nl_sock* socket, rtnl_link* link);

@@ -22,8 +22,6 @@ class Nft {
   /// Code::internal with the kernel's or the parser's words; then nothing was changed.
   Status run(const std::string& commands);
   bool has_table(const std::string& table);
-  /// As JSON (libnftables-json(5)), perhaps with those of other tables; empty: no such table.
-  std::string list_sets(const std::string& table);
 
  private:
   struct Free {

@@ -12,6 +12,12 @@
 
 namespace tetrarch::agent::network {
 
+struct NamedSet {
+  std::string name;
+  std::string what;  ///< "set" or "map"
+  std::string declaration;
+};
+
 class NftBook {
  public:
   /// `table`: with its family, "ip tetrarch_ab12cd_policies".
@@ -19,6 +25,9 @@ class NftBook {
 
   /// `declaration`: "set" or "map", and what follows the name: `type ipv4_addr;`.
   void put_set(const std::string& name, const std::string& what, const std::string& declaration);
+
+  void put_set(const NamedSet& set) { put_set(set.name, set.what, set.declaration); }
+
   void drop_set(const std::string& name);
   /// `verdict` for maps. The set must be there.
   void put_element(const std::string& set,

@@ -17,7 +17,6 @@ constexpr std::size_t kSetsMax = 16;
 
 constexpr const char* kServices = "services";
 constexpr const char* kNodePorts = "node_ports";
-constexpr const char* kProtocols[] = {"tcp", "udp", "sctp"};
 constexpr const char* kHostPorts = "host_ports";
 constexpr const char* kHostPortsAt = "host_ports_at";
 
@@ -44,21 +43,6 @@ std::string key_among(Side side, std::string_view protocol, std::size_t count) {
 /// Where those are that lead to a chain of their own or to one without a set.
 const char* verdicts_of(Side side) {
   return side == Side::inside ? kServices : kNodePorts;
-}
-
-/// Short and fit for a chain's name (nftables takes letters, digits, '_', '-', '/', '.').
-std::string chain_name(std::string_view prefix, const ServicePort& port) {
-  // FNV-1a: stable between runs, so that a table of an earlier process can be read by people.
-  std::uint64_t hash = 14695981039346656037ULL;
-  for (const char c : port.id()) {
-    hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211ULL;
-  }
-  return fmt::format("{}_{:016x}", prefix, hash);
-}
-
-/// With the time in its name: a set keeps the one that it was made with.
-std::string client_set_name(const std::string& chain, std::int64_t affinity_s) {
-  return fmt::format("{}_{}s", chain, affinity_s);
 }
 
 /// Whether a packet to its node port is ours.
@@ -120,13 +104,7 @@ class PortWriter {
              std::uint16_t number,
              const std::vector<Target>& targets) {
     const auto key = fmt::format("{}{} . {}", address, port_.protocol, number);
-    if (port_.affinity_s > 0) {
-      const auto chain = chain_name(side == Side::inside ? "svc" : "ext", port_);
-      stick(side, chain, targets);
-      out_.elements.push_back({verdicts_of(side), key, "goto " + chain});
-      return;
-    }
-    const Among among{side, targets.size()};
+    const Among among{side, targets.size(), port_.affinity_s > 0 ? port_.protocol : ""};
     out_.among.push_back(among);
     if (among.has_set()) {
       out_.elements.push_back({among.name(), key, ""});
@@ -138,32 +116,19 @@ class PortWriter {
                                fmt::format("{}{} . {}", address, number, i),
                                fmt::format("{} . {}", targets[i].address, targets[i].port)});
     }
+    if (port_.affinity_s > 0) {
+      stick(side, fmt::format("{}{}", address, number), targets);
+    }
   }
 
-  /// A chain that looks whether an endpoint has the client already; one for each endpoint.
-  void stick(Side side, const std::string& chain, const std::vector<Target>& targets) {
-    std::vector<std::string> rules;
-    if (side == Side::outside) {
-      rules.push_back(mark(options_));
+  /// `place`: what leads to the port, as it begins a key.
+  void stick(Side side, const std::string& place, const std::vector<Target>& targets) {
+    const Recall recall{side == Side::inside, port_.protocol, port_.affinity_s};
+    out_.recalls.push_back(recall);
+    for (const auto& target : targets) {
+      out_.elements.push_back(
+          {recall.name(), fmt::format("{} . {} . {}", place, target.address, target.port), ""});
     }
-    std::string places;
-    for (std::size_t i = 0; i < targets.size(); ++i) {
-      const auto& target = targets[i];
-      const auto name = fmt::format("{}_{}_{}", chain, target.address, target.port);
-      const auto clients = client_set_name(name, port_.affinity_s);
-      out_.sets.push_back(
-          {clients,
-           "set",
-           fmt::format("type ipv4_addr; flags dynamic,timeout; timeout {}s;", port_.affinity_s)});
-      out_.chains[name] = {
-          fmt::format("update @{} {{ ip saddr }}", clients),
-          fmt::format(
-              "meta l4proto {} dnat to {}:{}", port_.protocol, target.address, target.port)};
-      rules.push_back(fmt::format("ip saddr @{} goto {}", clients, name));
-      places += fmt::format("{}{} : goto {}", i == 0 ? "" : ", ", i, name);
-    }
-    rules.push_back(fmt::format("numgen random mod {} vmap {{ {} }}", targets.size(), places));
-    out_.chains[chain] = std::move(rules);
   }
 
   const NftOptions& options_;
@@ -199,6 +164,8 @@ void translate(const NftOptions& options, Lines& out) {
   out.line(
       "add chain ip {} postrouting {{ type nat hook postrouting priority srcnat; policy accept; }}",
       table);
+  // First: what follows ends the way through the chain.
+  out.line("add rule ip {} postrouting ct status dnat jump {}", table, kRecall);
   out.line("add rule ip {} postrouting meta mark and {} != 0 masquerade", table, kMasqueradeMark);
   out.line("add rule ip {} postrouting ip saddr . ip daddr @hairpin ct status dnat masquerade",
            table);
@@ -253,7 +220,11 @@ void refuse(const NftOptions& options, Lines& out) {
 
 std::string Among::name() const {
   constexpr const char* kSides[] = {"inside", "outside", "outside_local"};
-  return fmt::format("{}_{}", kSides[static_cast<int>(side)], count);
+  return fmt::format("{}_{}{}{}",
+                     kSides[static_cast<int>(side)],
+                     count,
+                     sticking.empty() ? "" : "_sticking_",
+                     sticking);
 }
 
 bool Among::has_set() const {
@@ -304,7 +275,13 @@ std::vector<std::string> pick(const NftOptions& options, const Among& among) {
   if (among.side == Side::outside) {
     rules.push_back(mark(options));
   }
-  for (const auto* const protocol : kProtocols) {
+  if (!among.sticking.empty()) {
+    rules.push_back(lead_known_client(among.sticking));
+  }
+  for (const std::string_view protocol : kProtocols) {
+    if (!among.sticking.empty() && among.sticking != protocol) {
+      continue;
+    }
     rules.push_back(fmt::format("dnat ip addr . port to {} map @{}",
                                 key_among(among.side, protocol, among.count),
                                 endpoints_of(among.side, protocol)));

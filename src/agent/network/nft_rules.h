@@ -6,11 +6,12 @@
 #pragma once
 
 #include <cstddef>
-#include <map>
 #include <string>
 #include <vector>
 
+#include "agent/network/nft_book.h"
 #include "agent/network/service_table.h"
+#include "agent/network/sticky_rules.h"
 #include "base/ipv4.h"
 
 namespace tetrarch::agent::network {
@@ -35,9 +36,10 @@ struct Among {
 
   Side side = Side::inside;
   std::size_t count = 0;
+  std::string sticking = {};  ///< the protocol, for those that stick to their clients
   auto operator<=>(const Among&) const = default;
 
-  /// Of the chain, and of the set of those that it picks for: "inside_3".
+  /// Of the chain, and of the set of those that it picks for: "inside_3", "inside_3_sticking_tcp".
   std::string name() const;
   /// Whether those it picks for are in such a set, which lead() asks; the others are elements that
   /// name the chain. The kernel looks at each of those whenever one comes.
@@ -50,22 +52,16 @@ struct NftElement {
   std::string verdict;  ///< or data; empty in sets
 };
 
-struct NamedSet {
-  std::string name;
-  std::string what;  ///< "set" or "map"
-  std::string declaration;
-};
-
 /// What one port of a service is made of.
 struct PortRules {
-  std::vector<NamedSet> sets;                              ///< of clients that stick to an endpoint
-  std::map<std::string, std::vector<std::string>> chains;  ///< its own, likewise
   std::vector<NftElement> elements;
   std::vector<Among> among;           ///< what it shares
+  std::vector<Recall> recalls;        ///< likewise, if it sticks to its clients
   std::vector<std::string> hairpins;  ///< elements that others may have as well
 };
 
 inline constexpr const char* kHairpins = "hairpin";
+inline constexpr const char* kProtocols[] = {"tcp", "udp", "sctp"};  ///< of services
 
 PortRules rules_of(const NftOptions& options, const ServicePort& port);
 NftElement element_of(const PodHostPort& port);

@@ -10,6 +10,7 @@
 
 #include "agent/network/affinity.h"
 #include "agent/network/bridge.h"
+#include "agent/network/client_map.h"
 #include "agent/network/cni_config.h"
 #include "agent/network/dns_server.h"
 #include "agent/network/flows.h"
@@ -28,6 +29,8 @@ namespace tetrarch::agent::network {
 namespace {
 
 constexpr std::string_view kRoom = "network";
+// Ours: a try fails where a client has been led elsewhere since it was listed.
+constexpr int kForgetTries = 3;
 
 std::string bridge_name(const Options& options) {
   return "tet-" + options.instance;
@@ -146,6 +149,9 @@ class NodeNetwork final : public Network {
   Status sync_peers();
   Status start_dns(asio::any_io_executor strand);
   Task<Status> render();
+  Status run_services(const std::string& text, bool is_replacing);
+  void hold_clients();
+  Status forget_strays(const std::string& protocol);
   Task<Status> render_policies();
   Task<void> forget_flows();
 
@@ -267,21 +273,71 @@ Task<Status> NodeNetwork::render() {
   auto text = is_replacing ? services_->take_whole() : services_->take_change();
   if (!text.empty()) {
     has_frame_ = false;  // until it is done; after an error the next call replaces everything
-    auto run = [this, text = std::move(text), is_replacing]() mutable {
-      // Who sticks to an endpoint is known to the kernel alone.
-      if (is_replacing) {
-        held_.hold(read_sticky_clients(rules_.table, nft_.list_sets(rules_.table)),
-                   clock_.steady());
-      }
-      return nft_.run(text + held_.put_back(rules_.table, text, clock_.steady()));
+    auto run = [this, text = std::move(text), is_replacing] {
+      return run_services(text, is_replacing);
     };
     CO_TRY_STATUS(co_await async::run_blocking(blocking_, std::move(run)));
     has_frame_ = true;
+    services_->clear_parted();
   }
   if (services_->take_moved_datagrams() || is_replacing) {
     co_await forget_flows();
   }
   co_return ok();
+}
+
+/// Blocking; reads services_, which the strand leaves alone while it awaits this.
+Status NodeNetwork::run_services(const std::string& text, bool is_replacing) {
+  if (is_replacing) {
+    hold_clients();
+  }
+  const auto clients = held_.put_back(rules_.table, text, clock_.steady());
+  TRY_STATUS(nft_.run(clients.empty() ? text : text + clients.front()));
+  for (std::size_t i = 1; i < clients.size(); ++i) {
+    // Of so many, some may have come back meanwhile, and not to where they were.
+    if (const auto done = nft_.run(clients[i]); !done.ok()) {
+      log::warning(kRoom, "clients of a service may be led anew: {}", done.error().message);
+    }
+  }
+  for (const auto& protocol : services_->parted()) {
+    if (const auto done = forget_strays(protocol); !done.ok()) {
+      // Each that is still led there is forgotten by the packet filter when it comes.
+      log::warning(kRoom, "clients of endpoints that are gone: {}", done.error().message);
+    }
+  }
+  return ok();
+}
+
+/// The table is replaced whether or not its clients can be read.
+void NodeNetwork::hold_clients() {
+  StickyClients clients;
+  for (const char* const protocol : kProtocols) {
+    auto read = read_clients(rules_.table, protocol);
+    if (read.ok()) {
+      clients[protocol] = std::move(*read);
+    } else {
+      log::warning(kRoom, "clients of services are led anew: {}", read.error().message);
+    }
+  }
+  held_.hold(std::move(clients), clock_.steady());
+}
+
+/// Who was led to an endpoint that is gone; all others stay where they are.
+Status NodeNetwork::forget_strays(const std::string& protocol) {
+  Status done = ok();
+  for (int i = 0; i < kForgetTries; ++i) {
+    TRY(const auto clients, read_clients(rules_.table, protocol));
+    const auto strays = stray_clients(*services_, protocol, clients);
+    done = ok();
+    for (const auto& batch : forget_clients(rules_.table, protocol, strays)) {
+      auto run = nft_.run(batch);
+      done = done.ok() ? std::move(run) : std::move(done);
+    }
+    if (done.ok()) {
+      break;
+    }
+  }
+  return done;
 }
 
 /// The rules are in force already: what cannot be forgotten only expires later.

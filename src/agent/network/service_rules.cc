@@ -37,12 +37,28 @@ std::set<std::pair<std::tuple<std::string, std::string, int>, int>> claims_by(
   return out;
 }
 
+/// Whether clients that stick to it may be remembered at places or endpoints that it loses.
+bool is_parting(const ServicePort& before, const std::optional<ServicePort>& after) {
+  if (before.affinity_s == 0) {
+    return false;
+  }
+  // What a port has more of takes nobody's away.
+  const bool is_same_way = after && after->affinity_s > 0 && before.addresses == after->addresses &&
+                           before.node_port == after->node_port &&
+                           before.is_local_inside == after->is_local_inside &&
+                           before.is_local_outside == after->is_local_outside;
+  return !is_same_way || !std::includes(after->targets.begin(),
+                                        after->targets.end(),
+                                        before.targets.begin(),
+                                        before.targets.end());
+}
+
 }  // namespace
 
 ServiceRules::ServiceRules(NftOptions options)
     : options_(std::move(options)), book_("ip " + options_.table) {
   for (const auto& set : fixed_sets()) {
-    book_.put_set(set.name, set.what, set.declaration);
+    book_.put_set(set);
   }
   lead_anew();
 }
@@ -61,6 +77,9 @@ void ServiceRules::update(const ServiceTable& table, const std::set<std::string>
       continue;
     }
     if (present != nullptr) {
+      if (is_parting(*present, wanted)) {
+        parted_.insert(present->protocol);
+      }
       has_moved_datagrams_ |= present->protocol == "udp";
       retract(*present);
       ports_.erase(id);
@@ -147,15 +166,12 @@ std::optional<ServicePort> ServiceRules::granted(const std::string& id,
 }
 
 void ServiceRules::put(const ServicePort& port) {
-  auto rules = rules_of(options_, port);
-  for (const auto& set : rules.sets) {
-    book_.put_set(set.name, set.what, set.declaration);
-  }
-  for (auto& [name, chain] : rules.chains) {
-    book_.put_chain(name, std::move(chain));
-  }
+  const auto rules = rules_of(options_, port);
   for (const auto& among : rules.among) {
     join(among);
+  }
+  for (const auto& recall : rules.recalls) {
+    join(recall);
   }
   for (const auto& element : rules.elements) {
     book_.put_element(element.set, element.key, element.verdict);
@@ -172,14 +188,11 @@ void ServiceRules::retract(const ServicePort& port) {
   for (const auto& element : rules.elements) {
     book_.drop_element(element.set, element.key);
   }
-  for (const auto& [name, chain] : rules.chains) {
-    book_.drop_chain(name);
-  }
-  for (const auto& set : rules.sets) {
-    book_.drop_set(set.name);
-  }
   for (const auto& among : rules.among) {
     leave(among);
+  }
+  for (const auto& recall : rules.recalls) {
+    leave(recall);
   }
   for (const auto& hairpin : rules.hairpins) {
     const auto found = hairpins_.find(hairpin);
@@ -195,8 +208,7 @@ void ServiceRules::join(const Among& among) {
     return;
   }
   if (among.has_set()) {
-    const auto set = set_of(among);
-    book_.put_set(set.name, set.what, set.declaration);
+    book_.put_set(set_of(among));
   }
   book_.put_chain(among.name(), pick(options_, among));
   is_lead_stale_ = true;
@@ -215,6 +227,33 @@ void ServiceRules::leave(const Among& among) {
   is_lead_stale_ = true;
 }
 
+void ServiceRules::join(const Recall& recall) {
+  if (++recalls_[recall] > 1) {
+    return;
+  }
+  book_.put_set(client_map(recall.protocol));
+  book_.put_set(set_of(recall));
+  book_.put_chain(recall.name(), remember(recall));
+  is_lead_stale_ = true;
+}
+
+void ServiceRules::leave(const Recall& recall) {
+  const auto found = recalls_.find(recall);
+  if (--found->second > 0) {
+    return;
+  }
+  recalls_.erase(found);
+  book_.drop_chain(recall.name());
+  book_.drop_set(recall.name());
+  const bool is_last = std::none_of(recalls_.begin(), recalls_.end(), [&](const auto& other) {
+    return other.first.protocol == recall.protocol;
+  });
+  if (is_last) {
+    book_.drop_set(client_map(recall.protocol).name);
+  }
+  is_lead_stale_ = true;
+}
+
 void ServiceRules::lead_anew() {
   std::vector<Among> present;
   for (const auto& [among, users] : among_) {
@@ -222,6 +261,11 @@ void ServiceRules::lead_anew() {
   }
   book_.put_chain(kLead, lead(options_, present));
   book_.put_chain(kLeadNodePorts, lead_node_ports(present));
+  std::vector<Recall> recalls;
+  for (const auto& [recall, users] : recalls_) {
+    recalls.push_back(recall);
+  }
+  book_.put_chain(kRecall, recall_all(recalls));
   is_lead_stale_ = false;
 }
 

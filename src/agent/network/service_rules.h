@@ -34,6 +34,11 @@ class ServiceRules {
   /// Whether services of datagrams have changed since the last call.
   bool take_moved_datagrams() { return std::exchange(has_moved_datagrams_, false); }
 
+  /// Protocols of which services have lost endpoints that clients may stick to.
+  const std::set<std::string>& parted() const { return parted_; }
+
+  void clear_parted() { parted_.clear(); }
+
   /// The port that has that address, or that node port; null: none.
   const ServicePort* at(const std::string& address, const std::string& protocol, int port) const;
   const ServicePort* at_node_port(const std::string& protocol, int port) const;
@@ -53,6 +58,8 @@ class ServiceRules {
   void retract(const ServicePort& port);
   void join(const Among& among);
   void leave(const Among& among);
+  void join(const Recall& recall);
+  void leave(const Recall& recall);
   void update_host_ports(const std::set<PodHostPort>& wanted);
   void lead_anew();
 
@@ -62,9 +69,11 @@ class ServiceRules {
   std::map<Place, std::set<Claim>> claims_;
   std::map<std::string, std::set<std::pair<Place, int>>> claims_of_;  // by id
   std::map<Among, int> among_;                                        // users of each
+  std::map<Recall, int> recalls_;                                     // likewise
   std::map<std::string, int> hairpins_;                               // likewise
   std::set<PodHostPort> host_ports_;                                  // as wanted
   std::vector<NftElement> host_elements_;                             // as granted
+  std::set<std::string> parted_;
   bool is_lead_stale_ = true;
   bool has_moved_datagrams_ = false;
 };

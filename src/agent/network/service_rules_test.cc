@@ -3,6 +3,7 @@
 #include "agent/network/service_rules.h"
 
 #include <random>
+#include <sstream>
 
 #include <fmt/format.h>
 #include <gmock/gmock.h>
@@ -15,10 +16,12 @@ namespace tetrarch::agent::network {
 namespace {
 
 using testing::AllOf;
-using testing::ContainsRegex;
+using testing::AnyOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
+using testing::IsEmpty;
 using testing::Not;
+using testing::StartsWith;
 
 constexpr std::string_view kHere = R"({"addresses":["10.42.0.5"],"nodeName":"n1"})";
 
@@ -50,6 +53,18 @@ struct ShapeRow {
   std::vector<std::string> has;
   std::vector<std::string> has_not;
 };
+
+void expect(const std::vector<ShapeRow>& rows) {
+  for (const auto& row : rows) {
+    const auto text = rules(row.spec, row.endpoints);
+    for (const auto& part : row.has) {
+      EXPECT_THAT(text, HasSubstr(part)) << row.name;
+    }
+    for (const auto& part : row.has_not) {
+      EXPECT_THAT(text, Not(HasSubstr(part))) << row.name;
+    }
+  }
+}
 
 TEST(NftRules, FollowTheShapeOfAService) {
   const auto both = std::string(kHere) + "," + std::string(kThere);
@@ -104,14 +119,6 @@ TEST(NftRules, FollowTheShapeOfAService) {
        {"outside_local_1 { tcp . 30080 }",
         "outside_endpoints_tcp { 30080 . 0 : 10.42.0.5 . 8080 }"},
        {"meta mark set"}},
-      {"affinity",
-       R"({"clusterIP":"10.43.0.20","sessionAffinity":"ClientIP","ports":[{"port":80}]})",
-       both,
-       {"services { 10.43.0.20 . tcp . 80 : goto svc_",
-        "timeout 10800s",
-        "update @svc_",
-        "vmap { 0 : goto svc_"},
-       {"inside_endpoints_tcp {"}},
       {"external_ip",
        R"({"clusterIP":"10.43.0.20","externalIPs":["192.0.2.7","2001:db8::1"],"ports":[{"port":80}]})",
        both,
@@ -123,15 +130,60 @@ TEST(NftRules, FollowTheShapeOfAService) {
        {},
        {"inside_2", "endpoints_tcp {"}},
   };
-  for (const auto& row : rows) {
-    const auto text = rules(row.spec, row.endpoints);
-    for (const auto& part : row.has) {
-      EXPECT_THAT(text, HasSubstr(part)) << row.name;
-    }
-    for (const auto& part : row.has_not) {
-      EXPECT_THAT(text, Not(HasSubstr(part))) << row.name;
-    }
-  }
+  expect(rows);
+}
+
+TEST(NftRules, FollowTheShapeOfAServiceThatSticksToItsClients) {
+  const auto both = std::string(kHere) + "," + std::string(kThere);
+  expect({
+      {"affinity",
+       R"({"clusterIP":"10.43.0.20","sessionAffinity":"ClientIP","ports":[{"port":80}]})",
+       both,
+       {"inside_2_sticking_tcp { 10.43.0.20 . tcp . 80 }",
+        "inside_endpoints_tcp { 10.43.0.20 . 80 . 0 : 10.42.0.5 . 8080, ",
+        "recall_inside_tcp_10800 { 10.43.0.20 . 80 . 10.42.0.5 . 8080, "
+        "10.43.0.20 . 80 . 10.42.1.6 . 8080 }",
+        "t inside_2_sticking_tcp dnat ip addr . port to ip saddr . ip daddr . tcp dport map "
+        "@clients_tcp\n"
+        "add rule ip t inside_2_sticking_tcp dnat ip addr . port to ip daddr . tcp dport . numgen "
+        "random mod 2 map @inside_endpoints_tcp\n",
+        "t recall meta l4proto tcp ct original ip daddr . ct original proto-dst . ip daddr . tcp "
+        "dport @recall_inside_tcp_10800 goto recall_inside_tcp_10800",
+        "t recall_inside_tcp_10800 meta l4proto tcp update @clients_tcp { ct original ip saddr . "
+        "ct original ip daddr . ct original proto-dst timeout 10800s : ip daddr . tcp dport }",
+        "t recall meta l4proto tcp delete @clients_tcp { ct original ip saddr . "},
+       {"udp", "inside_2 "}},
+      {"affinity_of_a_node_port_and_datagrams",
+       R"({"clusterIP":"10.43.0.20","sessionAffinity":"ClientIP","ports":[{"port":80,"nodePort":30080,"protocol":"UDP"}],"sessionAffinityConfig":{"clientIP":{"timeoutSeconds":60}}})",
+       both,
+       {"outside_2_sticking_udp { udp . 30080 }",
+        "recall_inside_udp_60 { 10.43.0.20 . 80 . 10.42.0.5 . 8080, ",
+        "recall_outside_udp_60 { 30080 . 10.42.0.5 . 8080, 30080 . 10.42.1.6 . 8080 }",
+        "t outside_2_sticking_udp ip saddr != 10.42.0.0/16 meta mark set meta mark or 0x4000\n"
+        "add rule ip t outside_2_sticking_udp dnat ip addr . port to ip saddr . ip daddr . udp "
+        "dport map @clients_udp",
+        "t recall meta l4proto udp ct original proto-dst . ip daddr . udp dport "
+        "@recall_outside_udp_60 goto recall_outside_udp_60",
+        "timeout 60s : ip daddr . udp dport }"},
+       {"clients_tcp", "10800"}},
+      {"affinity_to_local_endpoints",
+       R"({"clusterIP":"10.43.0.20","sessionAffinity":"ClientIP","externalTrafficPolicy":"Local","ports":[{"port":80,"nodePort":30080}]})",
+       both,
+       {"outside_local_1_sticking_tcp { tcp . 30080 }",
+        "recall_outside_tcp_10800 { 30080 . 10.42.0.5 . 8080 }",
+        "recall_inside_tcp_10800 { 10.43.0.20 . 80 . 10.42.0.5 . 8080, "},
+       {"meta mark set"}},
+      {"affinity_of_many_endpoints",
+       R"({"clusterIP":"10.43.0.20","sessionAffinity":"ClientIP","ports":[{"port":80}]})",
+       many(17),
+       {"services { 10.43.0.20 . tcp . 80 : goto inside_17_sticking_tcp }", "@clients_tcp"},
+       {"@inside_17"}},
+      {"affinity_without_endpoints",
+       R"({"clusterIP":"10.43.0.20","sessionAffinity":"ClientIP","ports":[{"port":80,"nodePort":30080}]})",
+       "",
+       {},
+       {"10.43.0.20", "30080", "clients"}},
+  });
 }
 
 TEST(NftRules, TwoClaimsToOneAddressAndPortAreOneAndTheOtherComesWhenItIsFree) {
@@ -187,52 +239,70 @@ TEST(ServiceRules, ChangesOneByOneLeadToWhatAWholeRenderingGives) {
   }
 }
 
-TEST(ServiceRules, WhoSticksToAnEndpointThatStaysIsNotMoved) {
-  const auto service = [](int seconds) {
-    return put("services",
-               "web",
-               fmt::format(R"({{"spec":{{"clusterIP":"10.43.0.20","ports":[{{"port":80}}],)"
-                           R"("sessionAffinity":"ClientIP","sessionAffinityConfig":)"
-                           R"({{"clientIP":{{"timeoutSeconds":{}}}}}}}}})",
-                           seconds));
+constexpr std::string_view kSticking =
+    R"(,"sessionAffinity":"ClientIP","sessionAffinityConfig":{"clientIP":{"timeoutSeconds":60}})";
+
+Change sticking(std::string_view extra = kSticking) {
+  return put(
+      "services",
+      "web",
+      fmt::format(R"({{"spec":{{"clusterIP":"10.43.0.20","ports":[{{"port":80}}]{}}}}})", extra));
+}
+
+struct PartingRow {
+  std::string_view name;
+  Change change;
+  bool is_parting = true;
+};
+
+TEST(ServiceRules, SayWhichProtocolsHaveLostEndpointsThatClientsStickTo) {
+  const auto both = std::string(kHere) + "," + std::string(kThere);
+  const std::vector<PartingRow> rows = {
+      {"one_more", slice("web", both + R"(,{"addresses":["10.42.1.7"],"nodeName":"n2"})"), false},
+      {"one_less", slice("web", std::string(kHere))},
+      {"another", slice("web", R"({"addresses":["10.42.1.7"],"nodeName":"n2"})")},
+      {"another_time", sticking(R"(,"sessionAffinity":"ClientIP")"), false},
+      {"sticks_no_more", sticking("")},
+      {"local_only", sticking(fmt::format(R"({},"internalTrafficPolicy":"Local")", kSticking))},
+      {"no_service", {{"services", "default", "web"}, nullptr}},
+      {"another_service",
+       put("services", "other", R"({"spec":{"clusterIP":"10.43.0.21"}})"),
+       false},
   };
-  const auto pair = [](const char* second) {
-    return slice("web", fmt::format(R"({},{{"addresses":["{}"],"nodeName":"n1"}})", kHere, second));
-  };
+  for (const auto& row : rows) {
+    ServiceTable table("n1");
+    ServiceRules rules(an_nft());
+    table.apply({sticking(), slice("web", both)}, true);
+    rules.update(table, table.take_touched());
+    EXPECT_THAT(rules.parted(), IsEmpty()) << row.name;
+    table.apply({row.change}, false);
+    rules.update(table, table.take_touched());
+    EXPECT_EQ(rules.parted().contains("tcp"), row.is_parting) << row.name;
+  }
+}
+
+TEST(ServiceRules, ClientsStayWhereTheyAreByAnotherTimeAndAreForgottenWithTheLastService) {
   ServiceTable table("n1");
   ServiceRules rules(an_nft());
-  table.apply({service(60), pair("10.42.0.6")}, true);
+  NftModel kernel;
+  table.apply({sticking(), slice("web", std::string(kHere))}, true);
   rules.update(table, table.take_touched());
-  rules.take_whole();
-  const auto deleted = [&](const Change& change) {
-    table.apply({change}, false);
-    return change_of(rules, table);
-  };
+  kernel.run(rules.take_whole());
 
-  const auto other = deleted(pair("10.42.0.7"));
-  EXPECT_THAT(other, Not(ContainsRegex("delete set ip t svc_[0-9a-f]+_10.42.0.5_")));
-  EXPECT_THAT(other, ContainsRegex("delete set ip t svc_[0-9a-f]+_10.42.0.6_8080_60s"));
-  EXPECT_THAT(deleted(service(90)),
-              ContainsRegex("delete set ip t svc_[0-9a-f]+_10.42.0.5_8080_60s"))
-      << "the set has another timeout";
-  EXPECT_THAT(deleted({{"services", "default", "web"}, nullptr}),
-              ContainsRegex("delete set ip t svc_[0-9a-f]+_10.42.0.5_8080_90s"));
+  table.apply({sticking(R"(,"sessionAffinity":"ClientIP")")}, false);
+  const auto longer = change_of(rules, table);
+  kernel.run(longer);
+  EXPECT_THAT(longer, AllOf(HasSubstr("timeout 10800s"), Not(HasSubstr("map ip t clients_tcp"))));
+  table.apply({sticking("")}, false);
+  const auto over = change_of(rules, table);
+  kernel.run(over);
+  EXPECT_THAT(over, HasSubstr("delete map ip t clients_tcp\n"));
+  EXPECT_EQ(kernel.error, "");
 }
 
 TEST(ServiceRules, AChangeAmongAThousandServicesIsThatOfOne) {
-  ServiceTable table("n1");
+  auto table = many_services(1000, "", std::string(kHere));
   ServiceRules rules(an_nft());
-  for (int i = 0; i < 1000; ++i) {
-    table.apply({put("services",
-                     fmt::format("s{}", i),
-                     fmt::format(R"({{"spec":{{"clusterIP":"10.43.{}.{}","ports":[{{"port":80,)"
-                                 R"("nodePort":{}}}]}}}})",
-                                 1 + i / 250,
-                                 i % 250,
-                                 30000 + i)),
-                 slice(fmt::format("s{}", i), std::string(kHere))},
-                false);
-  }
   rules.update(table, table.take_touched());
   rules.take_whole();
   const auto before = rules.book().elements_changed();
@@ -251,6 +321,26 @@ TEST(ServiceRules, AChangeAmongAThousandServicesIsThatOfOne) {
   EXPECT_THAT(text(both), HasSubstr("add set ip t inside_2"));
   EXPECT_EQ(rules.book().elements_changed() - before, 4U + 4U + 2U + 4U);
   EXPECT_EQ(text(both), "");
+}
+
+TEST(ServiceRules, AChangeAmongAThousandThatStickIsElementsOfOne) {
+  const auto both = std::string(kHere) + "," + std::string(kThere);
+  auto table = many_services(1000, kSticking, both);
+  table.apply({slice("s7", std::string(kHere))}, false);  // so there are some with one endpoint
+  ServiceRules rules(an_nft());
+  rules.update(table, table.take_touched());
+  rules.take_whole();
+  const auto before = rules.book().elements_changed();
+
+  for (const auto& endpoints : {std::string(kHere), both, std::string(kHere)}) {
+    table.apply({slice("s500", endpoints)}, false);
+    std::istringstream lines(change_of(rules, table));
+    for (std::string line; std::getline(lines, line);) {
+      EXPECT_THAT(line, AnyOf(StartsWith("add element"), StartsWith("delete element")));
+    }
+  }
+  // By address and by node port: among how many (2), the endpoint (1) and that it is one (1).
+  EXPECT_EQ(rules.book().elements_changed() - before, 3U * 2U * 4U);
 }
 
 }  // namespace

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Services, their slices and pods for the tests of their rules, written out and by chance. Only
-// tests include it.
+// Services, their slices and pods for the tests and the benchmark of their rules, written out and
+// by chance. Only those include it.
 #pragma once
 
 #include <cstdint>
@@ -43,6 +43,25 @@ inline Change slice(const std::string& service, const std::string& endpoints) {
           R"({{"name":"","port":8080,"protocol":"UDP"}}],"endpoints":[{}]}})",
           service,
           endpoints));
+}
+
+/// Services s0, s1, … with a node port each, all with the same endpoints; `extra`: of their specs.
+inline ServiceTable many_services(int count, std::string_view extra, const std::string& endpoints) {
+  ServiceTable table("n1");
+  for (int i = 0; i < count; ++i) {
+    const auto name = fmt::format("s{}", i);
+    table.apply({put("services",
+                     name,
+                     fmt::format(R"({{"spec":{{"clusterIP":"10.43.{}.{}","ports":[{{"port":80,)"
+                                 R"("nodePort":{}}}]{}}}}})",
+                                 1 + i / 250,
+                                 i % 250,
+                                 30000 + i,
+                                 extra)),
+                 slice(name, endpoints)},
+                false);
+  }
+  return table;
 }
 
 /// What has changed in the table, as a batch.

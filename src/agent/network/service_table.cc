@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include "base/ipv4.h"
 #include "schema/views/core.h"
 #include "schema/views/discovery.h"
 
@@ -126,6 +127,13 @@ std::vector<Target> ServicePort::inside() const {
 
 std::vector<Target> ServicePort::outside() const {
   return is_local_outside ? only_local(targets) : targets;
+}
+
+bool has_target(const std::vector<Target>& targets, std::uint32_t address, std::uint16_t port) {
+  const auto text = ipv4_text(address);
+  return std::any_of(targets.begin(), targets.end(), [&](const Target& target) {
+    return target.port == port && target.address == text;
+  });
 }
 
 void ServiceTable::put_slice(const Change& change) {

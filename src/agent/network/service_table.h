@@ -42,6 +42,9 @@ struct ServicePort {
   std::vector<Target> outside() const;
 };
 
+/// `address`: in host byte order.
+bool has_target(const std::vector<Target>& targets, std::uint32_t address, std::uint16_t port);
+
 /// A port of a pod that is bound on the machine.
 struct PodHostPort {
   std::string protocol;
