@@ -33,11 +33,12 @@ void enter_namespace() {
 
 /// As the agent does: the batch, and, where an endpoint went, a look for clients of it.
 void apply(Nft& nft, ServiceTable& table, ServiceRules& rules, std::string_view endpoints) {
+  static ClientReader reader;
   table.apply({slice("s5", std::string(endpoints))}, false);
   rules.update(table, table.take_touched());
   run(nft, rules.take_change());
   for (const auto& protocol : rules.parted()) {
-    const auto clients = read_clients("t", protocol);
+    const auto clients = reader.read("t", protocol);
     CHECK(clients.ok());
     for (const auto& batch :
          forget_clients("t", protocol, stray_clients(rules, protocol, *clients))) {
@@ -85,8 +86,9 @@ void find_stray_clients(benchmark::State& state) {
   for (const auto& batch : held.put_back("t", whole, {})) {
     run(nft, batch);
   }
+  ClientReader reader;
   for (auto _ : state) {
-    const auto read = read_clients("t", "tcp");
+    const auto read = reader.read("t", "tcp");
     CHECK(read.ok() && read->size() == static_cast<std::size_t>(state.range(0)));
     benchmark::DoNotOptimize(stray_clients(rules, "tcp", *read));
   }

@@ -118,7 +118,7 @@ class ClientsTest : public KernelTest {
   }
 
   std::vector<StickyClient> present() {
-    auto read = read_clients("t", "tcp");
+    auto read = reader_.read("t", "tcp");
     EXPECT_TRUE(read.ok());
     std::sort(read->begin(), read->end(), [](const StickyClient& one, const StickyClient& other) {
       return one.client < other.client;
@@ -131,6 +131,7 @@ class ClientsTest : public KernelTest {
 
   ServiceTable table_{"n1"};
   ServiceRules rules_{an_nft()};
+  ClientReader reader_;
 };
 
 TEST_F(ClientsTest, AreReadAsTheyWerePut) {
@@ -140,7 +141,7 @@ TEST_F(ClientsTest, AreReadAsTheyWerePut) {
 
 TEST_F(ClientsTest, AreNoneWhereThereIsNoMap) {
   for (const auto* const table : {"t", "nowhere"}) {
-    const auto read = read_clients(table, "udp");
+    const auto read = reader_.read(table, "udp");
     ASSERT_TRUE(read.ok()) << read.error().message;
     EXPECT_TRUE(read->empty());
   }

@@ -10,13 +10,14 @@
 #include <netlink/attr.h>
 #include <netlink/msg.h>
 
-#include "agent/network/netlink.h"
-
 namespace tetrarch::agent::network {
 namespace {
 
 // Ours: who changes any table meanwhile ends the list, and that may happen again.
 constexpr int kTries = 10;
+// Source: Linux, netlink_recvmsg: a piece of a list is as large as what is received into, up to
+// 32 KB; for each the kernel walks over what it gave before.
+constexpr std::size_t kPieceBytes = 32768;
 
 // As elements of a concatenation are laid out: each begins at a multiple of four bytes.
 struct RawKey {
@@ -97,20 +98,24 @@ int list(nl_sock* socket,
 
 }  // namespace
 
-Result<std::vector<StickyClient>> read_clients(const std::string& table,
-                                               std::string_view protocol) {
+Result<std::vector<StickyClient>> ClientReader::read(const std::string& table,
+                                                     std::string_view protocol) {
+  if (!socket_) {
+    TRY(socket_, connect_socket(NETLINK_NETFILTER));
+    nl_socket_set_msg_buf_size(socket_.get(), kPieceBytes);
+  }
   const auto map = client_map(protocol).name;
   std::vector<StickyClient> out;
   int code = -NLE_DUMP_INTR;
   for (int i = 0; i < kTries && code == -NLE_DUMP_INTR; ++i) {
-    TRY(const auto socket, connect_socket(NETLINK_NETFILTER));
-    code = list(socket.get(), table, map, out);
+    code = list(socket_.get(), table, map, out);
   }
   if (code == -NLE_OBJ_NOTFOUND) {
     out.clear();
     return out;
   }
   if (code < 0) {
+    socket_.reset();  // something of this list may be in it
     return netlink_error("listing clients that stick to an endpoint", code);
   }
   return out;

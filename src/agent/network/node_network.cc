@@ -160,6 +160,7 @@ class NodeNetwork final : public Network {
   const Clock& clock_;
   Nft nft_;           // used on the blocking pool, one call at a time: the strand awaits each
   HeldClients held_;  // likewise
+  ClientReader client_reader_;  // likewise
   ServiceTable table_;
   RouteTable routes_;
   PolicyTable policies_;
@@ -312,7 +313,7 @@ Status NodeNetwork::run_services(const std::string& text, bool is_replacing) {
 void NodeNetwork::hold_clients() {
   StickyClients clients;
   for (const char* const protocol : kProtocols) {
-    auto read = read_clients(rules_.table, protocol);
+    auto read = client_reader_.read(rules_.table, protocol);
     if (read.ok()) {
       clients[protocol] = std::move(*read);
     } else {
@@ -326,7 +327,7 @@ void NodeNetwork::hold_clients() {
 Status NodeNetwork::forget_strays(const std::string& protocol) {
   Status done = ok();
   for (int i = 0; i < kForgetTries; ++i) {
-    TRY(const auto clients, read_clients(rules_.table, protocol));
+    TRY(const auto clients, client_reader_.read(rules_.table, protocol));
     const auto strays = stray_clients(*services_, protocol, clients);
     done = ok();
     for (const auto& batch : forget_clients(rules_.table, protocol, strays)) {
