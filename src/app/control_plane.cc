@@ -97,7 +97,7 @@ struct ControlPlane::Impl {
   void follow_flows();
   api::kubernetes::Parts api_parts();
   api::distribution::Parts image_parts();
-  Task<Status> attach(NodeName node, net::Peer peer, std::unique_ptr<net::Stream> stream);
+  Task<void> attach(NodeName node, net::Peer peer, std::unique_ptr<net::Stream> stream);
   Result<trust::Identity> identify(const net::Peer& peer, const std::string& token) const;
   Task<Result<trust::Identity>> authenticate(net::Peer peer, std::string token) const;
   Task<Status> check_join_token(std::string token, std::string address);
@@ -129,6 +129,7 @@ struct ControlPlane::Impl {
   std::unique_ptr<api::distribution::Distribution> images;
   std::shared_ptr<net::TlsContext> tls;
   std::unique_ptr<net::Server> server;
+  std::unique_ptr<async::TaskGroup> agents;  // their connections
   std::unique_ptr<FleetServer> fleet;
   asio::any_io_executor control_strand;
   std::unique_ptr<control::ControllerManager> manager;
@@ -291,9 +292,9 @@ api::kubernetes::Parts ControlPlane::Impl::api_parts() {
 }
 
 /// What an agent asks over its connection is asked of the same server, by whoever dialled.
-Task<Status> ControlPlane::Impl::attach(NodeName node,
-                                        net::Peer peer,
-                                        std::unique_ptr<net::Stream> stream) {
+Task<void> ControlPlane::Impl::attach(NodeName node,
+                                      net::Peer peer,
+                                      std::unique_ptr<net::Stream> stream) {
   const auto strand = co_await asio::this_coro::executor;
   auto take = [this, strand, peer](std::string_view wanted, std::unique_ptr<net::Stream> opened) {
     if (wanted == reach::kApiStream) {
@@ -301,7 +302,7 @@ Task<Status> ControlPlane::Impl::attach(NodeName node,
     }  // else closed, which refuses it
   };
   reach::Mux::OnOpen on_open = std::move(take);
-  co_return co_await hub.attach(std::move(node), std::move(stream), std::move(on_open));
+  agents->spawn_on(strand, hub.attach(std::move(node), std::move(stream), std::move(on_open)));
 }
 
 api::distribution::Parts ControlPlane::Impl::image_parts() {
@@ -395,6 +396,7 @@ Status ControlPlane::Impl::listen() {
   options.name = "api";
   images = api::distribution::make_distribution(image_parts());
   options.uploads = {images.get(), api.get()};
+  agents = std::make_unique<async::TaskGroup>(pool.strand(), "agents");
   server = std::make_unique<net::Server>(pool, *api, std::move(options));
   TRY(port, server->listen(where.host, where.port, tls));
   server->run();
@@ -548,6 +550,9 @@ Task<void> ControlPlane::stop() {
   impl.hub.close_all();
   if (impl.server) {
     co_await impl.server->stop();
+  }
+  if (impl.agents) {
+    co_await impl.agents->stop();
   }
 }
 

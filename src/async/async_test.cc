@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <atomic>
 #include <future>
+#include <optional>
+#include <vector>
 
 #include <boost/asio/io_context.hpp>
 #include <gtest/gtest.h>
@@ -9,6 +11,7 @@
 #include "async/bounded_queue.h"
 #include "async/io_pool.h"
 #include "async/task_group.h"
+#include "async/ticker.h"
 #include "async/timer.h"
 #include "async/virtual_time.h"
 
@@ -116,6 +119,33 @@ TEST(VirtualTime, EndsSleepsInOrderOnlyWhenItIsMoved) {
 
   EXPECT_EQ(order, (std::vector<int>{1, 2}));
   EXPECT_EQ(time.next(), std::nullopt);
+}
+
+TEST(Ticker, CallsAfterWhatTheLastCallSaidUntilItIsGone) {
+  asio::io_context context;
+  auto& time = asio::make_service<VirtualTime>(context, TimePoint{});
+  std::vector<TimePoint> calls;
+  std::optional<Ticker> ticker;
+  ticker.emplace(context.get_executor(), std::chrono::hours(1), [&]() -> std::chrono::hours {
+    calls.push_back(time.now());
+    if (calls.size() == 2) {
+      ticker.reset();
+    }
+    return std::chrono::hours(2);
+  });
+
+  const auto move_to = [&](int hour) {
+    time.move_to(TimePoint{} + std::chrono::hours(hour));
+    context.restart();
+    context.poll();
+  };
+  for (int hour = 0; hour < 9; ++hour) {
+    move_to(hour);
+  }
+
+  EXPECT_EQ(
+      calls,
+      (std::vector{TimePoint{} + std::chrono::hours(1), TimePoint{} + std::chrono::hours(3)}));
 }
 
 }  // namespace

@@ -8,9 +8,10 @@
 #include <boost/beast/http/error.hpp>
 #include <fmt/format.h>
 
-#include "async/timer.h"
-#include "async/together.h"
+#include "async/breaker.h"
+#include "async/ticker.h"
 #include "net/access_note.h"
+#include "net/ending_stream.h"
 #include "net/peer_address.h"
 #include "net/refusal.h"
 #include "net/request_parser.h"
@@ -72,8 +73,14 @@ Task<void> receive(Stream& stream,
 
 Task<Refusal> receive_in_time(Stream& stream, const ServerCore& core, RequestParser& parser) {
   Refusal refusal{408, "the request took too long to arrive"};
-  co_await async::first_of(receive(stream, core, parser, refusal),
-                           async::sleep_for(core.options.body_limit));
+  const auto limit = core.options.body_limit;
+  const auto strand = co_await asio::this_coro::executor;
+  async::Breaker breaker;
+  const async::Ticker clock(strand, limit, [&breaker, limit] {
+    breaker.cut();
+    return limit;
+  });
+  co_await breaker.run(receive(stream, core, parser, refusal));
   co_return refusal;
 }
 
@@ -101,13 +108,13 @@ Task<void> serve_stream(std::shared_ptr<ServerCore> core,
   const std::shared_ptr<Stream> shared = std::move(stream);
   auto limits = core->limits;
   limits.uploads = nullptr;
-  RequestParser parser(limits);
-  auto refusal = co_await receive_in_time(*shared, *core, parser);
+  auto parser = std::make_unique<RequestParser>(limits);
+  auto refusal = co_await receive_in_time(*shared, *core, *parser);
   if (refusal.has_ended) {
     co_return;
   }
   StreamExchange exchange(core, shared);
-  auto& request = parser.request();
+  auto& request = parser->request();
   request.peer = peer;
   const AccessNote note(core->options, core->clock, request);
   if (refusal.status != 0) {
@@ -116,7 +123,9 @@ Task<void> serve_stream(std::shared_ptr<ServerCore> core,
     if (request.method == "HEAD") {
       exchange.leave_out_body();
     }
-    co_await core->handler.handle(std::move(request), exchange);
+    auto answering = core->handler.handle(std::move(request), exchange);
+    parser.reset();  // the answer may stay open for days
+    co_await std::move(answering);
   }
   const bool is_whole = co_await exchange.complete();
   note.answered(peer, exchange.status(), exchange.body_bytes());
@@ -199,8 +208,16 @@ Task<Status> StreamExchange::start(int status, Headers headers) {
     client_->note_gone();
     co_return sent;
   }
-  const auto strand = co_await asio::this_coro::executor;
-  core_->group.spawn_on(strand, watch_for_end(client_));
+  if (auto* const ending = dynamic_cast<EndingStream*>(client_->stream.get())) {
+    ending->on_end([waiting = std::weak_ptr(client_)] {
+      if (const auto client = waiting.lock()) {
+        client->note_gone();
+      }
+    });
+  } else {
+    const auto strand = co_await asio::this_coro::executor;
+    core_->group.spawn_on(strand, watch_for_end(client_));
+  }
   if (core_->is_draining) {
     client_->note_gone();
   }

@@ -23,9 +23,9 @@ Task<void> expire() {
 }
 }  // namespace
 
-Task<Status> Hub::attach(NodeName node,
-                         std::unique_ptr<net::Stream> connection,
-                         Mux::OnOpen on_open) {
+Task<void> Hub::attach(NodeName node,
+                       std::unique_ptr<net::Stream> connection,
+                       Mux::OnOpen on_open) {
   MuxOptions options = options_;
   options.is_dialer = false;
   const auto mux =
@@ -55,12 +55,11 @@ Task<Status> Hub::attach(NodeName node,
 
   const Leaving leaving{*this, node, mux};
   log::info("reach", "node {} is connected", node.text);
-  auto ended = co_await mux->run();
+  const auto ended = co_await mux->run();
   log::info("reach",
             "node {} is no longer connected: {}",
             node.text,
             ended.ok() ? "closed" : ended.error().message);
-  co_return ended;
 }
 
 std::shared_ptr<Mux> Hub::find(const NodeName& node) const {

@@ -27,9 +27,9 @@ class Hub {
   /// Serves the node's connection until it ends; on the connection's strand. A later connection of
   /// the same node takes the place of an earlier one, which is closed. `on_open`: takes the streams
   /// that the agent opens; without it they are refused.
-  Task<Status> attach(NodeName node,
-                      std::unique_ptr<net::Stream> connection,
-                      Mux::OnOpen on_open = nullptr);
+  Task<void> attach(NodeName node,
+                    std::unique_ptr<net::Stream> connection,
+                    Mux::OnOpen on_open = nullptr);
   /// A stream to the node's agent, which gets `request_json` (one line). Code::unavailable: not
   /// connected.
   Task<Result<std::unique_ptr<net::Stream>>> open(NodeName node, std::string request_json);

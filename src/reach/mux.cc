@@ -3,11 +3,14 @@
 
 #include <algorithm>
 #include <cstring>
-#include <optional>
 #include <vector>
 
+#include <boost/asio/this_coro.hpp>
+
+#include "async/ticker.h"
 #include "async/timer.h"
 #include "async/together.h"
+#include "net/ending_stream.h"
 #include "reach/wire.h"
 
 namespace tetrarch::reach {
@@ -65,7 +68,8 @@ struct Mux::Half {
   bool has_remote_ended = false;
   bool has_local_ended = false;
   bool is_reset = false;
-  bool is_cut = false;  // the connection is gone
+  bool is_cut = false;           // the connection is gone
+  std::function<void()> on_end;  // empty once called
   async::Event readable;
   async::Event writable;
   async::Event dropped;  // by the other side, or with the connection
@@ -73,6 +77,20 @@ struct Mux::Half {
   void wake() {
     readable.raise();
     writable.raise();
+  }
+
+  /// On run()'s strand.
+  void tell_end() {
+    std::function<void()> notice;
+    {
+      const std::lock_guard lock(mutex);
+      if (is_reset || is_cut || (has_remote_ended && has_local_ended)) {
+        notice = std::exchange(on_end, nullptr);
+      }
+    }
+    if (notice) {
+      notice();
+    }
   }
 };
 
@@ -89,6 +107,14 @@ class Mux::MuxStream final : public OpenedStream {
   void close() override;
 
   Task<void> until_dropped() override { return wait_for_drop(half_); }
+
+  void on_end(std::function<void()> notice) override {
+    {
+      const std::lock_guard lock(half_->mutex);
+      half_->on_end = std::move(notice);
+    }
+    half_->tell_end();
+  }
 
  private:
   static Task<void> wait_for_drop(std::shared_ptr<Half> half) { co_await half->dropped.wait(); }
@@ -220,12 +246,11 @@ Task<Status> Mux::run() {
   };
 
   const Ending ending{*self};
-  co_await async::first_of(self->run_both(), self->keep_alive());
+  const auto strand = co_await asio::this_coro::executor;
+  self->last_beat_ = self->clock_.steady();
+  const async::Ticker beats(strand, self->options_.ping_interval, [this] { return beat(); });
+  co_await async::both(self->read_frames(), self->write_frames());
   co_return self->outcome_;
-}
-
-Task<void> Mux::run_both() {
-  co_await async::both(read_frames(), write_frames());
 }
 
 Task<void> Mux::write_frames() {
@@ -273,30 +298,28 @@ Task<void> Mux::read_frames() {
 /// A ping says that we are there. It asks for an answer only when nothing has come since the last
 /// one: where the other side has something to say, that is its sign. Whoever is asked has as long
 /// as if every ping asked.
-Task<void> Mux::keep_alive() {
-  std::optional<SteadyPoint> asked;  // the first time since something came
-  while (true) {
-    const auto before = clock_.steady();
-    co_await async::sleep_for(options_.ping_interval);
-    const auto now = clock_.steady();
-    if (now - before > options_.ping_interval + kLate) {
-      last_heard_ = now;  // it was us who were away: what came meanwhile is not read yet
-    }
-    const auto silence = now - last_heard();
-    if (asked && last_heard() >= *asked) {
-      asked.reset();
-    }
-    if (asked && silence > options_.silence_limit &&
-        now - *asked >= options_.silence_limit - options_.ping_interval) {
-      outcome_ = Error{Code::timeout, "the other side has been silent for too long"};
-      co_return;
-    }
-    const bool asks = silence > options_.ping_interval * 3 / 2;
-    if (asks && !asked) {
-      asked = now;
-    }
-    send_sign(kPing, asks ? 0 : kOnlyASign);
+std::chrono::nanoseconds Mux::beat() {
+  const auto now = clock_.steady();
+  if (now - std::exchange(last_beat_, now) > options_.ping_interval + kLate) {
+    last_heard_ = now;  // it was us who were away: what came meanwhile is not read yet
   }
+  const auto silence = now - last_heard();
+  if (asked_ && last_heard() >= *asked_) {
+    asked_.reset();
+  }
+  if (asked_ && silence > options_.silence_limit &&
+      now - *asked_ >= options_.silence_limit - options_.ping_interval) {
+    outcome_ = Error{Code::timeout, "the other side has been silent for too long"};
+    outbox_.close();
+    connection_->close();  // ends the reader
+    return options_.ping_interval;
+  }
+  const bool asks = silence > options_.ping_interval * 3 / 2;
+  if (asks && !asked_) {
+    asked_ = now;
+  }
+  send_sign(kPing, asks ? 0 : kOnlyASign);
+  return options_.ping_interval;
 }
 
 Status Mux::take_frames(std::string& buffer) {
@@ -362,6 +385,7 @@ Status Mux::take_frame(std::uint8_t kind, std::uint32_t id, std::string_view pay
     half->dropped.raise();
   }
   if (is_over) {
+    half->tell_end();
     forget(id);
   }
   return ok();
@@ -485,6 +509,7 @@ void Mux::fail_all() {
     if (is_dropped) {
       half->dropped.raise();
     }
+    half->tell_end();
   }
 }
 

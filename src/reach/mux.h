@@ -12,12 +12,14 @@
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 
 #include "async/task.h"
 #include "base/clock.h"
 #include "base/result.h"
+#include "net/ending_stream.h"
 #include "net/http.h"
 #include "net/outbox.h"
 
@@ -32,7 +34,7 @@ struct MuxOptions {
 };
 
 /// A stream that the other side has opened.
-class OpenedStream : public net::Stream {
+class OpenedStream : public net::EndingStream {
  public:
   /// Ends when the other side has dropped the stream without ending it, or the connection is lost,
   /// also while nothing is read or written. What came behind is worth nothing then. Outlives the
@@ -71,8 +73,8 @@ class Mux : public std::enable_shared_from_this<Mux> {
 
   Task<void> read_frames();
   Task<void> write_frames();
-  Task<void> keep_alive();
-  Task<void> run_both();
+  /// Every ping_interval; says when next.
+  std::chrono::nanoseconds beat();
   /// Frames that are whole at the front of the buffer.
   Status take_frames(std::string& buffer);
   Status take_frame(std::uint8_t kind, std::uint32_t id, std::string_view payload);
@@ -93,7 +95,9 @@ class Mux : public std::enable_shared_from_this<Mux> {
   net::Outbox outbox_;
   Status outcome_ = ok();
   std::atomic<SteadyPoint> last_heard_;
-  mutable std::mutex mutex_;  // guards what follows
+  SteadyPoint last_beat_ = {};
+  std::optional<SteadyPoint> asked_;  // for an answer, the first time since something came
+  mutable std::mutex mutex_;          // guards what follows
   std::map<std::uint32_t, std::shared_ptr<Half>> streams_;
   std::uint32_t next_id_;
   std::uint32_t last_remote_id_ = 0;

@@ -9,6 +9,7 @@
 #include "async/io_pool.h"
 #include "async/task_group.h"
 #include "async/timer.h"
+#include "net/ending_stream.h"
 #include "net/pipe.h"
 #include "net/server.h"
 #include "reach/answer.h"
@@ -235,6 +236,25 @@ TEST_F(MuxTest, FailsItsStreamsWhenTheConnectionEnds) {
   EXPECT_EQ(near_->open("echo").error().code, Code::unavailable);
 }
 
+TEST_F(MuxTest, SaysByItselfWhenTheOtherSideHasGone) {
+  const auto refused = near_->open("refuse").value();
+  const auto kept = near_->open("mute").value();
+  auto& first = dynamic_cast<net::EndingStream&>(*refused);
+  auto& second = dynamic_cast<net::EndingStream&>(*kept);
+  std::promise<void> is_closed;
+  std::promise<void> is_cut;
+
+  first.on_end([&is_closed] { is_closed.set_value(); });
+  second.on_end([&is_cut] { is_cut.set_value(); });
+
+  is_closed.get_future().wait();
+  far_->close();
+  is_cut.get_future().wait();
+  bool is_told_at_once = false;
+  first.on_end([&is_told_at_once] { is_told_at_once = true; });
+  EXPECT_TRUE(is_told_at_once);
+}
+
 TEST_F(MuxTest, RefusesRequestsThatAreTooLong) {
   EXPECT_EQ(near_->open(std::string(100'000, 'r')).error().code, Code::too_large);
 }
@@ -433,7 +453,7 @@ class ReachHandler final : public net::Handler {
     auto stream = co_await exchange.upgrade_raw(std::move(headers));
     paths.push_back(request.path);
     if (stream.ok()) {
-      (void)co_await hub_.attach(NodeName("n1"), std::move(*stream));
+      co_await hub_.attach(NodeName("n1"), std::move(*stream));
     }
   }
 

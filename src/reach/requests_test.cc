@@ -61,7 +61,7 @@ class Api final : public net::Handler {
       }
     };
     Mux::OnOpen on_open = std::move(take);
-    (void)co_await hub_.attach(NodeName("n1"), std::move(stream), std::move(on_open));
+    co_await hub_.attach(NodeName("n1"), std::move(stream), std::move(on_open));
   }
 
   /// One line, then nothing until the client has gone.

@@ -48,10 +48,10 @@ struct NodeAccess {
   /// refusal.
   std::function<Task<Result<std::unique_ptr<net::Stream>>>(NodeName node, std::string request_json)>
       open;
-  /// Takes an agent's connection over; completes when the connection has ended. What the agent asks
-  /// over it is asked by `peer`.
-  std::function<Task<Status>(
-      NodeName node, net::Peer peer, std::unique_ptr<net::Stream> connection)>
+  /// Takes an agent's connection over, on its strand, and returns: nothing of the request that it
+  /// came by is kept for as long as the node is connected. What the agent asks over it is asked by
+  /// `peer`.
+  std::function<Task<void>(NodeName node, net::Peer peer, std::unique_ptr<net::Stream> connection)>
       attach;
 };
 

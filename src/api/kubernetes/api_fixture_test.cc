@@ -296,8 +296,8 @@ Task<Result<std::unique_ptr<net::Stream>>> hand_over(Result<std::unique_ptr<net:
   co_return std::move(stream);
 }
 
-Task<Status> nothing() {
-  co_return ok();
+Task<void> nothing() {
+  co_return;
 }
 
 }  // namespace

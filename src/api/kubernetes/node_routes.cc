@@ -112,8 +112,8 @@ Task<Status> serve_reach(Context& context) {
   CO_TRY(auto connection, co_await context.exchange.upgrade_raw(std::move(headers)));
   NodeName node(context.match.name);
   auto peer = context.request.peer;
-  co_return co_await context.parts.nodes.attach(
-      std::move(node), std::move(peer), std::move(connection));
+  co_await context.parts.nodes.attach(std::move(node), std::move(peer), std::move(connection));
+  co_return ok();
 }
 
 }  // namespace tetrarch::api::kubernetes
