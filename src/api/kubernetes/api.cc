@@ -2,7 +2,7 @@
 #include "api/kubernetes/api.h"
 
 #include <algorithm>
-#include <optional>
+#include <memory>
 
 #include <fmt/core.h>
 
@@ -333,25 +333,45 @@ class KubernetesApi final : public Api {
   }
 
  private:
-  Task<void> run(net::Request request, net::Exchange& exchange, RequestBody body) {
-    const auto begun = parts_.clock.steady();
-    Answer answer(
-        exchange, audit_id_of(request.headers, parts_.random), net::accepts_gzip(request.headers));
-    Context context{parts_, documents_, std::move(request), answer, std::move(body)};
-    std::optional<AuditTrail> trail;
-    if (parts_.audit != nullptr) {
-      trail.emplace(*parts_.audit, parts_.clock, answer.audit_id());
-      context.audit = &*trail;
-      answer.keeps = [&trail](int status) { return trail->wants_body(status); };
+  /// One request and its answer, apart from the coroutine that serves it.
+  struct Visit {
+    Visit(const KubernetesApi& api, net::Request request, net::Exchange& exchange, RequestBody body)
+        : begun(api.parts_.clock.steady()),
+          answer(exchange,
+                 audit_id_of(request.headers, api.parts_.random),
+                 net::accepts_gzip(request.headers)),
+          context{api.parts_, api.documents_, std::move(request), answer, std::move(body)} {
+      if (api.parts_.audit != nullptr) {
+        trail =
+            std::make_unique<AuditTrail>(*api.parts_.audit, api.parts_.clock, answer.audit_id());
+        context.audit = trail.get();
+        answer.keeps = [this](int status) { return trail->wants_body(status); };
+      }
+      answer.adds = [this](net::Headers& headers) { add_flow(context, headers); };
+      answer.on_started = [this](int status) { note_started(context, status); };
     }
-    answer.adds = [&context](net::Headers& headers) { add_flow(context, headers); };
-    answer.on_started = [&context](int status) { note_started(context, status); };
+
+    const SteadyPoint begun;
+    Answer answer;
+    std::unique_ptr<AuditTrail> trail;  // null where no log is wanted
+    Context context;
+  };
+
+  Task<void> run(net::Request request, net::Exchange& exchange, RequestBody body) {
+    return finish(std::make_unique<Visit>(*this, std::move(request), exchange, std::move(body)));
+  }
+
+  Task<void> finish(std::unique_ptr<Visit> visit) {
+    auto& context = visit->context;
     auto outcome = co_await serve(context);
+    if (outcome.ok() && context.open) {
+      outcome = co_await context.open->run();
+    }
     if (!outcome.ok() && context.answered == 0) {
       outcome = co_await respond_error(context, std::move(outcome).error());
     }
-    if (trail) {
-      trail->complete(context.answered, answer.kept_body());
+    if (visit->trail) {
+      visit->trail->complete(context.answered, visit->answer.kept_body());
     }
     if (!outcome.ok()) {
       log::debug("api",
@@ -360,7 +380,7 @@ class KubernetesApi final : public Api {
                  context.request.path,
                  outcome.error().message);
     }
-    record(context, parts_.clock.steady() - begun);
+    record(context, parts_.clock.steady() - visit->begun);
   }
 
   static std::string_view reason_of(int status) {

@@ -25,6 +25,14 @@ namespace tetrarch::api::kubernetes {
 struct Documents;
 struct RemoteApi;
 
+/// An answer that stays open, such as a watch. It goes on when what found out that it is one has
+/// returned: of those there are many, and each would keep all those frames for as long.
+class OpenAnswer {
+ public:
+  virtual ~OpenAnswer() = default;
+  virtual Task<Status> run() = 0;
+};
+
 struct Context {
   const Parts& parts;
   const Documents& documents;
@@ -45,6 +53,8 @@ struct Context {
   Fairness::Flow flow = {};      ///< where it belongs, once that is known
   Fairness::Seat seat = {};      ///< held until the answer is out, or has begun to stream
   Fairness::Stream stream = {};  ///< held by what stays open
+  /// Left by who would answer with it, and then the answer.
+  std::unique_ptr<OpenAnswer> open = {};
 
   registry::Call call();
   Subject subject() const;

@@ -94,8 +94,8 @@ Task<Status> serve_feed(Context& context) {
   CO_TRY(auto feed, co_await client->feed(std::move(node)));
   // Ours: a feed has no time limit; the agent would only come back.
   const StreamLimits limits{std::chrono::hours(24 * 365), context.parts.options.slow_client_max};
-  WatchStream stream(context, std::move(feed), limits, event_lines);
-  co_return co_await stream.run();
+  context.open = std::make_unique<WatchStream>(context, std::move(feed), limits, event_lines);
+  co_return ok();
 }
 
 Task<Status> serve_reach(Context& context) {

@@ -3,17 +3,18 @@
 
 #include <algorithm>
 
+#include <boost/asio/this_coro.hpp>
+
 #include "api/kubernetes/body.h"
 #include "api/kubernetes/partial.h"
 #include "api/kubernetes/table.h"
-#include "async/timer.h"
-#include "async/together.h"
+#include "async/ticker.h"
 #include "base/log.h"
 
 namespace tetrarch::api::kubernetes {
 namespace {
 
-// How long the guard sleeps between two looks.
+// Between two looks at whether a watch is to end.
 constexpr std::chrono::milliseconds kStepMin{10};
 // By so much of the time that a slow client has it may be cut late.
 constexpr int kSlowParts = 4;
@@ -137,8 +138,8 @@ Task<Status> serve_watch(Context& context, ListParameters parameters) {
   options.sends_initial_events = parameters.sends_initial_events;
   CO_TRY(auto watch, co_await context.parts.registry.watch(context.call(), std::move(options)));
   const StreamLimits limits{timeout_of(context, parameters), context.parts.options.slow_client_max};
-  WatchStream stream(context, std::move(watch), limits, std::move(print));
-  co_return co_await stream.run();
+  context.open = std::make_unique<WatchStream>(context, std::move(watch), limits, std::move(print));
+  co_return ok();
 }
 
 WatchStream::WatchStream(Context& context,
@@ -155,8 +156,12 @@ Task<Status> WatchStream::run() {
   context_.answered = 200;
   auto headers = make_headers(context_, "application/json");
   CO_TRY_STATUS(co_await context_.exchange.start(200, std::move(headers)));
-  co_await async::first_of(pump(), guard());
-  if (end_ == End::client_gone) {
+  context_.exchange.on_client_gone([breaker = breaker_] { breaker->cut(); });
+  const auto strand = co_await asio::this_coro::executor;
+  constexpr std::chrono::nanoseconds kAtOnce{0};
+  const async::Ticker looks(strand, kAtOnce, [this] { return look(); });
+  co_await breaker_->run(pump());
+  if (end_ == End::none || end_ == End::client_gone) {
     co_return ok();
   }
   co_return co_await context_.exchange.finish();
@@ -191,27 +196,30 @@ Task<void> WatchStream::pump() {
   }
 }
 
-Task<void> WatchStream::guard() {
-  const auto wake = std::make_shared<async::Event>();  // the notice may outlive this frame
-  context_.exchange.on_client_gone([wake] { wake->raise(); });
-  while (end_ == End::none) {
-    const auto now = context_.parts.clock.steady();
-    if (context_.exchange.is_client_gone()) {
-      end(End::client_gone);
-    } else if (is_writing_ && now - write_started_ > limits_.slow_client_max) {
-      log::info("api",
-                "a watch of {} by {} is cut: too slow",
-                context_.match.resource,
-                context_.identity.user);
-      end(End::client_gone);
-    } else if (!is_writing_ && now - started_ >= limits_.timeout) {
-      end(End::time_up);
-    } else {
-      const std::chrono::nanoseconds left = started_ + limits_.timeout - now;
-      const std::chrono::nanoseconds step = limits_.slow_client_max / kSlowParts;
-      co_await wake->wait_for(std::max<std::chrono::nanoseconds>(std::min(left, step), kStepMin));
-    }
+std::chrono::nanoseconds WatchStream::look() {
+  const auto now = context_.parts.clock.steady();
+  if (context_.exchange.is_client_gone()) {
+    end(End::client_gone);
+  } else if (is_writing_ && now - write_started_ > limits_.slow_client_max) {
+    log::info("api",
+              "a watch of {} by {} is cut: too slow",
+              context_.match.resource,
+              context_.identity.user);
+    end(End::client_gone);
+  } else if (!is_writing_ && now - started_ >= limits_.timeout) {
+    end(End::time_up);
   }
+  if (end_ != End::none) {
+    breaker_->cut();
+  }
+  return until_next_look();
+}
+
+std::chrono::nanoseconds WatchStream::until_next_look() const {
+  const auto now = context_.parts.clock.steady();
+  const std::chrono::nanoseconds left = started_ + limits_.timeout - now;
+  const std::chrono::nanoseconds step = limits_.slow_client_max / kSlowParts;
+  return std::max<std::chrono::nanoseconds>(std::min(left, step), kStepMin);
 }
 
 }  // namespace tetrarch::api::kubernetes

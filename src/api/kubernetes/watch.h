@@ -7,6 +7,7 @@
 
 #include "api/kubernetes/context.h"
 #include "api/kubernetes/parameters.h"
+#include "async/breaker.h"
 #include "async/task.h"
 #include "client/client.h"
 #include "net/http.h"
@@ -22,7 +23,7 @@ struct StreamLimits {
 
 /// Prints events as lines until the time is up, the client has gone or is too slow, or the watch
 /// ends with an ERROR event.
-class WatchStream {
+class WatchStream final : public OpenAnswer {
  public:
   using Print = std::function<net::Body(std::span<const client::WatchEvent>)>;
 
@@ -30,13 +31,15 @@ class WatchStream {
               std::unique_ptr<client::Watch> watch,
               StreamLimits limits,
               Print print);
-  Task<Status> run();
+  Task<Status> run() override;
 
  private:
   enum class End : std::uint8_t { none, done, time_up, client_gone };
 
   Task<void> pump();
-  Task<void> guard();
+  /// Whether it is time to end; says when to look again.
+  std::chrono::nanoseconds look();
+  std::chrono::nanoseconds until_next_look() const;
   void end(End how);
 
   Context& context_;
@@ -46,6 +49,8 @@ class WatchStream {
   const SteadyPoint started_;
   SteadyPoint write_started_ = {};
   bool is_writing_ = false;
+  // Shared with the notice, which may outlive this.
+  const std::shared_ptr<async::Breaker> breaker_ = std::make_shared<async::Breaker>();
   End end_ = End::none;
 };
 
