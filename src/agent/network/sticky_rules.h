@@ -17,8 +17,8 @@
 
 namespace tetrarch::agent::network {
 
-// Ours: a client too many is served like one of a service that does not stick. The kernel takes
-// 2 MB for a map of this size, and 15 MB when it is full.
+// Ours: a client too many is served like one of a service that does not stick. A full map takes
+// 15 MB of the kernel's memory.
 inline constexpr std::size_t kStickyClientsMax = 131072;
 
 /// The chain that each new connection passes that was led anywhere.
