@@ -43,24 +43,25 @@ class Traffic(threading.Thread):
 
 
 class LostShims:
-    """lost-empty, lost-full and known: shims of the cluster's containerd that no pod has; it will not find the first two
-    again when it is started anew."""
+    """Shims of the cluster's containerd that no pod has: an empty and a full one, which it will not find again when it is
+    started anew, and one that it knows. runc's ids are the machine's."""
 
     def __init__(self, cluster):
         self.instance = machine.instance_of(cluster.data)
         self.place = f"/run/tetrarch/{self.instance}"
         self.socket = f"{self.place}/containerd.sock"
         self.bundles = f"{self.place}/state/io.containerd.runtime.v2.task/k8s.io"
+        self.empty, self.full, self.known = (f"{name}-{self.instance}" for name in ("lost-empty", "lost-full", "known"))
 
     def ctr(self, *words):
         return run("ctr", "-a", self.socket, "-n", "k8s.io", *words).stdout
 
     def __enter__(self):
-        for name in ("lost-full", "known"):
+        for name in (self.full, self.known):
             self.ctr("run", "-d", "--null-io", "--cgroup", f"/tetrarch-{self.instance}/{name}", BUSYBOX, name, "sleep", "3600")
-        run("umount", f"{self.bundles}/lost-full/rootfs")
-        shutil.rmtree(f"{self.bundles}/lost-full")
-        empty = f"{self.bundles}/lost-empty"
+        run("umount", f"{self.bundles}/{self.full}/rootfs")
+        shutil.rmtree(f"{self.bundles}/{self.full}")
+        empty = f"{self.bundles}/{self.empty}"
         os.mkdir(empty)
         with open(f"{empty}/config.json", "w", encoding="ascii") as file:
             file.write('{"ociVersion": "1.0.2", "annotations": {}}')
@@ -68,18 +69,18 @@ class LostShims:
         self.log = os.open(f"{empty}/log", os.O_RDWR)
         # As containerd does it, up to the moment at which it would note that it has one.
         subprocess.run(["containerd-shim-runc-v2", "-namespace", "k8s.io", "-address", self.socket, "-publish-binary",
-                        "containerd", "-id", "lost-empty", "start"], cwd=empty, stdin=subprocess.DEVNULL, check=True,
+                        "containerd", "-id", self.empty, "start"], cwd=empty, stdin=subprocess.DEVNULL, check=True,
                        capture_output=True, env={**os.environ, "TTRPC_ADDRESS": f"{self.socket}.ttrpc"})
-        for name, count in (("lost-empty", 1), ("lost-full", 2), ("known", 2)):
+        for name, count in ((self.empty, 1), (self.full, 2), (self.known, 2)):
             wait_until(lambda: len(self.processes(name)) == count, 10, f"{name} is there")
         return self
 
     def __exit__(self, *_):
         os.close(self.log)
-        self.ctr("tasks", "kill", "-s", "SIGKILL", "known")
+        self.ctr("tasks", "kill", "-s", "SIGKILL", self.known)
         wait_until(lambda: "STOPPED" in self.ctr("tasks", "ls"), 10, "it has ended")
-        self.ctr("tasks", "rm", "known")
-        self.ctr("containers", "rm", "known", "lost-full")
+        self.ctr("tasks", "rm", self.known)
+        self.ctr("containers", "rm", self.known, self.full)
 
     def processes(self, name):
         """The shim and what runs in its container."""
@@ -198,11 +199,11 @@ class Restarts(ClusterTest):
         that runs. What containerd knows stays, also what is none of ours."""
         with LostShims(self.cluster) as lost:
             subprocess.run(["kill", "-9", str(self.daemons()[0])], check=True)
-            wait_until(lambda: not lost.processes("lost-empty") and not lost.processes("lost-full"), 60, "both are ended")
+            wait_until(lambda: not lost.processes(lost.empty) and not lost.processes(lost.full), 60, "both are ended")
             wait_until(lambda: self.cluster.process.tail(400).count("containerd has lost it") == 2, 5, "and it is said")
-            self.assertRegex(self.cluster.process.tail(400), r"sandbox lost-full \(pid \d+\) and 1 processes of it")
-            wait_until(lambda: not lost.remains("lost-empty") and not lost.remains("lost-full"), 5, "nothing is left of them")
-            self.assertEqual(len(lost.processes("known")), 2, "a shim and a container that containerd knows")
+            self.assertRegex(self.cluster.process.tail(400), rf"sandbox {lost.full} \(pid \d+\) and 1 processes of it")
+            wait_until(lambda: not lost.remains(lost.empty) and not lost.remains(lost.full), 5, "nothing is left of them")
+            self.assertEqual(len(lost.processes(lost.known)), 2, "a shim and a container that containerd knows")
             self.assert_untouched()
         self.assert_still_works()
 

@@ -422,7 +422,7 @@ Status tear_down(const Options& options) {
   const Status routes = pods.ok() ? remove_routes(vxlan_name(options), *pods) : ok();
   const Status side = tear_down_side_networks(side_options(options, ""));
   const Status bridge = remove_link(bridge_name(options));
-  const Status switches = restore_switches(switches_note(options));
+  Status switches = restore_switches(switches_note(options));
   for (const auto& step : {table, policies, routes, side, bridge}) {
     TRY_STATUS(step);
   }

@@ -256,12 +256,14 @@ void ServiceRules::leave(const Recall& recall) {
 
 void ServiceRules::lead_anew() {
   std::vector<Among> present;
+  present.reserve(among_.size());
   for (const auto& [among, users] : among_) {
     present.push_back(among);
   }
   book_.put_chain(kLead, lead(options_, present));
   book_.put_chain(kLeadNodePorts, lead_node_ports(present));
   std::vector<Recall> recalls;
+  recalls.reserve(recalls_.size());
   for (const auto& [recall, users] : recalls_) {
     recalls.push_back(recall);
   }
