@@ -2,6 +2,7 @@
 """Services in motion: endpoints come and go under traffic; every way to a service, and what is refused.
 
 Names, resolvers and policies: test_network."""
+import os
 import subprocess
 import threading
 import time
@@ -170,6 +171,7 @@ class Services(OutsideTest):
         wait_until(lambda: len(self.endpoints("sticky")) == 3, 10, "three endpoints")
         url = f"http://127.0.0.1:{self.node_port_of('sticky')}/"
         clients = [f"127.0.0.{number}" for number in range(11, 27)]
+        self.masquerade_first()
 
         def ask(client):
             """The pod that answers; nothing: none does."""
@@ -191,6 +193,15 @@ class Services(OutsideTest):
             else:
                 self.assertEqual(after[client], before[client], f"{client} stays")
             self.assertEqual({ask(client) for _ in range(4)}, {after[client]}, client)
+
+    def masquerade_first(self):
+        """What some other software, or a cluster beside this one, does with the same mark; nothing of the kind that is
+        behind it sees those connections."""
+        table = f"e2e_{os.getpid()}"
+        run("nft", "-f", "-", input=f"""add table ip {table}
+            add chain ip {table} out {{ type nat hook postrouting priority srcnat; }}
+            add rule ip {table} out meta mark and 0x4000 != 0 masquerade""")
+        self.addCleanup(run, "nft", f"delete table ip {table}")
 
     def test_a_client_of_datagrams_stays_with_its_pod(self):
         service = make_service("udp", type="NodePort", sessionAffinity="ClientIP")

@@ -164,11 +164,13 @@ void translate(const NftOptions& options, Lines& out) {
   out.line(
       "add chain ip {} postrouting {{ type nat hook postrouting priority srcnat; policy accept; }}",
       table);
-  // First: what follows ends the way through the chain.
-  out.line("add rule ip {} postrouting ct status dnat jump {}", table, kRecall);
   out.line("add rule ip {} postrouting meta mark and {} != 0 masquerade", table, kMasqueradeMark);
   out.line("add rule ip {} postrouting ip saddr . ip daddr @hairpin ct status dnat masquerade",
            table);
+  // Before others', too: the first chain that masquerades a connection is the last that sees it.
+  out.line("add chain ip {} remember {{ type nat hook postrouting priority 90; policy accept; }}",
+           table);
+  out.line("add rule ip {} remember ct status dnat jump {}", table, kRecall);
   // The machine's own loopback addresses mean nothing to a pod.
   out.line("add rule ip {} postrouting ip saddr 127.0.0.0/8 oifname \"{}\" masquerade",
            table,
