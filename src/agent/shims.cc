@@ -53,12 +53,22 @@ std::vector<std::string_view> words_of(std::string_view command_line) {
   return out;
 }
 
+/// A machine within this one, made of namespaces, may have a containerd at the same path.
+bool is_of_this_machine(pid_t pid) {
+  std::error_code error;
+  std::error_code own_error;
+  const auto its = fs::read_symlink(fmt::format("/proc/{}/ns/pid", pid), error);
+  const auto ours = fs::read_symlink("/proc/self/ns/pid", own_error);
+  return !error && !own_error && its == ours;
+}
+
 std::optional<Shim> shim_at(pid_t pid, const std::string& socket) {
   auto shim = parse_shim(read_proc(pid, "cmdline"), socket);
-  if (shim) {
-    shim->pid = pid;
-    shim->start_time = runtime::process_start_time(pid);
+  if (!shim || !is_of_this_machine(pid)) {
+    return std::nullopt;
   }
+  shim->pid = pid;
+  shim->start_time = runtime::process_start_time(pid);
   return shim;
 }
 

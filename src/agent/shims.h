@@ -30,7 +30,7 @@ struct Shim {
 /// containerd at `socket`. Without pid and start time.
 std::optional<Shim> parse_shim(std::string_view command_line, std::string_view socket);
 
-/// All shims of the containerd at `socket`.
+/// All shims of the containerd at `socket`, in our namespace of processes.
 std::vector<Shim> find_shims(const std::string& socket);
 
 struct EndedShim {

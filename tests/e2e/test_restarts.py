@@ -44,13 +44,15 @@ class Traffic(threading.Thread):
 
 class LostShims:
     """Shims of the cluster's containerd that no pod has: an empty and a full one, which it will not find again when it is
-    started anew, and one that it knows. runc's ids are the machine's."""
+    started anew, and one that it knows. runc's ids are the machine's. And what looks like a shim of its, of a machine
+    within this one that has its containerd at the same path."""
 
     def __init__(self, cluster):
         self.instance = machine.instance_of(cluster.data)
         self.place = f"/run/tetrarch/{self.instance}"
         self.socket = f"{self.place}/containerd.sock"
         self.bundles = f"{self.place}/state/io.containerd.runtime.v2.task/k8s.io"
+        self.double = f"{self.place}/containerd-shim-double"
         self.empty, self.full, self.known = (f"{name}-{self.instance}" for name in ("lost-empty", "lost-full", "known"))
 
     def ctr(self, *words):
@@ -71,12 +73,18 @@ class LostShims:
         subprocess.run(["containerd-shim-runc-v2", "-namespace", "k8s.io", "-address", self.socket, "-publish-binary",
                         "containerd", "-id", self.empty, "start"], cwd=empty, stdin=subprocess.DEVNULL, check=True,
                        capture_output=True, env={**os.environ, "TTRPC_ADDRESS": f"{self.socket}.ttrpc"})
+        os.symlink("/bin/sh", self.double)
+        self.elsewhere = subprocess.Popen(["unshare", "--pid", "--fork", "--kill-child", self.double, "-c", "sleep 1000; true",
+                                           "sh", "-namespace", "k8s.io", "-id", "elsewhere", "-address", self.socket])
         for name, count in ((self.empty, 1), (self.full, 2), (self.known, 2)):
             wait_until(lambda: len(self.processes(name)) == count, 10, f"{name} is there")
         return self
 
     def __exit__(self, *_):
         os.close(self.log)
+        self.elsewhere.kill()
+        self.elsewhere.wait()
+        os.remove(self.double)
         self.ctr("tasks", "kill", "-s", "SIGKILL", self.known)
         wait_until(lambda: "STOPPED" in self.ctr("tasks", "ls"), 10, "it has ended")
         self.ctr("tasks", "rm", self.known)
@@ -204,6 +212,7 @@ class Restarts(ClusterTest):
             self.assertRegex(self.cluster.process.tail(400), rf"sandbox {lost.full} \(pid \d+\) and 1 processes of it")
             wait_until(lambda: not lost.remains(lost.empty) and not lost.remains(lost.full), 5, "nothing is left of them")
             self.assertEqual(len(lost.processes(lost.known)), 2, "a shim and a container that containerd knows")
+            self.assertIsNone(lost.elsewhere.poll(), "one of a machine within this one")
             self.assert_untouched()
         self.assert_still_works()
 
