@@ -218,7 +218,8 @@ Task<void> Registrar::keep_node() {
     if (!written.ok() && written.error().code != Code::conflict) {
       log::debug("agent", "node status not written: {}", written.error().message);
     }
-    co_await changed_.wait_for(is_registered_ ? kLookInterval : seconds(1));
+    // What was not written is tried again soon: after an outage pods wait for that word.
+    co_await changed_.wait_for(is_registered_ && written.ok() ? kLookInterval : seconds(1));
   }
 }
 

@@ -100,8 +100,10 @@ class Host:
 
     def connect(self):
         mtu = str(self.lab.mtus.get(self.segment, 1500))
+        # A machine keeps its card: by another address its neighbours would not find it for half a minute.
+        card = "02:" + ":".join(f"{byte:02x}" for byte in (*map(int, self.address.split(".")), self.segment))
         self.lab.inside("ip", "link", "add", self.link, "mtu", mtu, "type", "veth", "peer", "name", "eth0", "mtu", mtu,
-                        "netns", str(self.pid))
+                        "address", card, "netns", str(self.pid))
         self.lab.inside("ip", "link", "set", self.link, "master", f"seg{self.segment}", "up")
         enter = ("nsenter", "-t", self.pid, "-n")
         run(*enter, "ip", "link", "set", "lo", "up")
