@@ -155,9 +155,9 @@ class NodeHealth final : public Controller {
   TimePoint deadline_of(const Mirror& seen, const Stored& node) const {
     const auto leased = last_sign(seen, node);
     const auto heard = seen.heard_at(node.key.name);
-    // A Lease that is renewed although the connection is gone counts, but not one from about the
-    // last beat, which a slow disk may show us seconds later.
-    const bool is_by_lease = !heard || leased > *heard + silence_;
+    // A Lease that is renewed although the connection is gone counts, but not one that came between
+    // the last two beats.
+    const bool is_by_lease = !heard || leased > *heard + silence_ / 2;
     if (is_by_lease) {
       return leased + grace_;
     }

@@ -145,21 +145,6 @@ TEST_F(NodeTest, OneThatBeatsIsOutEightSecondsAfterItsLastBeat) {
   EXPECT_EQ(ready(key), "Unknown");
 }
 
-TEST_F(NodeTest, ALateSightOfItsLastRenewalPutsNothingOff) {
-  node("a");
-  const auto key = node("b");
-  world_.hear("b");
-  world_.advance(seconds(6));  // the renewal came with that beat, and was durable only now
-  renew("a");
-  renew("b");
-  ASSERT_TRUE(world_.settle());
-
-  world_.advance(seconds(2));
-  ASSERT_TRUE(world_.settle());
-
-  EXPECT_EQ(ready(key), "Unknown");
-}
-
 TEST_F(NodeTest, OneWhoseFirstBeatCameAfterTheLastLookIsOutAsSoon) {
   node("a");
   const auto key = node("b");
