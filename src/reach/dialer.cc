@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "async/together.h"
 #include "base/encoding.h"
 #include "base/log.h"
 
@@ -36,7 +37,7 @@ Task<void> Dialer::keep_dialling(Dialer& self) {
   while (true) {
     const auto begun = self.clock_.steady();
     const auto ended = co_await self.dial_once();
-    const bool was_up = self.is_connected_.exchange(false);
+    const bool was_up = self.phase_.exchange(Phase::none) == Phase::connected;
     self.use(nullptr);
     if (!ended.ok() && (was_up || !is_known_lost)) {
       log::warning("reach",
@@ -53,17 +54,36 @@ Task<void> Dialer::keep_dialling(Dialer& self) {
     const auto half = backoff.count() / 2;
     const auto jitter =
         static_cast<std::int64_t>(self.random_.next() % static_cast<std::uint64_t>(half + 1));
-    self.is_pausing_ = true;
+    self.phase_ = Phase::pausing;
     (void)co_await self.hurried_.wait_for(std::chrono::nanoseconds(half + jitter));
-    self.is_pausing_ = false;
     backoff = std::min(backoff * 2, self.options_.backoff_max);
   }
 }
 
-Task<Status> Dialer::dial_once() {
+Task<Dialer::Connected> Dialer::upgrade() {
   net::ClientRequest request;
   request.target = "/tetrarch/v1/nodes/" + percent_encode(node_.text) + "/reach";
-  CO_TRY(auto connection, co_await client_.upgrade(std::move(request), "tetrarch-reach"));
+  co_return co_await client_.upgrade(std::move(request), "tetrarch-reach");
+}
+
+Task<void> Dialer::upgrade_into(std::optional<Connected>& connected) {
+  connected = co_await upgrade();
+}
+
+/// One that began while the network was away hangs until TCP tries again, seconds after it is back.
+Task<Dialer::Connected> Dialer::connect() {
+  std::optional<Connected> connected;
+  dialled_ = clock_.steady();
+  phase_ = Phase::dialling;
+  co_await async::first_of(upgrade_into(connected), answered_.wait());
+  if (!connected) {
+    connected = co_await upgrade();
+  }
+  co_return *std::move(connected);
+}
+
+Task<Status> Dialer::dial_once() {
+  CO_TRY(auto connection, co_await connect());
   MuxOptions options = options_.mux;
   options.is_dialer = true;
   auto on_open = [this](std::string asked, std::unique_ptr<OpenedStream> stream) {
@@ -72,7 +92,8 @@ Task<Status> Dialer::dial_once() {
   const auto mux =
       std::make_shared<Mux>(std::move(connection), options, std::move(on_open), clock_);
   use(mux);
-  is_connected_ = true;
+  phase_ = Phase::connected;
+  has_answered_ = false;
   co_return co_await mux->run();
 }
 
@@ -95,8 +116,17 @@ Result<std::unique_ptr<net::Stream>> Dialer::open(std::string request) {
 }
 
 void Dialer::hurry() {
-  if (is_pausing_) {
+  if (phase_ == Phase::pausing) {
     hurried_.raise();
+  }
+}
+
+void Dialer::note_answer() {
+  const auto phase = phase_.load();
+  const bool hangs =
+      phase == Phase::dialling && clock_.steady() - dialled_.load() >= options_.patience;
+  if ((hangs || phase == Phase::pausing) && !has_answered_.exchange(true)) {
+    (hangs ? answered_ : hurried_).raise();
   }
 }
 

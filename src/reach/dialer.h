@@ -7,6 +7,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <string>
 
 #include "async/io_pool.h"
@@ -33,6 +34,8 @@ class Dialer {
   struct Options {
     std::chrono::nanoseconds backoff_min = std::chrono::milliseconds(500);
     std::chrono::nanoseconds backoff_max = std::chrono::seconds(15);
+    std::chrono::nanoseconds patience = std::chrono::seconds(
+        1);  ///< an attempt that takes longer hangs, if the server answers others
     MuxOptions mux = {};
   };
 
@@ -54,7 +57,7 @@ class Dialer {
 
   void stop_and_wait() { group_.stop_and_wait(); }
 
-  bool is_connected() const { return is_connected_; }
+  bool is_connected() const { return phase_ == Phase::connected; }
 
   // For what the agent asks of the server. Any thread.
   /// A stream to the server. Code::unavailable: there is no connection, or the server takes none.
@@ -63,10 +66,20 @@ class Dialer {
   void note_refusal();
   /// Whoever waits for a connection does not wait for the back-off.
   void hurry();
+  /// The server has just answered elsewhere: an attempt that hangs begins anew, and a pause ends.
+  /// Once until there is a connection, so that a server that takes none is not dialled for each
+  /// answer.
+  void note_answer();
 
  private:
+  enum class Phase { none, dialling, connected, pausing };
+
   static Task<void> keep_dialling(Dialer& self);
   Task<Status> dial_once();
+  using Connected = Result<std::unique_ptr<net::Stream>>;
+  Task<Connected> connect();
+  Task<Connected> upgrade();
+  Task<void> upgrade_into(std::optional<Connected>& connected);
   void use(std::shared_ptr<Mux> mux);
   static Task<void> answer(Handler handler,
                            std::string request,
@@ -79,9 +92,11 @@ class Dialer {
   Random& random_;
   const Clock& clock_;
   const asio::any_io_executor strand_;
-  std::atomic<bool> is_connected_ = false;
-  std::atomic<bool> is_pausing_ = false;
+  std::atomic<Phase> phase_ = Phase::none;
+  std::atomic<SteadyPoint> dialled_;
   async::Event hurried_;
+  std::atomic<bool> has_answered_ = false;  // elsewhere, since there was a connection
+  async::Event answered_;
   std::mutex mutex_;            // guards what follows
   std::shared_ptr<Mux> mux_;    // null: not connected
   bool takes_streams_ = false;  // the server, as far as we know

@@ -150,7 +150,11 @@ Task<Result<net::Response>> Requests::request(net::ClientRequest request) {
     }
   }
   has_gone_direct_ = true;
-  co_return co_await direct_.request(std::move(request));
+  auto answered = co_await direct_.request(std::move(request));
+  if (answered.ok()) {
+    dialer_.note_answer();
+  }
+  co_return answered;
 }
 
 Task<Result<net::Response>> Requests::ask(std::unique_ptr<net::Stream> stream,
@@ -193,7 +197,11 @@ Task<Result<std::unique_ptr<net::ResponseStream>>> Requests::stream(net::ClientR
       co_return away(std::move(begun).error());
     }
   }
-  co_return co_await direct_.stream(std::move(request));
+  auto begun = co_await direct_.stream(std::move(request));
+  if (begun.ok()) {
+    dialer_.note_answer();
+  }
+  co_return begun;
 }
 
 Task<Result<std::unique_ptr<net::ResponseStream>>> Requests::begin(

@@ -29,6 +29,10 @@ class Api final : public net::Handler {
   Task<void> handle(net::Request request, net::Exchange& exchange) override {
     net::Headers headers;
     if (request.path.ends_with("/reach")) {
+      if (dials_lost-- > 0) {
+        co_await wait_for_end(exchange);
+        co_return;
+      }
       headers.add("Connection", "Upgrade");
       headers.add("Upgrade", "tetrarch-reach");
       auto stream = co_await exchange.upgrade_raw(std::move(headers));
@@ -49,6 +53,7 @@ class Api final : public net::Handler {
   net::Server* server = nullptr;
   std::atomic<bool> takes_streams = true;
   std::atomic<int> feeds_ended = 0;
+  std::atomic<int> dials_lost = 0;  // so many get no answer
 
  private:
   Task<void> attach(std::unique_ptr<net::Stream> stream) {
@@ -71,12 +76,16 @@ class Api final : public net::Handler {
     net::Body body;
     body.pieces.emplace_back(how);
     (void)co_await exchange.write(std::move(body));
+    co_await wait_for_end(exchange);
+    ++feeds_ended;
+  }
+
+  static Task<void> wait_for_end(net::Exchange& exchange) {
     const auto gone = std::make_shared<async::Event>();
     exchange.on_client_gone([gone] { gone->raise(); });
     if (!exchange.is_client_gone()) {
       co_await gone->wait();
     }
-    ++feeds_ended;
   }
 
   Hub& hub_;
@@ -89,10 +98,13 @@ class RequestsTest : public ::testing::Test {
     const auto port = server_.listen("127.0.0.1", 0, nullptr);
     EXPECT_TRUE(port.ok());
     server_.run();
-    direct_ =
-        net::Client::make({.url = "http://127.0.0.1:" + std::to_string(*port)}, nullptr).value();
+    net::ClientOptions to;
+    to.url = "http://127.0.0.1:" + std::to_string(*port);
+    to.request_limit = std::chrono::hours(1);
+    direct_ = net::Client::make(std::move(to), nullptr).value();
     Dialer::Options quick;
     quick.backoff_min = std::chrono::milliseconds(1);
+    quick.patience = {};
     dialer_ = std::make_unique<Dialer>(pool_, *direct_, NodeName("n1"), ignore, quick);
     Requests::Options options;
     options.connect_limit = std::chrono::seconds(60);
@@ -198,6 +210,38 @@ TEST_F(RequestsTest, AStreamWaitsForTheConnectionAndEndsWithIt) {
   stream = feed();
   ASSERT_TRUE(stream);
   EXPECT_EQ(wait(stream->read()).value_or(""), "reach") << "by the next connection";
+}
+
+TEST_F(RequestsTest, AnAnswerTellsADialThatHangsToBeginAnew) {
+  api_.dials_lost = 1;
+  dialer_->run();
+  while (api_.dials_lost > 0) {
+    std::this_thread::yield();
+  }
+
+  EXPECT_EQ(ask("GET", "/a"), "GET /a direct ");
+
+  while (!dialer_->is_connected()) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(ask("GET", "/b"), "GET /b reach ");
+}
+
+TEST_F(RequestsTest, OneAnswerIsEnoughForADialThatHangsAgain) {
+  api_.dials_lost = 2;
+  dialer_->run();
+  while (api_.dials_lost > 1) {
+    std::this_thread::yield();
+  }
+  EXPECT_EQ(ask("GET", "/a"), "GET /a direct ");
+  while (api_.dials_lost > 0) {
+    std::this_thread::yield();
+  }
+
+  EXPECT_EQ(ask("GET", "/b"), "GET /b direct ");
+  EXPECT_EQ(ask("GET", "/c"), "GET /c direct ");
+
+  EXPECT_EQ(api_.dials_lost, 0) << "no third one";
 }
 
 TEST_F(RequestsTest, AStreamThatNobodyReadsAnyMoreEndsAtTheServer) {
