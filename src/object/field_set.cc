@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <iterator>
 #include <utility>
 
 namespace tetrarch::object {
@@ -75,15 +76,40 @@ Result<FieldSet> FieldSet::decode(View fields_v1) {
   if (!fields_v1.is_object()) {
     return Error{Code::malformed, "FieldsV1 must be an object of objects"};
   }
-  FieldSet out;
+  std::vector<Entry> found;
   for (const auto [name, value] : fields_v1.members()) {
     if (name == kSelf) {
       continue;
     }
     TRY(auto below, decode(value));
-    TRY(const auto step, canonical_step(name));
+    TRY(auto step, canonical_step(name));
     if (!step.empty()) {
-      out.put(step, object::is_member(value), std::move(below));
+      found.push_back({std::move(step), object::is_member(value), std::move(below)});
+    }
+  }
+  return gather(std::move(found));
+}
+
+/// In any order; a step may be there in several spellings. O(n log n): clients send what they like.
+FieldSet FieldSet::gather(std::vector<Entry> found) {
+  std::stable_sort(
+      found.begin(), found.end(), [](const Entry& a, const Entry& b) { return a.step < b.step; });
+  FieldSet out;
+  for (auto at = found.begin(); at != found.end();) {
+    auto entry = std::move(*at++);
+    std::vector<Entry> parts;
+    for (; at != found.end() && at->step == entry.step; ++at) {
+      entry.is_member = entry.is_member || at->is_member;
+      auto& more = at->below.entries_;
+      std::move(more.begin(), more.end(), std::back_inserter(parts));
+    }
+    if (!parts.empty()) {
+      auto& first = entry.below.entries_;
+      std::move(first.begin(), first.end(), std::back_inserter(parts));
+      entry.below = gather(std::move(parts));
+    }
+    if (entry.is_member || !entry.below.is_empty()) {
+      out.entries_.push_back(std::move(entry));
     }
   }
   return out;

@@ -63,6 +63,7 @@ class FieldSet {
   bool is_within(View printed) const;
 
  private:
+  static FieldSet gather(std::vector<Entry> found);
   const Entry* find(std::string_view step) const;
   void visit_below(std::vector<std::string_view>& path,
                    const std::function<void(Path)>& visit) const;

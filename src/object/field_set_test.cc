@@ -75,6 +75,42 @@ INSTANTIATE_TEST_SUITE_P(Table,
                          testing::ValuesIn(kSpellings),
                          [](const auto& row) { return std::string{row.param.name}; });
 
+/// Another text of spaces and tabs for each number.
+std::string blanks(int number) {
+  std::string out;
+  for (; number > 0; number /= 2) {
+    out += number % 2 == 0 ? " " : "\\t";
+  }
+  return out;
+}
+
+/// Steps in falling order, and one step in many spellings: neither may take time that grows with
+/// the square of what a request holds.
+TEST(FieldSet, ReadsTensOfThousandsOfStepsInAnyOrder) {
+  constexpr int kSteps = 50'000;
+  std::string rising = "{";
+  std::string falling = "{";
+  std::string one = "{";
+  for (int i = 0; i < kSteps; ++i) {
+    const auto comma = i == 0 ? "" : ",";
+    rising += comma + ("\"f:" + std::to_string(kSteps + i)) + "\":{}";
+    falling += comma + ("\"f:" + std::to_string(2 * kSteps - 1 - i)) + "\":{}";
+    one += comma + ("\"v:" + blanks(i)) + "1\":{\"f:" + std::to_string(i) + "\":{}}";
+  }
+  const auto decoded = [](const std::string& json) {
+    return FieldSet::decode((*Document::parse(json + "}"))->root());
+  };
+
+  const auto set = decoded(rising);
+  ASSERT_TRUE(set.ok());
+  EXPECT_EQ(set->entries().size(), kSteps);
+  EXPECT_EQ(*decoded(falling), *set);
+  const auto merged = decoded(one);
+  ASSERT_TRUE(merged.ok());
+  ASSERT_NE(merged->below("v:1"), nullptr);
+  EXPECT_EQ(merged->below("v:1")->entries().size(), kSteps);
+}
+
 TEST(FieldSet, RefusesWhatIsNoFieldsV1) {
   for (const auto* json : {"[]",
                            "\"x\"",
