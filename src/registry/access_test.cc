@@ -229,6 +229,23 @@ TEST_F(AccessTest, ANodeMayNotTaintOrClaimReservedLabels) {
             "forbidden: nodes \"n1\" is forbidden: node \"n1\" is not allowed to modify taints");
 }
 
+TEST_F(AccessTest, ANodeMayNotClaimReservedLabelsWithItsStatus) {
+  who_ = node("n1");
+  ASSERT_EQ(text_of(create("nodes", "", R"({"metadata":{"name":"n1"}})")), "ok");
+  auto where = call("nodes", "", "n1");
+  where.subresource = "status";
+  const auto patched = [&](const std::string& body) {
+    return text_of(run(registry_->patch(where, client::PatchType::merge, body, {})));
+  };
+
+  EXPECT_EQ(patched(R"({"metadata":{"labels":{"node-restriction.kubernetes.io/x":"y"}}})"),
+            "forbidden: nodes \"n1\" is forbidden: node \"n1\" is not allowed to modify labels: "
+            "node-restriction.kubernetes.io/x");
+  EXPECT_EQ(patched(R"({"metadata":{"labels":{"kubernetes.io/arch":"amd64"}},)"
+                    R"("status":{"capacity":{"cpu":"2"}}})"),
+            "ok");
+}
+
 TEST_F(AccessTest, ReviewsAnswerForOneselfAndForOthers) {
   grant("bob", "view", "default");
   const auto allowed = [&](const std::string& resource, const std::string& spec) {

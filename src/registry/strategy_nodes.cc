@@ -137,6 +137,15 @@ Status on_update(Write& write, View old, Draft& draft) {
   return restrict_node(write, draft.base(), old);
 }
 
+/// With a status come labels, too.
+Status on_status(Write& write, View old, Draft& draft) {
+  if (node_of(write.call.identity).empty()) {
+    return ok();
+  }
+  const auto fresh = draft.finish();
+  return restrict_node(write, fresh->root(), old);
+}
+
 void check(View fresh, View old, FieldErrors& faults) {
   if (!old.exists()) {
     return;
@@ -161,6 +170,7 @@ Strategy nodes_strategy() {
   out.fields = {{"spec.unschedulable", "", "false"}};
   out.on_create = &on_create;
   out.on_update = &on_update;
+  out.on_status = &on_status;
   out.check = &check;
   return out;
 }
