@@ -14,6 +14,8 @@ using client::WatchEvent;
 namespace {
 
 constexpr std::size_t kBatch = 512;
+// Far enough, and no overflow in what counts from it.
+constexpr SteadyPoint kNever{std::chrono::hours(24 * 365 * 100)};
 
 /// kind, apiVersion and metadata only; ends the initial events where asked.
 DocumentPtr bookmark_document(const schema::Kind& kind, bool ends_initial) {
@@ -33,6 +35,7 @@ struct WatchPlan {
   const schema::Kind* asked;
   const schema::Kind* stored;
   Selection selection;
+  const Clock& clock;
   bool wants_bookmarks = false;
   std::chrono::seconds bookmark_interval{60};
 };
@@ -43,6 +46,7 @@ class FilteredWatch final : public client::Watch {
                 std::unique_ptr<store::Subscription> changes,
                 std::vector<WatchEvent> initial)
       : plan_(std::move(plan)), initial_(std::move(initial)), changes_(std::move(changes)) {
+    put_off_bookmark();
     changes_->on_ready([ready = ready_] { ready->raise(); });
   }
 
@@ -63,13 +67,16 @@ class FilteredWatch final : public client::Watch {
         CO_TRY_STATUS(take(std::move(event), out));
       }
       if (!out.empty()) {
+        put_off_bookmark();
         co_return out;
       }
-      if (!polled->empty()) {
-        continue;
+      // What does not match puts off no bookmark: others may be busy all the time.
+      bool is_due = plan_.clock.steady() >= due_;
+      if (polled->empty() && !is_due) {
+        is_due = !co_await ready_->wait_for(due_ - plan_.clock.steady());
       }
-      const bool has_more = co_await ready_->wait_for(plan_.bookmark_interval);
-      if (!has_more && plan_.wants_bookmarks) {
+      if (is_due) {
+        put_off_bookmark();
         out.push_back(bookmark());
         co_return out;
       }
@@ -77,6 +84,10 @@ class FilteredWatch final : public client::Watch {
   }
 
  private:
+  void put_off_bookmark() {
+    due_ = plan_.wants_bookmarks ? plan_.clock.steady() + plan_.bookmark_interval : kNever;
+  }
+
   WatchEvent bookmark() const {
     return {EventType::bookmark,
             Stored{Key{plan_.asked->resource, "", ""},
@@ -119,6 +130,7 @@ class FilteredWatch final : public client::Watch {
   // Shared with the store's callback, which may still run while the watch goes.
   std::shared_ptr<async::Event> ready_ = std::make_shared<async::Event>();
   std::unique_ptr<store::Subscription> changes_;
+  SteadyPoint due_ = kNever;  // the next bookmark
 };
 
 }  // namespace
@@ -178,6 +190,7 @@ Result<std::unique_ptr<client::Watch>> Reader::watch(const Call& call,
   WatchPlan plan{&kind,
                  &planner_.storage(kind),
                  std::move(selection),
+                 here_.clock,
                  options.wants_bookmarks,
                  here_.options.bookmark_interval};
   return std::unique_ptr<client::Watch>(

@@ -166,5 +166,20 @@ TEST_F(WatchRulesTest, AQuietWatchGetsBookmarksWhereItAskedForThem) {
   EXPECT_EQ(revisions_.back(), now().number);
 }
 
+TEST_F(WatchRulesTest, WhatDoesNotMatchPutsOffNoBookmark) {
+  auto asked = from(now());
+  asked.wants_bookmarks = true;
+  asked.select.labels = "app=rare";
+  auto watch = *this->watch("configmaps", "default", asked);
+  clock_.advance(std::chrono::seconds(61));
+  make("b", R"({"app":"frequent"})");
+
+  EXPECT_THAT(next(*watch, 1), ElementsAre("="));
+  EXPECT_EQ(revisions_.back(), now().number);
+
+  make("c", R"({"app":"rare"})");
+  EXPECT_THAT(next(*watch, 1), ElementsAre("+c")) << "the next one is a minute away";
+}
+
 }  // namespace
 }  // namespace tetrarch::registry
