@@ -14,8 +14,10 @@ using object::View;
 
 namespace {
 
-// Its objects are written without fsync (store.h).
-constexpr std::string_view kVolatileNamespace = "kube-node-lease";
+/// Written without fsync (store.h): the leases of nodes, which are renewed all the time.
+bool is_volatile(const Key& key) {
+  return key.ns == "kube-node-lease" && key.resource == "leases.coordination.k8s.io";
+}
 
 }  // namespace
 
@@ -113,7 +115,7 @@ Status Planner::check(
 
 Plan Planner::plan_put(Write& write, const Stored& old, DocumentPtr fresh) const {
   Plan plan;
-  write.transaction.is_volatile = old.key.ns == kVolatileNamespace;
+  write.transaction.is_volatile = is_volatile(old.key);
   write.transaction.compares.push_back({old.key, old.revision});
   plan.answer = write.transaction.mutations.size();
   write.transaction.mutations.push_back({old.key, fresh, tag_of(old.key, fresh->root())});
@@ -128,7 +130,7 @@ Plan Planner::plan_erase(Write& write, const Stored& old) const {
     strategy.on_gone(write, old.root());
   }
   Plan plan;
-  write.transaction.is_volatile = old.key.ns == kVolatileNamespace;
+  write.transaction.is_volatile = is_volatile(old.key);
   write.transaction.compares.push_back({old.key, old.revision});
   plan.answer = write.transaction.mutations.size();
   write.transaction.mutations.push_back({old.key, nullptr});

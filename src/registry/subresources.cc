@@ -170,7 +170,10 @@ Error no_scale(const Call& call) {
 /// The wanted replicas in a Scale body.
 Result<std::int64_t> scale_replicas(const Call& call, View scale) {
   const View replicas = scale["spec"]["replicas"];
-  if (replicas && (!replicas.is_number() || replicas.raw() != std::to_string(replicas.integer()))) {
+  const auto wanted = replicas.integer();
+  const bool is_int32 = replicas.is_number() && replicas.raw() == std::to_string(wanted) &&
+                        std::in_range<std::int32_t>(wanted);
+  if (replicas && !is_int32) {
     return bad_request(
         "Scale in version \"v1\" cannot be handled as a Scale: json: cannot unmarshal "
         "into Go struct field ScaleSpec.spec.replicas of type int32");
@@ -180,7 +183,7 @@ Result<std::int64_t> scale_replicas(const Call& call, View scale) {
     return bad_request(fmt::format(
         "the name of the object ({}) does not match the name on the URL ({})", name, call.name));
   }
-  return replicas.integer();
+  return wanted;
 }
 
 }  // namespace

@@ -458,6 +458,19 @@ TEST_F(WriteTest, ScaleIsReadAndWritten) {
   EXPECT_THAT(
       text_of(run(registry_->patch(where, PatchType::merge, R"({"spec":{"replicas":-1}})", {}))),
       HasSubstr("spec.replicas: Invalid value: -1: must be greater than or equal to 0"));
+  EXPECT_THAT(text_of(run(registry_->patch(
+                  where, PatchType::merge, R"({"spec":{"replicas":2147483648}})", {}))),
+              HasSubstr("ScaleSpec.spec.replicas of type int32"));
+}
+
+TEST_F(WriteTest, OfTheNamespaceOfLeasesOnlyLeasesMayGoWithThePower) {
+  ASSERT_TRUE(create("configmaps", "kube-node-lease", R"({"metadata":{"name":"kept"}})").ok());
+
+  auto opened =
+      store::Store::open(store::make_memory_journal(disk_->after_power_loss()), store::Options());
+
+  ASSERT_TRUE(opened.ok());
+  EXPECT_TRUE((*opened)->snapshot().get(Key{"configmaps", "kube-node-lease", "kept"}));
 }
 
 TEST_F(WriteTest, EventsAreOneKindInTwoGroups) {
