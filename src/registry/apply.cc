@@ -173,13 +173,11 @@ Task<Result<Stored>> Engine::apply_configuration(Call call,
     co_return bad_request("error decoding patch: error converting YAML to JSON: " +
                           json.error().message);
   }
-  if (call.subresource.empty() && !parts_.store.snapshot().get(planner_.key_of(call))) {
-    CO_TRY_STATUS(check_access(call, "create"));
-  }
   if (call.subresource == "scale") {
     co_return co_await apply_scale(std::move(call), *std::move(json), std::move(options));
   }
-  co_return co_await carry_out(call, [&] { return planner_.apply(call, *json, options); });
+  const auto plan = [&](const Call& asked) { return planner_.apply(asked, *json, options); };
+  co_return co_await carry_out(call, [&] { return allowed(call, plan); });
 }
 
 }  // namespace tetrarch::registry

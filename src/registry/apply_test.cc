@@ -2,6 +2,7 @@
 // Server-side apply and managedFields through the registry: what is stored, what is answered, and
 // the sentences of refusal. The rules themselves are tested in schema/ownership_test.cc.
 #include "registry/fixture.h"
+#include "registry/store_double.h"
 
 namespace tetrarch::registry {
 namespace {
@@ -357,6 +358,37 @@ TEST_F(ApplyTest, MayCreateOnlyWithTheRightToCreate) {
   ASSERT_TRUE(apply_map("a", R"("x":"1")").ok());
   who_ = plain_user("ann");
   EXPECT_TRUE(apply_map("a", R"("x":"2")").ok());
+}
+
+TEST_F(ApplyTest, NeedsTheRightToCreateWhatWasDeletedMeanwhile) {
+  ASSERT_TRUE(create("clusterroles.rbac.authorization.k8s.io",
+                     "",
+                     R"({"metadata":{"name":"p"},"rules":[{"apiGroups":[""],"resources":[)"
+                     R"("configmaps"],"verbs":["patch"]}]})")
+                  .ok());
+  ASSERT_TRUE(create("clusterrolebindings.rbac.authorization.k8s.io",
+                     "",
+                     R"({"metadata":{"name":"p"},"roleRef":{"apiGroup":)"
+                     R"("rbac.authorization.k8s.io","kind":"ClusterRole","name":"p"},"subjects":[)"
+                     R"({"kind":"User","name":"ann"}]})")
+                  .ok());
+  ASSERT_TRUE(apply_map("a", R"("x":"1")").ok());
+  StoreDouble store(*store_);
+  restart_on(store, Options());
+  const Key key{"configmaps", "default", "m"};
+  store.before_commit = [&] {
+    std::promise<bool> done;
+    store::Transaction removal;
+    removal.mutations.push_back({key, nullptr});
+    store_->commit(std::move(removal), [&](const auto& gone) { done.set_value(gone.ok()); });
+    EXPECT_TRUE(done.get_future().get());
+  };
+  who_ = plain_user("ann");
+
+  EXPECT_THAT(text_of(apply_map("a", R"("x":"2")")),
+              HasSubstr("cannot create resource \"configmaps\""));
+  EXPECT_FALSE(store_->snapshot().get(key));
+  registry_.reset();
 }
 
 TEST_F(ApplyTest, ChecksVersionsThatItNames) {

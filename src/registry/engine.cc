@@ -155,11 +155,23 @@ Task<Result<Stored>> Engine::update(Call call, std::string json, client::WriteOp
   if (call.subresource == "finalize") {
     co_return co_await carry_out(call, [&] { return planner_.finalize(call, json); });
   }
-  if (planner_.strategy(*call.kind).creates_on_update &&
-      !parts_.store.snapshot().get(planner_.key_of(call))) {
-    CO_TRY_STATUS(check_access(call, "create"));
+  const auto plan = [&](const Call& asked) { return planner_.update(asked, json, options); };
+  co_return co_await carry_out(call, [&] { return allowed(call, plan); });
+}
+
+/// Whether it creates is known to the plan alone: what was there a moment ago may have gone.
+Result<Plan> Engine::allowed(const Call& call, const PlanFor& make) const {
+  bool creates = false;
+  auto asked = call;
+  asked.was_created = &creates;
+  TRY(auto plan, make(asked));
+  if (creates) {
+    TRY_STATUS(check_access(call, "create"));
   }
-  co_return co_await carry_out(call, [&] { return planner_.update(call, json, options); });
+  if (call.was_created != nullptr) {
+    *call.was_created = creates;
+  }
+  return plan;
 }
 
 Task<Result<Stored>> Engine::patch(Call call,

@@ -53,6 +53,7 @@ class Engine final : public Registry {
 
  private:
   using MakePlan = std::function<Result<Plan>()>;
+  using PlanFor = std::function<Result<Plan>(const Call& call)>;
 
   // Source: what client-go tries on a conflict; past that the caller should look again.
   static constexpr int kTries = 6;
@@ -63,6 +64,7 @@ class Engine final : public Registry {
   Status check_access(const Call& call, std::string_view verb, std::string_view fields = "") const;
   /// Plans and commits, again from the start where a competing write came first.
   Task<Result<Stored>> carry_out(Call call, MakePlan make, int tries = kTries);
+  Result<Plan> allowed(const Call& call, const PlanFor& make) const;
   Result<Stored> finish(const Call& call, const Plan& plan, store::Committed committed) const;
   void note_commit(const Key& key) const;
 

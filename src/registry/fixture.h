@@ -90,9 +90,11 @@ class RegistryTest : public testing::Test {
 
   ~RegistryTest() override { group_.stop_and_wait(); }
 
-  void restart(Options options) {
+  void restart(Options options) { restart_on(*store_, options); }
+
+  void restart_on(store::Store& store, Options options) {
     registry_ = make_registry(
-        {builtin_catalog(), *store_, clock_, random_, keys_.get(), &static_tokens_, ca_.get()},
+        {builtin_catalog(), store, clock_, random_, keys_.get(), &static_tokens_, ca_.get()},
         options);
   }
 

@@ -79,13 +79,8 @@ class NodeFeed final : public client::Watch {
       });
     }
     take_policies();
-    // The list may be newer than the snapshot: a pod that left meanwhile is not announced, and its
-    // `deleted`, which follows, removes nothing.
-    for (const auto& [ns, name] : pods.on(node_.text)) {
-      auto pod = snapshot.get(Key{std::string(kPods), ns, name});
-      if (pod && pod->root().find("spec.nodeName").string() == node_.text) {
-        TRY_STATUS(take_pod(EventType::added, *std::move(pod)));
-      }
+    for (auto& pod : pods_in(snapshot, pods)) {
+      TRY_STATUS(take_pod(EventType::added, std::move(pod)));
     }
     out_.push_back(bookmark(snapshot.revision()));
     return ok();
@@ -126,6 +121,29 @@ class NodeFeed final : public client::Watch {
   static WatchEvent bookmark(Revision revision) {
     return {EventType::bookmark,
             Stored{Key{}, revision, Document::from_canonical(R"({"metadata":{}})")}};
+  }
+
+  std::vector<Stored> pods_in(const store::Snapshot& snapshot, const NodePods& pods) const {
+    std::vector<Stored> out;
+    const auto take_ours = [&](const Stored& pod) {
+      if (pod.root().find("spec.nodeName").string() == node_.text) {
+        out.push_back(pod);
+      }
+      return true;
+    };
+    const auto ids = pods.on(node_.text, snapshot.revision());
+    if (!ids) {
+      snapshot.scan(kPods, "", {}, take_ours);
+      return out;
+    }
+    // They may be newer than the snapshot: a pod that left meanwhile is not announced, and its
+    // `deleted`, which follows, removes nothing.
+    for (const auto& [ns, name] : *ids) {
+      if (const auto pod = snapshot.get(Key{std::string(kPods), ns, name})) {
+        take_ours(*pod);
+      }
+    }
+    return out;
   }
 
   Status subscribe(const Key& key, store::WatchFilter filter, const store::Snapshot& snapshot) {

@@ -14,9 +14,22 @@ std::string node_of(const DocumentPtr& document) {
 
 }  // namespace
 
-std::vector<std::pair<std::string, std::string>> NodePods::on(std::string_view node) const {
+NodePods::Ids NodePods::on(std::string_view node) const {
   const std::lock_guard lock(mutex_);
   refresh();
+  return ids(node);
+}
+
+std::optional<NodePods::Ids> NodePods::on(std::string_view node, Revision at) const {
+  const std::lock_guard lock(mutex_);
+  refresh();
+  if (revision_ < at) {
+    return std::nullopt;
+  }
+  return ids(node);
+}
+
+NodePods::Ids NodePods::ids(std::string_view node) const {
   const auto found = pods_.find(node);
   if (found == pods_.end()) {
     return {};
@@ -48,6 +61,7 @@ void NodePods::refresh() const {
       }
     }
     if (events->size() < kBatch) {
+      revision_ = changes_->position();
       return;
     }
   }
@@ -63,6 +77,7 @@ void NodePods::reload() const {
     }
     return true;
   });
+  revision_ = snapshot.revision();
   // Where history is gone already the next question scans again.
   changes_ = changes.ok() ? *std::move(changes) : nullptr;
 }

@@ -170,6 +170,15 @@ Result<std::pair<store::Snapshot, std::pair<std::string, std::string>>> Reader::
   return std::pair{*std::move(kept), std::move(after)};
 }
 
+/// The index of pods by node follows the newest state; an older snapshot is scanned.
+std::optional<NodePods::Ids> Reader::ids_on(const std::string& node,
+                                            const store::Snapshot& snapshot) const {
+  if (node.empty() || here_.store.snapshot().revision() != snapshot.revision()) {
+    return std::nullopt;
+  }
+  return node_pods_.on(node, snapshot.revision());
+}
+
 Result<client::ListPage> Reader::list(const Call& call, const ListOptions& options) {
   TRY(const auto selection, this->selection(call, options.select));
   TRY(const auto start, start_of(options));
@@ -186,9 +195,8 @@ Result<client::ListPage> Reader::list(const Call& call, const ListOptions& optio
         found && after.second.empty()) {
       filler.visit(*found);
     }
-  } else if (!node.empty() && here_.store.snapshot().revision() == snapshot.revision()) {
-    // The index of pods by node follows the newest state; an older snapshot is scanned.
-    for (const auto& [pod_ns, pod_name] : node_pods_.on(node)) {
+  } else if (const auto on_node = ids_on(node, snapshot)) {
+    for (const auto& [pod_ns, pod_name] : *on_node) {
       const auto found = snapshot.get(Key{kind.resource, pod_ns, pod_name});
       const bool is_in = (ns.empty() || pod_ns == ns) && std::pair{pod_ns, pod_name} > after;
       if (found && is_in && !filler.visit(*found)) {

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "registry/fixture.h"
+#include "registry/store_double.h"
 
 namespace tetrarch::registry {
 namespace {
@@ -49,6 +50,27 @@ class ReadTest : public RegistryTest {
     });
   }
 };
+
+/// A snapshot shows a commit a moment before its events come.
+TEST_F(ReadTest, ThePodsOfANodeAreAsNewAsTheRevisionThatIsTold) {
+  ASSERT_TRUE(create("nodes", "", R"({"metadata":{"name":"n1"}})").ok());
+  ASSERT_TRUE(create("pods", "default", pod_json("p")).ok());
+  StoreDouble store(*store_);
+  restart_on(store, Options());
+  ListOptions options;
+  options.select.fields = "spec.nodeName=n1";
+  ASSERT_THAT(names(list("pods", "default", options)->items), IsEmpty());
+  store.holds_events = true;
+  bind("p", "n1");
+
+  const auto page = list("pods", "default", options);
+  auto feed = *run(registry_->client(masters())->feed(NodeName("n1")));
+
+  EXPECT_THAT(names(page->items), ElementsAre("p"));
+  EXPECT_THAT(next(*feed, 1), testing::Contains("ADDED pods/p"));
+  feed.reset();
+  registry_.reset();
+}
 
 TEST_F(ReadTest, PagesComeFromOneSnapshot) {
   for (const auto* name : {"a", "b", "c", "d"}) {

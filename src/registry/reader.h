@@ -28,6 +28,8 @@ class Reader {
   Result<store::Snapshot> snapshot_at(const ReadAt& at) const;
   Result<std::pair<store::Snapshot, std::pair<std::string, std::string>>> start_of(
       const ListOptions& options) const;
+  std::optional<NodePods::Ids> ids_on(const std::string& node,
+                                      const store::Snapshot& snapshot) const;
   Result<Selection> selection(const Call& call, const client::Selectors& text) const;
 
   const Surroundings& here_;
