@@ -23,6 +23,32 @@ bool is_healthy(const Stored& pod) {
   return !is_terminating(pod) && is_ready(views::PodView(pod.root()));
 }
 
+bool is_lower(const StatefulSlot& a, const StatefulSlot& b) {
+  return a.ordinal < b.ordinal;
+}
+
+/// The slots with a pod, which are in order, and the lowest free numbers of [first, end) among
+/// them.
+std::vector<StatefulSlot> with_free_slots(const std::vector<StatefulSlot>& taken,
+                                          std::int64_t first,
+                                          std::int64_t end) {
+  std::vector<StatefulSlot> out;
+  std::size_t free = 0;
+  auto next = first;
+  const auto free_until = [&](std::int64_t limit) {
+    for (; next < limit && free < kStatefulBurst; ++next, ++free) {
+      out.push_back({.ordinal = next});
+    }
+  };
+  for (const auto& slot : taken) {
+    free_until(slot.ordinal);
+    out.push_back(slot);
+    next = slot.ordinal + 1;
+  }
+  free_until(end);
+  return out;
+}
+
 /// One reconcile's worth of changes. An ordered set makes one at a time, and waits where it cannot
 /// go on.
 class Walk {
@@ -78,11 +104,14 @@ class Walk {
 
   void update() {
     auto budget = rules_.unavailable;
-    for (std::size_t i = pods_.wanted.size(); i > 0 && budget > 0; --i) {
-      if (static_cast<std::int64_t>(i) - 1 < rules_.partition) {
+    for (auto at = pods_.wanted.rbegin(); at != pods_.wanted.rend() && budget > 0; ++at) {
+      if (at->ordinal - pods_.first < rules_.partition) {
         return;
       }
-      const auto& pod = *pods_.wanted[i - 1].pod;
+      if (at->pod == nullptr) {
+        continue;
+      }
+      const auto& pod = *at->pod;
       if (!rules_.is_new(pod) && !is_terminating(pod)) {
         step_.removed.push_back(&pod);
         --budget;
@@ -114,24 +143,17 @@ std::optional<std::int64_t> ordinal_of(std::string_view pod, std::string_view se
 StatefulPods stateful_pods(const Stored& set, const std::vector<const Stored*>& pods) {
   const views::StatefulSetSpecView spec(set.root()["spec"]);
   const auto first = spec.ordinals().start();
-  StatefulPods out;
-  for (std::int64_t i = 0; i < spec.replicas(); ++i) {
-    out.wanted.push_back({.ordinal = first + i});
-  }
+  const auto end = first + spec.replicas();
+  StatefulPods out{.first = first, .wanted = {}, .surplus = {}};
   for (const auto* pod : pods) {
-    const auto ordinal = ordinal_of(pod->key.name, set.key.name);
-    if (!ordinal) {
-      continue;
-    }
-    if (*ordinal >= first && *ordinal < first + spec.replicas()) {
-      out.wanted[static_cast<std::size_t>(*ordinal - first)].pod = pod;
-    } else {
-      out.surplus.push_back({*ordinal, pod});
+    if (const auto ordinal = ordinal_of(pod->key.name, set.key.name)) {
+      const bool is_wanted = *ordinal >= first && *ordinal < end;
+      (is_wanted ? out.wanted : out.surplus).push_back({*ordinal, pod});
     }
   }
-  std::sort(out.surplus.begin(), out.surplus.end(), [](const auto& a, const auto& b) {
-    return a.ordinal > b.ordinal;
-  });
+  std::sort(out.wanted.begin(), out.wanted.end(), is_lower);
+  std::sort(out.surplus.rbegin(), out.surplus.rend(), is_lower);
+  out.wanted = with_free_slots(out.wanted, first, end);
   return out;
 }
 

@@ -3,6 +3,7 @@
 // only; documents are statefulset.cc's. Part of the stateful set controller.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string_view>
@@ -22,8 +23,14 @@ struct StatefulSlot {
   const Stored* pod = nullptr;
 };
 
+/// Ours: what one reconcile creates at most; the next goes on.
+inline constexpr std::size_t kStatefulBurst = 250;
+
 struct StatefulPods {
-  std::vector<StatefulSlot> wanted;   ///< by number
+  std::int64_t first = 0;  ///< the lowest number that the set may have
+  /// By number: all that have a pod, and of the free ones no more than one reconcile can fill. A
+  /// set of two thousand million costs what its pods do.
+  std::vector<StatefulSlot> wanted;
   std::vector<StatefulSlot> surplus;  ///< the highest number first; none is free
 };
 

@@ -22,8 +22,6 @@ constexpr std::string_view kResource = "statefulsets.apps";
 // Source: Kubernetes API reference, well-known labels.
 constexpr std::string_view kPodName = "statefulset.kubernetes.io/pod-name";
 constexpr std::string_view kPodIndex = "apps.kubernetes.io/pod-index";
-// Ours: what one reconcile creates at most; the next goes on.
-constexpr std::size_t kBurst = 250;
 
 /// Only what bears one of the set's names is the set's.
 bool may_adopt(const Stored& pod, const Stored& set) {
@@ -74,12 +72,12 @@ class Round {
 
  private:
   void carry_out(const StatefulStep& step, const StatefulPods& pods) {
-    std::size_t most = asked_.last_failure.empty() ? kBurst : 1;
+    std::size_t most = asked_.last_failure.empty() ? kStatefulBurst : 1;
     for (const auto& slot : step.created) {
       if (most-- == 0) {
         break;
       }
-      create(slot, pods.wanted.front().ordinal);
+      create(slot, pods.first);
     }
     for (const auto* pod : step.removed) {
       remove(*pod);

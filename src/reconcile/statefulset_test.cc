@@ -26,6 +26,8 @@ using testing::SizeIs;
 
 const Key kSet{"statefulsets.apps", "ns", "db"};
 
+constexpr std::string_view kParallel = R"(,"podManagementPolicy":"Parallel")";
+
 std::string stateful_set(int replicas, std::string_view more = "") {
   return fmt::format(
       R"({{"kind":"StatefulSet","apiVersion":"apps/v1","metadata":{{"name":"db","namespace":"ns",
@@ -169,7 +171,7 @@ TEST_F(StatefulSetTest, WhatIsUnwellHoldsItsShrinking) {
 }
 
 TEST_F(StatefulSetTest, DoesAllAtOnceWhereItMay) {
-  create(stateful_set(3, R"(,"podManagementPolicy":"Parallel")"));
+  create(stateful_set(3, kParallel));
   EXPECT_THAT(world_.names("pods"), SizeIs(3));
   world_.make_all_ready();
   settle();
@@ -178,6 +180,27 @@ TEST_F(StatefulSetTest, DoesAllAtOnceWhereItMay) {
   for (int i = 0; i < 3; ++i) {
     EXPECT_TRUE(is_terminating(*world_.get(pod(i))));
   }
+}
+
+TEST_F(StatefulSetTest, OfThousandsOfMillionsMakesSoManyAtATime) {
+  create(stateful_set(0));
+  const auto controller = statefulset_controller();
+  const auto make = [&](std::string_view policy) {
+    world_.change(kSet, [&](TreeObject& root) {
+      auto& spec = root["spec"].as_object();
+      spec["replicas"] = 2'000'000'000;
+      spec["podManagementPolicy"] = policy;
+    });
+    const auto before = world_.names("pods").size();
+    world_.apply(world_.plan(*controller, kSet));
+    return world_.names("pods").size() - before;
+  };
+
+  EXPECT_EQ(make("OrderedReady"), 1U);
+  EXPECT_EQ(make("Parallel"), 250U);
+  EXPECT_EQ(make("Parallel"), 250U);
+  EXPECT_NE(world_.get(pod(500)), nullptr) << "each number once, from the lowest on";
+  EXPECT_EQ(make("OrderedReady"), 0U) << "db-0 is not ready";
 }
 
 TEST_F(StatefulSetTest, NumbersFromWhereItIsTold) {
@@ -263,7 +286,7 @@ TEST_F(StatefulSetTest, UpdatesOnDeleteOnlyWhatIsDeleted) {
 }
 
 TEST_F(StatefulSetTest, UpdatesAsManyAtATimeAsMayBeMissing) {
-  create(stateful_set(4, R"(,"podManagementPolicy":"Parallel")"));
+  create(stateful_set(4, kParallel));
   go_on();
   world_.change(kSet, [](TreeObject& root) {
     root["spec"].as_object()["updateStrategy"].as_object()["rollingUpdate"] =
@@ -309,6 +332,29 @@ TEST(OrdinalOf, IsTheNumberBehindTheSetsName) {
   EXPECT_EQ(ordinal_of("db--1", "db"), std::nullopt);
   EXPECT_EQ(ordinal_of("dbx-1", "db"), std::nullopt);
   EXPECT_EQ(ordinal_of("db-99999999999999999999", "db"), std::nullopt);
+}
+
+TEST(StatefulPods, AreAllThatAreThereAndTheLowestFreeNumbers) {
+  World world;
+  world.create("statefulsets.apps", stateful_set(2'000'000'000, R"(,"ordinals":{"start":5})"));
+  for (const int number : {1'000'000'000, 7, 4, 3}) {
+    world.create(
+        "pods",
+        fmt::format(R"({{"metadata":{{"name":"db-{}","namespace":"ns"}},"spec":{{}}}})", number));
+  }
+
+  const auto pods = stateful_pods(*world.get(kSet), world.list("pods"));
+
+  EXPECT_EQ(pods.first, 5);
+  ASSERT_THAT(pods.wanted, SizeIs(kStatefulBurst + 2));
+  EXPECT_EQ(pods.wanted[0].ordinal, 5);
+  EXPECT_EQ(pods.wanted[0].pod, nullptr);
+  EXPECT_EQ(pods.wanted[2].pod, world.get(pod(7)));
+  EXPECT_EQ(pods.wanted[3].ordinal, 8);
+  EXPECT_EQ(pods.wanted[kStatefulBurst].ordinal, 255);
+  EXPECT_EQ(pods.wanted.back().pod, world.get(pod(1'000'000'000)));
+  ASSERT_THAT(pods.surplus, SizeIs(2));
+  EXPECT_EQ(pods.surplus[0].ordinal, 4) << "the highest first";
 }
 
 /// Sizes, templates, partitions and first numbers change, pods fail and are deleted, views lag.
