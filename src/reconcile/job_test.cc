@@ -11,6 +11,7 @@
 #include "reconcile/edit.h"
 #include "reconcile/job_pods.h"
 #include "reconcile/pod_state.h"
+#include "reconcile/sweeps.h"
 #include "reconcile/world.h"
 
 namespace tetrarch::reconcile {
@@ -56,6 +57,8 @@ class JobTest : public testing::Test {
   JobTest() {
     world_.add(job_controller());
     world_.add(ttl_after_finished_controller());
+    world_.add(pod_sweep_controller(100, seconds(40)));
+    world_.create("nodes", R"({"metadata":{"name":"n1"}})");
   }
 
   void create(const std::string& json) {
@@ -284,8 +287,7 @@ TEST_F(JobTest, FailsWhenTooManyIndexesHave) {
   end_index(1, 1);
 
   EXPECT_TRUE(is_job(*world_.get(kJob), "FailureTarget"));
-  world_.end_terminating();
-  settle();
+  wait(20);  // the one of index 2 never had a node
   EXPECT_THAT(conditions(), Contains("Failed=True(MaxFailedIndexesExceeded)"));
   EXPECT_EQ(text("failedIndexes"), "0,1");
 }
@@ -490,6 +492,79 @@ TEST_F(JobTest, ReplacesAPodThatEndsOrOneThatHasEndedAsItIsTold) {
   EXPECT_EQ(status("terminating"), 1);
 }
 
+constexpr std::string_view kReplacesFailed =
+    R"("parallelism":1,"completions":1,"backoffLimit":2,"podReplacementPolicy":"Failed",)";
+
+TEST_F(JobTest, ReplacesADeletedPodThatNoNodeEverHad) {
+  create(job(kReplacesFailed));
+  const auto first = active().front();
+  world_.remove(first);
+  settle();
+  EXPECT_EQ(status("terminating"), 1);
+  wait(20);
+
+  EXPECT_EQ(world_.get(first), nullptr);
+  EXPECT_EQ(status("failed"), 1);
+  EXPECT_EQ(status("terminating"), 0);
+  wait(10);
+  EXPECT_THAT(active(), SizeIs(1));
+}
+
+TEST_F(JobTest, ReplacesAPodThatEndsOnANodeOutOfService) {
+  create(job(kReplacesFailed));
+  const auto first = active().front();
+  world_.make_all_ready();
+  world_.remove(first);
+  wait(100);
+  EXPECT_EQ(status("terminating"), 1) << "it may still run there";
+  world_.change({"nodes", "", "n1"}, [](TreeObject& root) {
+    root["spec"] = TreeObject{{"taints",
+                               TreeArray{TreeObject{{"key", "node.kubernetes.io/out-of-service"},
+                                                    {"effect", "NoExecute"}}}}};
+  });
+  wait(20);
+
+  EXPECT_EQ(world_.get(first), nullptr);
+  EXPECT_EQ(status("failed"), 1);
+  wait(10);
+  EXPECT_THAT(active(), SizeIs(1));
+}
+
+TEST_F(JobTest, ReplacesAPodWhoseNodeIsGoneAndDoesNotCountItWhereItIsToldSo) {
+  create(job(R"("parallelism":1,"completions":1,"backoffLimit":2,"podReplacementPolicy":"Failed",
+      "podFailurePolicy":{"rules":[{"action":"Ignore","onPodConditions":[
+      {"type":"DisruptionTarget","status":"True"}]}]},)"));
+  const auto first = active().front();
+  world_.make_all_ready();
+  settle();
+  world_.vanish({"nodes", "", "n1"});
+  wait(60);
+
+  EXPECT_EQ(world_.get(first), nullptr);
+  EXPECT_EQ(status("failed"), 0);
+  EXPECT_THAT(active(), SizeIs(1));
+}
+
+TEST_F(JobTest, DoesNotReplaceAPodThatIsForcedAwayAndStillRuns) {
+  create(job(kReplacesFailed));
+  world_.make_all_ready();
+  settle();
+  const auto first = active().front();
+  world_.change(first, [&](TreeObject& root) {
+    auto& metadata = root["metadata"].as_object();
+    metadata["deletionTimestamp"] = format_time(world_.now());
+    metadata["deletionGracePeriodSeconds"] = 0;
+  });
+  wait(100);
+  EXPECT_THAT(active(), IsEmpty());
+
+  world_.end_terminating();  // its agent says that it has ended
+  settle();
+  wait(10);
+  EXPECT_THAT(active(), SizeIs(1));
+  EXPECT_EQ(status("failed"), 1);
+}
+
 TEST_F(JobTest, ForgetsNoPodThatIsDeletedBeforeItIsCounted) {
   create(job(R"("parallelism":2,"completions":2,"backoffLimit":6,)"));
   const auto pod = active().front();
@@ -582,6 +657,8 @@ class JobStorm : public testing::TestWithParam<unsigned> {};
 TEST_P(JobStorm, CountsEverySuccessOnceAndRunsNoMoreThanItMay) {
   World world(GetParam());
   world.add(job_controller());
+  world.add(pod_sweep_controller(100, seconds(40)));
+  world.create("nodes", R"({"metadata":{"name":"n"}})");
   const bool is_indexed_job = world.chance(2) == 0;
   const int completions = 8;
   world.create("jobs.batch",

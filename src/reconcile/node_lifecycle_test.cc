@@ -501,6 +501,46 @@ TEST_F(SweepTest, EndsTerminatingPodsThatNoNodeEverHad) {
   EXPECT_THAT(world_.names("pods"), ElementsAre("waiting"));
 }
 
+TEST_F(SweepTest, PodsThatAreHeldHaveFailedBeforeTheyGo) {
+  world_.add(pod_sweep_controller(100, seconds(40)));
+  world_.create("nodes",
+                R"({"metadata":{"name":"off"},"spec":{"taints":[
+                    {"key":"node.kubernetes.io/out-of-service","effect":"NoExecute"}]}})");
+  world_.create("nodes", R"({"metadata":{"name":"n1"}})");
+  const std::string held = R"(,"finalizers":["x.io/counts"])";
+  const std::string ending = held + R"(,"deletionTimestamp":"2023-01-01T00:00:00Z")";
+  pod("nowhere", "{}", "Pending", ending);
+  pod("off", R"({"nodeName":"off"})", "Running", ending);
+  pod("lost", R"({"nodeName":"gone"})", "Running", held);
+  pod("done", R"({"nodeName":"gone"})", "Succeeded", held);
+  pod("alive", R"({"nodeName":"n1"})", "Running", ending);
+  pod("free", R"({"nodeName":"gone"})", "Running");
+
+  world_.advance(seconds(60));
+  ASSERT_TRUE(world_.settle());
+
+  const auto phase = [&](std::string_view name) {
+    return world_.text({"pods", "ns", std::string(name)}, "status.phase");
+  };
+  EXPECT_EQ(phase("nowhere"), "Failed");
+  EXPECT_EQ(phase("off"), "Failed");
+  EXPECT_EQ(phase("lost"), "Failed");
+  EXPECT_EQ(phase("done"), "Succeeded");
+  EXPECT_EQ(phase("alive"), "Running") << "its agent says how it ends";
+  EXPECT_EQ(phase("free"), "(gone)");
+  const auto lost = world_.get({"pods", "ns", "lost"})->root();
+  EXPECT_TRUE(lost["metadata"]["deletionTimestamp"].is_string());
+  EXPECT_EQ(lost["status"]["conditions"].at(0)["type"].string(), "DisruptionTarget");
+  EXPECT_EQ(lost["status"]["conditions"].at(0)["reason"].string(), "DeletionByPodGC");
+  const auto off = world_.get({"pods", "ns", "off"})->root();
+  EXPECT_EQ(off["status"]["conditions"].size(), 0U) << "whoever deleted it has said why";
+
+  const auto before = world_.get({"pods", "ns", "lost"})->revision;
+  world_.advance(seconds(60));
+  ASSERT_TRUE(world_.settle());
+  EXPECT_EQ(world_.get({"pods", "ns", "lost"})->revision, before) << "it is said once";
+}
+
 TEST_F(SweepTest, EventsExpireByTheLastTimeTheySpeakOf) {
   world_.add(event_expiry_controller(seconds(3600)));
   const auto at = [&](int s) { return format_time(world_.now() + seconds(s)); };

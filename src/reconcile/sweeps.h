@@ -13,8 +13,9 @@
 namespace tetrarch::reconcile {
 
 /// Finished Pods beyond `finished_most` (the oldest first), Pods of nodes that are gone,
-/// terminating Pods that no node ever had or whose node was taken out of service. `grace`: a node
-/// that we do not see is believed gone only after we have watched that long.
+/// terminating Pods that no node ever had or whose node was taken out of service. What a finalizer
+/// holds is Failed first. `grace`: a node that we do not see is believed gone only after we have
+/// watched that long.
 std::unique_ptr<Controller> pod_sweep_controller(std::size_t finished_most,
                                                  std::chrono::seconds grace);
 std::unique_ptr<Controller> event_expiry_controller(std::chrono::seconds ttl);

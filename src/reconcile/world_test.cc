@@ -414,10 +414,12 @@ void World::make_all_ready() {
   }
 }
 
+/// As agents do: what no node has is ended by the sweep alone.
 void World::end_terminating() {
   std::vector<Key> ended;
   for (const auto& [key, stored] : objects_) {
-    if (key.resource == "pods" && stored.metadata()["deletionTimestamp"].is_string()) {
+    if (key.resource == "pods" && stored.metadata()["deletionTimestamp"].is_string() &&
+        !stored.root()["spec"]["nodeName"].string().empty()) {
       ended.push_back(key);
     }
   }
