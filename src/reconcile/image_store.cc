@@ -81,6 +81,9 @@ void add_holders(std::vector<std::string>& holders,
                  std::size_t copies) {
   const auto counts = [&](const std::string& name) { return machines.counted.contains(name); };
   auto have = static_cast<std::size_t>(std::count_if(holders.begin(), holders.end(), counts));
+  if (have >= copies) {
+    return;  // nearly always: the machines are not even looked at
+  }
   std::vector<std::pair<std::uint64_t, std::string_view>> others;
   for (const auto& name : machines.ready) {
     if (std::find(holders.begin(), holders.end(), name) == holders.end()) {

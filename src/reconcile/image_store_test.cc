@@ -112,6 +112,27 @@ TEST_F(ImageStoreTest, GivesABlobASecondMachine) {
   EXPECT_EQ(holders("x")[0], "a");
 }
 
+TEST_F(ImageStoreTest, LeavesBlobsWithCopiesEnoughWhereTheyAre) {
+  for (const auto* name : {"a", "b", "c", "d", "e"}) {
+    node(name);
+  }
+  manifest("m", "x");
+  manifest("n", "y");
+  tag("t", "m");
+  tag("u", "n");
+  blob("x", R"(["d","e"])");
+  blob("y", R"(["a","b","c"])");
+  copy_on("x", {"d", "e"});
+  copy_on("y", {"a"});
+
+  EXPECT_THAT(holders("x"), ElementsAre("d", "e"));
+  EXPECT_THAT(holders("y"), ElementsAre("a", "b", "c")) << "of one copy no machine is spared";
+  copy_on("y", {"b"});
+  EXPECT_THAT(holders("y"), ElementsAre("a", "b"));
+  const auto controller = image_store_controller({.copies = 2});
+  EXPECT_THAT(world_.plan(*controller, {std::string(kImages), "", ""}).changes, SizeIs(0));
+}
+
 TEST_F(ImageStoreTest, ReplacesAMachineThatIsSilentForLongAndTakesItBackOnlyIfNeeded) {
   for (const auto* name : {"a", "b", "c"}) {
     node(name);
