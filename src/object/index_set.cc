@@ -116,9 +116,11 @@ std::string IndexSet::text() const {
 }
 
 bool IndexSet::contains(std::int64_t index) const {
-  return std::any_of(intervals_.begin(), intervals_.end(), [&](const Interval& each) {
-    return each.first <= index && index <= each.last;
-  });
+  const auto at = std::lower_bound(
+      intervals_.begin(), intervals_.end(), index, [](const Interval& each, std::int64_t value) {
+        return each.last < value;
+      });
+  return at != intervals_.end() && at->first <= index;
 }
 
 std::int64_t IndexSet::count() const {

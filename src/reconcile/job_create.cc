@@ -66,26 +66,23 @@ void add_tracking(TreeObject& metadata) {
 
 }  // namespace
 
+JobCreator::JobCreator(const Question& asked, const Stored& job, const JobPods& pods)
+    : asked_(asked), job_(job), spec_(job.root()["spec"]), pods_(pods) {
+  const bool has_indexes = is_indexed(spec_);
+  for (const auto* pod : pods.all) {
+    auto& last = last_slots_.try_emplace(has_indexes ? index_of(*pod) : -1, -1).first->second;
+    last = std::max(last, slot_of(*pod));
+  }
+}
+
 std::string JobCreator::name_for(std::int64_t index) {
   const auto prefix = index < 0 ? job_.key.name : fmt::format("{}-{}", job_.key.name, index);
-  if (index < 0) {
-    last_slot_ = has_looked_ ? last_slot_ : highest_slot(pods_.all);
-    has_looked_ = true;
-    slot_ = last_slot_;
-  } else {
-    std::vector<const Stored*> same;
-    std::copy_if(
-        pods_.all.begin(), pods_.all.end(), std::back_inserter(same), [&](const auto* pod) {
-          return index_of(*pod) == index;
-        });
-    slot_ = highest_slot(same);
-  }
+  auto& slot = last_slots_.try_emplace(index, -1).first->second;
   std::string name;
   do {
-    ++slot_;
-    name = child_name(prefix, fmt::format("{}/{}/{}", job_.uid(), index, slot_));
+    ++slot;
+    name = child_name(prefix, fmt::format("{}/{}/{}", job_.uid(), index, slot));
   } while (asked_.seen.get("pods", job_.key.ns, name) != nullptr || !taken_.insert(name).second);
-  last_slot_ = index < 0 ? slot_ : last_slot_;
   return name;
 }
 
@@ -94,7 +91,7 @@ Change JobCreator::creation(std::int64_t index) {
   auto& metadata = Edit::object_in(pod, "metadata");
   metadata["name"] = name_for(index);
   auto& annotations = Edit::object_in(metadata, "annotations");
-  annotations[kSlot] = fmt::format("{}", slot_);
+  annotations[kSlot] = fmt::format("{}", last_slots_.at(index));
   if (index >= 0 && spec_.has_backoff_limit_per_index()) {
     const auto last = pods_.last_failed.find(index);
     const auto failures =

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 
@@ -15,8 +16,7 @@ namespace tetrarch::reconcile {
 /// the same names again.
 class JobCreator {
  public:
-  JobCreator(const Question& asked, const Stored& job, const JobPods& pods)
-      : asked_(asked), job_(job), spec_(job.root()["spec"]), pods_(pods) {}
+  JobCreator(const Question& asked, const Stored& job, const JobPods& pods);
 
   /// The next pod; `index` -1: the job has no indexes.
   Change creation(std::int64_t index);
@@ -28,9 +28,7 @@ class JobCreator {
   const Stored& job_;
   const views::JobSpecView spec_;
   const JobPods& pods_;
-  std::int64_t slot_ = -1;       ///< of the pod made last
-  std::int64_t last_slot_ = -1;  ///< of pods without an index
-  bool has_looked_ = false;
+  std::map<std::int64_t, std::int64_t> last_slots_;  ///< the highest of each index
   std::set<std::string> taken_;
 };
 

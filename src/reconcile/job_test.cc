@@ -8,6 +8,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "reconcile/children.h"
 #include "reconcile/edit.h"
 #include "reconcile/job_pods.h"
 #include "reconcile/pod_state.h"
@@ -267,6 +268,7 @@ TEST_F(JobTest, TriesAnIndexAgainUntilItsOwnLimit) {
     const auto& pod = *world_.get(key);
     EXPECT_EQ(pod.metadata()["annotations"][kIndexFailures].string(),
               index_of(pod) == 0 ? "1" : "0");
+    EXPECT_EQ(slot_of(pod), index_of(pod) == 0 ? 1 : 0) << "each index counts for itself";
   }
   end_index(0, 1);
   EXPECT_EQ(text("failedIndexes"), "0");
