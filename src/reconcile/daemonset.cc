@@ -123,12 +123,13 @@ class Round {
   /// Pods as they should be; then, where nothing is left to do, a step of the update.
   void care() {
     const auto before = plan_.changes.size();
+    const auto bounds = daemon_bounds(set_.spec(), nodes_);  // counts all nodes
     for (const auto& node : nodes_) {
-      care_for(node);
+      care_for(node, bounds);
     }
     const bool is_busy = plan_.changes.size() > before;
     if (!is_busy && set_.spec().update_strategy().type() == "RollingUpdate") {
-      const auto step = daemon_step(nodes_, pods_, bounds());
+      const auto step = daemon_step(nodes_, pods_, bounds);
       for (const auto* pod : step.removed) {
         remove(*pod);
       }
@@ -138,14 +139,12 @@ class Round {
     }
   }
 
-  DaemonBounds bounds() const { return daemon_bounds(set_.spec(), nodes_); }
-
-  void care_for(const DaemonNode& node) {
+  void care_for(const DaemonNode& node, DaemonBounds bounds) {
     if (node.may_stay) {
       for (const auto* pod : node.pods) {
         replace_finished(node, *pod);
       }
-      for (const auto* pod : daemon_surplus(node, pods_, bounds().surge > 0)) {
+      for (const auto* pod : daemon_surplus(node, pods_, bounds.surge > 0)) {
         remove(*pod);
       }
     } else {
