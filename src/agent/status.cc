@@ -132,20 +132,45 @@ class Reporter {
     return container != nullptr && container->state != ContainerState::created;
   }
 
-  /// A deleted pod whose containers have ended is final whatever its policy: none begins again.
+  /// A start is under way that may have made something; one that pulls gives up by itself.
+  bool is_making() const {
+    constexpr std::string_view kStart = "start/";
+    for (auto at = memory_.busy.lower_bound(kStart);
+         at != memory_.busy.end() && at->starts_with(kStart);
+         ++at) {
+      const auto* memory = container_memory(std::string_view(*at).substr(kStart.size()));
+      if (memory == nullptr || !memory->is_pulling) {
+        return true;
+      }
+    }
+    return false;
+  }
+
+  /// A deleted pod of which nothing runs is final whatever its policy: none of it begins again.
+  /// What never ran has failed: whoever holds the pod until it is over (a Job) would wait for ever.
+  /// Source: kubelet gives pods that are deleted while they are Pending the phase Failed (1.27).
   std::string_view phase_of_deleted() const {
-    if (pod_.metadata().deletion_timestamp().empty() || has_running()) {
+    if (pod_.metadata().deletion_timestamp().empty() || has_running() || is_making()) {
       return {};
+    }
+    if (const auto told = before_["phase"].string(); told == "Failed" || told == "Succeeded") {
+      return told;  // the runtime may have forgotten it since
     }
     bool has_failure = false;
     for (const auto container : pod_.spec().containers()) {
-      const auto* ended = current(container.name());
-      if (ended == nullptr || ended->state != ContainerState::exited) {
-        return {};
-      }
-      has_failure = has_failure || ended->exit_code != 0;
+      has_failure = has_failure || has_failed(container.name());
     }
     return has_failure ? "Failed" : "Succeeded";
+  }
+
+  /// Of an app container that does not run and never will; what is not there any more counts by
+  /// what was told of it.
+  bool has_failed(std::string_view name) const {
+    if (const auto* ended = current(name)) {
+      return ended->state != ContainerState::exited || ended->exit_code != 0;
+    }
+    const auto told = told_status(name, Role::app)["state"]["terminated"];
+    return !told || told["exitCode"].integer() != 0;
   }
 
   /// Failed before anything of it was made: kubelet then reports no containers, and kubectl shows

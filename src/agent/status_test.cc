@@ -130,6 +130,39 @@ TEST(Status, EndsAsSucceededOrFailedByExitCode) {
             "OOMKilled");
 }
 
+constexpr std::string_view kDeleted = R"({"metadata":{"name":"p","namespace":"n","uid":"u",
+  "deletionTimestamp":"2026-01-01T00:00:30Z"},
+  "spec":{"restartPolicy":"Always","containers":[{"name":"a","image":"i"}]}})";
+
+TEST(Status, ADeletedPodThatNeverRanHasFailed) {
+  Bench bench(kDeleted);
+  bench.memory.busy.insert("start/a");
+  EXPECT_EQ(bench.status()["phase"].string(), "Pending") << "something may just be made";
+  bench.memory.containers["a"].is_pulling = true;
+
+  EXPECT_EQ(bench.status()["phase"].string(), "Failed") << "a pull gives up by itself";
+  bench.memory.busy.clear();
+  bench.has("a", ContainerState::running);
+  EXPECT_EQ(bench.status()["phase"].string(), "Running");
+  bench.has("a", ContainerState::created);
+  EXPECT_EQ(bench.status()["phase"].string(), "Failed");
+}
+
+TEST(Status, ADeletedPodStaysAsItEndedWhenItsContainersAreForgotten) {
+  Bench bench(kDeleted);
+  bench.has("a", ContainerState::exited, 0);
+  const auto told = bench.status();
+  const auto ended = bench.last;
+  EXPECT_EQ(told["phase"].string(), "Succeeded");
+
+  bench.seen.containers.clear();
+  EXPECT_EQ(bench.status(ended->root())["phase"].string(), "Succeeded");
+  const auto running = *Document::parse(
+      R"({"phase":"Running","containerStatuses":[{"name":"a","state":{"terminated":{"exitCode":0}}}]})");
+  EXPECT_EQ(bench.status(running->root())["phase"].string(), "Succeeded")
+      << "an agent that begins anew knows what was told";
+}
+
 TEST(Status, ADeadlineFailsThePodOnceNothingRuns) {
   Bench bench(kPod);
   bench.has("a", ContainerState::running);
