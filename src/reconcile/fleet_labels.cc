@@ -38,6 +38,12 @@ std::string hashed(std::string_view text) {
 
 }  // namespace
 
+bool is_silent_machine(const Stored& node) {
+  const auto metadata = node.metadata();
+  return !metadata["labels"][kHasSystemd].exists() &&
+         !metadata["annotations"][kSameMachineId].exists();
+}
+
 std::string label_value_of(std::string_view text) {
   return object::label_value_faults(text).empty() ? std::string(text) : hashed(text);
 }

@@ -6,6 +6,7 @@
 #include <string>
 #include <string_view>
 
+#include "object/stored.h"
 #include "unitfile/marks.h"
 
 namespace tetrarch::reconcile {
@@ -16,6 +17,11 @@ inline constexpr std::string_view kFleetMachines = "machines.fleet.tetrarch.dev"
 
 // They stand in many lines of the controllers of fleet.
 using namespace unitfile::marks;
+
+/// A node that does not say of itself that it runs units, and of which nobody has said that it is
+/// not to: its agent may only have lost its connection to systemd for a moment, while the units run
+/// on. What it does not say is no evidence of anything.
+bool is_silent_machine(const Stored& node);
 
 /// The text as the value of a label.
 std::string label_value_of(std::string_view text);

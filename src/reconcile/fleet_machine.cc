@@ -125,20 +125,22 @@ void keys_of_node(const MachineIds& ids, const Observed& change, std::vector<Key
   keys_of_twins(ids, change, keys);
 }
 
-/// Whether anything changed.
+/// Whether anything changed. Of a node that does not say its ID it is not known what was laid over
+/// its metadata: what its labels say of that stays until it does.
 bool take_labels(const Stored& node, const Stored* machine, Edit& edit) {
   const auto wanted = labels_for(metadata_of(node, machine));
+  const bool is_known = !id_of(node).empty();
   auto& labels = Edit::object_in(edit.metadata(), "labels");
   bool is_changed = false;
   for (const auto [key, value] : node.metadata()["labels"].members()) {
-    if (key.starts_with(kMetadataPrefix) && !wanted.contains(key)) {
+    if (is_known && key.starts_with(kMetadataPrefix) && !wanted.contains(key)) {
       labels.erase(key);
       is_changed = true;
     }
   }
   for (const auto& [key, value] : wanted) {
     const auto has = node.metadata()["labels"][key];
-    if (!has.exists() || has.string() != value) {
+    if (!has.exists() || (is_known && has.string() != value)) {
       labels[key] = value;
       is_changed = true;
     }

@@ -51,9 +51,11 @@ std::string missing_metadata(const FleetUnit& unit, const Stored& node) {
   return "";
 }
 
+/// Of a node that does not say its ID, as while its agent has lost systemd, it is not known.
 bool is_asked_machine(const Mirror& seen, const FleetUnit& unit, const Stored& node) {
-  return unit.wanted.machine_id.empty() || node.metadata()["labels"][kMachineId].string() ==
-                                               full_machine_id(seen, unit.wanted.machine_id);
+  const auto id = node.metadata()["labels"][kMachineId].string();
+  return unit.wanted.machine_id.empty() || id.empty() ||
+         id == full_machine_id(seen, unit.wanted.machine_id);
 }
 
 /// Whom a unit may not be beside: by its own patterns, and by those of others. Units are not read

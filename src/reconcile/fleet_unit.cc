@@ -209,7 +209,7 @@ class Round {
       }
     }
     const bool suits = fit.wants(node);
-    if (here != nullptr && !suits) {
+    if (here != nullptr && !suits && !is_silent_machine(node)) {
       remove(*here, "the machine does not suit it any more");
     } else if (here != nullptr) {
       renew(*here, fresh);

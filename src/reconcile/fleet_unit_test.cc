@@ -365,6 +365,56 @@ TEST_F(FleetUnitTest, AGlobalUnitRunsOnEveryMachineThatSuits) {
   EXPECT_EQ(named_node_of(pod_of("g.service")), "n4");
 }
 
+TEST_F(FleetUnitTest, UnitsStayOnAMachineWhoseAgentHasLostSystemd) {
+  node("n1", "role=web");
+  world_.create(std::string(kFleetMachines),
+                R"({"metadata":{"name":"n100000000"},"spec":{"metadata":{"role":"db"}}})");
+  ASSERT_TRUE(world_.settle());
+  unit("g.service", fleet("Global", "true") + fleet("MachineMetadata", "role=db"));
+  unit("id.service", fleet("MachineID", "n1000000"));
+  unit("db.service", fleet("MachineMetadata", "role=db"));
+  const auto names = {"g.service", "id.service", "db.service"};
+  for (const auto* name : names) {
+    run_on(name, "n1");
+  }
+  const auto expect_all_stay = [&] {
+    ASSERT_TRUE(world_.settle());
+    for (const auto* name : names) {
+      EXPECT_FALSE(pod_of(name).metadata()["deletionTimestamp"].exists()) << name;
+    }
+  };
+
+  world_.change({"nodes", "", "n1"}, [](TreeObject& root) {
+    auto& labels = root["metadata"].at("labels").as_object();
+    labels.erase(kHasSystemd);
+    labels.erase(kMachineId);
+  });
+  expect_all_stay();
+  world_.change(unit_key("g.service"),
+                [](TreeObject& root) { root["spec"].as_object()["restarts"] = 1; });
+  expect_all_stay();
+  EXPECT_EQ(annotation("g.service", kUnitRestarts), "1") << "what is asked of it still goes there";
+
+  world_.change({"nodes", "", "n1"}, [](TreeObject& root) {
+    auto& labels = root["metadata"].at("labels").as_object();
+    labels[kHasSystemd] = "true";
+    labels[kMachineId] = "n100000000";
+  });
+  expect_all_stay();
+}
+
+TEST_F(FleetUnitTest, AGlobalUnitLeavesAMachineThatHasTheIdOfAnother) {
+  node("n1");
+  node("n2");
+  unit("g.service", fleet("Global", "true"));
+  ASSERT_THAT(pods_of("g.service"), SizeIs(2));
+  world_.change({"nodes", "", "n2"}, [](TreeObject& root) {
+    Edit::object_in(Edit::object_in(root, "metadata"), "labels")[kMachineId] = "n100000000";
+  });
+  ASSERT_TRUE(world_.settle());
+  EXPECT_EQ(named_node_of(pod_of("g.service")), "n1");
+}
+
 TEST_F(FleetUnitTest, MetadataIsLabelsOfTheNodeAndCanBeLaidOver) {
   node("n1", "role=web,disk = big disk!");
   const Key key{"nodes", "", "n1"};
