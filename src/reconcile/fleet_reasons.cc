@@ -11,7 +11,7 @@
 #include <fmt/format.h>
 
 #include "reconcile/fleet_labels.h"
-#include "reconcile/fleet_pod.h"
+#include "reconcile/node_fit.h"
 #include "reconcile/node_taints.h"
 #include "reconcile/pod_state.h"
 #include "unitfile/glob.h"
@@ -205,6 +205,20 @@ std::string full_machine_id(const Mirror& seen, std::string_view asked) {
   return std::string(asked);
 }
 
+UnitPlacement wanted_place(const Mirror& seen, const FleetUnit& unit) {
+  const auto& id = unit.wanted.machine_id;
+  return {.machine_id = id.empty() ? "" : full_machine_id(seen, id)};
+}
+
+/// Source: fleet reference, section 6: MachineID, metadata, peers, conflicts, and then Replaces.
+bool may_take(const FleetView& view, const FleetUnit& unit, const Stored& node) {
+  const auto document = object::to_document(pod_of_unit(view, unit, wanted_place(view.seen, unit)));
+  const NodeFit fit(views::PodSpecView(document->root()["spec"]));
+  return fit.wants(node) && fit.bears(node, false) &&
+         peer_elsewhere(view, unit, node.key.name).empty() &&
+         conflicting_unit(view, unit, node.key.name, nullptr).empty();
+}
+
 const Stored* live_pod_of(const Mirror& seen, const Stored& unit) {
   const Stored* found = nullptr;
   for (const auto* pod : seen.controlled_by("pods", unit.uid())) {
@@ -215,6 +229,20 @@ const Stored* live_pod_of(const Mirror& seen, const Stored& unit) {
   }
   return found;
 }
+
+namespace {
+
+/// Whether that unit has the machine, or waits for it to be free.
+bool has_taken(const FleetView& view, const FleetUnit& other, const Stored& node) {
+  const auto* pod = live_pod_of(view.seen, *other.object);
+  if (pod == nullptr || node_of_pod(*pod) == node.key.name) {
+    return pod != nullptr;
+  }
+  return pod->metadata()["annotations"][kTakesFrom].string() == node.key.name &&
+         may_take(view, other, node);
+}
+
+}  // namespace
 
 std::string reason_to_leave(const FleetView& view, const FleetUnit& unit, const Stored& pod) {
   const auto name = node_of_pod(pod);
@@ -235,12 +263,7 @@ std::string reason_to_leave(const FleetView& view, const FleetUnit& unit, const 
     return fmt::format("it conflicts with {}", other);
   }
   for (const auto& other : replacers_of(view, unit)) {
-    const auto* theirs = live_pod_of(view.seen, *other.object);
-    const auto pin = theirs == nullptr ? object::View() : theirs->root();
-    const bool is_here =
-        theirs != nullptr && (node_of_pod(*theirs) == name ||
-                              pin["metadata"]["annotations"][kTakesFrom].string() == name);
-    if (is_here) {
+    if (has_taken(view, other, *node)) {
       return fmt::format("{} takes its place", other.name());
     }
   }

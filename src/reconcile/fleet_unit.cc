@@ -137,16 +137,15 @@ class Round {
 
   /// Where one that is there was to go; only a Pod that waits may be asked to go elsewhere.
   UnitPlacement placement_of(const Stored& pod) const {
-    auto where = wanted_place();
+    auto where = wanted_place(asked_.seen, unit_);
     const auto takes = pod.metadata()["annotations"][kTakesFrom].string();
-    const bool is_there = asked_.seen.get("nodes", "", takes) != nullptr;
-    where.node = is_there ? std::string(takes) : "";
+    where.node = may_take_node(takes) ? std::string(takes) : "";
     return where;
   }
 
-  UnitPlacement wanted_place() const {
-    const auto& id = unit_.wanted.machine_id;
-    return {.machine_id = id.empty() ? "" : full_machine_id(asked_.seen, id)};
+  bool may_take_node(std::string_view name) const {
+    const auto* node = name.empty() ? nullptr : asked_.seen.get("nodes", "", name);
+    return node != nullptr && may_take(view_, unit_, *node);
   }
 
   void create_when_free() {
@@ -155,7 +154,7 @@ class Round {
         return;  // its end is told of
       }
     }
-    auto where = wanted_place();
+    auto where = wanted_place(asked_.seen, unit_);
     where.node = replaced_node();
     auto pod = pod_of_unit(view_, unit_, where);
     if (!where.node.empty()) {
@@ -165,12 +164,12 @@ class Round {
     create(std::move(pod), "");
   }
 
-  /// The machine of the first unit that this one replaces; empty: none has one.
+  /// The machine of the first unit that this one replaces; empty: none has one that suits it.
   std::string replaced_node() const {
     for (const auto& name : unit_.wanted.replaces) {
       const auto* other = view_.unit(unit_.ns(), name);
       const auto* pod = other == nullptr ? nullptr : live_pod_of(asked_.seen, *other);
-      if (pod != nullptr && !node_of_pod(*pod).empty() && may_replace(view_, unit_, name)) {
+      if (pod != nullptr && may_take_node(node_of_pod(*pod)) && may_replace(view_, unit_, name)) {
         return std::string(node_of_pod(*pod));
       }
     }

@@ -10,7 +10,7 @@ namespace tetrarch::reconcile {
 namespace {
 
 char letter_of(UnitLink link) {
-  constexpr std::string_view kLetters = "orpmgu";
+  constexpr std::string_view kLetters = "orpmgut";
   return kLetters[static_cast<std::size_t>(link)];
 }
 
@@ -79,7 +79,24 @@ void UnitLinks::note(const Observed& change) {
   }
 }
 
+void UnitLinks::note_taken(const Stored* pod, bool is_there) {
+  const auto node =
+      pod == nullptr ? std::string_view() : pod->metadata()["annotations"][kTakesFrom].string();
+  if (node.empty()) {
+    return;
+  }
+  const auto link = link_text(UnitLink::taken, "", node);
+  auto& pods = keys_[link];
+  if (is_there) {
+    pods.insert(pod->key);
+  } else if (pods.erase(pod->key); pods.empty()) {
+    keys_.erase(link);
+  }
+}
+
 void UnitLinks::note_pod(const Observed& change, std::string_view unit) {
+  note_taken(change.before, false);
+  note_taken(change.after, true);
   const auto& pod = change.any().key;
   auto& pods = keys_[link_text(UnitLink::pod, pod.ns, unit)];
   if (change.after != nullptr) {

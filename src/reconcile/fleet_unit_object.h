@@ -43,6 +43,7 @@ enum class UnitLink : std::uint8_t {
   machine,   ///< MachineID: anything; namespace and name are empty
   global,    ///< the same
   pod,       ///< of Pods: the unit that they are
+  taken,     ///< of Pods: the node that they take from another unit; the namespace is empty
 };
 
 /// The text of a link of a unit in that namespace.
@@ -66,6 +67,8 @@ class UnitLinks {
   std::vector<std::string_view> patterns_in(std::string_view ns) const;
 
  private:
+  void note_taken(const Stored* pod, bool is_there);
+
   std::map<std::string, std::set<Key>, std::less<>> keys_;
   std::unordered_map<Key, std::string, KeyHash> units_;  // by their Pods
 };

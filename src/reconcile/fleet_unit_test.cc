@@ -335,6 +335,40 @@ TEST_F(FleetUnitTest, AReplacementTakesTheMachineAndTheOtherMoves) {
   EXPECT_FALSE(pod_of("b.service").metadata()["deletionTimestamp"].exists());
 }
 
+TEST_F(FleetUnitTest, AReplacementTakesNoMachineThatDoesNotSuitIt) {
+  node("n1", "gen=1");
+  node("n2", "gen=2");
+  unit("a.service");
+  run_on("a.service", "n1");
+  unit("peer.service");
+  run_on("peer.service", "n2");
+  unit("b.service", fleet("Replaces", "a.service") + fleet("MachineMetadata", "gen=2"));
+  unit("c.service", fleet("Replaces", "a.service") + fleet("MachineOf", "peer.service"));
+  for (const auto* name : {"b.service", "c.service"}) {
+    EXPECT_EQ(named_node_of(pod_of(name)), "") << name;
+    EXPECT_FALSE(pod_of("a.service").metadata()["deletionTimestamp"].exists()) << name;
+    run_on(name, "n2");
+  }
+  EXPECT_FALSE(pod_of("a.service").metadata()["deletionTimestamp"].exists());
+}
+
+TEST_F(FleetUnitTest, AReplacementLetsGoOfAMachineThatDoesNotSuitItAnyMore) {
+  node("n1", "gen=2");
+  node("n2", "gen=2");
+  unit("a.service");
+  run_on("a.service", "n1");
+  unit("b.service", fleet("Replaces", "a.service") + fleet("MachineMetadata", "gen=2"));
+  EXPECT_EQ(named_node_of(pod_of("b.service")), "n1");
+  stop_ended();
+  world_.change({"nodes", "", "n1"}, [](TreeObject& root) {
+    Edit::object_in(root, "metadata")["annotations"] = TreeObject{{kStaticMetadata, "gen=1"}};
+  });
+  ASSERT_TRUE(world_.settle());
+  EXPECT_EQ(named_node_of(pod_of("b.service")), "");
+  run_on("a.service", "n1");
+  EXPECT_FALSE(pod_of("a.service").metadata()["deletionTimestamp"].exists());
+}
+
 TEST_F(FleetUnitTest, UnitsThatReplaceEachOtherStayWhereTheyAre) {
   node("n1");
   unit("a.service", fleet("Replaces", "b.service"));

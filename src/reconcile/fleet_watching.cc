@@ -73,6 +73,15 @@ std::set<std::string> changed_patterns(const FleetView& view, const Observed& ch
   return out;
 }
 
+/// Units that are to take that machine from another: they may not suit it any more.
+void add_takers(const FleetView& view, std::string_view node, std::vector<Key>& keys) {
+  for (const auto& pod : view.links.at(link_text(UnitLink::taken, "", node))) {
+    if (const auto name = view.links.unit_of_pod(pod); !name.empty()) {
+      keys.push_back(key_of_unit(pod.ns, name));
+    }
+  }
+}
+
 std::string_view node_of(const Stored* pod) {
   return pod == nullptr ? "" : node_of_pod(*pod);
 }
@@ -127,6 +136,9 @@ void keys_of_unit_pod(const FleetView& view, const Observed& change, std::vector
     return;
   }
   add_dependents(view, any.key.ns, name, keys);
+  if (const auto node = node_of(change.after); !node.empty()) {
+    add_takers(view, node, keys);  // it may conflict with them
+  }
   if (const auto* unit = view.unit(any.key.ns, name)) {
     add_replaced(FleetUnit(*unit), keys);
   }
@@ -141,6 +153,7 @@ void keys_of_unit_node(const FleetView& view, const Observed& change, std::vecto
       keys.push_back(key_of_unit(pod->key.ns, name));
     }
   }
+  add_takers(view, change.any().key.name, keys);
   add_linked(view, link_text(UnitLink::global, ""), keys);
   add_linked(view, link_text(UnitLink::machine, ""), keys);
 }
