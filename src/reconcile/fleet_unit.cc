@@ -60,7 +60,10 @@ class Round {
       }
     }
     std::sort(live_.begin(), live_.end(), is_better);
-    ending_ = leaving_.empty() ? nullptr : leaving_.front();
+    const auto heard = std::find_if(leaving_.begin(), leaving_.end(), [&](const Stored* pod) {
+      return !is_on_lost_machine(asked.seen, *pod);
+    });
+    ending_ = heard == leaving_.end() ? nullptr : *heard;
     add_forerunners();
   }
 
@@ -259,7 +262,7 @@ class Round {
   Plan plan_;
   std::vector<const Stored*> live_;
   std::vector<const Stored*> leaving_;  ///< also of a unit that had the name before
-  const Stored* ending_ = nullptr;      ///< of this unit's own
+  const Stored* ending_ = nullptr;      ///< of this unit's own, where its machine can still tell
   const Stored* kept_ = nullptr;        ///< of a unit that is not global: the one that counts
 };
 

@@ -237,6 +237,17 @@ TEST_F(FleetUnitTest, AUnitOfALostMachineRunsElsewhereBeforeItsEndIsKnown) {
   EXPECT_THAT(pods_of("a.service"), SizeIs(2));
 }
 
+TEST_F(FleetUnitTest, WhatEndsOnALostMachineIsUnloaded) {
+  node("n1");
+  unit("a.service");
+  run_on("a.service", "n1");
+  ask("a.service", "inactive");
+  EXPECT_EQ(status("a.service", "currentState"), "launched") << "the machine answers: it will tell";
+  lose("n1");
+  EXPECT_EQ(status("a.service", "currentState"), "inactive");
+  EXPECT_EQ(status("a.service", "machineID"), "");
+}
+
 TEST_F(FleetUnitTest, AUnitOfTheSameNameWaitsForTheEndOfTheOneBefore) {
   node("n1");
   unit("a.service");
