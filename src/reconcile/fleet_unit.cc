@@ -3,8 +3,11 @@
 #include "reconcile/fleet_unit.h"
 
 #include <algorithm>
+#include <map>
+#include <string_view>
 #include <tuple>
 #include <utility>
+#include <vector>
 
 #include <fmt/format.h>
 
@@ -181,48 +184,51 @@ class Round {
 
   /// A global unit: a Pod for each machine that suits.
   void care_everywhere() {
+    const Homes live = homes_of(live_);
+    const Homes leaving = homes_of(leaving_);
     for (const auto* node : asked_.seen.list("nodes")) {
-      care_on(*node);
+      care_on(*node, live, leaving.contains(node->key.name));
     }
-    for (const auto* pod : live_) {
-      const auto name = home_of(*pod);
-      if (name.empty() || asked_.seen.get("nodes", "", name) == nullptr) {
-        remove(*pod, "its machine is gone");
+    for (const auto& [home, pods] : live) {
+      const bool is_there = !home.empty() && asked_.seen.get("nodes", "", home) != nullptr;
+      for (const auto* pod : pods) {
+        if (!is_there) {
+          remove(*pod, "its machine is gone");
+        }
       }
     }
   }
 
-  /// Where a global unit's Pod is or is to be.
-  static std::string_view home_of(const Stored& pod) {
-    return named_node(views::PodSpecView(pod.root()["spec"]));
+  /// Pods of a global unit by where each is or is to be, in the order that they had. There is one
+  /// on each machine: who looked through all of them for each machine would do it a million times
+  /// on a thousand.
+  using Homes = std::map<std::string_view, std::vector<const Stored*>>;
+
+  static Homes homes_of(const std::vector<const Stored*>& pods) {
+    Homes out;
+    for (const auto* pod : pods) {
+      out[named_node(views::PodSpecView(pod->root()["spec"]))].push_back(pod);
+    }
+    return out;
   }
 
-  void care_on(const Stored& node) {
+  void care_on(const Stored& node, const Homes& live, bool is_leaving) {
     const auto fresh = pod_of_unit(view_, unit_, {.node = node.key.name});
     const auto document = object::to_document(fresh);
     const NodeFit fit(views::PodSpecView(document->root()["spec"]));
-    const Stored* here = nullptr;
-    for (const auto* pod : live_) {
-      if (home_of(*pod) == node.key.name) {
-        here = here == nullptr ? pod : here;
-        if (here != pod) {
-          remove(*pod, "it is one too many");
-        }
-      }
+    const auto found = live.find(node.key.name);
+    const Stored* here = found == live.end() ? nullptr : found->second.front();
+    for (std::size_t i = 1; here != nullptr && i < found->second.size(); ++i) {
+      remove(*found->second[i], "it is one too many");
     }
     const bool suits = fit.wants(node);
     if (here != nullptr && !suits && !is_silent_machine(node)) {
       remove(*here, "the machine does not suit it any more");
     } else if (here != nullptr) {
       renew(*here, fresh);
-    } else if (suits && fit.bears(node, false) && !is_leaving(node.key.name)) {
+    } else if (suits && fit.bears(node, false) && !is_leaving) {
       create(fresh, node.key.name);
     }
-  }
-
-  bool is_leaving(std::string_view node) const {
-    return std::any_of(
-        leaving_.begin(), leaving_.end(), [&](const Stored* pod) { return home_of(*pod) == node; });
   }
 
   void renew(const Stored& pod, const TreeObject& fresh) {
