@@ -21,6 +21,8 @@ class FakeSystemd final : public systemd::Systemd {
     std::string active = "inactive";
     std::string sub = "dead";
     systemd::MainProcess main = {};
+    bool has_stop = false;     ///< a stop is in the queue
+    bool is_required = false;  ///< by a unit that runs: without a stop it comes back
   };
 
   // The script's side.
@@ -34,6 +36,13 @@ class FakeSystemd final : public systemd::Systemd {
     units[unit].active = std::move(active);
     units[unit].sub = std::move(sub);
     changed(unit);
+  }
+
+  /// Another unit that requires it is started: that takes its stop out of the queue.
+  void require(const std::string& unit) {
+    units[unit].is_required = true;
+    units[unit].has_stop = false;
+    set(unit, "active", "running");
   }
 
   void end_connection() { ended(); }
@@ -81,6 +90,7 @@ class FakeSystemd final : public systemd::Systemd {
 
   Task<Status> stop(std::string unit) override {
     CO_TRY_STATUS(call("stop " + unit));
+    units[unit].has_stop = true;
     if (obeys_stop) {
       set(unit, "inactive", "dead");
     } else {
@@ -91,7 +101,11 @@ class FakeSystemd final : public systemd::Systemd {
 
   Task<Status> kill(std::string unit) override {
     CO_TRY_STATUS(call("kill " + unit));
-    set(unit, "failed", "failed");
+    if (units[unit].is_required && !units[unit].has_stop) {
+      set(unit, "active", "running");
+    } else {
+      set(unit, "failed", "failed");
+    }
     co_return ok();
   }
 

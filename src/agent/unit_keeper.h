@@ -107,6 +107,7 @@ class UnitKeeper {
   Task<Status> unload(UnitPod& unit);
   Task<Status> load(UnitPod& unit);
   Task<Status> check_own(const UnitPod& unit);
+  Task<Status> find_own(UnitPod& unit);
   Task<void> stop(UnitPod& unit);
   Task<void> start(UnitPod& unit);
   Task<void> kill(UnitPod& unit);

@@ -261,9 +261,39 @@ TEST_F(UnitKeeperTest, AUnitThatDoesNotStopIsKilledAfterItsGrace) {
   EXPECT_THAT(take_calls(), ElementsAre("stop a.service"));
   EXPECT_TRUE(is_placed("a.service")) << "nothing is unloaded that still runs";
   move(seconds(2));
-  EXPECT_THAT(
-      take_calls(),
-      ElementsAre("kill a.service", "disable a.service", "reset-failed a.service", "reload"));
+  EXPECT_THAT(take_calls(),
+              ElementsAre("stop a.service",
+                          "kill a.service",
+                          "disable a.service",
+                          "reset-failed a.service",
+                          "reload"));
+}
+
+TEST_F(UnitKeeperTest, AStopThatAnotherUnitsStartReplacedIsAskedForAgain) {
+  put("p", unit_of("a.service"));
+  systemd_.obeys_stop = false;
+  remove("p", unit_of("a.service"), 10);
+  systemd_.require("a.service");
+  take_calls();
+  move(seconds(11));
+  EXPECT_THAT(take_calls(),
+              ElementsAre("stop a.service",
+                          "kill a.service",
+                          "disable a.service",
+                          "reset-failed a.service",
+                          "reload"));
+  EXPECT_EQ(condition("p"), "gone");
+}
+
+TEST_F(UnitKeeperTest, AUnitThatTheMachineTakesOverWhileItStopsIsNotKilled) {
+  put("p", unit_of("a.service"));
+  systemd_.obeys_stop = false;
+  remove("p", unit_of("a.service"), 10);
+  systemd_.units["a.service"].file = "/etc/systemd/system/a.service";
+  take_calls();
+  move(seconds(11));
+  EXPECT_THAT(take_calls(), ElementsAre("disable a.service", "reload"));
+  EXPECT_EQ(condition("p"), "gone");
 }
 
 TEST_F(UnitKeeperTest, AllAreLoadedWithOneReloadBeforeAnyIsStarted) {

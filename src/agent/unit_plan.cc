@@ -20,7 +20,8 @@ bool must_stop(const UnitFacts& unit) {
   return unit.is_launched && (!unit.is_wanted || is_other_text || is_restart);
 }
 
-/// One that was asked for is waited for: first by systemd's own rules, then not any more.
+/// One that was asked for is waited for: first by systemd's own rules, then not any more. Each kill
+/// asks for the stop again, which another job may have replaced.
 UnitDecision stopping(const UnitFacts& unit, TimePoint now) {
   const auto due = unit.killed ? *unit.killed + kKillAgain : *unit.stop_asked + unit.grace;
   return now >= due ? UnitDecision{UnitStep::kill} : UnitDecision{UnitStep::rest, due};

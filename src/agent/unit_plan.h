@@ -19,7 +19,7 @@ enum class UnitStep : std::uint8_t {
   unload,  ///< links and file taken away; it does not run
   load,    ///< file written and linked; systemd reads it with the next reload
   stop,
-  kill,
+  kill,  ///< and a stop once more
   start,
   finish,  ///< nothing of it is left here: the Pod may go
 };

@@ -278,17 +278,27 @@ Task<Status> UnitKeeper::load(UnitPod& unit) {
   co_return ok();
 }
 
+/// check_own() for what is to be stopped: what is none of ours is not stopped, now or later.
+Task<Status> UnitKeeper::find_own(UnitPod& unit) {
+  auto own = co_await check_own(unit);
+  if (!own.ok() && own.error().code == Code::precondition) {
+    unit.facts.is_foreign = true;
+    unit.facts.is_launched = false;
+    unit.facts.stop_asked.reset();
+    unit.facts.killed.reset();
+    unit.is_noted = false;
+    with_.events.warning(subject(unit), "UnitNotStopped", own.error().message);
+  }
+  co_return own;
+}
+
 Task<void> UnitKeeper::stop(UnitPod& unit) {
   const auto systemd = systemd_;
   if (!systemd) {
     co_return;
   }
-  auto asked = co_await check_own(unit);
-  if (!asked.ok() && asked.error().code == Code::precondition) {
-    unit.facts.is_foreign = true;
-    unit.facts.is_launched = false;
-    unit.is_noted = false;
-    with_.events.warning(subject(unit), "UnitNotStopped", asked.error().message);
+  auto asked = co_await find_own(unit);
+  if (unit.facts.is_foreign) {
     co_return;
   }
   if (asked.ok()) {
@@ -303,17 +313,29 @@ Task<void> UnitKeeper::stop(UnitPod& unit) {
   changed_.raise();
 }
 
+/// With another stop: what another unit, a timer or a socket has started since has taken the first
+/// one out of systemd's queue, and what is killed then is only started once more.
 Task<void> UnitKeeper::kill(UnitPod& unit) {
   const auto systemd = systemd_;
   if (!systemd) {
     co_return;
+  }
+  unit.facts.killed = with_.clock.now();
+  changed_units_.insert(unit.wish.name);
+  const auto own = co_await find_own(unit);
+  if (!own.ok()) {
+    log::warning("agent", "unit {}: {}", unit.wish.name, own.error().message);
+    co_return;
+  }
+  const auto asked = co_await systemd->stop(unit.wish.name);
+  if (!asked.ok()) {
+    log::warning("agent", "unit {}: {}", unit.wish.name, asked.error().message);
   }
   with_.events.warning(subject(unit),
                        "UnitKilled",
                        fmt::format("unit {} has not stopped within {} s: killing its processes",
                                    unit.wish.name,
                                    unit.facts.grace.count()));
-  unit.facts.killed = with_.clock.now();
   const auto killed = co_await systemd->kill(unit.wish.name);
   if (!killed.ok()) {
     log::warning("agent", "unit {}: {}", unit.wish.name, killed.error().message);
