@@ -30,6 +30,7 @@ class FakeSystemd final : public systemd::Systemd {
   std::map<std::string, Unit> units;
   std::map<std::string, std::string> failures;  ///< "start x.service" -> what it says
   bool obeys_stop = true;
+  bool finds_files = true;  ///< else a reload reads nothing that is linked
 
   /// It becomes that by itself.
   void set(const std::string& unit, std::string active, std::string sub) {
@@ -75,7 +76,7 @@ class FakeSystemd final : public systemd::Systemd {
   Task<Status> reload() override {
     CO_TRY_STATUS(call("reload"));
     for (auto& [name, unit] : units) {
-      unit.is_known = !unit.file.empty();
+      unit.is_known = finds_files && !unit.file.empty();
     }
     co_return ok();
   }

@@ -462,6 +462,19 @@ TEST_F(UnitKeeperTest, ALinkThatSomebodyRemovedIsPutBack) {
   EXPECT_THAT(take_calls(), ElementsAre("disable a.service", "link a.service", "reload"));
 }
 
+TEST_F(UnitKeeperTest, AUnitThatSystemdDoesNotFindIsTriedAgainLater) {
+  systemd_.finds_files = false;
+  take_calls();
+  put("p", unit_of("x.scope"));
+  move(seconds(5));
+  const auto tries = take_calls();
+  EXPECT_EQ(std::count(tries.begin(), tries.end(), "reload"), 3) << "after 1, 3 s";
+  EXPECT_EQ(condition("p"), "systemd does not find the unit after a reload");
+  systemd_.finds_files = true;
+  move(seconds(60));
+  EXPECT_THAT(condition("p"), HasSubstr("active running"));
+}
+
 TEST_F(UnitKeeperTest, WithoutSystemdAPodIsRefusedWithAReason) {
   end();
   begin(false);

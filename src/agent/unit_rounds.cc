@@ -202,6 +202,10 @@ Task<Status> UnitKeeper::load_and_unload(Units unloads, Units loads) {
       fail(*unit, {"UnitNotLoaded", reloaded.error().message});
       continue;
     }
+    if (unit->facts.must_repair) {  // a link that leads to nothing; a kind that has no files
+      fail(*unit, {"UnitNotLoaded", "systemd does not find the unit after a reload"});
+      continue;
+    }
     unit->failure.reset();
     unit->failures = 0;
     with_.events.normal(
