@@ -31,8 +31,12 @@ Status assign(Config& config, const ConfigKey& key, const std::string& value) {
   }
   int number = 0;
   const auto [rest, error] = std::from_chars(value.data(), value.data() + value.size(), number);
-  if (error != std::errc{} || rest != value.data() + value.size() || number <= 0) {
-    return Error{Code::invalid, fmt::format("{}: '{}' is not a positive number", key.name, value)};
+  if (error != std::errc{} || rest != value.data() + value.size() || number < key.number_min) {
+    return Error{Code::invalid,
+                 fmt::format("{}: '{}' is not {}a positive number",
+                             key.name,
+                             value,
+                             key.number_min == 0 ? "0 or " : "")};
   }
   config.*key.number = number;
   return ok();
@@ -114,6 +118,12 @@ std::vector<ConfigKey> general_keys() {
        "files kept of a container's log",
        nullptr,
        &Config::container_log_max_files},
+  };
+}
+
+/// When a node removes images that it does not use.
+std::vector<ConfigKey> image_keys() {
+  return {
       {"image-gc-high-threshold",
        "PERCENT",
        "disk usage from which unused images are removed",
@@ -128,12 +138,16 @@ std::vector<ConfigKey> general_keys() {
        "SECONDS",
        "an image unused for less is not removed",
        nullptr,
-       &Config::image_gc_minimum_age},
+       &Config::image_gc_minimum_age,
+       false,
+       0},
       {"image-gc-maximum-age",
        "SECONDS",
        "an image unused for longer is removed, however full the disk is; 0: never",
        nullptr,
-       &Config::image_gc_maximum_age},
+       &Config::image_gc_maximum_age,
+       false,
+       0},
   };
 }
 
@@ -149,7 +163,9 @@ std::vector<ConfigKey> node_keys() {
        "where this machine gives blobs of the cluster's images to others; 0: they get them through "
        "a server",
        nullptr,
-       &Config::blob_port},
+       &Config::blob_port,
+       false,
+       0},
       {"registry-gc-grace",
        "SECONDS",
        "what no tag of the cluster's image registry leads to is kept for this long",
@@ -210,14 +226,18 @@ std::vector<ConfigKey> api_keys() {
        &Config::audit_log_maxsize},
       {"audit-log-maxbackup",
        "N",
-       "rotated audit logs that are kept",
+       "rotated audit logs that are kept; 0: all",
        nullptr,
-       &Config::audit_log_maxbackup},
+       &Config::audit_log_maxbackup,
+       false,
+       0},
       {"audit-log-maxage",
        "DAYS",
-       "rotated audit logs are removed after so long; default: never",
+       "rotated audit logs are removed after so long; 0, the default: never",
        nullptr,
-       &Config::audit_log_maxage},
+       &Config::audit_log_maxage,
+       false,
+       0},
       {"max-requests-inflight",
        "N",
        "requests served at a time; more wait for their turn",
@@ -236,7 +256,7 @@ std::vector<ConfigKey> api_keys() {
 const std::vector<ConfigKey>& config_keys() {
   static const std::vector<ConfigKey> keys = [] {
     auto out = general_keys();
-    for (const auto& more : {node_keys(), api_keys()}) {
+    for (const auto& more : {image_keys(), node_keys(), api_keys()}) {
       out.insert(out.end(), more.begin(), more.end());
     }
     return out;

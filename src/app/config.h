@@ -69,6 +69,7 @@ struct ConfigKey {
   std::string Config::*text = nullptr;
   int Config::*number = nullptr;
   bool repeats = false;  ///< a flag that is given again adds to the list
+  int number_min = 1;    ///< 0: where it means something, as "never"
 };
 
 const std::vector<ConfigKey>& config_keys();

@@ -60,6 +60,29 @@ TEST(Config, RefusesWhatItDoesNotKnowAndNamesIt) {
   }
 }
 
+TEST(Config, TakesZeroWhereItMeansSomething) {
+  std::vector<std::string> rest;
+
+  const auto config = read_config({"--blob-port",
+                                   "0",
+                                   "--image-gc-minimum-age=0",
+                                   "--image-gc-maximum-age=0",
+                                   "--audit-log-maxage=0",
+                                   "--audit-log-maxbackup=0"},
+                                  rest);
+
+  ASSERT_TRUE(config.ok()) << config.error().message;
+  EXPECT_EQ(config->blob_port, 0);
+  EXPECT_EQ(config->image_gc_minimum_age, 0);
+  EXPECT_EQ(config->image_gc_maximum_age, 0);
+  EXPECT_EQ(config->audit_log_maxage, 0);
+  EXPECT_EQ(config->audit_log_maxbackup, 0);
+  EXPECT_EQ(read_config({"--blob-port", "-1"}, rest).error().message,
+            "blob-port: '-1' is not 0 or a positive number");
+  EXPECT_EQ(read_config({"--max-pods", "0"}, rest).error().message,
+            "max-pods: '0' is not a positive number");
+}
+
 TEST(Config, TakesFromTheClusterWhatWasNotGivenHere) {
   std::vector<std::string> rest;
   Config server;
