@@ -53,6 +53,7 @@ Task<Result<Tokens::Token>> Tokens::request(DocumentPtr pod, TokenWish wish) {
 Task<Status> Tokens::ensure(DocumentPtr pod) {
   const views::PodView view(pod->root());
   const std::string uid(view.metadata().uid());
+  Status out = ok();
   for (const auto& wish : token_wishes(view)) {
     const auto at = tokens_.find(std::pair(uid, wish));
     if (at != tokens_.end() && at->second.renew_at > clock_.now()) {
@@ -64,11 +65,12 @@ Task<Status> Tokens::ensure(DocumentPtr pod) {
       if (const auto old = tokens_.find(std::pair(uid, wish)); old != tokens_.end()) {
         old->second.renew_at = clock_.now() + kRenewAgain;
       }
-      co_return token.error();
+      out = out.ok() ? Status(token.error()) : out;
+      continue;
     }
     tokens_[std::pair(uid, wish)] = std::move(*token);
   }
-  co_return ok();
+  co_return out;
 }
 
 std::optional<std::string> Tokens::find(const std::string& pod_uid, const TokenWish& wish) const {

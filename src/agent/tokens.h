@@ -18,7 +18,8 @@ class Tokens {
  public:
   Tokens(client::Client& client, const Clock& clock) : client_(client), clock_(clock) {}
 
-  /// Asks for what is missing or due. An error leaves what there is.
+  /// Asks for what is missing or due. An error, the first, leaves what there is: one token that is
+  /// refused keeps no other from being renewed.
   Task<Status> ensure(DocumentPtr pod);
   std::optional<std::string> find(const std::string& pod_uid, const TokenWish& wish) const;
   /// When the first of the pod's tokens wants renewing; empty: it has none.

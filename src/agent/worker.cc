@@ -462,16 +462,21 @@ void PodWorker::begin_actions(const Plan& next) {
     memory_.busy.insert(action.key());
     shop_.tasks.spawn(execute(shared_from_this(), action));
   }
-  const bool can_refresh = memory_.is_prepared && !memory_.is_released &&
-                           !memory_.busy.contains("release") && !memory_.busy.contains("refresh") &&
-                           view().metadata().deletion_timestamp().empty() && !memory_.is_gone;
+  const auto now = shop_.clock.now();
   const auto due = shop_.tokens.due(uid_);
-  const bool has_due_token = due && *due <= shop_.clock.now();
-  if (can_refresh && (is_content_dirty_ || has_due_token)) {
+  const bool is_due = (due && *due <= now) || (refresh_at_ && *refresh_at_ <= now);
+  if (can_refresh() && (is_content_dirty_ || is_due)) {
     is_content_dirty_ = false;
+    refresh_at_.reset();
     memory_.busy.insert("refresh");
     shop_.tasks.spawn(refresh_task(shared_from_this()));
   }
+}
+
+bool PodWorker::can_refresh() const {
+  return memory_.is_prepared && !memory_.is_released && !memory_.busy.contains("release") &&
+         !memory_.busy.contains("refresh") && view().metadata().deletion_timestamp().empty() &&
+         !memory_.is_gone;
 }
 
 std::chrono::nanoseconds PodWorker::time_to_wait(const Plan& next) const {
@@ -492,8 +497,11 @@ std::chrono::nanoseconds PodWorker::time_to_wait(const Plan& next) const {
   for (const auto& [id, looks] : expected_exits_) {
     until(now + std::chrono::milliseconds(10) * (1 << std::min(looks, 8)));
   }
-  if (const auto due = shop_.tokens.due(uid_); due && memory_.is_prepared) {
-    until(*due);
+  // Where none can begin, what is due would wake it again and again.
+  if (can_refresh()) {
+    for (const auto& due : {shop_.tokens.due(uid_), refresh_at_}) {
+      until(due.value_or(now + kLookAgain));
+    }
   }
   for (const auto& [name, memory] : memory_.containers) {
     if (memory.waiting && memory.waiting->reason == "ErrImagePull") {

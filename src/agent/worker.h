@@ -129,6 +129,18 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
     ContainerFiles files;
   };
 
+  /// One volume as the blocking side needs it: no views, no references.
+  struct VolumeWork {
+    std::filesystem::path directory;
+    VolumeKind kind = VolumeKind::empty_dir;
+    Payload payload = {};
+    bool is_memory = false;
+    std::int64_t size_bytes = 0;
+    std::filesystem::path host_path = {};
+    std::string host_type = {};
+    Status carry_out(std::optional<int> group) const;
+  };
+
   views::PodView view() const { return views::PodView(pod_.document->root()); }
 
   EventSubject subject(std::string_view container = "") const;
@@ -139,6 +151,7 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   void note_state(views::ContainerView container, const Attempts& attempts);
   void report();
   void begin_actions(const Plan& plan);
+  bool can_refresh() const;
   std::chrono::nanoseconds time_to_wait(const Plan& plan) const;
   static Task<void> execute(std::shared_ptr<PodWorker> self, Action action);
   static Task<void> refresh_task(std::shared_ptr<PodWorker> self);
@@ -165,6 +178,9 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   // worker_actions.cc
   std::filesystem::path kept_note(std::string_view container) const;
   Task<void> prepare();
+  Result<VolumeWork> work_of(views::PodView pod,
+                             views::VolumeView volume,
+                             const PayloadSources& sources) const;
   Task<Status> write_volumes(bool is_refresh);
   Task<void> run_sandbox(Action action);
   Task<std::optional<ReadyImage>> ready_image(std::string name, std::string image);
@@ -232,7 +248,8 @@ class PodWorker : public std::enable_shared_from_this<PodWorker> {
   std::uint64_t actions_done_ = 0;
   std::string last_status_;  ///< canonical JSON, as last submitted
   DocumentPtr last_status_document_;
-  bool is_content_dirty_ = false;  ///< an object that volumes show has changed
+  bool is_content_dirty_ = false;        ///< what volumes show may have changed
+  std::optional<TimePoint> refresh_at_;  ///< the last refresh failed: when it is tried again
   bool is_adopted_ = false;
   bool is_told_ = true;                        ///< what the API shows of the pod is in it
   std::map<std::string, int> expected_exits_;  ///< runtime id -> how often looked since

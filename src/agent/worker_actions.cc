@@ -22,34 +22,8 @@ using std::chrono::seconds;
 
 constexpr seconds kPrepareRetry{5};
 constexpr seconds kConfigRetry{10};
+constexpr seconds kRefreshRetry{10};
 constexpr seconds kHookLimit{600};
-
-/// One volume as the blocking side needs it: no views, no references.
-struct VolumeWork {
-  fs::path directory;
-  VolumeKind kind = VolumeKind::empty_dir;
-  Payload payload = {};
-  bool is_memory = false;
-  std::int64_t size_bytes = 0;
-  fs::path host_path = {};
-  std::string host_type = {};
-};
-
-Status carry_out(const VolumeWork& work, std::optional<int> group) {
-  switch (work.kind) {
-    case VolumeKind::payload:
-      return work.is_memory ? write_payload_in_memory(work.directory, work.payload, group)
-                            : write_payload(work.directory, work.payload, group);
-    case VolumeKind::empty_dir:
-      return make_empty_dir(work.directory, work.is_memory, work.size_bytes, group);
-    case VolumeKind::host_path:
-      return check_host_path(work.host_path, work.host_type);
-    case VolumeKind::unsupported:
-      break;
-  }
-  return Error{Code::unimplemented,
-               "this kind of volume is not supported yet: " + work.directory.filename().string()};
-}
 
 std::optional<int> group_of(views::PodView pod) {
   const auto context = pod.spec().security_context();
@@ -95,6 +69,45 @@ Task<void> PodWorker::prepare() {
   }
 }
 
+Status PodWorker::VolumeWork::carry_out(std::optional<int> group) const {
+  switch (kind) {
+    case VolumeKind::payload:
+      return is_memory ? write_payload_in_memory(directory, payload, group)
+                       : write_payload(directory, payload, group);
+    case VolumeKind::empty_dir:
+      return make_empty_dir(directory, is_memory, size_bytes, group);
+    case VolumeKind::host_path:
+      return check_host_path(host_path, host_type);
+    case VolumeKind::unsupported:
+      break;
+  }
+  return Error{Code::unimplemented,
+               "this kind of volume is not supported yet: " + directory.filename().string()};
+}
+
+Result<PodWorker::VolumeWork> PodWorker::work_of(views::PodView pod,
+                                                 views::VolumeView volume,
+                                                 const PayloadSources& sources) const {
+  VolumeWork work;
+  work.directory = directory() / "volumes" / std::string(volume.name());
+  work.kind = kind_of(volume);
+  if (work.kind == VolumeKind::payload) {
+    auto payload = payload_of(pod, volume, sources);
+    if (!payload.ok()) {
+      return Error{payload.error().code,
+                   fmt::format("for volume \"{}\" : {}", volume.name(), payload.error().message)};
+    }
+    work.payload = std::move(*payload);
+  }
+  work.is_memory = is_kept_in_memory(volume);
+  work.size_bytes = object::value_of(volume.empty_dir().view()["sizeLimit"]);
+  work.host_path = std::string(volume.host_path().path());
+  work.host_type = std::string(volume.host_path().type());
+  return work;
+}
+
+/// A refresh writes all that it can: a ConfigMap that has gone keeps no token from being renewed.
+/// The first error.
 Task<Status> PodWorker::write_volumes(bool is_refresh) {
   const DocumentPtr document = pod_.document;
   const views::PodView pod(document->root());
@@ -102,46 +115,47 @@ Task<Status> PodWorker::write_volumes(bool is_refresh) {
   const PodFacts facts = memory_.facts;
   const PayloadSources payload_sources{
       objects, facts, [this](const TokenWish& wish) { return shop_.tokens.find(uid_, wish); }};
+  Status failed = ok();
   std::vector<VolumeWork> list;
   for (const auto volume : pod.spec().volumes()) {
-    VolumeWork work;
-    work.directory = directory() / "volumes" / std::string(volume.name());
-    work.kind = kind_of(volume);
-    if (work.kind == VolumeKind::payload) {
-      auto payload = payload_of(pod, volume, payload_sources);
-      if (!payload.ok()) {
-        co_return Error{
-            payload.error().code,
-            fmt::format("for volume \"{}\" : {}", volume.name(), payload.error().message)};
-      }
-      work.payload = std::move(*payload);
-    } else if (is_refresh) {
+    if (is_refresh && kind_of(volume) != VolumeKind::payload) {
       continue;
     }
-    work.is_memory = is_kept_in_memory(volume);
-    work.size_bytes = object::value_of(volume.empty_dir().view()["sizeLimit"]);
-    work.host_path = std::string(volume.host_path().path());
-    work.host_type = std::string(volume.host_path().type());
-    list.push_back(std::move(work));
-  }
-  auto work = [list = std::move(list), group = group_of(pod)]() -> Status {
-    for (const auto& volume : list) {
-      TRY_STATUS(carry_out(volume, group));
+    auto work = work_of(pod, volume, payload_sources);
+    if (work.ok()) {
+      list.push_back(std::move(*work));
+    } else if (!is_refresh) {
+      co_return work.error();
+    } else if (failed.ok()) {
+      failed = work.error();
     }
-    return ok();
+  }
+  auto work = [list = std::move(list), group = group_of(pod), is_refresh, failed]() -> Status {
+    Status out = failed;
+    for (const auto& volume : list) {
+      const auto done = volume.carry_out(group);
+      out = out.ok() ? done : out;
+      if (!done.ok() && !is_refresh) {
+        break;
+      }
+    }
+    return out;
   };
   co_return co_await on_pool(shop_.blocking, std::move(work));
 }
 
+/// What failed is tried again a little later: a server that is away renews then.
 Task<void> PodWorker::refresh() {
-  static_cast<void>(
-      co_await shop_.tokens.ensure(pod_.document));  // a server that is away renews later
-  if (const auto written = co_await write_volumes(true); !written.ok()) {
+  auto refreshed = co_await shop_.tokens.ensure(pod_.document);
+  const auto written = co_await write_volumes(true);
+  refreshed = refreshed.ok() ? written : refreshed;
+  if (!refreshed.ok()) {
+    refresh_at_ = shop_.clock.now() + kRefreshRetry;
     log::debug("agent",
                "pod {}/{}: volumes not refreshed: {}",
                key_.ns,
                key_.name,
-               written.error().message);
+               refreshed.error().message);
   }
 }
 

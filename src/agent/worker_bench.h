@@ -26,6 +26,7 @@ class FakeServer final : public client::Client {
   std::function<void(const client::WatchEvent&)> on_change = [](const client::WatchEvent&) {};
   bool is_away = false;
   int reads = 0;                          ///< calls of get
+  int tokens = 0;                         ///< issued so far; each is another: "token-1" …
   std::vector<std::string> patches = {};  ///< as they came
 
   void put(Key key, DocumentPtr document);
@@ -72,6 +73,7 @@ class WorkerBench {
 
   void command(const std::string& verb, const std::vector<std::string>& words);
   void control_pod(const std::string& verb, const std::vector<std::string>& words);
+  void control_file(const std::string& verb, const std::vector<std::string>& words);
   void put_pod(const std::string& json);
   void note_images(object::View containers);
   void merge_into_pod(const std::string& patch);

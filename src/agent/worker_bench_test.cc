@@ -2,6 +2,7 @@
 #include "agent/worker_bench.h"
 
 #include <algorithm>
+#include <fstream>
 #include <future>
 #include <sstream>
 
@@ -203,7 +204,9 @@ Task<Result<Stored>> FakeServer::create(std::string resource,
   }
   const auto root = document->root();
   if (options.subresource == "token") {
-    const auto text = merged(*document, R"({"status":{"token":"a-token"}})");
+    const auto token = fmt::format("token-{}", ++tokens);
+    const auto text = merged(*document, fmt::format(R"({{"status":{{"token":"{}"}}}})", token));
+    on_write(token);
     co_return Stored{Key{resource, ns, "token"}, Revision{++revision_}, text};
   }
   on_write(fmt::format(
@@ -537,6 +540,23 @@ void WorkerBench::control_pod(const std::string& verb, const std::vector<std::st
     out_ += std::string(server_.find(kPod)->root()["status"].raw()) + "\n";
   } else if (verb == "configmaps" || verb == "secrets") {
     server_.put(Key{verb, "default", words.at(1)}, *Document::parse(joined(words, 2)));
+  } else if (verb == "take-out") {
+    server_.erase(Key{words.at(1), "default", words.at(2)});
+  } else {
+    control_file(verb, words);
+  }
+}
+
+/// Files of the pod: "put-file PATH TEXT", "show-file PATH".
+void WorkerBench::control_file(const std::string& verb, const std::vector<std::string>& words) {
+  const auto path = place_ / "pods" / kUid / (words.size() > 1 ? words[1] : "");
+  if (verb == "put-file") {
+    std::filesystem::create_directories(path.parent_path());
+    std::ofstream(path) << joined(words, 2);
+  } else if (verb == "show-file") {
+    std::ostringstream text;
+    text << std::ifstream(path).rdbuf();
+    out_ += text.str() + "\n";
   } else {
     ADD_FAILURE() << "no such command: " << verb;
   }

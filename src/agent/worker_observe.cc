@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <fstream>
 #include <sstream>
+#include <utility>
 
 #include "agent/runtime/log_file.h"
 #include "agent/runtime/on_pool.h"
@@ -69,7 +70,11 @@ Task<Status> PodWorker::observe_sandbox() {
         is_host ? std::vector<std::string>{shop_.node_facts.host_ip} : seen_.sandbox->addresses;
     memory_.facts.pod_ip =
         memory_.facts.pod_ips.empty() ? std::string() : memory_.facts.pod_ips.front();
-    memory_.is_prepared = true;  // also after a restart of the agent: what runs has its volumes
+    // After a restart of the agent what runs has its volumes. What this process does not know of
+    // them (tokens, and when to renew them) it learns by a refresh.
+    if (!std::exchange(memory_.is_prepared, true)) {
+      is_content_dirty_ = true;
+    }
   }
   co_return ok();
 }
