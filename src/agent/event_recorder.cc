@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "object/writer.h"
 
 namespace tetrarch::agent {
@@ -38,7 +39,9 @@ void EventRecorder::add(Waiting event) {
     waiting_.pop_front();
   }
   constexpr std::size_t kMessageMax = 1024;  // Source: Kubernetes API validation of Event.message
-  event.message.resize(std::min(event.message.size(), kMessageMax));
+  // Often what a program has printed, which may be anything; the server refuses what is no UTF-8.
+  const auto text = to_utf8(event.message);
+  event.message = utf8_head(text, kMessageMax);
   waiting_.push_back(std::move(event));
   has_waiting_.raise();
 }

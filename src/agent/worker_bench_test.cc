@@ -209,6 +209,7 @@ Task<Result<Stored>> FakeServer::create(std::string resource,
     on_write(token);
     co_return Stored{Key{resource, ns, "token"}, Revision{++revision_}, text};
   }
+  CO_TRY([[maybe_unused]] const auto read, Document::parse(document->bytes()));
   on_write(fmt::format(
       "event {} {}: {}", root["type"].string(), root["reason"].string(), root["message"].string()));
   co_return Stored{Key{resource, ns, std::string(root["metadata"]["name"].string())},
@@ -224,7 +225,9 @@ Result<Stored> FakeServer::update_now(const Key& key, DocumentPtr document, Revi
   if (expected.number != 0 && expected != found->revision) {
     return Error{Code::conflict, "changed meanwhile"};
   }
-  put(key, std::move(document));
+  // Read from bytes, as the server does.
+  TRY(auto read, Document::parse(document->bytes()));
+  put(key, std::move(read));
   on_write("status");
   return *find(key);
 }
@@ -547,12 +550,14 @@ void WorkerBench::control_pod(const std::string& verb, const std::vector<std::st
   }
 }
 
-/// Files of the pod: "put-file PATH TEXT", "show-file PATH".
+/// Files of the pod: "put-file PATH TEXT", "cut-file PATH" (by its last byte), "show-file PATH".
 void WorkerBench::control_file(const std::string& verb, const std::vector<std::string>& words) {
   const auto path = place_ / "pods" / kUid / (words.size() > 1 ? words[1] : "");
   if (verb == "put-file") {
     std::filesystem::create_directories(path.parent_path());
     std::ofstream(path) << joined(words, 2);
+  } else if (verb == "cut-file") {
+    std::filesystem::resize_file(path, std::filesystem::file_size(path) - 1);
   } else if (verb == "show-file") {
     std::ostringstream text;
     text << std::ifstream(path).rdbuf();

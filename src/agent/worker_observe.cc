@@ -8,6 +8,7 @@
 #include "agent/runtime/log_file.h"
 #include "agent/runtime/on_pool.h"
 #include "agent/worker.h"
+#include "base/utf8.h"
 
 namespace tetrarch::agent {
 namespace {
@@ -168,7 +169,8 @@ Task<void> PodWorker::read_termination_messages() {
       return text.empty() && uses_log ? log_message(log) : text;
     };
     const auto message = co_await runtime::on_pool(shop_.blocking, std::move(work));
-    memory.termination_message = message.value_or("");
+    // Any bytes, and cut anywhere; the server refuses a status that is no UTF-8.
+    memory.termination_message = to_utf8(message.value_or(""));
     memory.message_id = current.id;
   }
 }

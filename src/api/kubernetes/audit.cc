@@ -4,7 +4,7 @@
 #include <fmt/core.h>
 
 #include "api/kubernetes/request_verb.h"
-#include "api/kubernetes/utf8.h"
+#include "base/utf8.h"
 #include "object/tree.h"
 #include "object/writer.h"
 #include "object/yaml.h"

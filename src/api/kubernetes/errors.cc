@@ -3,8 +3,8 @@
 
 #include <fmt/core.h>
 
-#include "api/kubernetes/utf8.h"
 #include "base/check.h"
+#include "base/utf8.h"
 #include "object/writer.h"
 
 namespace tetrarch::api::kubernetes {

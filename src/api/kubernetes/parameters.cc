@@ -6,7 +6,7 @@
 #include <fmt/core.h>
 
 #include "api/kubernetes/negotiate.h"
-#include "api/kubernetes/utf8.h"
+#include "base/utf8.h"
 #include "object/document.h"
 
 namespace tetrarch::api::kubernetes {

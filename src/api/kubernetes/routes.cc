@@ -5,8 +5,8 @@
 #include <array>
 #include <vector>
 
-#include "api/kubernetes/utf8.h"
 #include "base/encoding.h"
+#include "base/utf8.h"
 
 namespace tetrarch::api::kubernetes {
 namespace {

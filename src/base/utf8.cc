@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "api/kubernetes/utf8.h"
+#include "base/utf8.h"
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 
-namespace tetrarch::api::kubernetes {
+namespace tetrarch {
 namespace {
 
 constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
@@ -59,4 +59,17 @@ std::string to_utf8(std::string_view text) {
   return out;
 }
 
-}  // namespace tetrarch::api::kubernetes
+std::string_view utf8_head(std::string_view text, std::size_t bytes_max) {
+  if (text.size() <= bytes_max) {
+    return text;
+  }
+  const auto goes_on = [&](std::size_t at) {
+    return (static_cast<unsigned char>(text[at]) & 0xC0U) == 0x80U;
+  };
+  while (bytes_max > 0 && goes_on(bytes_max)) {
+    --bytes_max;
+  }
+  return text.substr(0, bytes_max);
+}
+
+}  // namespace tetrarch

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "api/kubernetes/utf8.h"
+#include "base/utf8.h"
 
 #include <gtest/gtest.h>
 
-namespace tetrarch::api::kubernetes {
+namespace tetrarch {
 namespace {
 
 TEST(Utf8, IsWhatTheStandardAllows) {
@@ -28,5 +28,13 @@ TEST(Utf8, IsWhatTheStandardAllows) {
             "a\uFFFDb\uFFFD");
 }
 
+TEST(Utf8, IsCutBetweenCharacters) {
+  EXPECT_EQ(utf8_head("aä€", 6), "aä€");
+  EXPECT_EQ(utf8_head("aä€", 5), "aä");
+  EXPECT_EQ(utf8_head("aä€", 2), "a");
+  EXPECT_EQ(utf8_head("ä", 1), "");
+  EXPECT_EQ(utf8_head("ab", 0), "");
+}
+
 }  // namespace
-}  // namespace tetrarch::api::kubernetes
+}  // namespace tetrarch
