@@ -8,6 +8,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -70,6 +71,7 @@ class FakeRuntime final : public runtime::Runtime {
   Task<Status> move_root(std::string from, std::string to) override;
   Task<Status> pause_container(std::string id) override;
   Task<Status> resume_container(std::string id) override;
+  Task<Result<bool>> is_paused(std::string id) override;
   Task<Result<runtime::Container>> container(std::string id) override;
   Task<Result<std::vector<runtime::Container>>> containers(std::string pod_uid) override;
   Task<Status> reopen_log(std::string id) override;
@@ -97,6 +99,7 @@ class FakeRuntime final : public runtime::Runtime {
   const Clock& clock_;
   std::map<std::string, runtime::Sandbox> sandboxes_;
   std::map<std::string, runtime::Container> containers_;
+  std::set<std::string> paused_;              ///< ids
   std::map<std::string, TimePoint> ends_at_;  ///< of running containers whose end is known
   int count_ = 0;
 };

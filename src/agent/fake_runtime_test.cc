@@ -45,6 +45,7 @@ void FakeRuntime::finish(const std::string& id, int exit_code) {
   container.reason = exit_code == 0 ? "Completed" : "Error";
   container.finished = clock_.now();
   ends_at_.erase(id);
+  paused_.erase(id);
   if (!processes[container.name].is_told_early) {
     on_event({runtime::EventKind::exited, id});
   }
@@ -257,12 +258,24 @@ Task<Status> FakeRuntime::move_root(std::string from, std::string to) {
 
 Task<Status> FakeRuntime::pause_container(std::string id) {
   on_call("pause " + id);
-  co_return failure("pause");
+  CO_TRY_STATUS(failure("pause"));
+  if (!paused_.insert(id).second) {
+    co_return Error{Code::precondition, "container not running"};
+  }
+  co_return ok();
 }
 
 Task<Status> FakeRuntime::resume_container(std::string id) {
   on_call("resume " + id);
-  co_return failure("resume");
+  CO_TRY_STATUS(failure("resume"));
+  if (paused_.erase(id) == 0) {
+    co_return Error{Code::precondition, "container not paused"};
+  }
+  co_return ok();
+}
+
+Task<Result<bool>> FakeRuntime::is_paused(std::string id) {
+  co_return paused_.contains(id);
 }
 
 Task<Result<Container>> FakeRuntime::container(std::string id) {

@@ -351,7 +351,7 @@ void PodWorker::note_state(views::ContainerView container, const Attempts& attem
     memory.is_ready = false;
     memory.kill.reset();
     memory.kill_grace.reset();
-    memory.is_paused = false;
+    memory.is_paused = current.is_paused;
     if (is_running && memory.hook_id != current.id) {
       memory.probed_id = current.id;
       memory.waiting.reset();

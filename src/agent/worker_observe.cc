@@ -104,6 +104,14 @@ Task<Result<Container>> PodWorker::full(Container listed) {
   }
   CO_TRY(Container found, co_await shop_.runtime.container(listed.id));
   found.sandbox_id = listed.sandbox_id;
+  // Only what an earlier process has paused is not known; asking each time would cost every look.
+  if (!is_adopted_ && found.state == ContainerState::running) {
+    const auto paused = co_await shop_.runtime.is_paused(listed.id);
+    if (!paused.ok() && paused.error().code != Code::not_found) {
+      co_return paused.error();
+    }
+    found.is_paused = paused.value_or(false);  // not found: it has just ended
+  }
   co_return found;
 }
 

@@ -57,6 +57,8 @@ class HollowRuntime final : public agent::runtime::Runtime {
 
   Task<Status> resume_container(std::string) override { return lacks(); }
 
+  Task<Result<bool>> is_paused(std::string) override { return lacks<bool>(); }
+
   Task<Result<agent::runtime::Container>> container(std::string) override {
     return lacks<agent::runtime::Container>();
   }

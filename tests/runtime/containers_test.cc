@@ -285,8 +285,11 @@ TEST_F(ContainersTest, KnowsTheNetworkOfASandbox) {
 TEST_F(ContainersTest, PausesAndResumes) {
   const auto pod = start("pauses", shell("while true; do date +%N > /tmp/t; done"));
 
+  EXPECT_FALSE(run(runtime_->is_paused(pod.container)).value_or(true));
   EXPECT_TRUE(run(runtime_->pause_container(pod.container)).ok());
+  EXPECT_TRUE(run(runtime_->is_paused(pod.container)).value_or(false));
   EXPECT_TRUE(run(runtime_->resume_container(pod.container)).ok());
+  EXPECT_FALSE(run(runtime_->is_paused(pod.container)).value_or(true));
 
   EXPECT_EQ(wait_for(pod.container, ContainerState::running).state, ContainerState::running);
   remove(pod);

@@ -217,6 +217,20 @@ Task<Status> Containers::resume_container(std::string id) {
       TETRARCH_RPC(tasks, Resume), std::move(request), kQuick));
 }
 
+/// CRI calls a paused container running; only the tasks service tells.
+Task<Result<bool>> Containers::is_paused(std::string id) {
+  // Source: containerd 1.6.20, api/types/task/task.proto, enum Status.
+  constexpr int kPaused = 4;
+  constexpr int kPausing = 5;
+  native_tasks::GetRequest request;
+  request.set_container_id(std::move(id));
+  CO_TRY(const auto reply,
+         co_await call<native_tasks::GetResponse>(
+             TETRARCH_RPC(tasks, Get), std::move(request), kQuick));
+  const auto status = reply.process().status();
+  co_return status == kPaused || status == kPausing;
+}
+
 Task<Result<Container>> Containers::container(std::string id) {
   cri::ContainerIdRequest request;
   request.set_container_id(std::move(id));

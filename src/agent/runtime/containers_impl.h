@@ -81,6 +81,7 @@ class Containers final : public Runtime {
   Task<Status> move_root(std::string from, std::string to) override;
   Task<Status> pause_container(std::string id) override;
   Task<Status> resume_container(std::string id) override;
+  Task<Result<bool>> is_paused(std::string id) override;
   Task<Result<Container>> container(std::string id) override;
   Task<Result<std::vector<Container>>> containers(std::string pod_uid) override;
   Task<Status> reopen_log(std::string id) override;

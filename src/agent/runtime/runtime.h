@@ -160,6 +160,7 @@ struct Container {
   std::string image = {};      ///< as the configuration named it
   std::string image_ref = {};  ///< digest or id
   std::string log_path = {};
+  bool is_paused = false;  ///< from is_paused(), where somebody has asked
 };
 
 struct Image {
@@ -281,6 +282,8 @@ class Runtime {
   virtual Task<Status> move_root(std::string from, std::string to) = 0;
   virtual Task<Status> pause_container(std::string id) = 0;
   virtual Task<Status> resume_container(std::string id) = 0;
+  /// Of a container that runs.
+  virtual Task<Result<bool>> is_paused(std::string id) = 0;
   virtual Task<Result<Container>> container(std::string id) = 0;
   virtual Task<Result<std::vector<Container>>> containers(std::string pod_uid) = 0;
   virtual Task<Status> reopen_log(std::string id) = 0;
