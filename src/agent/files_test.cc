@@ -170,5 +170,51 @@ TEST_F(Files, SavedSecretsAreSealedAndReadBack) {
   EXPECT_EQ(found->root()["data"]["k"].string(), "hidden");
 }
 
+TEST_F(Files, ANameThatEndsInNewIsAnObjectOfItsOwn) {
+  async::IoPool pool(1);
+  async::BlockingPool blocking(1);
+  Objects objects(place_, blocking);
+  objects.apply({client::EventType::added, stored("configmaps", "app.new", 1)});
+  ASSERT_TRUE(asio::co_spawn(pool.strand(), save(objects), asio::use_future).get()->ok());
+  objects.apply({client::EventType::added, stored("configmaps", "app", 2)});
+  ASSERT_TRUE(asio::co_spawn(pool.strand(), save(objects), asio::use_future).get()->ok());
+  Objects again(place_, blocking);
+
+  again.load();
+
+  EXPECT_NE(again.find(Key{"configmaps", "default", "app"}), nullptr);
+  EXPECT_NE(again.find(Key{"configmaps", "default", "app.new"}), nullptr);
+}
+
+// As a process leaves it that is killed between writing and renaming.
+TEST_F(Files, ADraftIsNoObjectAndGoes) {
+  async::BlockingPool blocking(1);
+  const auto draft = place_ / "pods/.default@web.new";
+  fs::create_directories(draft.parent_path());
+  std::ofstream(draft) << "7\n{}";
+  Objects objects(place_, blocking);
+
+  objects.load();
+
+  EXPECT_TRUE(objects.all("pods").empty());
+  EXPECT_FALSE(fs::exists(draft));
+}
+
+TEST_F(Files, WhatCannotBeSavedIsSavedLater) {
+  async::IoPool pool(1);
+  async::BlockingPool blocking(1);
+  Objects objects(place_, blocking);
+  std::ofstream(place_ / "configmaps") << "in the way of a folder";
+  objects.apply({client::EventType::added, stored("configmaps", "a", 1)});
+  objects.apply({client::EventType::added, stored("pods", "p", 2)});
+
+  EXPECT_FALSE(asio::co_spawn(pool.strand(), save(objects), asio::use_future).get()->ok());
+  EXPECT_TRUE(fs::exists(place_ / "pods/default@p"));
+  fs::remove(place_ / "configmaps");
+
+  EXPECT_TRUE(asio::co_spawn(pool.strand(), save(objects), asio::use_future).get()->ok());
+  EXPECT_TRUE(fs::exists(place_ / "configmaps/default@a"));
+}
+
 }  // namespace
 }  // namespace tetrarch::agent

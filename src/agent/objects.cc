@@ -10,6 +10,7 @@
 #include "agent/runtime/on_pool.h"
 #include "agent/status.h"
 #include "agent/volume_files.h"
+#include "agent/volume_mounts.h"
 #include "base/encoding.h"
 #include "base/log.h"
 
@@ -17,6 +18,8 @@ namespace tetrarch::agent {
 namespace {
 
 namespace fs = std::filesystem;
+
+constexpr std::chrono::seconds kSaveAgain{10};
 
 /// "secrets/default@token": percent-encoding keeps '@' and '/' out of the parts.
 fs::path place_of(const Key& key) {
@@ -37,6 +40,30 @@ bool is_secret(const Key& key) {
   return key.resource == "secrets";
 }
 
+/// Blocking. Without a document: it is gone.
+Status save(const fs::path& directory,
+            const Key& key,
+            const Stored& stored,
+            const trust::KeyRing* keys) {
+  const auto place = place_of(key);
+  if (stored.document == nullptr) {
+    std::error_code error;
+    fs::remove(directory / place, error);
+    return error ? Status(file_error("remove", directory / place, error.value())) : ok();
+  }
+  auto bytes = fmt::format("{}\n{}", stored.revision.number, stored.document->bytes());
+  if (is_secret(key) && keys != nullptr) {
+    bytes = keys->seal(place.string(), bytes);
+  }
+  return write_lasting_file(directory / place, bytes, 0600);
+}
+
+/// What of a batch could not be written, and the first reason.
+struct Unsaved {
+  std::vector<Key> keys = {};
+  Status why = ok();
+};
+
 }  // namespace
 
 Objects::Objects(fs::path directory, async::BlockingPool& blocking)
@@ -46,6 +73,11 @@ void Objects::load() {
   std::error_code error;
   for (const auto& folder : fs::directory_iterator(directory_, error)) {
     for (const auto& entry : fs::directory_iterator(folder.path(), error)) {
+      if (entry.path().filename().string().starts_with('.')) {
+        std::error_code ignored;
+        fs::remove(entry.path(), ignored);  // a draft: its renaming never came
+        continue;
+      }
       const auto key = key_of(folder.path().filename().string(), entry.path().filename().string());
       std::ifstream file(entry.path(), std::ios::binary);
       std::ostringstream text;
@@ -188,7 +220,12 @@ std::vector<Stored> Objects::all(std::string_view resource) const {
 
 Task<void> Objects::save_changes() {
   while (true) {
-    co_await has_dirty_.wait();
+    // What could not be written is tried again, also where nothing else changes.
+    if (dirty_.empty()) {
+      co_await has_dirty_.wait();
+    } else {
+      co_await has_dirty_.wait_for(kSaveAgain);
+    }
     // What belongs together comes together; no longer, or a kill -9 would lose a pod that runs.
     co_await hurry_.wait_for(std::chrono::milliseconds(50));
     const auto answered = asked_;
@@ -217,23 +254,20 @@ Task<Status> Objects::save_now() {
     batch.emplace_back(key, found == nullptr ? Stored{} : *found);
   }
   dirty_.clear();
-  auto work = [batch = std::move(batch), directory = directory_, keys = keys_]() -> Status {
+  auto work = [batch = std::move(batch), directory = directory_, keys = keys_] {
+    Unsaved out;
     for (const auto& [key, stored] : batch) {
-      const auto path = directory / place_of(key);
-      if (stored.document == nullptr) {
-        std::error_code ignored;
-        fs::remove(path, ignored);
-        continue;
+      auto done = save(directory, key, stored, keys);
+      if (!done.ok()) {
+        out.keys.push_back(key);
+        out.why = out.why.ok() ? std::move(done) : std::move(out.why);
       }
-      auto bytes = fmt::format("{}\n{}", stored.revision.number, stored.document->bytes());
-      if (is_secret(key) && keys != nullptr) {
-        bytes = keys->seal(place_of(key).string(), bytes);
-      }
-      TRY_STATUS(write_lasting_file(path, bytes, 0600));
     }
-    return ok();
+    return out;
   };
-  co_return co_await runtime::on_pool(blocking_, std::move(work));
+  auto unsaved = co_await runtime::on_pool(blocking_, std::move(work));
+  dirty_.insert(unsaved.keys.begin(), unsaved.keys.end());
+  co_return unsaved.why;
 }
 
 }  // namespace tetrarch::agent

@@ -64,6 +64,7 @@ class Objects {
   /// Returns when save_changes has written (or, logged, failed to write) all changes up to now. One
   /// caller at a time.
   Task<void> saved();
+  /// What cannot be written stays to be saved; the rest is written. The first error.
   Task<Status> save_now();
 
  private:

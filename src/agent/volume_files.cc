@@ -226,7 +226,8 @@ namespace {
 
 Status write_and_rename(const fs::path& path, std::string_view bytes, int mode, bool is_lasting) {
   TRY_STATUS(make_directory(path.parent_path()));
-  const fs::path fresh = path.string() + ".new";
+  // A name that no file of the folder has: "a.new" may be one.
+  const auto fresh = path.parent_path() / fmt::format(".{}.new", path.filename().string());
   TRY_STATUS(write_new_file(fresh, bytes, mode, is_lasting));
   if (::rename(fresh.c_str(), path.c_str()) != 0) {
     return file_error("rename", path, errno);
