@@ -205,6 +205,27 @@ TEST(Payload, TakesKeysItemsModesAndBinaryData) {
   EXPECT_TRUE(payload(4)->empty());
 }
 
+TEST(Payload, KeepsATokenInsideItsVolume) {
+  const auto pod = parse(R"({"metadata":{"name":"p","namespace":"n"},"spec":{"volumes":[
+    {"name":"in","projected":{"sources":[{"serviceAccountToken":{"path":"a/token"}}]}},
+    {"name":"up","projected":{"sources":[{"serviceAccountToken":{"path":"a/../../token"}}]}},
+    {"name":"root","projected":{"sources":[{"serviceAccountToken":{"path":"/etc/passwd"}}]}}]}})");
+  const views::PodView view(pod->root());
+  const auto objects = sources();
+  const PodFacts facts;
+  const PayloadSources from{
+      objects, facts, [](const TokenWish&) { return std::optional<std::string>("t"); }};
+  const auto payload = [&](std::size_t place) {
+    return payload_of(view, view.spec().volumes().at(place), from);
+  };
+
+  EXPECT_EQ(*payload(0), (Payload{{"a/token", {"t", 0644}}}));
+  ASSERT_FALSE(payload(1).ok());
+  EXPECT_EQ(payload(1).error().message, "path \"a/../../token\" leaves the volume");
+  ASSERT_FALSE(payload(2).ok());
+  EXPECT_EQ(payload(2).error().message, "path \"/etc/passwd\" leaves the volume");
+}
+
 TEST(VolumeKind, HidesAllPayloadsInMemoryButPlainConfigMaps) {
   const auto pod = parse(R"({"spec":{"volumes":[{"name":"s","secret":{"secretName":"x"}},
     {"name":"p","projected":{"sources":[]}},{"name":"d","downwardAPI":{"items":[]}},

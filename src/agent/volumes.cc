@@ -107,11 +107,15 @@ TokenWish wish_of(object::View source) {
 }
 
 Status add_token(Payload& out, object::View source, int mode, const PayloadSources& sources) {
+  const auto path = source["path"].string();
+  if (!is_inner_path(path)) {
+    return Error{Code::invalid, fmt::format("path \"{}\" leaves the volume", path)};
+  }
   auto token = sources.token(wish_of(source));
   if (!token) {
     return Error{Code::unavailable, "the service account token has not been issued yet"};
   }
-  out[std::string(source["path"].string())] = {std::move(*token), mode};
+  out[std::string(path)] = {std::move(*token), mode};
   return ok();
 }
 

@@ -171,6 +171,8 @@ INSTANTIATE_TEST_SUITE_P(Metadata,
                          [](const auto& row) { return std::string{row.param.name}; });
 
 const std::string kFirst = "spec.containers[0].";
+const std::string kSources = "spec.volumes[0].projected.sources";
+const std::string kNoDots = "must not contain '..'";
 const std::string kSysctls = "spec.securityContext.sysctls";
 const std::string kSysctlName =
     "must have at most 253 characters and match regex "
@@ -290,6 +292,25 @@ const std::vector<Row> kPodRows{
      "Pod",
      pod("", R"("volumes":[{"name":"v","emptyDir":{},"hostPath":{"path":"/"}}],)"),
      {"spec.volumes[0].hostPath: Forbidden: may not specify more than 1 volume type"}},
+    {"projected_paths",
+     "",
+     "Pod",
+     pod("",
+         R"("volumes":[{"name":"v","projected":{"sources":[{"serviceAccountToken":{"path":"a/t"}},)"
+         R"({"serviceAccountToken":{"path":"/t"}},{"serviceAccountToken":{"path":"a/../../t"}},)"
+         R"({"serviceAccountToken":{"path":"..t"}},{"serviceAccountToken":{"path":""}},)"
+         R"({"clusterTrustBundle":{"name":"b","path":"../b"}},)"
+         R"({"podCertificate":{"keyType":"ED25519","signerName":"a.b/c","keyPath":"/k"}},)"
+         R"({"downwardAPI":{"items":[{"path":"..data","fieldRef":{"fieldPath":)"
+         R"("metadata.name"}}]}}]}}],)"),
+     {kSources + "[4].serviceAccountToken.path: Required value",
+      kSources + "[1].serviceAccountToken.path: Invalid value: \"/t\": must be a relative path",
+      kSources + "[2].serviceAccountToken.path: Invalid value: \"a/../../t\": " + kNoDots,
+      kSources + "[3].serviceAccountToken.path: Invalid value: \"..t\": must not start with '..'",
+      kSources + "[5].clusterTrustBundle.path: Invalid value: \"../b\": " + kNoDots,
+      kSources + "[6].podCertificate.keyPath: Invalid value: \"/k\": must be a relative path",
+      kSources + "[7].downwardAPI.items[0].path: Invalid value: \"..data\": must not start with "
+                 "'..'"}},
     {"probe_without_handler",
      "",
      "Pod",

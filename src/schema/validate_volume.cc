@@ -26,6 +26,16 @@ void check_relative_path(Problems& problems, const std::string& place, std::stri
   if (climbs(path)) {
     problems.invalid(place, path, "must not contain '..'");
   }
+  if (path.starts_with("..") && !path.starts_with("../")) {
+    problems.invalid(place, path, "must not start with '..'");  // names of the volume's own
+  }
+}
+
+/// Where the one file of a projection is to be, or its few.
+void check_projected_paths(Problems& problems, const std::string& place, object::View projection) {
+  for (const auto* name : {"path", "credentialBundlePath", "keyPath", "certificateChainPath"}) {
+    check_relative_path(problems, join_path(place, name), projection[name].string());
+  }
 }
 
 /// The `items` of a source: their paths stay inside the volume.
@@ -67,6 +77,7 @@ void check_projections(Problems& problems, const Site& projected) {
         problems.required(join_path(inner, "name"));
       }
       check_items(problems, join_path(inner, "items"), member.value["items"]);
+      check_projected_paths(problems, inner, member.value);
       if (member.key == "downwardAPI") {
         check_downward_items(problems, join_path(inner, "items"), member.value["items"]);
       }
