@@ -134,8 +134,9 @@ class Agent {
   /// Imports an archive now: `tetrarch image load`. The names that it held.
   Task<Result<std::vector<std::string>>> load_image(std::string archive_path);
 
+  struct Impl;  ///< agent_impl.h: for this room
+
  private:
-  struct Impl;
   std::unique_ptr<Impl> impl_;
 };
 

@@ -65,6 +65,7 @@ struct Agent::Impl {
   Task<Status> admit(network::LocalPod pod);
   void release_address(const std::string& uid);
   Task<void> keep_network();
+  Task<void> keep_routes();
   Task<void> keep_health_ports(bool is_healthy);
 
   // reach_requests.cc: all but blobs.
@@ -167,6 +168,7 @@ struct Agent::Impl {
   bool has_released = false;                           ///< an address, since the last batch
   std::string said_of_node;                            ///< what others wrote, as last seen
   std::string network_cidr;                            ///< what the network was set up with
+  SteadyPoint routes_looked = {};                      ///< when they were last compared
   Status started = Error{Code::unavailable, "the agent has not been started"};
 };
 

@@ -14,6 +14,11 @@ namespace {
 
 using std::chrono::seconds;
 
+constexpr seconds kLookAgain{60};
+// Ours: everything is written anew at each try, which costs a large cluster's node some CPU.
+constexpr seconds kRetryFirst{1};
+constexpr seconds kRetryLast{30};
+
 constexpr std::string_view kPolicyPods = "policypods.network.tetrarch.dev";
 // Resources that the network is made of.
 constexpr std::array<std::string_view, 7> kOfNetwork{"services",
@@ -123,14 +128,31 @@ Task<void> Agent::Impl::keep_health_ports(bool is_healthy) {
   co_await health_ports.keep(std::move(wanted), is_healthy);
 }
 
+/// What another program has done to our routes is nothing that anybody tells us of.
+Task<void> Agent::Impl::keep_routes() {
+  const auto now = with.clock.steady();
+  if (now - routes_looked < kLookAgain) {
+    co_return;
+  }
+  routes_looked = now;
+  if (const auto kept = co_await node_network.keep_routes(); !kept.ok()) {
+    log::warning("agent", "routes to other machines' pods: {}", kept.error().message);
+  }
+}
+
 Task<void> Agent::Impl::keep_network() {
   bool is_first = true;
-  seconds pause(60);
+  bool is_retry = false;  // what could not be made true is tried again, whatever changes
+  seconds pause = kLookAgain;
+  seconds retry = kRetryFirst;
   while (true) {
     co_await has_network_changes.wait_for(pause);
     co_await set_up_network();
-    if (network_cidr.empty() || (network_changes.empty() && admissions.empty() && !has_released)) {
-      pause = network_cidr.empty() ? seconds(1) : seconds(60);
+    const bool has_work =
+        is_retry || !network_changes.empty() || !admissions.empty() || has_released;
+    if (network_cidr.empty() || !has_work) {
+      pause = network_cidr.empty() ? seconds(1) : kLookAgain;
+      co_await keep_routes();
       co_await keep_health_ports(!is_first);
       continue;
     }
@@ -144,12 +166,15 @@ Task<void> Agent::Impl::keep_network() {
       admission->decided.raise();
     }
     co_await keep_health_ports(applied.ok());
-    is_first = !applied.ok();  // after an error everything is said again
-    pause = applied.ok() ? seconds(60) : seconds(2);
-    if (!applied.ok()) {
+    is_retry = !applied.ok();
+    is_first = is_retry;  // after an error everything is said again
+    pause = is_retry ? retry : kLookAgain;
+    retry = is_retry ? std::min(retry * 2, kRetryLast) : kRetryFirst;
+    if (is_retry) {
       log::error("agent", "tables of services and policies: {}", applied.error().message);
-      has_network_changes.raise();
       co_await async::sleep_for(seconds(1));
+    } else {
+      co_await keep_routes();  // also where changes never end
     }
   }
 }

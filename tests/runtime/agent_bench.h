@@ -50,6 +50,8 @@ class BridgeNetwork final : public network::Network {
 
   Task<Status> apply(std::vector<network::Change>, bool) override { co_return ok(); }
 
+  Task<Status> keep_routes() override { co_return ok(); }
+
   bool admit(const network::LocalPod&) override { return false; }
 
   void release(const std::string&) override {}

@@ -86,6 +86,10 @@ class Network {
   /// former tables in force.
   virtual Task<Status> apply(std::vector<Change> changes, bool is_whole) = 0;
 
+  /// Routes to other machines' pods that somebody else has taken away come back; what is right is
+  /// not touched. Before the first apply() it does nothing.
+  virtual Task<Status> keep_routes() = 0;
+
   /// Where a pod of this node is; its policies hold for it from the next apply on, so its
   /// containers start after that. False: that was known.
   virtual bool admit(const LocalPod& pod) = 0;

@@ -125,6 +125,7 @@ class NodeNetwork final : public Network {
 
   Task<Status> set_up(std::string node_pod_cidr, std::string node_address) override;
   Task<Status> apply(std::vector<Change> changes, bool is_whole) override;
+  Task<Status> keep_routes() override;
   Task<void> stop() override;
 
   bool admit(const LocalPod& pod) override { return policies_.admit(pod); }
@@ -386,6 +387,14 @@ Task<Status> NodeNetwork::apply(std::vector<Change> changes, bool is_whole) {
     are_routes_wanted_ = false;
   }
   co_return co_await render();
+}
+
+Task<Status> NodeNetwork::keep_routes() {
+  if (!is_set_up_ || !is_filled_) {
+    co_return ok();
+  }
+  auto sync = [this] { return sync_peers(); };
+  co_return co_await async::run_blocking(blocking_, std::move(sync));
 }
 
 Task<void> NodeNetwork::stop() {
