@@ -118,6 +118,7 @@ Task<Status> Agent::Impl::start() {
     TRY(keys, trust::KeyRing::load_or_create((places.agent / "objects.key").string(), with.random));
     objects.set_keys(&*keys);
     objects.load();
+    imported = read_imported(imported_note());
     return read_machine(options.node_address, places.agent.string());
   };
   CO_TRY(const Machine machine, co_await runtime::on_pool(with.blocking, std::move(prepare)));
@@ -302,11 +303,6 @@ Task<void> Agent::Impl::import_archives() {
       co_await note_imported(*names);
     }
   }
-}
-
-Task<void> Agent::Impl::note_imported(std::vector<std::string> names) {
-  imported.insert(names.begin(), names.end());
-  co_return;
 }
 
 /// Pods and what they refer to; services and endpoints go to the network as well.
@@ -540,22 +536,6 @@ Task<void> Agent::Impl::save_last() {
   const auto saved = co_await objects.save_now();
   if (!saved.ok()) {
     log::error("agent", "cannot save objects: {}", saved.error().message);
-  }
-}
-
-/// A pod that was deleted while no agent ran.
-Task<void> Agent::Impl::remove_orphan(runtime::Sandbox sandbox) {
-  log::info("agent",
-            "pod {}/{} ({}) is not known any more; removing it",
-            sandbox.ns,
-            sandbox.name,
-            sandbox.uid);
-  static_cast<void>(co_await runtime->stop_sandbox(sandbox.id));
-  static_cast<void>(co_await runtime->remove_sandbox(sandbox.id));
-  auto clean = [place = places.pods / sandbox.uid] { return remove_volumes(place); };
-  const auto removed = co_await runtime::on_pool(with.blocking, std::move(clean));
-  if (!removed.ok()) {
-    log::warning("agent", "{}", removed.error().message);
   }
 }
 

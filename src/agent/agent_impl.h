@@ -40,8 +40,6 @@ struct Agent::Impl {
   void start_blob_server(const Machine& machine);
   Task<Status> wait_for_runtime();
   Task<void> import_archives();
-  /// On the strand.
-  Task<void> note_imported(std::vector<std::string> names);
   void take(const Key& key, DocumentPtr document);
   void take_pod(const Key& key, DocumentPtr document);
   void start_worker(const Stored& pod);
@@ -54,7 +52,6 @@ struct Agent::Impl {
   void wake_owner(const runtime::Event& event);
   Task<void> relist();
   Task<void> save_last();
-  Task<void> remove_orphan(runtime::Sandbox sandbox);
 
   // keep_network.cc
   void note_network_change(const Key& key, const DocumentPtr& document);
@@ -79,8 +76,13 @@ struct Agent::Impl {
   Task<void> remove_attempt(runtime::Container container, std::vector<std::string> kept);
   Task<void> remove_old_sandboxes(std::vector<runtime::Sandbox> sandboxes);
   Task<void> remove_leftover_files(std::vector<runtime::Sandbox> sandboxes);
+  Task<void> remove_orphan(runtime::Sandbox sandbox);
 
   // housekeeping_images.cc
+  std::filesystem::path imported_note() const { return places.agent / "imported-images"; }
+
+  /// On the strand.
+  Task<void> note_imported(std::vector<std::string> names);
   Task<void> remove_unused_images();
   Task<Result<std::set<std::string>>> images_in_use();
   Task<Result<std::vector<runtime::Image>>> unused_images();
@@ -145,7 +147,7 @@ struct Agent::Impl {
   Blobs blobs;
   std::unique_ptr<BlobServer> blob_server;  ///< null: other nodes cannot fetch from this one
   std::unique_ptr<ImageMirror> mirror;      ///< null: there is no registry of the cluster
-  std::set<std::string> imported;  ///< names from archives: what is removed of them is lost
+  std::set<std::string> imported;  ///< names from archives, noted: what is removed of them is lost
   HealthPorts health_ports;
   Tokens tokens;
   CgroupFiles cgroups;
@@ -171,5 +173,8 @@ struct Agent::Impl {
   SteadyPoint routes_looked = {};                      ///< when they were last compared
   Status started = Error{Code::unavailable, "the agent has not been started"};
 };
+
+/// What earlier processes noted. Blocking.
+std::set<std::string> read_imported(const std::filesystem::path& note);
 
 }  // namespace tetrarch::agent

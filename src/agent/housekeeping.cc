@@ -5,6 +5,8 @@
 #include <set>
 
 #include "agent/agent_impl.h"
+#include "agent/down.h"
+#include "agent/resources.h"
 #include "agent/runtime/log_file.h"
 #include "agent/runtime/on_pool.h"
 #include "base/log.h"
@@ -225,6 +227,32 @@ Task<void> Agent::Impl::remove_leftover_files(std::vector<runtime::Sandbox> sand
     return 0;
   };
   static_cast<void>(co_await runtime::on_pool(with.blocking, std::move(clean)));
+}
+
+/// A pod that was deleted while no agent ran.
+Task<void> Agent::Impl::remove_orphan(runtime::Sandbox sandbox) {
+  log::info("agent",
+            "pod {}/{} ({}) is not known any more; removing it",
+            sandbox.ns,
+            sandbox.name,
+            sandbox.uid);
+  static_cast<void>(co_await runtime->stop_sandbox(sandbox.id));
+  static_cast<void>(co_await runtime->remove_sandbox(sandbox.id));
+  // Nobody says any more of which class the pod was.
+  std::vector<std::string> groups;
+  for (const auto qos : {Qos::guaranteed, Qos::burstable, Qos::best_effort}) {
+    groups.push_back(pod_cgroup_parent(instance_name(options.data_directory), qos, sandbox.uid));
+  }
+  auto clean = [place = places.pods / sandbox.uid, groups, &cgroups = cgroups] {
+    for (const auto& group : groups) {
+      static_cast<void>(cgroups.remove(group));  // an empty group left behind harms nobody
+    }
+    return remove_volumes(place);
+  };
+  const auto removed = co_await runtime::on_pool(with.blocking, std::move(clean));
+  if (!removed.ok()) {
+    log::warning("agent", "{}", removed.error().message);
+  }
 }
 
 }  // namespace tetrarch::agent

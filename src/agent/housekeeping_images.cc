@@ -2,11 +2,15 @@
 // Images that nothing uses go when the disk is full, the longest unused first, until enough is
 // free; and when they have been unused for too long.
 #include <algorithm>
+#include <fstream>
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <sys/statvfs.h>
 
 #include "agent/agent_impl.h"
 #include "agent/runtime/on_pool.h"
+#include "agent/volume_files.h"
 #include "base/log.h"
 
 namespace tetrarch::agent {
@@ -33,6 +37,31 @@ bool is_any_of(const runtime::Image& image, const std::set<std::string>& names) 
 }
 
 }  // namespace
+
+std::set<std::string> read_imported(const std::filesystem::path& note) {
+  std::set<std::string> out;
+  std::ifstream file(note);
+  for (std::string name; std::getline(file, name);) {
+    out.insert(std::move(name));
+  }
+  return out;
+}
+
+/// On disk, one name a line: a new process knows no archive that a user has loaded.
+Task<void> Agent::Impl::note_imported(std::vector<std::string> names) {
+  const auto before = imported.size();
+  imported.insert(names.begin(), names.end());
+  if (imported.size() == before) {
+    co_return;
+  }
+  auto write = [note = imported_note(), text = fmt::format("{}\n", fmt::join(imported, "\n"))] {
+    return write_lasting_file(note, text, 0600);
+  };
+  const auto written = co_await runtime::on_pool(with.blocking, std::move(write));
+  if (!written.ok()) {
+    log::warning("agent", "imported images not noted: {}", written.error().message);
+  }
+}
 
 /// Names and ids of what containers, pods of this node and sandboxes need.
 Task<Result<std::set<std::string>>> Agent::Impl::images_in_use() {
