@@ -37,6 +37,8 @@ class Owner final : public net::Http2Owner {
     waiting.push_back(stream);
   }
 
+  bool hold(std::uint64_t /*bytes*/) override { return true; }
+
   bool has_room() const override { return room > 0; }
 
   Status put(std::string_view bytes) override {

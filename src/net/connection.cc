@@ -24,6 +24,8 @@ constexpr std::size_t kBufferMin = 4 * 1024;
 constexpr std::size_t kReadMax = 64 * 1024;
 /// How much of a refused request is read and dropped, so that the client gets to see the refusal.
 constexpr std::size_t kLingerBytesMax = 16 * 1024 * 1024;
+/// The part of all bodies that one address may hold.
+constexpr std::uint64_t kBodiesShare = 8;
 
 }  // namespace
 
@@ -36,7 +38,8 @@ ServerCore::ServerCore(asio::any_io_executor strand,
       limits{
           options.header_bytes_max, options.body_bytes_max, options.headers_max, &options.uploads},
       clock(its_clock),
-      group(std::move(strand), "net") {}
+      group(std::move(strand), "net"),
+      bodies(options.bodies_bytes_max, options.bodies_bytes_max / kBodiesShare) {}
 
 ServerCore::Admission ServerCore::admit(const std::string& address) const {
   const auto is_far_beyond = [](std::size_t count, std::size_t limit) {
@@ -140,8 +143,9 @@ Task<bool> Connection::open() {
 }
 
 Task<bool> Connection::serve_one() {
+  BodyBudget::Held held(core_->bodies, address_);  // until it is answered
   RequestParser parser(core_->limits);
-  auto received = co_await receive(parser);
+  auto received = co_await receive(parser, held);
   if (received.has_ended) {
     co_return false;
   }
@@ -149,6 +153,8 @@ Task<bool> Connection::serve_one() {
     received = {503, std::string(refusal_)};
   }
   if (received.refusal != 0) {
+    std::string().swap(parser.request().body);  // nobody will read it
+    (void)held.set(0);
     co_await refuse(std::move(received));
     co_return false;
   }
@@ -175,7 +181,7 @@ Task<bool> Connection::serve_one() {
   co_return goes_on;
 }
 
-Task<Connection::Received> Connection::receive(RequestParser& parser) {
+Task<Connection::Received> Connection::receive(RequestParser& parser, BodyBudget::Held& held) {
   enum class Phase { idle, head, body };
   Phase phase = Phase::idle;
   is_idle_ = begin_ == end_;
@@ -188,6 +194,9 @@ Task<Connection::Received> Connection::receive(RequestParser& parser) {
     auto refused = feed(parser);
     if (refused.refusal != 0) {
       co_return refused;
+    }
+    if (parser.taker() == nullptr && !held.set(parser.request().body.size())) {
+      co_return Received{503, std::string(kTooManyBodies)};
     }
     if (parser.is_done() || (parser.is_header_done() && parser.taker() != nullptr)) {
       transport_->disarm();

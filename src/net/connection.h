@@ -16,6 +16,7 @@
 
 #include "async/task_group.h"
 #include "async/timer.h"
+#include "net/body_budget.h"
 #include "net/request_parser.h"
 #include "net/response_head.h"
 #include "net/server.h"
@@ -50,6 +51,7 @@ struct ServerCore {
   const ParseLimits limits;
   const Clock& clock;
   async::TaskGroup group;
+  BodyBudget bodies;
   mutable std::mutex mutex;  // guards what follows
   std::unordered_set<Connection*> connections;
   std::unordered_map<std::string, std::size_t> by_address;  // how many of them
@@ -83,7 +85,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   Task<bool> open();
   Task<void> run_http2();
   Task<bool> serve_one();
-  Task<Received> receive(RequestParser& parser);
+  Task<Received> receive(RequestParser& parser, BodyBudget::Held& held);
   /// Feeds what is buffered to the parser. Empty: more bytes are needed, unless parser.is_done().
   Received feed(RequestParser& parser);
   Task<Result<std::size_t>> fill();

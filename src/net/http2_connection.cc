@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "net/access_note.h"
 #include "net/http2_exchange.h"
+#include "net/peer_address.h"
 
 namespace tetrarch::net {
 namespace {
@@ -77,6 +78,7 @@ Http2Connection::Http2Connection(std::shared_ptr<ServerCore> core,
       transport_(std::move(transport)),
       peer_(std::move(peer)),
       refusal_(refusal),
+      bodies_(core_->bodies, address_bytes(transport_->socket())),
       session_(limits_of(core_->options), *this),
       opened_(core_->clock.steady()),
       idle_since_(opened_) {}
@@ -213,6 +215,10 @@ Status Http2Connection::put(std::string_view bytes) {
 
 UploadHandler* Http2Connection::taker_of(const Request& head) {
   return net::taker_of(core_->options.uploads, head);
+}
+
+bool Http2Connection::hold(std::uint64_t bytes) {
+  return bodies_.set(bytes);
 }
 
 void Http2Connection::take_request(const std::shared_ptr<Http2Stream>& stream) {

@@ -29,6 +29,7 @@ class Http2Connection final : public Http2Owner,
   void drain();
 
   UploadHandler* taker_of(const Request& head) override;
+  bool hold(std::uint64_t bytes) override;
   void take_request(const std::shared_ptr<Http2Stream>& stream) override;
   bool has_room() const override;
   Status put(std::string_view bytes) override;
@@ -60,6 +61,7 @@ class Http2Connection final : public Http2Owner,
   std::unique_ptr<Transport> transport_;
   Peer peer_;
   const std::string_view refusal_;
+  BodyBudget::Held bodies_;
   Http2Session session_;
   DateText date_;
   const SteadyPoint opened_;

@@ -6,6 +6,7 @@
 #include <nghttp2/nghttp2.h>
 
 #include "base/check.h"
+#include "net/body_budget.h"
 #include "net/http2_request.h"
 #include "net/response_head.h"
 
@@ -386,7 +387,7 @@ void Http2Session::refuse(Http2Stream& stream, int status) {
       stream.refusal_message = "the request took too long to arrive";
       break;
     case 503:
-      stream.refusal_message = "too much is on its way at once on this connection; try again later";
+      stream.refusal_message = kTooManyBodies;
       break;
     default:
       stream.refusal_message = "the request has no path";
@@ -408,25 +409,37 @@ void Http2Session::note_end(Http2Stream& stream) {
   }
 }
 
+bool Http2Session::hold(Http2Stream& stream, std::size_t bytes) {
+  if (uploads_ + bytes > limits_.upload_bytes || !owner_.hold(uploads_ + bytes)) {
+    return false;
+  }
+  uploads_ += bytes;
+  stream.body_bytes += bytes;
+  return true;
+}
+
+void Http2Session::let_go(Http2Stream& stream, std::size_t bytes) {
+  uploads_ -= bytes;
+  stream.body_bytes -= bytes;
+  (void)owner_.hold(uploads_);
+}
+
 /// The window opens again when it is taken.
 void Http2Session::hold_piece(Http2Stream& stream, std::string_view bytes) {
-  if (uploads_ + bytes.size() > limits_.upload_bytes) {
+  if (!hold(stream, bytes.size())) {
     stream.is_cut = true;
     (void)take_arrived(stream);
     reset(stream, Reason::cancelled);
     stream.more.raise();
     return;
   }
-  uploads_ += bytes.size();
-  stream.body_bytes += bytes.size();
   stream.arrived.append(bytes);
   stream.more.raise();
 }
 
 std::string Http2Session::take_arrived(Http2Stream& stream) {
   auto out = std::exchange(stream.arrived, {});
-  uploads_ -= out.size();
-  stream.body_bytes -= out.size();
+  let_go(stream, out.size());
   if (!stream.is_closed) {
     nghttp2_session_consume_stream(session_, stream.id, out.size());
   }
@@ -452,12 +465,10 @@ void Http2Session::take_data(Http2Stream& stream, std::string_view bytes) {
     refuse(stream, 413);
     return;
   }
-  if (uploads_ + bytes.size() > limits_.upload_bytes) {
+  if (!hold(stream, bytes.size())) {
     refuse(stream, 503);
     return;
   }
-  uploads_ += bytes.size();
-  stream.body_bytes += bytes.size();
   stream.request.body.append(bytes);
 }
 
@@ -477,8 +488,7 @@ void Http2Session::close(Http2Stream& stream) {
 }
 
 void Http2Session::forget(Http2Stream& stream) {
-  uploads_ -= stream.body_bytes;
-  stream.body_bytes = 0;
+  let_go(stream, stream.body_bytes);
   streams_.erase(stream.id);
 }
 

@@ -37,6 +37,9 @@ class Http2Owner {
   virtual ~Http2Owner() = default;
   /// Who takes the body of that request in pieces; null: nobody.
   virtual UploadHandler* taker_of(const Request& head) = 0;
+  /// So many bytes of bodies are held from now on. False: they may not be, and what was held still
+  /// is. Fewer always may.
+  virtual bool hold(std::uint64_t bytes) = 0;
   /// The request is whole, or has a taker or a refusal. release() when it needs no answer any more.
   virtual void take_request(const std::shared_ptr<Http2Stream>& stream) = 0;
   /// Whether there is room for more output.
@@ -97,6 +100,9 @@ class Http2Session {
   void end_header(Http2Stream& stream, bool is_end);
   void take_data(Http2Stream& stream, std::string_view bytes);
   void hold_piece(Http2Stream& stream, std::string_view bytes);
+  /// False: there is no room for them.
+  bool hold(Http2Stream& stream, std::size_t bytes);
+  void let_go(Http2Stream& stream, std::size_t bytes);
   void note_end(Http2Stream& stream);
   void hand_over(Http2Stream& stream);
   void close(Http2Stream& stream);

@@ -35,6 +35,12 @@ class TestOwner final : public Http2Owner {
     requests.push_back(stream);
   }
 
+  bool hold(std::uint64_t bytes) override {
+    const bool may = bytes <= budget || bytes < held;
+    held = may ? bytes : held;
+    return may;
+  }
+
   bool has_room() const override { return output.size() < room; }
 
   Status put(std::string_view bytes) override {
@@ -45,6 +51,8 @@ class TestOwner final : public Http2Owner {
   std::vector<std::shared_ptr<Http2Stream>> requests;
   std::string output;
   std::size_t room = 1024 * 1024;
+  std::uint64_t budget = UINT64_MAX;
+  std::uint64_t held = 0;
   Taker taker;
 };
 
@@ -324,6 +332,29 @@ TEST_F(Http2SessionTest, BoundsWhatAllUploadsHoldTogether) {
   (void)peer_->request("PUT", "/", std::string(1000, 'x'));
   ASSERT_TRUE(exchange().ok());
   EXPECT_EQ(owner_.requests[3]->refusal, 0) << "answered ones count no more";
+}
+
+TEST_F(Http2SessionTest, HoldsNoMoreThanItsOwnerAllows) {
+  make();
+  owner_.budget = 2500;
+  (void)peer_->request("PUT", "/", std::string(2000, 'x'));
+  (void)peer_->request("PUT", "/", std::string(1000, 'x'));
+  ASSERT_TRUE(exchange().ok());
+  const auto pieces = peer_->request("PUT", "/pieces", std::string(1000, 'x'));
+  ASSERT_TRUE(exchange().ok());
+  ASSERT_THAT(owner_.requests, SizeIs(3));
+  EXPECT_EQ(owner_.requests[0]->refusal, 0);
+  EXPECT_EQ(owner_.requests[1]->refusal, 503);
+  EXPECT_EQ(owner_.requests[1]->refusal_message,
+            "too many bodies are on their way at once; try again later");
+  EXPECT_EQ(peer_->answer(pieces).error, NGHTTP2_CANCEL) << "a taken body cannot be refused";
+  EXPECT_EQ(owner_.held, 2000U);
+
+  answer(*owner_.requests[0], "");
+  answer(*owner_.requests[1], "");
+  session_->release(*owner_.requests[2]);
+  ASSERT_TRUE(exchange().ok());
+  EXPECT_EQ(owner_.held, 0U) << "answered ones are given back";
 }
 
 TEST_F(Http2SessionTest, TakesABodyInPiecesOnlyAsFastAsItsHandler) {

@@ -43,6 +43,10 @@ struct ServerOptions {
   /// Of one HTTP/2 connection: requests that are not answered yet, and their bodies in all.
   std::uint32_t streams_max = 250;
   std::uint64_t upload_bytes_max = 16 * 1024 * 1024;
+  /// Of all connections: bodies that are held whole, and what a handler that takes one in pieces
+  /// has still to take over HTTP/2. More: 503. An eighth of it for an address that is not this
+  /// machine's.
+  std::uint64_t bodies_bytes_max = 512 * 1024 * 1024;
   std::chrono::nanoseconds handshake_limit = std::chrono::seconds(15);
   std::chrono::nanoseconds idle_limit = std::chrono::seconds(180);  ///< between requests; closes
   std::chrono::nanoseconds header_limit =

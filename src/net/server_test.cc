@@ -123,6 +123,52 @@ TEST(Server, RefusesAnAddressThatHasTooManyConnections) {
   EXPECT_THAT(third.read_response(), StartsWith("HTTP/1.1 200")) << "others have gone";
 }
 
+TEST(Server, RefusesABodyThatIsOneTooManyOnItsWay) {
+  ServerOptions options;
+  options.bodies_bytes_max = 1000;
+  async::Event release;
+  std::promise<void> begun;
+  TestServer server(
+      [&](Request request, Exchange& exchange) -> Task<void> {
+        if (request.path == "/slow") {
+          begun.set_value();
+          co_await release.wait();
+        }
+        co_await echo(std::move(request), exchange);
+      },
+      std::move(options));
+  RawClient first(server.port());
+  first.send(post("/slow", std::string(600, 'x')));
+  begun.get_future().wait();
+  RawClient second(server.port());
+  second.send(post("/", std::string(600, 'x')));
+
+  const auto refused = second.read_to_end();
+  EXPECT_THAT(refused, StartsWith("HTTP/1.1 503"));
+  EXPECT_THAT(refused, HasSubstr("too many bodies are on their way at once"));
+  EXPECT_THAT(refused, HasSubstr("Retry-After: 1"));
+
+  RawClient small(server.port());
+  small.send(post("/", std::string(300, 'x')));
+  EXPECT_THAT(small.read_response(), StartsWith("HTTP/1.1 200"));
+  release.raise();
+  EXPECT_THAT(first.read_response(), StartsWith("HTTP/1.1 200"));
+  first.send(post("/", std::string(900, 'x')));
+  EXPECT_THAT(first.read_response(), StartsWith("HTTP/1.1 200"))
+      << "what is answered counts no more";
+}
+
+TEST(Server, RefusesABodyThatIsMoreThanMayBeHeld) {
+  ServerOptions options;
+  options.bodies_bytes_max = 1000;
+  TestServer server(echo, std::move(options));
+  RawClient client(server.port());
+
+  client.send(post("/", std::string(1001, 'x')));
+
+  EXPECT_THAT(client.read_to_end(), StartsWith("HTTP/1.1 503"));
+}
+
 TEST(Server, SpeaksHttp10) {
   TestServer server;
   RawClient closing(server.port());
