@@ -36,6 +36,15 @@ struct Pair {
 /// What serves one connection after the other. There are as many as there ever were connections at
 /// once, which the session's bound on streams limits.
 struct Lane {
+  explicit Lane(std::vector<Lane*>& idle) : idle_of(idle) {}
+
+  /// Cancelled, it is gone before who would hand it something.
+  ~Lane() { std::erase(idle_of, this); }
+
+  Lane(const Lane&) = delete;
+  Lane& operator=(const Lane&) = delete;
+
+  std::vector<Lane*>& idle_of;  ///< of the session, which outlives it
   std::optional<Pair> next = {};
   async::Event handed = {};  ///< `next` is there, or the session is over
 };
@@ -45,7 +54,7 @@ struct Session {
   const PodTarget& target;
   net::SpdySession& spdy;
   std::map<std::string, Pair> waiting = {};  ///< by request id: one stream of two is there
-  std::vector<Lane*> idle = {};              ///< in the frames of serve_lane
+  std::vector<Lane*> idle = {};  ///< in the frames of serve_lane
   bool is_over = false;
 };
 
@@ -92,7 +101,7 @@ Task<void> serve_pair(Session& session, Pair pair) {
 }
 
 Task<void> serve_lane(Session& session, Pair first) {
-  Lane lane;
+  Lane lane(session.idle);
   lane.next = std::move(first);
   while (!session.is_over) {
     if (!lane.next) {

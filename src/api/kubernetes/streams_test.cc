@@ -2,12 +2,15 @@
 // Logs, exec and attach: what the agent is asked, and what comes through in both directions.
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/io_context.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/this_coro.hpp>
 
 #include "api/kubernetes/api_fixture.h"
 #include "api/kubernetes/exec_spdy.h"
 #include "api/kubernetes/exec_websocket.h"
 #include "api/kubernetes/frames.h"
 #include "async/timer.h"
+#include "net/spdy_codec.h"
 
 namespace tetrarch::api::kubernetes {
 namespace {
@@ -55,6 +58,35 @@ class FakeSocket final : public net::WebSocket {
   std::vector<std::string>* written_;
 };
 
+/// Gives frames, each when what came before it has had its effect; then closes.
+class FramesSocket final : public net::WebSocket {
+ public:
+  explicit FramesSocket(std::vector<std::string> frames) : frames_(std::move(frames)) {}
+
+  Task<Result<net::Message>> read() override {
+    const auto strand = co_await asio::this_coro::executor;
+    for (int turn = 0; turn < 20; ++turn) {
+      co_await asio::post(strand, asio::use_awaitable);
+    }
+    if (next_ == frames_.size()) {
+      co_return Error{Code::cancelled, "closed"};
+    }
+    net::Message out;
+    out.bytes = frames_[next_++];
+    co_return out;
+  }
+
+  Task<Status> write(bool /*is_text*/, std::string_view /*bytes*/) override { co_return ok(); }
+
+  Task<Status> close(std::uint16_t /*code*/, std::string_view /*reason*/) override {
+    co_return ok();
+  }
+
+ private:
+  const std::vector<std::string> frames_;
+  std::size_t next_ = 0;
+};
+
 std::string frame(Channel channel, std::string payload) {
   return encode_frame({channel, std::move(payload)});
 }
@@ -78,11 +110,22 @@ class StreamsTest : public ApiTest {
     return connect("portforward?" + query, std::move(subprotocols), std::move(input));
   }
 
+  /// Of SPDY, through a WebSocket.
+  FakeExchange& forward_frames(std::vector<std::string> frames) {
+    exchange_ = std::make_unique<FakeExchange>();
+    exchange_->web_socket = std::make_unique<FramesSocket>(std::move(frames));
+    return ask_for_socket("portforward", "SPDY/3.1+portforward.k8s.io");
+  }
+
   FakeExchange& connect(std::string what,
                         std::string subprotocols,
                         std::vector<std::string> input) {
     exchange_ = std::make_unique<FakeExchange>();
     exchange_->web_socket = std::make_unique<FakeSocket>(std::move(input), &client_heard_);
+    return ask_for_socket(what, std::move(subprotocols));
+  }
+
+  FakeExchange& ask_for_socket(const std::string& what, std::string subprotocols) {
     auto question = request("GET", "/api/v1/namespaces/a/pods/web/" + what);
     question.headers.add("Upgrade", "websocket");
     question.headers.add("Sec-WebSocket-Protocol", std::move(subprotocols));
@@ -390,6 +433,29 @@ TEST_F(StreamsTest, PortForwardNeedsARunningPodAndAnUpgrade) {
       stored("pods", R"({"metadata":{"name":"web"},"spec":{},"status":{"phase":"Pending"}})", 5);
   EXPECT_THAT(send("POST", "/api/v1/namespaces/a/pods/web/portforward", "").body,
               HasSubstr("pod is not running"));
+}
+
+/// A client's half of a forwarded connection.
+std::string half(net::spdy::HeaderBlocks& blocks, std::uint32_t id, std::string type) {
+  net::Headers headers;
+  headers.add("streamtype", std::move(type));
+  headers.add("requestid", "7");
+  headers.add("port", "8080");
+  std::string payload;
+  net::spdy::append_u32(payload, id);
+  payload += std::string(6, '\0');
+  payload += blocks.encode(headers);
+  return net::spdy::control_frame(net::spdy::Type::syn_stream, 0, payload);
+}
+
+TEST_F(StreamsTest, ForwardingEndsWithItsClientWhileAConnectionIsOpen) {
+  net::spdy::HeaderBlocks blocks;
+  agent_says("world");
+
+  const auto& answer = forward_frames({half(blocks, 1, "error"), half(blocks, 3, "data")});
+
+  EXPECT_EQ(answer.status, 101);
+  EXPECT_THAT(reach_request_, HasSubstr(R"("port":8080)"));
 }
 
 struct ForwardRefusal {
