@@ -78,6 +78,8 @@ class SpdySession::Side final : public SpdyStream {
 
   const Headers& headers() const override { return in_->headers; }
 
+  bool is_reset() const override { return in_->is_reset; }
+
   Task<Result<std::size_t>> read(char* into, std::size_t size) override {
     const auto in = in_;
     while (true) {

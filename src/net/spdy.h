@@ -19,6 +19,8 @@ class SpdyStream : public Stream {
  public:
   /// "streamtype: stdin", "port: 80" …; names are in lower case.
   virtual const Headers& headers() const = 0;
+  /// Of either side; it is none of the session's streams any more.
+  virtual bool is_reset() const = 0;
 };
 
 /// Use: `co_await async::first_of(session.run(), handle(session))`, where handle() accepts streams

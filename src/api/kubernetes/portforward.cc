@@ -53,7 +53,9 @@ struct Session {
   const NodeAccess& nodes;
   const PodTarget& target;
   net::SpdySession& spdy;
-  std::map<std::string, Pair> waiting = {};  ///< by request id: one stream of two is there
+  /// By request id: one stream of two is there. As many as the session may have streams: those that
+  /// were reset go.
+  std::map<std::string, Pair> waiting = {};
   std::vector<Lane*> idle = {};  ///< in the frames of serve_lane
   bool is_over = false;
 };
@@ -114,10 +116,16 @@ Task<void> serve_lane(Session& session, Pair first) {
   }
 }
 
+/// A half whose other one will not come: a client gives up both.
+bool is_reset(const Pair& half) {
+  return (half.data ? half.data : half.error)->is_reset();
+}
+
 /// The pair that this stream makes whole, if it does.
 std::optional<Pair> take(Session& session, std::unique_ptr<net::SpdyStream> stream) {
   const std::string id(stream->headers().get("requestid"));
   const bool is_error = stream->headers().get("streamtype") == "error";
+  std::erase_if(session.waiting, [](const auto& entry) { return is_reset(entry.second); });
   auto& pair = session.waiting[id];
   (is_error ? pair.error : pair.data) = std::move(stream);
   if (!pair.error || !pair.data) {

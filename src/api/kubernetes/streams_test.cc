@@ -448,6 +448,13 @@ std::string half(net::spdy::HeaderBlocks& blocks, std::uint32_t id, std::string 
   return net::spdy::control_frame(net::spdy::Type::syn_stream, 0, payload);
 }
 
+std::string reset(std::uint32_t id) {
+  std::string payload;
+  net::spdy::append_u32(payload, id);
+  net::spdy::append_u32(payload, static_cast<std::uint32_t>(net::spdy::Reset::cancel));
+  return net::spdy::control_frame(net::spdy::Type::rst_stream, 0, payload);
+}
+
 TEST_F(StreamsTest, ForwardingEndsWithItsClientWhileAConnectionIsOpen) {
   net::spdy::HeaderBlocks blocks;
   agent_says("world");
@@ -456,6 +463,20 @@ TEST_F(StreamsTest, ForwardingEndsWithItsClientWhileAConnectionIsOpen) {
 
   EXPECT_EQ(answer.status, 101);
   EXPECT_THAT(reach_request_, HasSubstr(R"("port":8080)"));
+}
+
+TEST_F(StreamsTest, ForwardingForgetsAHalfThatWasReset) {
+  for (const bool comes_again : {false, true}) {
+    net::spdy::HeaderBlocks blocks;
+    std::vector<std::string> frames = {half(blocks, 1, "error"), reset(1), half(blocks, 3, "data")};
+    if (comes_again) {
+      frames.push_back(half(blocks, 5, "error"));
+    }
+    agent_says("world");
+    forward_frames(std::move(frames));
+
+    EXPECT_EQ(reach_request_.empty(), !comes_again);
+  }
 }
 
 struct ForwardRefusal {
