@@ -12,15 +12,12 @@
 namespace tetrarch::agent {
 namespace {
 
-using std::chrono::minutes;
 using std::chrono::seconds;
 
 constexpr std::size_t kPieceMax = 16 * 1024 * 1024;
 constexpr std::size_t kChunk = 256 * 1024;
 constexpr seconds kLook{60};
 constexpr seconds kRetry{5};
-/// What is kept though no ImageBlob says so may be new: the server has still to write it down.
-constexpr minutes kStrayMax{1};
 
 Task<Status> read_exactly(net::Stream& stream, char* into, std::size_t size) {
   while (size > 0) {
@@ -139,7 +136,7 @@ Task<void> Blobs::keep() {
     }
     const bool is_done = co_await hold_all();
     co_await drop_others();
-    pause = is_done && strays_.empty() ? kLook : kRetry;
+    pause = is_done && !strays_.has_any_that_goes_soon() ? kLook : kRetry;
   }
 }
 
@@ -213,28 +210,16 @@ Task<void> Blobs::drop_others() {
   if (!all.ok()) {
     co_return;  // containerd is away; the next round looks again
   }
-  std::set<std::string, std::less<>> wanted;
+  StrayBlobs::Digests wanted;
   for (const auto& blob : parts_.objects.all(kImageBlobs)) {
     wanted.emplace(blob.root()["spec"]["digest"].string());
   }
-  const auto now = parts_.clock.now();
-  std::map<std::string, TimePoint> strays;
   bool has_dropped = false;
-  for (const auto& info : *all) {
-    if (wanted.contains(info.digest)) {
-      continue;
-    }
-    const auto before = strays_.find(info.digest);
-    const auto since = before == strays_.end() ? now : before->second;
-    if (now - since < kStrayMax) {
-      strays[info.digest] = since;
-      continue;
-    }
-    held_.erase(info.digest);
-    const auto dropped = co_await parts_.content.set_kept(info.digest, "");
+  for (auto& digest : strays_.look(*all, wanted, parts_.clock.now())) {
+    held_.erase(digest);
+    const auto dropped = co_await parts_.content.set_kept(std::move(digest), "");
     has_dropped = has_dropped || dropped.ok();
   }
-  strays_ = std::move(strays);
   if (has_dropped) {
     const auto freed = co_await parts_.content.collect();
     if (!freed.ok()) {

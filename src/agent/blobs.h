@@ -6,7 +6,6 @@
 #pragma once
 
 #include <chrono>
-#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -14,6 +13,7 @@
 #include "agent/blob_source.h"
 #include "agent/objects.h"
 #include "agent/runtime/content.h"
+#include "agent/stray_blobs.h"
 #include "async/timer.h"
 #include "base/clock.h"
 #include "base/random.h"
@@ -59,8 +59,8 @@ class Blobs {
 
   Parts parts_;
   async::Event changed_;
-  std::set<std::string> held_;               ///< digests that have been seen to be here
-  std::map<std::string, TimePoint> strays_;  ///< kept though nothing says so: since when
+  std::set<std::string> held_;  ///< digests that have been seen to be here
+  StrayBlobs strays_;
 };
 
 }  // namespace tetrarch::agent

@@ -8,6 +8,7 @@
 
 #include "api/distribution/distribution.h"
 #include "api/distribution/names.h"
+#include "async/timer.h"
 #include "base/encoding.h"
 #include "net/pipe.h"
 #include "reach/answer.h"
@@ -26,8 +27,10 @@ std::string digest_of(std::string_view content) {
 
 /// Keeps blobs as an agent does.
 struct FakeAgent {
-  std::map<std::string, std::string> blobs;
+  std::map<std::string, std::string> blobs = {};
   bool is_away = false;
+  async::Event* waits_for = nullptr;  ///< before it says that it keeps one
+  async::Event* tells = nullptr;      ///< once nobody waits for what it says any more
 };
 
 Task<bool> read_exactly(net::Stream& stream, std::string& into) {
@@ -66,7 +69,15 @@ Task<void> take_blob(FakeAgent& agent, net::Stream& stream) {
   }
   const Status said = is_it ? ok() : Status(Error{Code::invalid, "another digest"});
   const std::string answer = reach::format_answer(said);
+  if (agent.waits_for != nullptr) {
+    co_await agent.waits_for->wait();
+  }
   (void)co_await stream.write(answer);
+  if (agent.tells != nullptr) {
+    std::string nothing(1, '\0');
+    (void)co_await read_exactly(stream, nothing);
+    agent.tells->raise();
+  }
 }
 
 Task<void> serve(FakeAgent& agent, DocumentPtr request, std::unique_ptr<net::Stream> stream) {
@@ -292,6 +303,17 @@ class DistributionTest : public registry::RegistryTest {
                 with("Content-Type", "application/vnd.oci.image.manifest.v1+json")});
   }
 
+  /// In order of their names.
+  std::vector<std::string> holders(std::string_view content) {
+    std::vector<std::string> out;
+    const auto blob = object(kBlobs, blob_name(digest_of(content)));
+    for (const auto node : blob->root()["spec"]["nodes"].elements()) {
+      out.emplace_back(node.string());
+    }
+    std::sort(out.begin(), out.end());
+    return out;
+  }
+
   void push(const std::string& tag, const std::string& layer) {
     push_blob("config");
     push_blob(layer);
@@ -330,6 +352,7 @@ class DistributionTest : public registry::RegistryTest {
   Counter relayed_;
   bool is_full_ = false;
   std::vector<std::string> visits_;
+  std::map<std::string, async::Event> is_done_;
   std::map<std::string, FakeAgent> agents_{{"a", {}}, {"b", {}}};
   std::unique_ptr<Distribution> api_;
 };
@@ -476,6 +499,19 @@ TEST_F(DistributionTest, GivesABlobFromWhoAnswersAndInParts) {
   EXPECT_EQ(head.status, 200);
   EXPECT_EQ(head.headers.get("Content-Length"), "10");
   EXPECT_EQ(head.body, "");
+}
+
+TEST_F(DistributionTest, WaitsForBothMachinesAtOnce) {
+  for (const auto& [first, second] : {std::pair("a", "b"), std::pair("b", "a")}) {
+    auto& is_done = is_done_[first];
+    agents_[first] = {.tells = &is_done};
+    agents_[second] = {.waits_for = &is_done};
+
+    const auto content = std::string("first is ") + first;
+    push_blob(content);
+
+    EXPECT_THAT(holders(content), testing::ElementsAre("a", "b"));
+  }
 }
 
 TEST_F(DistributionTest, TellsNodesWhichOthersHaveABlob) {

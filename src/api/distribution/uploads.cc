@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "object/writer.h"
 #include "reach/answer.h"
+#include "reach/blob_times.h"
 #include "reach/wire.h"
 
 namespace tetrarch::api::distribution {
@@ -17,8 +18,6 @@ constexpr std::string_view kRoom = "images";
 constexpr std::size_t kUploadsMax = 256;
 constexpr std::size_t kCopies = 2;
 constexpr std::chrono::minutes kIdleMax{10};
-/// A machine may have to write some GB to its disk.
-constexpr std::chrono::minutes kCommitMax{5};
 
 /// Ours: pieces of a blob to an agent: 4 bytes big-endian length, then as many bytes. An empty
 /// piece is the end; behind it is one line that says what all of it must be.
@@ -42,7 +41,7 @@ Task<void> read_answer(net::Stream& stream, Status& outcome) {
 }
 
 Task<void> expire() {
-  co_await async::sleep_for(kCommitMax);
+  co_await async::sleep_for(reach::kBlobCommitMax);
 }
 
 }  // namespace
@@ -68,22 +67,30 @@ Task<Status> Upload::write(std::string_view bytes) {
   co_return ok();
 }
 
+Task<void> Upload::commit(Target& target, std::string_view last) {
+  (void)co_await target.stream->write(last);  // what follows tells
+  co_await async::first_of(read_answer(*target.stream, target.outcome), expire());
+  target.stream->close();
+}
+
+/// At once: one that is done drops the blob again where another lets us wait for too long.
+Task<void> Upload::commit_from(std::size_t index, std::string_view last) {
+  if (index < targets_.size()) {
+    co_await async::both(commit(targets_[index], last), commit_from(index + 1, last));
+  }
+}
+
 Task<Result<std::vector<std::string>>> Upload::finish(std::string digest) {
   const auto last = last_piece(digest, size_);
-  for (auto& target : targets_) {
-    (void)co_await target.stream->write(last);  // what follows tells
-  }
+  co_await commit_from(0, last);
   std::vector<std::string> out;
   Status failure = Error{Code::unavailable, "no machine has taken this blob"};
   for (auto& target : targets_) {
-    Status outcome = Error{Code::timeout, "it took too long"};
-    co_await async::first_of(read_answer(*target.stream, outcome), expire());
-    target.stream->close();
-    if (outcome.ok()) {
+    if (target.outcome.ok()) {
       out.push_back(target.node);
     } else {
-      log::debug(kRoom, "node {}: {}", target.node, outcome.error().message);
-      failure = std::move(outcome);
+      log::debug(kRoom, "node {}: {}", target.node, target.outcome.error().message);
+      failure = std::move(target.outcome);
     }
   }
   targets_.clear();
@@ -138,7 +145,10 @@ Task<std::vector<Upload::Target>> Uploads::open_targets() {
     nodes.erase(at);
     auto stream = co_await parts_.open(NodeName(node), R"({"kind":"blob-put"})");
     if (stream.ok()) {
-      out.push_back({node, *std::move(stream)});
+      Upload::Target target;
+      target.node = node;
+      target.stream = *std::move(stream);
+      out.push_back(std::move(target));
     } else {
       log::warning(kRoom, "node {} takes no blob: {}", node, stream.error().message);
     }

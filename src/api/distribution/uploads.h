@@ -20,6 +20,7 @@ class Upload {
   struct Target {
     std::string node;
     std::unique_ptr<net::Stream> stream;
+    Status outcome = Error{Code::timeout, "it took too long"};  ///< of its end
   };
 
   Upload(std::string id, std::string user, std::vector<Target> targets);
@@ -38,6 +39,9 @@ class Upload {
 
  private:
   friend class Uploads;
+
+  static Task<void> commit(Target& target, std::string_view last);
+  Task<void> commit_from(std::size_t index, std::string_view last);
 
   const std::string id_;
   const std::string user_;
