@@ -55,9 +55,12 @@ Status add_manifest(const TarIndex& archive,
   }
   TRY(auto content, archive.read(*entry, kDocumentMax));
   TRY(const auto manifest, api::distribution::parse_manifest(content, wanted.media_type));
+  bool is_sparse = false;
   for (const auto& part : manifest.manifests) {
     if (archive.find(place_of(part.digest)) != nullptr) {
       TRY_STATUS(add_manifest(archive, part, image, depth + 1));
+    } else {
+      is_sparse = true;
     }
   }
   for (const auto& blob : manifest.blobs) {
@@ -67,7 +70,7 @@ Status add_manifest(const TarIndex& archive,
     }
     add_blob(image, blob.digest, *where);
   }
-  image.manifests.push_back({wanted.digest, manifest.media_type, std::move(content)});
+  image.manifests.push_back({wanted.digest, manifest.media_type, std::move(content), is_sparse});
   return ok();
 }
 

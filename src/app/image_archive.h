@@ -20,6 +20,7 @@ struct ArchivedManifest {
   std::string digest;
   std::string media_type;
   std::string content;
+  bool is_sparse = false;  ///< an index, and manifests that it names are not in the archive
 };
 
 struct ArchivedImage {

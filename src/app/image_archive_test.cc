@@ -121,6 +121,8 @@ TEST_F(ImageArchiveTest, ReadsAnIndexWithTheManifestsThatAreThere) {
   ASSERT_THAT(images->front().manifests, SizeIs(2));
   EXPECT_EQ(images->front().manifests[0].digest, digest_of(mine));
   EXPECT_EQ(images->front().manifests[1].content, image_index);
+  EXPECT_FALSE(images->front().manifests[0].is_sparse);
+  EXPECT_TRUE(images->front().manifests[1].is_sparse);
 }
 
 TEST_F(ImageArchiveTest, MakesAManifestForWhatDockerSaved) {

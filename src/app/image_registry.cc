@@ -109,6 +109,9 @@ Status ImageRegistry::push_manifest(const ArchivedManifest& manifest,
                                     const std::string& reference) {
   net::ClientRequest request{.method = "PUT", .target = target(name, "manifests/" + reference)};
   request.headers.add("Content-Type", manifest.media_type);
+  if (manifest.is_sparse) {
+    request.headers.add(std::string(api::distribution::kSparseHeader), "true");
+  }
   request.body = manifest.content;
   TRY_STATUS(ask(std::move(request), 201));
   return ok();

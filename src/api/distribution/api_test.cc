@@ -303,6 +303,30 @@ class DistributionTest : public registry::RegistryTest {
                 with("Content-Type", "application/vnd.oci.image.manifest.v1+json")});
   }
 
+  FakeExchange put_index(const std::string& tag,
+                         const std::string& manifest,
+                         std::string sparse = "") {
+    auto headers = with("Content-Type", "application/vnd.oci.image.index.v1+json");
+    headers.add("Tetrarch-Sparse-Index", std::move(sparse));
+    auto content = fmt::format(R"({{"schemaVersion":2,"manifests":[{{"digest":"{}","size":{}}}]}})",
+                               digest_of(manifest),
+                               manifest.size());
+    return ask({"PUT", "/v2/app/manifests/" + tag, std::move(content), std::move(headers)});
+  }
+
+  bool mark(std::string_view resource, const std::string& name) {
+    return merge(std::string(resource),
+                 "",
+                 name,
+                 R"({"metadata":{"annotations":)"
+                 R"({"images.tetrarch.dev/unused-since":"2026-01-01T00:00:00Z"}}})")
+        .ok();
+  }
+
+  bool is_marked(std::string_view resource, std::string name) {
+    return object(resource, std::move(name))->metadata()["annotations"].size() > 0;
+  }
+
   /// In order of their names.
   std::vector<std::string> holders(std::string_view content) {
     std::vector<std::string> out;
@@ -582,6 +606,36 @@ TEST_F(DistributionTest, RefusesManifestsThatDoNotHold) {
   EXPECT_FALSE(object(kImages, image_name("app", "1")).ok());
 }
 
+TEST_F(DistributionTest, TakesAnIndexWhoseManifestsAreThere) {
+  const auto part = manifest("layer");
+  const auto name = manifest_name("app", digest_of(part));
+  const auto refused = put_index("1", part);
+  EXPECT_EQ(refused.status, 404);
+  EXPECT_EQ(refused.code(), "MANIFEST_BLOB_UNKNOWN");
+  EXPECT_EQ(put_index("sparse", part, "true").status, 201) << "who pushes knows";
+  push_blob("config");
+  push_blob("layer");
+  ASSERT_EQ(put_manifest(digest_of(part), part).status, 201);
+  ASSERT_TRUE(mark(kManifests, name));
+
+  EXPECT_EQ(put_index("1", part).status, 201);
+
+  EXPECT_FALSE(is_marked(kManifests, name)) << "it is about to be used";
+}
+
+TEST_F(DistributionTest, AManifestThatIsAskedForIsNotAboutToGo) {
+  const auto part = manifest("layer");
+  const auto name = manifest_name("app", digest_of(part));
+  push("1", "layer");
+  for (const auto* method : {"GET", "HEAD"}) {
+    ASSERT_TRUE(mark(kManifests, name));
+
+    EXPECT_EQ(ask({method, "/v2/app/manifests/" + digest_of(part)}).status, 200);
+
+    EXPECT_FALSE(is_marked(kManifests, name)) << method;
+  }
+}
+
 TEST_F(DistributionTest, MovesATag) {
   push("1", "old");
   push("1", "new");
@@ -647,15 +701,9 @@ TEST_F(DistributionTest, RefusesInTheWordsOfTheSpecification) {
 TEST_F(DistributionTest, TakesTheMarkOffWhatIsPushedAgain) {
   push("1", "layer");
   const auto name = blob_name(digest_of("layer"));
-  ASSERT_TRUE(
-      merge(
-          kBlobs,
-          "",
-          name,
-          R"({"metadata":{"annotations":{"images.tetrarch.dev/unused-since":"2026-01-01T00:00:00Z"}}})")
-          .ok());
+  ASSERT_TRUE(mark(kBlobs, name));
   ASSERT_EQ(put_manifest("2", manifest("layer")).status, 201);
-  EXPECT_EQ(object(kBlobs, name)->metadata()["annotations"].size(), 0U);
+  EXPECT_FALSE(is_marked(kBlobs, name));
 }
 
 }  // namespace

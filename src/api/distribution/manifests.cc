@@ -61,6 +61,7 @@ Task<Status> get_manifest(Context& context) {
   if (!manifest) {
     co_return co_await refuse_unknown(context);
   }
+  CO_TRY_STATUS(co_await take_mark_off(context, *manifest));  // who asks may leave out a push
   const auto spec = manifest->root()["spec"];
   const auto content = spec["content"].string();
   auto headers = common_headers();
@@ -97,6 +98,24 @@ Task<Result<std::string>> missing_blob(Context& context, const Manifest& manifes
     CO_TRY_STATUS(co_await take_mark_off(context, *known));
   }
   co_return std::string();
+}
+
+/// The same of an index. No tag leads to its manifests yet: each has its mark taken off.
+Task<Result<std::string>> missing_manifest(Context& context, const Manifest& index) {
+  const bool is_sparse = context.request.headers.get(kSparseHeader) == "true";
+  std::string missing;
+  for (const auto& part : index.manifests) {
+    auto key = key_of(kManifests, manifest_name(context.repository, part.digest));
+    const auto known = co_await context.objects.get(std::move(key));
+    if (known.ok()) {
+      CO_TRY_STATUS(co_await take_mark_off(context, *known));
+    } else if (known.error().code != Code::not_found) {
+      co_return known.error();
+    } else if (!is_sparse) {
+      missing = fmt::format("the manifest {} has not been pushed", part.digest);
+    }
+  }
+  co_return missing;
 }
 
 void write_head(object::Writer& writer, std::string_view kind, std::string_view name) {
@@ -189,6 +208,9 @@ Task<Status> put_manifest(Context& context) {
     co_return co_await refuse(context, kManifestInvalid, manifest.error().message);
   }
   CO_TRY(auto missing, co_await missing_blob(context, *manifest));
+  if (missing.empty()) {
+    CO_TRY(missing, co_await missing_manifest(context, *manifest));
+  }
   if (!missing.empty()) {
     co_return co_await refuse(context, kManifestBlobUnknown, std::move(missing));
   }
