@@ -245,7 +245,6 @@ Task<Result<std::string>> read_whole(Context& context, std::size_t bytes_max) {
 }
 
 Task<Status> take_mark_off(Context& context, const Stored& object) {
-  constexpr std::string_view kUnusedSince = "images.tetrarch.dev/unused-since";
   if (!object.metadata()["annotations"][kUnusedSince].exists()) {
     co_return ok();
   }

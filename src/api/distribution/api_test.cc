@@ -29,6 +29,7 @@ std::string digest_of(std::string_view content) {
 struct FakeAgent {
   std::map<std::string, std::string> blobs = {};
   bool is_away = false;
+  bool is_full = false;               ///< takes no blob
   async::Event* waits_for = nullptr;  ///< before it says that it keeps one
   async::Event* tells = nullptr;      ///< once nobody waits for what it says any more
 };
@@ -212,8 +213,14 @@ class DistributionTest : public registry::RegistryTest {
     if (agent.is_away) {
       co_return Error{Code::unavailable, "it is away"};
     }
+    const auto asked = *Document::parse(request);
+    const std::string digest(asked->root()["digest"].string());
+    const bool is_put = asked->root()["kind"].string() == "blob-put";
+    if (is_put ? agent.is_full : !agent.blobs.contains(digest)) {
+      co_return Error{is_put ? Code::exhausted : Code::not_found, "it cannot"};
+    }
     auto [ours, theirs] = net::make_pipe();
-    group_.spawn_on(pool_.strand(), serve(agent, *Document::parse(request), std::move(theirs)));
+    group_.spawn_on(pool_.strand(), serve(agent, asked, std::move(theirs)));
     co_return std::move(ours);
   }
 
@@ -536,6 +543,45 @@ TEST_F(DistributionTest, WaitsForBothMachinesAtOnce) {
 
     EXPECT_THAT(holders(content), testing::ElementsAre("a", "b"));
   }
+}
+
+TEST_F(DistributionTest, ABlobThatAllHaveLostIsUnknownAndCanBePushedAgain) {
+  push("1", "layer");
+  const Asked look{"HEAD", "/v2/app/blobs/" + digest_of("layer")};
+  EXPECT_EQ(ask(look).status, 200);
+  agents_["a"].blobs.erase(digest_of("layer"));
+  EXPECT_EQ(ask(look).status, 200) << "one is enough";
+  agents_["b"].blobs.erase(digest_of("layer"));
+
+  EXPECT_EQ(ask(look).code(), "BLOB_UNKNOWN");
+  auto by_node = look;
+  by_node.node = "c";
+  EXPECT_EQ(ask(by_node).status, 200) << "it asks for others to ask";
+  EXPECT_EQ(ask({"POST", "/v2/b/blobs/uploads/?from=app&mount=" + digest_of("layer")}).status, 202);
+  EXPECT_EQ(put_manifest("2", manifest("layer")).code(), "MANIFEST_BLOB_UNKNOWN");
+
+  agents_["a"].is_away = true;
+  agents_["b"].is_away = true;
+  agents_["c"] = {};
+  agents_["d"] = {};
+  push("2", "layer");
+  EXPECT_THAT(holders("layer"), testing::ElementsAre("c", "d"));
+  EXPECT_EQ(ask(look).status, 200);
+  EXPECT_EQ(ask({"GET", look.target}).body, "layer");
+}
+
+TEST_F(DistributionTest, ABlobThatIsPushedAgainIsKeptByThoseThatHaveIt) {
+  agents_["b"].is_away = true;
+  push_blob("known");
+  ASSERT_THAT(holders("known"), testing::ElementsAre("a"));
+  agents_["b"].is_away = false;
+  agents_["a"].is_full = true;
+  ASSERT_TRUE(mark(kBlobs, blob_name(digest_of("known"))));
+
+  push_blob("known");
+
+  EXPECT_THAT(holders("known"), testing::ElementsAre("a", "b"));
+  EXPECT_FALSE(is_marked(kBlobs, blob_name(digest_of("known"))));
 }
 
 TEST_F(DistributionTest, TellsNodesWhichOthersHaveABlob) {

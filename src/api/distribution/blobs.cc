@@ -142,6 +142,27 @@ Task<Status> answer_blob(Context& context, const Stored& blob) {
 
 }  // namespace
 
+Task<bool> gives_blob(Context& context, std::string node, std::string digest) {
+  const ByteRange nothing{0, 0};
+  auto request = get_request(digest, nothing);
+  const auto stream = co_await context.parts.open(NodeName(std::move(node)), std::move(request));
+  if (stream.ok()) {
+    (*stream)->close();
+  }
+  co_return stream.ok();
+}
+
+Task<bool> is_given(Context& context, const Stored& blob) {
+  const std::string digest(blob.root()["spec"]["digest"].string());
+  for (auto& node : sources_of(blob)) {
+    const bool is_there = co_await gives_blob(context, std::move(node), digest);
+    if (is_there) {
+      co_return true;
+    }
+  }
+  co_return false;
+}
+
 Task<Status> serve_blob(Context& context) {
   const auto& method = context.request.method;
   if (method != "GET" && method != "HEAD") {
@@ -161,6 +182,14 @@ Task<Status> serve_blob(Context& context) {
     co_return blob.error();
   }
   CO_TRY_STATUS(co_await take_mark_off(context, *blob));
+  if (method == "HEAD" && !is_node(context.identity)) {
+    // Who asks means to leave out a push.
+    const bool is_there = co_await is_given(context, *blob);
+    if (!is_there) {
+      co_return co_await refuse(
+          context, kBlobUnknown, "no machine that has this blob answers: push it again");
+    }
+  }
   co_return co_await answer_blob(context, *blob);
 }
 

@@ -44,6 +44,10 @@ Task<Result<std::string>> read_whole(Context& context, std::size_t bytes_max);
 Task<Status> take_mark_off(Context& context, const Stored& object);
 /// Makes it, of canonical JSON; where it is there already it stays as it is, without a mark.
 Task<Status> keep_object(Context& context, Key key, std::string object);
+/// Whether that machine answers, and has the blob. In blobs.cc.
+Task<bool> gives_blob(Context& context, std::string node, std::string digest);
+/// Whether any machine does: what an object says may be of machines that have lost it.
+Task<bool> is_given(Context& context, const Stored& blob);
 
 // Each in its own file; an error is answered by who called it.
 Task<Status> serve_catalog(Context& context);   // listing.cc

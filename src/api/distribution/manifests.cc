@@ -96,6 +96,12 @@ Task<Result<std::string>> missing_blob(Context& context, const Manifest& manifes
       co_return words;
     }
     CO_TRY_STATUS(co_await take_mark_off(context, *known));
+    const bool is_there = co_await is_given(context, *known);
+    if (!is_there) {
+      auto words =
+          fmt::format("no machine that has the blob {} answers: push it again", blob.digest);
+      co_return words;
+    }
   }
   co_return std::string();
 }

@@ -16,6 +16,8 @@ inline constexpr std::string_view kImages = "images.images.tetrarch.dev";
 inline constexpr std::string_view kManifests = "imagemanifests.images.tetrarch.dev";
 inline constexpr std::string_view kBlobs = "imageblobs.images.tetrarch.dev";
 inline constexpr std::string_view kApiVersion = "images.tetrarch.dev/v1";
+/// An annotation: see reconcile/image_store.h.
+inline constexpr std::string_view kUnusedSince = "images.tetrarch.dev/unused-since";
 /// With PUT of an index: "true" where manifests that it names will not come. It is taken all the
 /// same.
 inline constexpr std::string_view kSparseHeader = "Tetrarch-Sparse-Index";

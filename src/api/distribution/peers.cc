@@ -60,10 +60,14 @@ std::vector<std::string> holders_of(const Stored& blob, std::string_view without
 
 }  // namespace
 
+bool is_node(const trust::Identity& who) {
+  return who.is_in(trust::kNodes) && who.user.starts_with(trust::kNodeUserPrefix);
+}
+
 Task<std::string> peers_of(Context& context, const Stored& blob) {
   const auto& user = context.identity.user;
   std::string out;
-  if (!context.identity.is_in(trust::kNodes) || !user.starts_with(trust::kNodeUserPrefix)) {
+  if (!is_node(context.identity)) {
     co_return out;
   }
   const auto asker = user.substr(trust::kNodeUserPrefix.size());

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Pushing a blob: POST begins, PATCH adds, PUT adds what is left and names the digest. Source: OCI
 // distribution specification 1.1, "Pushing blobs".
+#include <algorithm>
 #include <charconv>
 #include <optional>
 
@@ -12,6 +13,8 @@
 
 namespace tetrarch::api::distribution {
 namespace {
+
+constexpr int kTriesMax = 4;
 
 /// What of an upload is there, as its answers say it.
 net::Headers upload_headers(const Context& context, const Upload& upload) {
@@ -62,6 +65,79 @@ std::string blob_object(std::string_view digest,
   return out;
 }
 
+/// Those that have it now, and those of before that still give it.
+Task<std::vector<std::string>> keepers_of(Context& context,
+                                          const Stored& known,
+                                          std::vector<std::string> nodes) {
+  const auto spec = known.root()["spec"];
+  const std::string digest(spec["digest"].string());
+  auto out = nodes;
+  for (const auto each : spec["nodes"].elements()) {
+    std::string node(each.string());
+    if (std::find(nodes.begin(), nodes.end(), node) != nodes.end()) {
+      continue;
+    }
+    const bool gives = co_await gives_blob(context, node, digest);
+    if (gives) {
+      out.push_back(std::move(node));
+    }
+  }
+  co_return out;
+}
+
+std::string keepers_patch(const std::vector<std::string>& nodes) {
+  std::string out;
+  object::Writer writer(out);
+  writer.begin_object().key("metadata").begin_object().key("annotations").begin_object();
+  writer.key(kUnusedSince).null().end_object().end_object();
+  writer.key("spec").begin_object().key("nodes").begin_array();
+  for (const auto& node : nodes) {
+    writer.string(node);
+  }
+  writer.end_array().end_object().end_object();
+  return out;
+}
+
+/// It is known already, and perhaps lost where it was: what these machines have is not dropped by
+/// them, and what others have lost does not stand in its way. Code::conflict: somebody else has
+/// written it meanwhile.
+Task<Status> add_keepers(Context& context, const Stored& known, std::vector<std::string> nodes) {
+  const auto keepers = co_await keepers_of(context, known, std::move(nodes));
+  client::WriteOptions options;
+  options.expected = known.revision;
+  options.expected_uid = known.uid();
+  auto patch = keepers_patch(keepers);
+  const auto written = co_await context.objects.patch(
+      known.key, client::PatchType::merge, std::move(patch), std::move(options));
+  co_return written.ok() ? ok() : Status(written.error());
+}
+
+/// Writes down that these machines have it.
+Task<Status> keep_blob(Context& context,
+                       std::string digest,
+                       std::int64_t size,
+                       std::vector<std::string> nodes) {
+  const Key key{std::string(kBlobs), "", blob_name(digest)};
+  const auto document = Document::from_canonical(blob_object(digest, size, nodes));
+  Status last = ok();
+  for (int tries = 0; tries < kTriesMax; ++tries) {
+    client::WriteOptions options;
+    const auto made = co_await context.objects.create(key.resource, "", document, options);
+    if (made.ok() || made.error().code != Code::already_exists) {
+      co_return made.ok() ? ok() : Status(made.error());
+    }
+    const auto known = co_await context.objects.get(key);
+    last = known.ok() ? ok() : Status(known.error());
+    if (known.ok()) {
+      last = co_await add_keepers(context, *known, nodes);
+    }
+    if (last.ok()) {
+      co_return last;
+    }
+  }
+  co_return last;
+}
+
 Task<Status> answer_created(Context& context, std::string digest) {
   auto headers = common_headers();
   headers.add("Location", location(context, fmt::format("blobs/{}", digest)));
@@ -81,9 +157,7 @@ Task<Status> finish(Context& context, Uploads::Taken upload, std::string digest)
     }
     co_return nodes.error();
   }
-  Key key{std::string(kBlobs), "", blob_name(digest)};
-  auto object = blob_object(digest, size, *nodes);
-  CO_TRY_STATUS(co_await keep_object(context, std::move(key), std::move(object)));
+  CO_TRY_STATUS(co_await keep_blob(context, digest, size, *std::move(nodes)));
   co_return co_await answer_created(context, std::move(digest));
 }
 
@@ -127,7 +201,8 @@ Task<Result<bool>> has_blob(Context& context, std::string digest) {
     co_return known.error();
   }
   CO_TRY_STATUS(co_await take_mark_off(context, *known));
-  co_return true;
+  const bool is_there = co_await is_given(context, *known);
+  co_return is_there;
 }
 
 }  // namespace
