@@ -30,6 +30,7 @@ struct FakeAgent {
   std::map<std::string, std::string> blobs = {};
   bool is_away = false;
   bool is_full = false;               ///< takes no blob
+  bool hangs = false;                 ///< takes one, and reads nothing of it
   async::Event* waits_for = nullptr;  ///< before it says that it keeps one
   async::Event* tells = nullptr;      ///< once nobody waits for what it says any more
 };
@@ -84,6 +85,10 @@ Task<void> take_blob(FakeAgent& agent, net::Stream& stream) {
 Task<void> serve(FakeAgent& agent, DocumentPtr request, std::unique_ptr<net::Stream> stream) {
   const auto root = request->root();
   if (root["kind"].string() == "blob-put") {
+    if (agent.hangs) {
+      async::Event never;
+      co_await never.wait();
+    }
     co_await take_blob(agent, *stream);
     co_return;
   }
@@ -164,7 +169,9 @@ class FakeExchange final : public net::Exchange, public net::BodyReader {
 
 class DistributionTest : public registry::RegistryTest {
  protected:
-  DistributionTest() {
+  DistributionTest() { make_api(std::chrono::minutes(1)); }
+
+  void make_api(std::chrono::nanoseconds write_limit) {
     Parts parts{
         .registry = *registry_,
         .clock = clock_,
@@ -185,7 +192,8 @@ class DistributionTest : public registry::RegistryTest {
             },
         .visits = [this] { return std::make_unique<FakeVisit>(*this); },
         .relayed = relayed_,
-        .own_names = {"10.0.0.1:6443"}};
+        .own_names = {"10.0.0.1:6443"},
+        .write_limit = write_limit};
     api_ = make_distribution(std::move(parts));
   }
 
@@ -530,6 +538,19 @@ TEST_F(DistributionTest, GivesABlobFromWhoAnswersAndInParts) {
   EXPECT_EQ(head.status, 200);
   EXPECT_EQ(head.headers.get("Content-Length"), "10");
   EXPECT_EQ(head.body, "");
+}
+
+TEST_F(DistributionTest, LeavesOutAMachineThatHangs) {
+  make_api(std::chrono::milliseconds(500));
+  agents_["a"].hangs = true;
+
+  push_blob(std::string(3'000'000, 'x'));
+
+  EXPECT_THAT(holders(std::string(3'000'000, 'x')), testing::ElementsAre("b"));
+  agents_["b"].hangs = true;
+  const std::string more(3'000'000, 'y');
+  const auto done = ask({"POST", "/v2/app/blobs/uploads/?digest=" + digest_of(more), more});
+  EXPECT_EQ(done.status, 503) << done.body;
 }
 
 TEST_F(DistributionTest, WaitsForBothMachinesAtOnce) {

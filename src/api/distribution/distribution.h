@@ -4,6 +4,7 @@
 // Made by app; beside the Kubernetes API on the same port.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
@@ -42,6 +43,8 @@ struct Parts {
   Counter& relayed;  ///< bytes of blobs that passed through this server
   /// host:port by which users call this server.
   std::vector<std::string> own_names = {};
+  /// For an agent to take a piece of a blob; then it is left out.
+  std::chrono::nanoseconds write_limit = std::chrono::minutes(1);
 };
 
 class Distribution : public net::UploadHandler {

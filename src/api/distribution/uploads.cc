@@ -40,19 +40,36 @@ Task<void> read_answer(net::Stream& stream, Status& outcome) {
   outcome = line.ok() ? reach::parse_answer(*line) : Status(line.error());
 }
 
-Task<void> expire() {
-  co_await async::sleep_for(reach::kBlobCommitMax);
+Task<void> write_to(net::Stream& stream, std::string_view bytes, Status& outcome) {
+  outcome = co_await stream.write(bytes);
+}
+
+Task<void> expire(std::chrono::nanoseconds limit) {
+  co_await async::sleep_for(limit);
 }
 
 }  // namespace
 
-Upload::Upload(std::string id, std::string user, std::vector<Target> targets)
-    : id_(std::move(id)), user_(std::move(user)), targets_(std::move(targets)) {}
+Upload::Upload(std::string id,
+               std::string user,
+               std::vector<Target> targets,
+               std::chrono::nanoseconds write_limit)
+    : id_(std::move(id)),
+      user_(std::move(user)),
+      write_limit_(write_limit),
+      targets_(std::move(targets)) {}
+
+/// A machine that hangs takes nothing, and its connection goes on all the same.
+Task<Status> Upload::write_in_time(net::Stream& stream, std::string_view bytes) const {
+  Status outcome = Error{Code::timeout, "it has taken nothing for too long"};
+  co_await async::first_of(write_to(stream, bytes, outcome), expire(write_limit_));
+  co_return outcome;
+}
 
 Task<Status> Upload::write(std::string_view bytes) {
   const auto piece = piece_of(bytes);
   for (auto& target : targets_) {
-    const auto written = co_await target.stream->write(piece);
+    const auto written = co_await write_in_time(*target.stream, piece);
     if (!written.ok()) {
       log::warning(kRoom, "node {} takes no more: {}", target.node, written.error().message);
       target.stream->close();
@@ -67,9 +84,10 @@ Task<Status> Upload::write(std::string_view bytes) {
   co_return ok();
 }
 
-Task<void> Upload::commit(Target& target, std::string_view last) {
-  (void)co_await target.stream->write(last);  // what follows tells
-  co_await async::first_of(read_answer(*target.stream, target.outcome), expire());
+Task<void> Upload::commit(Target& target, std::string_view last) const {
+  (void)co_await write_in_time(*target.stream, last);  // what follows tells
+  co_await async::first_of(read_answer(*target.stream, target.outcome),
+                           expire(reach::kBlobCommitMax));
   target.stream->close();
 }
 
@@ -167,8 +185,8 @@ Task<Result<Uploads::Taken>> Uploads::begin(std::string user) {
   if (targets.empty()) {
     co_return Error{Code::unavailable, "there is no machine that could keep a blob"};
   }
-  auto upload =
-      std::make_shared<Upload>(make_uuid(parts_.random), std::move(user), std::move(targets));
+  auto upload = std::make_shared<Upload>(
+      make_uuid(parts_.random), std::move(user), std::move(targets), parts_.write_limit);
   const std::lock_guard lock(mutex_);
   upload->is_taken_ = true;
   uploads_[upload->id()] = upload;

@@ -23,7 +23,11 @@ class Upload {
     Status outcome = Error{Code::timeout, "it took too long"};  ///< of its end
   };
 
-  Upload(std::string id, std::string user, std::vector<Target> targets);
+  /// `write_limit`: of a piece, after which a machine is left out.
+  Upload(std::string id,
+         std::string user,
+         std::vector<Target> targets,
+         std::chrono::nanoseconds write_limit);
 
   const std::string& id() const { return id_; }
 
@@ -40,11 +44,13 @@ class Upload {
  private:
   friend class Uploads;
 
-  static Task<void> commit(Target& target, std::string_view last);
+  Task<Status> write_in_time(net::Stream& stream, std::string_view bytes) const;
+  Task<void> commit(Target& target, std::string_view last) const;
   Task<void> commit_from(std::size_t index, std::string_view last);
 
   const std::string id_;
   const std::string user_;
+  const std::chrono::nanoseconds write_limit_;
   std::vector<Target> targets_;
   std::int64_t size_ = 0;
   // Guarded by the mutex of Uploads.
