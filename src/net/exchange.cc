@@ -217,7 +217,8 @@ Task<Result<std::string>> ConnectionExchange::read_body() {
   auto piece = co_await connection_.read_body(*parser_);
   if (step_ == Step::waiting) {
     connection_.transport_->disarm();
-  } else if (!piece.ok()) {
+  } else if (!piece.ok() && piece.error().code != Code::cancelled) {
+    // Cancelled: the answer was whole before the request, and whoever answered reads no more.
     connection_.note_gone();
   } else if (step_ == Step::streaming && is_whole()) {
     connection_.watch_for_end();

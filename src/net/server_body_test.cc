@@ -7,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "async/timer.h"
+#include "async/together.h"
 #include "net/harness_test.h"
 
 namespace tetrarch::net {
@@ -30,6 +31,25 @@ Task<void> send_back(std::string early, Exchange& exchange, BodyReader& body) {
   (void)co_await exchange.finish();
 }
 
+Task<void> drop_all(BodyReader& body) {
+  while (true) {
+    const auto piece = co_await body.read_body();
+    if (!piece.ok() || piece->empty()) {
+      co_return;
+    }
+  }
+}
+
+Task<void> end(Exchange& exchange) {
+  (void)co_await exchange.finish();
+}
+
+/// The answer is whole before the request is.
+Task<void> answer_early(Exchange& exchange, BodyReader& body) {
+  (void)co_await exchange.start(200, {});
+  co_await async::first_of(drop_all(body), end(exchange));
+}
+
 Task<void> wait_until_gone(Exchange& exchange, std::promise<void>& waiting) {
   const auto gone = std::make_shared<async::Event>();
   exchange.on_client_gone([gone] { gone->raise(); });
@@ -40,8 +60,8 @@ Task<void> wait_until_gone(Exchange& exchange, std::promise<void>& waiting) {
 }
 
 /// Answers with how much has come, or why no more did. /refuse is answered unread, /back sends back
-/// what comes, /wait says nothing until its client has gone, /watched is answered while that is
-/// looked for.
+/// what comes, /early is answered while it is read, /wait says nothing until its client has gone,
+/// /watched is answered while that is looked for.
 class Counter final : public UploadHandler {
  public:
   bool takes(const Request& head) const override { return head.path != "/whole"; }
@@ -49,6 +69,10 @@ class Counter final : public UploadHandler {
   Task<void> handle(Request request, Exchange& exchange, BodyReader& body) override {
     if (request.path == "/back") {
       co_await send_back(std::move(request.body), exchange, body);
+      co_return;
+    }
+    if (request.path == "/early") {
+      co_await answer_early(exchange, body);
       co_return;
     }
     if (request.path == "/wait") {
@@ -89,7 +113,7 @@ struct Fixture : ::testing::Test {
   async::IoPool pool{2};
   Counter handler;
   testing::FunctionHandler others{testing::echo};
-  Server server{pool, others, {.uploads = {&handler}}};
+  Server server{pool, others, {.linger_limit = std::chrono::minutes(1), .uploads = {&handler}}};
   std::uint16_t port = 0;
 };
 
@@ -182,6 +206,15 @@ TEST_F(StreamedBody, ThatBreaksOffBehindTheBeginningOfAnAnswerEndsIt) {
   client.shut_write();
 
   EXPECT_EQ(client.read_to_end(), "\r\n") << "no end of the answer";
+}
+
+TEST_F(StreamedBody, ThatIsAnsweredEarlyMayStillBeSent) {
+  RawClient client(port);
+
+  client.send(head("/early", "Content-Length: 10000000") + "some");
+
+  EXPECT_THAT(client.read_to_end(), EndsWith("\r\n\r\n0\r\n\r\n"));
+  EXPECT_TRUE(client.send(std::string(8'000'000, 'x'))) << "no reset destroys the answer";
 }
 
 TEST_F(StreamedBody, AClientThatLeavesBeforeItsAnswerIsNoticed) {
