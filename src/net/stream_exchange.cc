@@ -21,6 +21,8 @@ namespace tetrarch::net {
 namespace {
 
 constexpr std::size_t kReadSize = 4 * 1024;
+/// Of what the parser does not take in pieces, beyond a head: chunk extensions, trailers.
+constexpr std::size_t kLineMax = 64 * 1024;
 /// Pieces of a body that are smaller leave together.
 constexpr std::size_t kWriteSize = 32 * 1024;
 
@@ -63,6 +65,10 @@ Task<void> receive(Stream& stream,
         refusal = {status, message_of(status, error, core.options)};
         co_return;
       }
+    }
+    if (end - begin > core.options.header_bytes_max + kLineMax) {
+      refusal = {431, "a line of the request is too long"};
+      co_return;
     }
     buffer.erase(0, begin);
     buffer.resize(std::max(buffer.size(), kReadSize));

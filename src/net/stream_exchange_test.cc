@@ -147,6 +147,10 @@ TEST(StreamExchange, RefusesWhatCannotBeRead) {
                               "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1001\r\n\r\n" +
                                   std::string(1001, 'x')),
               StartsWith("HTTP/1.1 413 "));
+  EXPECT_THAT(answer_to_bytes(server,
+                              "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1;" +
+                                  std::string(1'000'000, 'e')),
+              StartsWith("HTTP/1.1 431 "));
   EXPECT_EQ(answer_to_bytes(server, "GET / HTTP/1.1\r\nHost: x"), "") << "nobody waits";
 
   const auto half = open(server);
