@@ -38,8 +38,8 @@ ServerCore::ServerCore(asio::any_io_executor strand,
       limits{
           options.header_bytes_max, options.body_bytes_max, options.headers_max, &options.uploads},
       clock(its_clock),
-      group(std::move(strand), "net"),
-      bodies(options.bodies_bytes_max, options.bodies_bytes_max / kBodiesShare) {}
+      bodies(options.bodies_bytes_max, options.bodies_bytes_max / kBodiesShare),
+      group(std::move(strand), "net") {}
 
 ServerCore::Admission ServerCore::admit(const std::string& address) const {
   const auto is_far_beyond = [](std::size_t count, std::size_t limit) {

@@ -50,8 +50,8 @@ struct ServerCore {
   const ServerOptions options;
   const ParseLimits limits;
   const Clock& clock;
-  async::TaskGroup group;
   BodyBudget bodies;
+  async::TaskGroup group;
   mutable std::mutex mutex;  // guards what follows
   std::unordered_set<Connection*> connections;
   std::unordered_map<std::string, std::size_t> by_address;  // how many of them
