@@ -64,17 +64,22 @@ class PortWriter {
   PortRules take() {
     inside();
     outside();
-    for (const Target& target : port_.targets) {
-      if (target.is_local) {
-        out_.hairpins.push_back(fmt::format("{0} . {0}", target.address));
-      }
-    }
+    hairpins(port_.targets);
+    hairpins(port_.local_targets);
     return std::move(out_);
   }
 
  private:
+  void hairpins(const std::vector<Target>& targets) {
+    for (const Target& target : targets) {
+      if (target.is_local) {
+        out_.hairpins.push_back(fmt::format("{0} . {0}", target.address));
+      }
+    }
+  }
+
   void inside() {
-    const auto targets = port_.inside();
+    const auto& targets = port_.inside();
     for (const auto& address : port_.addresses) {
       if (!targets.empty() && address != options_.dns_address) {
         place(Side::inside, address + " . ", port_.port, targets);
@@ -86,7 +91,7 @@ class PortWriter {
     if (!has_outside(port_)) {
       return;
     }
-    const auto targets = port_.outside();
+    const auto& targets = port_.outside();
     if (targets.empty()) {
       out_.elements.push_back(
           {kNodePorts, fmt::format("{} . {}", port_.protocol, port_.node_port), "drop"});

@@ -37,6 +37,10 @@ std::set<std::pair<std::tuple<std::string, std::string, int>, int>> claims_by(
   return out;
 }
 
+bool has_all(const std::vector<Target>& targets, const std::vector<Target>& of) {
+  return std::includes(targets.begin(), targets.end(), of.begin(), of.end());
+}
+
 /// Whether clients that stick to it may be remembered at places or endpoints that it loses.
 bool is_parting(const ServicePort& before, const std::optional<ServicePort>& after) {
   if (before.affinity_s == 0) {
@@ -47,10 +51,8 @@ bool is_parting(const ServicePort& before, const std::optional<ServicePort>& aft
                            before.node_port == after->node_port &&
                            before.is_local_inside == after->is_local_inside &&
                            before.is_local_outside == after->is_local_outside;
-  return !is_same_way || !std::includes(after->targets.begin(),
-                                        after->targets.end(),
-                                        before.targets.begin(),
-                                        before.targets.end());
+  return !is_same_way || !has_all(after->targets, before.targets) ||
+         !has_all(after->local_targets, before.local_targets);
 }
 
 }  // namespace
@@ -161,7 +163,9 @@ std::optional<ServicePort> ServiceRules::granted(const std::string& id,
   if (out.node_port != 0 && owner({kNode, out.protocol, out.node_port}) != id) {
     out.node_port = 0;
   }
-  std::erase_if(out.targets, [](const Target& at) { return !parse_ipv4(at.address); });
+  for (auto* const targets : {&out.targets, &out.local_targets}) {
+    std::erase_if(*targets, [](const Target& at) { return !parse_ipv4(at.address); });
+  }
   return out;
 }
 

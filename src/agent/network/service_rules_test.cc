@@ -34,6 +34,9 @@ std::string many(int count) {
 }
 
 constexpr std::string_view kThere = R"({"addresses":["10.42.1.6"],"nodeName":"n2"})";
+constexpr std::string_view kEndingHere =
+    R"({"addresses":["10.42.0.5"],"nodeName":"n1",)"
+    R"("conditions":{"ready":false,"serving":true,"terminating":true}})";
 
 /// The rules that one service of this spec adds to an empty table.
 std::string rules(std::string_view spec, const std::string& endpoints) {
@@ -119,6 +122,14 @@ TEST(NftRules, FollowTheShapeOfAService) {
        {"outside_local_1 { tcp . 30080 }",
         "outside_endpoints_tcp { 30080 . 0 : 10.42.0.5 . 8080 }"},
        {"meta mark set"}},
+      {"local_outside_leads_to_an_ending_endpoint_where_none_is_ready_here",
+       R"({"clusterIP":"10.43.0.20","externalTrafficPolicy":"Local","ports":[{"port":80,"nodePort":30080}]})",
+       std::string(kEndingHere) + "," + std::string(kThere),
+       {"outside_local_1 { tcp . 30080 }",
+        "outside_endpoints_tcp { 30080 . 0 : 10.42.0.5 . 8080 }",
+        "inside_endpoints_tcp { 10.43.0.20 . 80 . 0 : 10.42.1.6 . 8080 }",
+        "hairpin { 10.42.0.5 . 10.42.0.5 }"},
+       {"drop"}},
       {"external_ip",
        R"({"clusterIP":"10.43.0.20","externalIPs":["192.0.2.7","2001:db8::1"],"ports":[{"port":80}]})",
        both,
@@ -279,6 +290,21 @@ TEST(ServiceRules, SayWhichProtocolsHaveLostEndpointsThatClientsStickTo) {
     rules.update(table, table.take_touched());
     EXPECT_EQ(rules.parted().contains("tcp"), row.is_parting) << row.name;
   }
+}
+
+TEST(ServiceRules, SayThatTheLastEndingEndpointHereIsGoneWhereThePolicySaysLocal) {
+  ServiceTable table("n1");
+  ServiceRules rules(an_nft());
+  table.apply({sticking(fmt::format(R"({},"internalTrafficPolicy":"Local")", kSticking)),
+               slice("web", std::string(kEndingHere) + "," + std::string(kThere))},
+              true);
+  rules.update(table, table.take_touched());
+  EXPECT_THAT(rules.parted(), IsEmpty());
+
+  table.apply({slice("web", std::string(kThere))}, false);
+  rules.update(table, table.take_touched());
+
+  EXPECT_THAT(rules.parted(), ElementsAre("tcp"));
 }
 
 TEST(ServiceRules, ClientsStayWhereTheyAreByAnotherTimeAndAreForgottenWithTheLastService) {

@@ -47,12 +47,17 @@ bool is_serving_while_ending(const views::EndpointView& endpoint) {
   return endpoint.conditions().serving() && endpoint.conditions().terminating();
 }
 
-/// Targets of one service port in one slice; those that are ending but still serve go to `ending`.
+/// Of one service port.
+struct Candidates {
+  std::vector<Target> ready;
+  std::vector<Target> ending;  ///< but they still serve
+};
+
+/// Those in one slice.
 void collect(const views::EndpointSliceView& slice,
              const ServicePort& port,
              std::string_view node_name,
-             std::vector<Target>& ready,
-             std::vector<Target>& ending) {
+             Candidates& out) {
   std::int64_t number = 0;
   for (const auto candidate : slice.ports()) {
     if (candidate.name() == port.name && lower(candidate.protocol()) == port.protocol) {
@@ -66,9 +71,9 @@ void collect(const views::EndpointSliceView& slice,
     for (const std::string_view address : endpoint.addresses()) {
       const Target target{std::string(address), to_port(number), endpoint.node_name() == node_name};
       if (is_ready(endpoint)) {
-        ready.push_back(target);
+        out.ready.push_back(target);
       } else if (is_serving_while_ending(endpoint)) {
-        ending.push_back(target);
+        out.ending.push_back(target);
       }
     }
   }
@@ -76,16 +81,11 @@ void collect(const views::EndpointSliceView& slice,
 
 using Slices = std::map<std::string, DocumentPtr>;
 
-std::vector<Target> targets_of(const ServicePort& port,
-                               const Slices& slices,
-                               std::string_view node_name) {
-  std::vector<Target> ready;
-  std::vector<Target> ending;
-  for (const auto& [name, slice] : slices) {
-    collect(views::EndpointSliceView(slice->root()), port, node_name, ready, ending);
-  }
-  // Source: Kubernetes documentation, "Service: traffic to terminating endpoints".
-  auto& out = ready.empty() ? ending : ready;
+/// Those that are ready, else those that are ending: a service that loses its last pod serves as
+/// long as that one does. Source: Kubernetes documentation, "Service: traffic to terminating
+/// endpoints".
+std::vector<Target> chosen(Candidates from) {
+  auto& out = from.ready.empty() ? from.ending : from.ready;
   std::sort(out.begin(), out.end());
   // One address counts once, also where two slices name another node for it for a moment.
   const auto is_same = [](const Target& one, const Target& other) {
@@ -93,6 +93,18 @@ std::vector<Target> targets_of(const ServicePort& port,
   };
   out.erase(std::unique(out.begin(), out.end(), is_same), out.end());
   return std::move(out);
+}
+
+void find_targets(const Slices& slices, std::string_view node_name, ServicePort& port) {
+  Candidates all;
+  for (const auto& [name, slice] : slices) {
+    collect(views::EndpointSliceView(slice->root()), port, node_name, all);
+  }
+  if (port.is_local_inside || port.is_local_outside) {
+    // Ready ones elsewhere are no help to who is kept to this node. Source: KEP-1669.
+    port.local_targets = chosen({only_local(all.ready), only_local(all.ending)});
+  }
+  port.targets = chosen(std::move(all));
 }
 
 /// All but whose it is, and its targets.
@@ -121,12 +133,12 @@ std::string ServicePort::id() const {
   return fmt::format("{}:{}:{}", service, port, protocol);
 }
 
-std::vector<Target> ServicePort::inside() const {
-  return is_local_inside ? only_local(targets) : targets;
+const std::vector<Target>& ServicePort::inside() const {
+  return is_local_inside ? local_targets : targets;
 }
 
-std::vector<Target> ServicePort::outside() const {
-  return is_local_outside ? only_local(targets) : targets;
+const std::vector<Target>& ServicePort::outside() const {
+  return is_local_outside ? local_targets : targets;
 }
 
 bool has_target(const std::vector<Target>& targets, std::uint32_t address, std::uint16_t port) {
@@ -282,7 +294,7 @@ void ServiceTable::derive_ports(const std::string& service, const Document& docu
   for (const auto view : spec.ports()) {
     auto port = port_of(spec, view);
     port.service = service;
-    port.targets = targets_of(port, slices, node_name_);
+    find_targets(slices, node_name_, port);
     ids_[service].push_back(port.id());
     touched_.insert(port.id());
     ports_.insert_or_assign(port.id(), std::move(port));

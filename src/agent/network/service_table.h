@@ -33,13 +33,14 @@ struct ServicePort {
   bool is_local_inside = false;        ///< internalTrafficPolicy: Local
   bool is_local_outside = false;       ///< externalTrafficPolicy: Local
   std::vector<Target> targets;         ///< sorted
+  std::vector<Target> local_targets;  ///< of a policy Local, whether among `targets` or not; sorted
   bool operator==(const ServicePort&) const = default;
 
   /// "namespace/name:port:protocol": stable for as long as the port exists.
   std::string id() const;
   /// The targets that a client of the cluster address, or of the node port, may be led to.
-  std::vector<Target> inside() const;
-  std::vector<Target> outside() const;
+  const std::vector<Target>& inside() const;
+  const std::vector<Target>& outside() const;
 };
 
 /// `address`: in host byte order.

@@ -101,6 +101,26 @@ TEST(ServiceTable, KeepsToThisNodeWhereThePolicySaysLocal) {
   EXPECT_THAT(addresses(only_port(table).inside()), ElementsAre("10.42.0.5", "10.42.1.6"));
 }
 
+TEST(ServiceTable, ServesByThisNodesEndingPodsWhereThePolicySaysLocalAndNoneIsReadyHere) {
+  constexpr std::string_view kEnding =
+      R"([{"addresses":["10.42.0.5"],"nodeName":"n1",
+          "conditions":{"ready":false,"serving":true,"terminating":true}},
+         {"addresses":["10.42.1.6"],"nodeName":"n2","conditions":{"ready":true}},
+         {"addresses":["10.42.1.7"],"nodeName":"n2",
+          "conditions":{"ready":false,"serving":true,"terminating":true}}])";
+  ServiceTable table("n1");
+  table.apply({web_service(R"(,"externalTrafficPolicy":"Local")"), web_slice(kEnding)}, true);
+  EXPECT_THAT(addresses(only_port(table).outside()), ElementsAre("10.42.0.5"));
+  EXPECT_THAT(addresses(only_port(table).inside()), ElementsAre("10.42.1.6"));
+
+  table.apply({web_service(R"(,"internalTrafficPolicy":"Local")")}, false);
+  EXPECT_THAT(addresses(only_port(table).inside()), ElementsAre("10.42.0.5"));
+
+  table.apply({web_slice(kTwo)}, false);
+  EXPECT_THAT(addresses(only_port(table).inside()), ElementsAre("10.42.0.5"));
+  EXPECT_THAT(addresses(only_port(table).outside()), ElementsAre("10.42.0.5", "10.42.1.6"));
+}
+
 TEST(ServiceTable, CountsWhatAHealthCheckPortTells) {
   ServiceTable table("n1");
   const auto here = [&] { return table.health_ports().at("default/web"); };
