@@ -2,6 +2,7 @@
 #include "agent/network/dns_zone.h"
 
 #include <algorithm>
+#include <set>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -37,6 +38,12 @@ bool wants(RecordType asked, RecordType have) {
 
 bool is_headless(const views::ServiceSpecView& spec) {
   return spec.cluster_ip() == "None";
+}
+
+/// As Endpoint::ports names it.
+std::string port_key(const views::ServicePortView& port) {
+  return fmt::format(
+      "{}/{}", port.name(), normalized(port.protocol().empty() ? "TCP" : port.protocol()));
 }
 
 }  // namespace
@@ -102,8 +109,7 @@ Answer DnsZone::answer_addresses(const std::string& service,
 }
 
 Answer DnsZone::answer_srv(const std::string& service,
-                           const std::string& port,
-                           const std::string& protocol,
+                           const std::optional<std::string>& port,
                            const std::string& name,
                            RecordType type) const {
   const auto found = table_.services().find(service);
@@ -111,28 +117,35 @@ Answer DnsZone::answer_srv(const std::string& service,
     return {};
   }
   Answer out;
+  std::set<std::string> known;  // one number may be two ports, by TCP and by UDP
   const auto domain = service_domain(service);
   const auto add = [&](std::int64_t number, const std::string& target, const std::string& address) {
     out.exists = true;
-    if (wants(type, RecordType::srv)) {
-      out.records.push_back({name, RecordType::srv, fmt::format("0 100 {} {}.", number, target)});
+    if (!wants(type, RecordType::srv)) {
+      return;
+    }
+    const auto data = fmt::format("0 100 {} {}.", number, target);
+    if (known.insert(data).second) {
+      out.records.push_back({name, RecordType::srv, data});
+    }
+    if (known.insert(target + " " + address).second) {
       out.additional.push_back({target, RecordType::a, address});
     }
   };
   const auto spec = views::ServiceView(found->second->root()).spec();
   if (!is_headless(spec)) {
     for (const auto view : spec.ports()) {
-      if (view.name() == port &&
-          normalized(view.protocol().empty() ? "TCP" : view.protocol()) == protocol) {
+      if (!port || port_key(view) == *port) {
         add(view.port(), domain, std::string(spec.cluster_ip()));
       }
     }
     return out;
   }
   for (const Endpoint& endpoint : table_.endpoints(service)) {
-    const auto number = endpoint.ports.find(fmt::format("{}/{}", port, protocol));
-    if (endpoint.is_ready && number != endpoint.ports.end()) {
-      add(number->second, fmt::format("{}.{}", endpoint_host(endpoint), domain), endpoint.address);
+    for (const auto& [key, number] : endpoint.ports) {
+      if (endpoint.is_ready && (!port || key == *port)) {
+        add(number, fmt::format("{}.{}", endpoint_host(endpoint), domain), endpoint.address);
+      }
     }
   }
   return out;
@@ -152,9 +165,20 @@ Answer DnsZone::answer_service(const std::vector<std::string>& labels,
   }
   const auto service = fmt::format("{}/{}", labels[n - 1], labels[n - 2]);
   if (n == 4 && labels[0].starts_with('_') && labels[1].starts_with('_')) {
-    return answer_srv(service, labels[0].substr(1), labels[1].substr(1), name, type);
+    const auto port = fmt::format("{}/{}", labels[0].substr(1), labels[1].substr(1));
+    return answer_srv(service, port, name, type);
   }
-  return n > 3 ? Answer{} : answer_addresses(service, n == 3 ? labels[0] : "", name, type);
+  if (n > 3) {
+    return {};
+  }
+  auto out = answer_addresses(service, n == 3 ? labels[0] : "", name, type);
+  // Ours, as CoreDNS: the specification names no way to ask for ports without names. An alias is
+  // the answer to any question.
+  if (n == 2 && type == RecordType::srv && out.exists && out.records.empty()) {
+    out = answer_srv(service, std::nullopt, name, type);
+    out.exists = true;
+  }
+  return out;
 }
 
 /// Source: the same specification, section 2.3 is silent; this is the form of the `pods insecure`

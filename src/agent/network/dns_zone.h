@@ -61,9 +61,9 @@ class DnsZone {
                           const std::string& host,
                           const std::string& name,
                           RecordType type) const;
+  /// `port`: "name/protocol"; nullopt: all that there are.
   Answer answer_srv(const std::string& service,
-                    const std::string& port,
-                    const std::string& protocol,
+                    const std::optional<std::string>& port,
                     const std::string& name,
                     RecordType type) const;
   Answer answer_pod(const std::vector<std::string>& labels,
