@@ -301,6 +301,24 @@ void ServiceTable::derive_ports(const std::string& service, const Document& docu
   }
 }
 
+namespace {
+
+void add_host_ports(const views::ContainerView& container,
+                    std::string_view pod_address,
+                    std::set<PodHostPort>& out) {
+  for (const auto port : container.ports()) {
+    if (port.host_port() != 0) {
+      out.insert({lower(port.protocol()),
+                  std::string(port.host_ip() == "0.0.0.0" ? "" : port.host_ip()),
+                  to_port(port.host_port()),
+                  std::string(pod_address),
+                  to_port(port.container_port())});
+    }
+  }
+}
+
+}  // namespace
+
 void ServiceTable::derive_host_ports() {
   host_ports_.clear();
   for (const auto& [name, document] : pods_) {
@@ -310,14 +328,11 @@ void ServiceTable::derive_host_ports() {
       continue;
     }
     for (const auto container : pod.spec().containers()) {
-      for (const auto port : container.ports()) {
-        if (port.host_port() != 0) {
-          host_ports_.insert({lower(port.protocol()),
-                              std::string(port.host_ip() == "0.0.0.0" ? "" : port.host_ip()),
-                              to_port(port.host_port()),
-                              std::string(pod.status().pod_ip()),
-                              to_port(port.container_port())});
-        }
+      add_host_ports(container, pod.status().pod_ip(), host_ports_);
+    }
+    for (const auto container : pod.spec().init_containers()) {
+      if (container.restart_policy() == "Always") {  // a sidecar, which stays
+        add_host_ports(container, pod.status().pod_ip(), host_ports_);
       }
     }
   }

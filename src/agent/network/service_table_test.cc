@@ -151,6 +151,14 @@ TEST(ServiceTable, FindsHostPortsOfRunningPods) {
       true);
 
   EXPECT_EQ(table.host_ports(), (std::set<PodHostPort>{{"tcp", "", 8080, "10.42.0.9", 80}}));
+  table.apply({put("pods", "p", R"({"spec":{"containers":[{"name":"app"}],"initContainers":[
+                   {"name":"side","restartPolicy":"Always",
+                    "ports":[{"containerPort":53,"hostPort":5353,"protocol":"UDP"}]},
+                   {"name":"first","ports":[{"containerPort":80,"hostPort":8080}]}]},
+                   "status":{"phase":"Running","podIP":"10.42.0.9"}})")},
+              false);
+  EXPECT_EQ(table.host_ports(), (std::set<PodHostPort>{{"udp", "", 5353, "10.42.0.9", 53}}))
+      << "a sidecar's, not that of a container that has ended";
   table.apply({gone("pods", "p")}, false);
   EXPECT_THAT(table.host_ports(), IsEmpty());
 }
