@@ -2,8 +2,10 @@
 #include "agent/network/dns_message.h"
 
 #include <algorithm>
+#include <array>
 #include <cstdlib>
 #include <memory>
+#include <utility>
 
 #include <fmt/format.h>
 #include <ldns/ldns.h>
@@ -127,14 +129,56 @@ Packet reply_to(const ldns_pkt* query, ldns_pkt_rcode code) {
   return reply;
 }
 
-/// Beyond the limit: without records, and flagged, so that the client asks again by TCP.
+using Section = std::pair<ldns_pkt_section, const ldns_rr_list*>;
+
+std::array<Section, 3> sections_of(const ldns_pkt* packet) {
+  return {Section(LDNS_SECTION_ANSWER, ldns_pkt_answer(packet)),
+          Section(LDNS_SECTION_AUTHORITY, ldns_pkt_authority(packet)),
+          Section(LDNS_SECTION_ADDITIONAL, ldns_pkt_additional(packet))};
+}
+
+std::size_t records_in(const ldns_pkt* packet) {
+  std::size_t out = 0;
+  for (const auto& [section, records] : sections_of(packet)) {
+    out += ldns_rr_list_rr_count(records);
+  }
+  return out;
+}
+
+/// `reply` with its first `count` records, and flagged.
+Packet cut_to(const ldns_pkt* reply, std::size_t count) {
+  Packet out = reply_to(reply, ldns_pkt_get_rcode(reply));
+  ldns_pkt_set_aa(out.get(), true);
+  ldns_pkt_set_tc(out.get(), true);
+  for (const auto& [section, records] : sections_of(reply)) {
+    for (std::size_t i = 0; i < ldns_rr_list_rr_count(records) && count > 0; ++i, --count) {
+      ldns_pkt_push_rr(out.get(), section, ldns_rr_clone(ldns_rr_list_rr(records, i)));
+    }
+  }
+  return out;
+}
+
+/// Beyond the limit: what fits of its records, and flagged, so that the client asks again by TCP;
+/// musl before 1.2.4 does not and makes do with these.
 std::string to_wire_within(const ldns_pkt* reply, std::size_t size_max) {
   auto wire = to_wire(reply);
-  if (size_max > 0 && wire.size() > size_max) {
-    const Packet cut = reply_to(reply, ldns_pkt_get_rcode(reply));
-    ldns_pkt_set_aa(cut.get(), true);
-    ldns_pkt_set_tc(cut.get(), true);
-    wire = to_wire(cut.get());
+  if (size_max == 0 || wire.size() <= size_max) {
+    return wire;
+  }
+  // How much names save by being shared is known only afterwards: by halves.
+  constexpr std::size_t kRecordMin = 11;  // Source: RFC 1035, 4.1.3: of the root, without data
+  std::size_t fitting = 0;
+  auto too_many = std::min(records_in(reply), size_max / kRecordMin + 1);
+  wire = to_wire(cut_to(reply, 0).get());
+  while (fitting + 1 < too_many) {
+    const auto middle = (fitting + too_many) / 2;
+    auto longer = to_wire(cut_to(reply, middle).get());
+    if (longer.size() <= size_max) {
+      fitting = middle;
+      wire = std::move(longer);
+    } else {
+      too_many = middle;
+    }
   }
   return wire;
 }

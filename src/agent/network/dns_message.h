@@ -22,8 +22,8 @@ struct Query {
 /// Code::malformed where it is no query with one question. RFC 1035 section 4.
 Result<Query> read_query(std::string_view wire);
 
-/// The wire form of an answer to `query_wire`. `size_max` 0: no limit (TCP); beyond it the answer
-/// is cut and flagged.
+/// The wire form of an answer to `query_wire`. `size_max` 0: no limit (TCP); of a longer answer
+/// the first records that fit are left, and it is flagged.
 std::string write_answer(std::string_view query_wire,
                          const Answer& answer,
                          const std::string& domain,

@@ -207,7 +207,7 @@ TEST_F(DnsServerTest, FailsWhereNobodyElseCanBeAsked) {
   stop(server);
 }
 
-TEST(DnsMessage, CutsAnAnswerThatIsTooLargeForUdpAndSaysSo) {
+TEST(DnsMessage, KeepsWhatFitsOfAnAnswerThatIsTooLargeForUdpAndSaysSo) {
   Answer answer;
   answer.exists = true;
   for (int i = 0; i < 100; ++i) {
@@ -217,10 +217,41 @@ TEST(DnsMessage, CutsAnAnswerThatIsTooLargeForUdpAndSaysSo) {
   const auto cut = write_answer(query_for("a.cluster.local"), answer, "cluster.local", 512);
   const auto whole = write_answer(query_for("a.cluster.local"), answer, "cluster.local", 0);
 
-  EXPECT_LE(cut.size(), 512U);
+  // Before the records: 12 bytes of header and 21 of question. A record whose name is there already
+  // takes 16.
+  EXPECT_EQ(cut.size(), 33U + 29 * 16);
+  EXPECT_EQ(cut[7], 29);
+  EXPECT_EQ(cut.substr(cut.size() - 4), std::string("\x0a\x2a\x00\x1c", 4)) << "the 29th, whole";
   EXPECT_NE(cut[2] & 2, 0);
   EXPECT_GT(whole.size(), 1600U);
   EXPECT_EQ(whole[2] & 2, 0);
+}
+
+TEST(DnsMessage, LeavesOutAdditionalRecordsFirst) {
+  Answer answer;
+  answer.exists = true;
+  for (int i = 0; i < 10; ++i) {
+    const auto target = "db-" + std::to_string(i) + ".db.default.svc.cluster.local";
+    answer.records.push_back({"a.cluster.local", RecordType::srv, "0 100 80 " + target + "."});
+    answer.additional.push_back({target, RecordType::a, "10.42.0." + std::to_string(i)});
+  }
+  const auto query = query_for("a.cluster.local", 33);
+  const auto whole = write_answer(query, answer, "cluster.local", 0);
+
+  const auto cut = write_answer(query, answer, "cluster.local", whole.size() - 1);
+
+  EXPECT_EQ(cut[7], 10);
+  EXPECT_EQ(cut[11], 9);
+  EXPECT_NE(cut[2] & 2, 0);
+}
+
+TEST(DnsMessage, AnswersWithoutRecordsWhereNoneFits) {
+  Answer answer{true, {{"a.cluster.local", RecordType::a, "10.42.0.1"}}, {}};
+
+  const auto cut = write_answer(query_for("a.cluster.local"), answer, "cluster.local", 40);
+
+  EXPECT_EQ(cut.size(), 33U);
+  EXPECT_NE(cut[2] & 2, 0);
 }
 
 TEST(DnsMessage, SurvivesBrokenInput) {
