@@ -53,9 +53,10 @@ void in_batches(const std::vector<StickyClient>& clients, Do act) {
 }
 
 bool is_led_by(const ServiceRules& rules, const std::string& protocol, const StickyClient& client) {
-  if (const auto* const port = rules.at(ipv4_text(client.asked), protocol, client.asked_port)) {
+  const auto asked = ipv4_text(client.asked);
+  if (const auto* const port = rules.at(asked, protocol, client.asked_port)) {
     return port->affinity_s > 0 &&
-           has_target(port->inside(), client.endpoint, client.endpoint_port);
+           has_target(port->behind(asked), client.endpoint, client.endpoint_port);
   }
   const auto* const port = rules.at_node_port(protocol, client.asked_port);
   return port != nullptr && port->affinity_s > 0 &&

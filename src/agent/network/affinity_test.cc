@@ -19,7 +19,7 @@ using testing::StartsWith;
 constexpr std::string_view kMade = "add map ip t clients_tcp { typeof … }\n";
 constexpr std::string_view kSpec =
     R"({"spec":{"clusterIP":"10.43.0.20","sessionAffinity":"ClientIP","externalTrafficPolicy":"Local",)"
-    R"("ports":[{"port":80,"nodePort":30080}]}})";
+    R"("externalIPs":["192.0.2.7"],"ports":[{"port":80,"nodePort":30080}]}})";
 
 StickyClient a_client(std::string_view asked, std::uint16_t port, std::string_view endpoint) {
   return {*parse_ipv4("10.90.1.7"), *parse_ipv4(asked), port, *parse_ipv4(endpoint), 8080, 100};
@@ -54,6 +54,8 @@ TEST(StickyClients, AreStrayWhereTheirServiceHasTheEndpointNoMore) {
       {"does_not_stick", a_client("10.43.0.21", 80, "10.42.0.5")},
       {"by_node_port", a_client("192.0.2.1", 30080, "10.42.0.5"), false},
       {"by_node_port_only_to_local_ones", a_client("192.0.2.1", 30080, "10.42.1.6")},
+      {"by_external_ip", a_client("192.0.2.7", 80, "10.42.0.5"), false},
+      {"by_external_ip_only_to_local_ones", a_client("192.0.2.7", 80, "10.42.1.6")},
       {"no_node_port", a_client("192.0.2.1", 30081, "10.42.0.5")},
   };
   for (const auto& row : rows) {

@@ -139,7 +139,7 @@ bool is_stale(const Flow& flow, const ServiceRules& rules) {
     return false;
   }
   if (const auto* const port = rules.at(asked, "udp", flow.asked_port)) {
-    return !has_target(port->inside(), flow.answering, flow.answering_port);
+    return !has_target(port->behind(asked), flow.answering, flow.answering_port);
   }
   // Untranslated it is one that began before there was an endpoint, unless it is a conversation
   // with another host on that port.

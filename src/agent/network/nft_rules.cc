@@ -23,31 +23,24 @@ constexpr const char* kHostPortsAt = "host_ports_at";
 constexpr const char* kByAddress = "ip daddr . meta l4proto . th dport";
 constexpr const char* kByPort = "meta l4proto . th dport";
 
-const char* key_of(Side side) {
-  return side == Side::inside ? kByAddress : kByPort;
+const char* key_of(bool is_by_address) {
+  return is_by_address ? kByAddress : kByPort;
 }
 
 /// One map for each protocol: where a map's data is a port, nft takes it for that of a protocol,
 /// and limits the rule that looks it up to this.
-std::string endpoints_of(Side side, std::string_view protocol) {
-  return fmt::format("{}_endpoints_{}", side == Side::inside ? "inside" : "outside", protocol);
+std::string endpoints_of(bool is_by_address, std::string_view protocol) {
+  return fmt::format("{}_endpoints_{}", is_by_address ? "inside" : "outside", protocol);
 }
 
-std::string key_among(Side side, std::string_view protocol, std::size_t count) {
-  return fmt::format("{}{} dport . numgen random mod {}",
-                     side == Side::inside ? "ip daddr . " : "",
-                     protocol,
-                     count);
+std::string key_among(bool is_by_address, std::string_view protocol, std::size_t count) {
+  return fmt::format(
+      "{}{} dport . numgen random mod {}", is_by_address ? "ip daddr . " : "", protocol, count);
 }
 
 /// Where those are that lead to a chain of their own or to one without a set.
-const char* verdicts_of(Side side) {
-  return side == Side::inside ? kServices : kNodePorts;
-}
-
-/// Whether a packet to its node port is ours.
-bool has_outside(const ServicePort& port) {
-  return port.node_port != 0 && (!port.outside().empty() || port.is_local_outside);
+const char* verdicts_of(bool is_by_address) {
+  return is_by_address ? kServices : kNodePorts;
 }
 
 /// A client from outside that is led to another node must get its answer through this one.
@@ -63,7 +56,8 @@ class PortWriter {
 
   PortRules take() {
     inside();
-    outside();
+    external();
+    node_port();
     hairpins(port_.targets);
     hairpins(port_.local_targets);
     return std::move(out_);
@@ -79,27 +73,36 @@ class PortWriter {
   }
 
   void inside() {
-    const auto& targets = port_.inside();
-    for (const auto& address : port_.addresses) {
-      if (!targets.empty() && address != options_.dns_address) {
-        place(Side::inside, address + " . ", port_.port, targets);
+    if (!port_.address.empty() && port_.address != options_.dns_address) {
+      place(Side::inside, port_.address + " . ", port_.port, port_.inside());
+    }
+  }
+
+  void external() {
+    for (const auto& address : port_.external_addresses) {
+      if (address != options_.dns_address) {
+        // Endpoints of this node alone need no mark, and are picked as for the cluster address.
+        place_outside(
+            port_.is_local_outside ? Side::inside : Side::external, address + " . ", port_.port);
       }
     }
   }
 
-  void outside() {
-    if (!has_outside(port_)) {
-      return;
+  void node_port() {
+    if (port_.node_port != 0) {
+      place_outside(
+          port_.is_local_outside ? Side::outside_local : Side::outside, "", port_.node_port);
     }
-    const auto& targets = port_.outside();
-    if (targets.empty()) {
-      out_.elements.push_back(
-          {kNodePorts, fmt::format("{} . {}", port_.protocol, port_.node_port), "drop"});
+  }
+
+  /// Where there is no endpoint on this node, policy Local leads nowhere else.
+  void place_outside(Side side, const std::string& address, std::uint16_t number) {
+    if (port_.is_local_outside && port_.outside().empty()) {
+      out_.elements.push_back({verdicts_of(Among{side}.is_by_address()),
+                               fmt::format("{}{} . {}", address, port_.protocol, number),
+                               "drop"});
     } else {
-      place(port_.is_local_outside ? Side::outside_local : Side::outside,
-            "",
-            port_.node_port,
-            targets);
+      place(side, address, number, port_.outside());
     }
   }
 
@@ -108,27 +111,30 @@ class PortWriter {
              const std::string& address,
              std::uint16_t number,
              const std::vector<Target>& targets) {
+    if (targets.empty()) {
+      return;
+    }
     const auto key = fmt::format("{}{} . {}", address, port_.protocol, number);
     const Among among{side, targets.size(), port_.affinity_s > 0 ? port_.protocol : ""};
     out_.among.push_back(among);
     if (among.has_set()) {
       out_.elements.push_back({among.name(), key, ""});
     } else {
-      out_.elements.push_back({verdicts_of(side), key, "goto " + among.name()});
+      out_.elements.push_back({verdicts_of(among.is_by_address()), key, "goto " + among.name()});
     }
     for (std::size_t i = 0; i < targets.size(); ++i) {
-      out_.elements.push_back({endpoints_of(side, port_.protocol),
+      out_.elements.push_back({endpoints_of(among.is_by_address(), port_.protocol),
                                fmt::format("{}{} . {}", address, number, i),
                                fmt::format("{} . {}", targets[i].address, targets[i].port)});
     }
     if (port_.affinity_s > 0) {
-      stick(side, fmt::format("{}{}", address, number), targets);
+      stick(among.is_by_address(), fmt::format("{}{}", address, number), targets);
     }
   }
 
   /// `place`: what leads to the port, as it begins a key.
-  void stick(Side side, const std::string& place, const std::vector<Target>& targets) {
-    const Recall recall{side == Side::inside, port_.protocol, port_.affinity_s};
+  void stick(bool is_by_address, const std::string& place, const std::vector<Target>& targets) {
+    const Recall recall{is_by_address, port_.protocol, port_.affinity_s};
     out_.recalls.push_back(recall);
     for (const auto& target : targets) {
       out_.elements.push_back(
@@ -226,7 +232,7 @@ void refuse(const NftOptions& options, Lines& out) {
 }  // namespace
 
 std::string Among::name() const {
-  constexpr const char* kSides[] = {"inside", "outside", "outside_local"};
+  constexpr const char* kSides[] = {"inside", "external", "outside", "outside_local"};
   return fmt::format("{}_{}{}{}",
                      kSides[static_cast<int>(side)],
                      count,
@@ -261,25 +267,25 @@ std::vector<NamedSet> fixed_sets() {
        "type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service;"},
       {kHairpins, "set", "type ipv4_addr . ipv4_addr;"},
   };
-  for (const Side side : {Side::inside, Side::outside}) {
+  for (const bool is_by_address : {true, false}) {
     for (const auto* const protocol : kProtocols) {
-      out.push_back(
-          {endpoints_of(side, protocol),
-           "map",
-           fmt::format(
-               "typeof {} : ip daddr . {} dport;", key_among(side, protocol, 2), protocol)});
+      out.push_back({endpoints_of(is_by_address, protocol),
+                     "map",
+                     fmt::format("typeof {} : ip daddr . {} dport;",
+                                 key_among(is_by_address, protocol, 2),
+                                 protocol)});
     }
   }
   return out;
 }
 
 NamedSet set_of(const Among& among) {
-  return {among.name(), "set", fmt::format("typeof {};", key_of(among.side))};
+  return {among.name(), "set", fmt::format("typeof {};", key_of(among.is_by_address()))};
 }
 
 std::vector<std::string> pick(const NftOptions& options, const Among& among) {
   std::vector<std::string> rules;
-  if (among.side == Side::outside) {
+  if (among.side == Side::outside || among.side == Side::external) {
     rules.push_back(mark(options));
   }
   if (!among.sticking.empty()) {
@@ -290,18 +296,20 @@ std::vector<std::string> pick(const NftOptions& options, const Among& among) {
       continue;
     }
     rules.push_back(fmt::format("dnat ip addr . port to {} map @{}",
-                                key_among(among.side, protocol, among.count),
-                                endpoints_of(among.side, protocol)));
+                                key_among(among.is_by_address(), protocol, among.count),
+                                endpoints_of(among.is_by_address(), protocol)));
   }
   return rules;
 }
 
 namespace {
 
-void add_sets(const std::vector<Among>& present, bool is_inside, std::vector<std::string>& rules) {
+void add_sets(const std::vector<Among>& present,
+              bool is_by_address,
+              std::vector<std::string>& rules) {
   for (const Among& among : present) {
-    if (among.has_set() && (among.side == Side::inside) == is_inside) {
-      rules.push_back(fmt::format("{0} @{1} goto {1}", key_of(among.side), among.name()));
+    if (among.has_set() && among.is_by_address() == is_by_address) {
+      rules.push_back(fmt::format("{0} @{1} goto {1}", key_of(is_by_address), among.name()));
     }
   }
 }

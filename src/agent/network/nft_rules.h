@@ -29,8 +29,9 @@ struct NftOptions {
 /// A chain that picks one of so many endpoints, shared by all services that have as many.
 struct Among {
   enum class Side : std::uint8_t {
-    inside,         ///< by an address of the service
-    outside,        ///< by a node port; the answer comes back through this node
+    inside,         ///< by an address of the service; endpoints see the client's
+    external,       ///< by an external one; the answer comes back through this node
+    outside,        ///< by a node port; likewise
     outside_local,  ///< the same, to endpoints on this node; they see the client's address
   };
 
@@ -38,6 +39,8 @@ struct Among {
   std::size_t count = 0;
   std::string sticking = {};  ///< the protocol, for those that stick to their clients
   auto operator<=>(const Among&) const = default;
+
+  bool is_by_address() const { return side == Side::inside || side == Side::external; }
 
   /// Of the chain, and of the set of those that it picks for: "inside_3", "inside_3_sticking_tcp".
   std::string name() const;

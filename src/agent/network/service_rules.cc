@@ -24,12 +24,13 @@ std::set<std::pair<std::tuple<std::string, std::string, int>, int>> claims_by(
   if (port == nullptr) {
     return out;
   }
-  int rank = 0;  // the cluster address is the first
-  for (const auto& address : port->addresses) {
+  if (parse_ipv4(port->address)) {
+    out.emplace(std::tuple(port->address, port->protocol, port->port), 0);
+  }
+  for (const auto& address : port->external_addresses) {
     if (parse_ipv4(address)) {
-      out.emplace(std::tuple(address, port->protocol, port->port), rank);
+      out.emplace(std::tuple(address, port->protocol, port->port), 1);
     }
-    rank = 1;
   }
   if (port->node_port != 0) {
     out.emplace(std::tuple(kNode, port->protocol, port->node_port), 0);
@@ -47,7 +48,8 @@ bool is_parting(const ServicePort& before, const std::optional<ServicePort>& aft
     return false;
   }
   // What a port has more of takes nobody's away.
-  const bool is_same_way = after && after->affinity_s > 0 && before.addresses == after->addresses &&
+  const bool is_same_way = after && after->affinity_s > 0 && before.address == after->address &&
+                           before.external_addresses == after->external_addresses &&
                            before.node_port == after->node_port &&
                            before.is_local_inside == after->is_local_inside &&
                            before.is_local_outside == after->is_local_outside;
@@ -157,9 +159,13 @@ std::optional<ServicePort> ServiceRules::granted(const std::string& id,
     return std::nullopt;
   }
   ServicePort out = *wanted;
-  std::erase_if(out.addresses, [&](const std::string& address) {
+  const auto is_anothers = [&](const std::string& address) {
     return owner({address, out.protocol, out.port}) != id;
-  });
+  };
+  if (is_anothers(out.address)) {
+    out.address.clear();
+  }
+  std::erase_if(out.external_addresses, is_anothers);
   if (out.node_port != 0 && owner({kNode, out.protocol, out.node_port}) != id) {
     out.node_port = 0;
   }

@@ -108,6 +108,7 @@ class ServiceChance {
         R"(,"externalTrafficPolicy":"Local")",
         R"(,"internalTrafficPolicy":"Local")",
         R"(,"externalIPs":["192.0.2.7"])",
+        R"(,"externalIPs":["192.0.2.7","192.0.2.8"],"externalTrafficPolicy":"Local")",
         R"(,"externalIPs":["10.43.0.21","192.0.2.7","2001:db8::1","192.0.2.7"])"};
     return put("services",
                name,
@@ -117,7 +118,7 @@ class ServiceChance {
                            80 + below(2),
                            below(2) * (30000 + below(3)),
                            below(4) == 0 ? "UDP" : "TCP",
-                           kExtras[below(7)]));
+                           kExtras[below(8)]));
   }
 
   Change endpoints(const std::string& name) {

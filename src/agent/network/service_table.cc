@@ -113,9 +113,12 @@ ServicePort port_of(const views::ServiceSpecView& spec, const views::ServicePort
   port.name = view.name();
   port.protocol = lower(view.protocol());
   port.port = to_port(view.port());
-  port.addresses.emplace_back(spec.cluster_ip());
+  port.address = spec.cluster_ip();
   for (const std::string_view address : spec.external_ips()) {
-    port.addresses.emplace_back(address);
+    auto& known = port.external_addresses;
+    if (address != port.address && std::find(known.begin(), known.end(), address) == known.end()) {
+      known.emplace_back(address);
+    }
   }
   port.node_port = to_port(view.node_port());
   if (spec.session_affinity() == "ClientIP") {
@@ -139,6 +142,10 @@ const std::vector<Target>& ServicePort::inside() const {
 
 const std::vector<Target>& ServicePort::outside() const {
   return is_local_outside ? local_targets : targets;
+}
+
+const std::vector<Target>& ServicePort::behind(std::string_view asked) const {
+  return asked == address ? inside() : outside();
 }
 
 bool has_target(const std::vector<Target>& targets, std::uint32_t address, std::uint16_t port) {

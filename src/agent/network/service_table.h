@@ -7,6 +7,7 @@
 #include <map>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -27,20 +28,24 @@ struct ServicePort {
   std::string name;      ///< of the port; may be empty
   std::string protocol;  ///< tcp, udp or sctp
   std::uint16_t port = 0;
-  std::vector<std::string> addresses;  ///< cluster IP and external IPs
-  std::uint16_t node_port = 0;         ///< 0: none
-  std::int64_t affinity_s = 0;         ///< 0: no session affinity
-  bool is_local_inside = false;        ///< internalTrafficPolicy: Local
-  bool is_local_outside = false;       ///< externalTrafficPolicy: Local
-  std::vector<Target> targets;         ///< sorted
+  std::string address;                          ///< cluster IP; empty: somebody else's
+  std::vector<std::string> external_addresses;  ///< external IPs, each once
+  std::uint16_t node_port = 0;                  ///< 0: none
+  std::int64_t affinity_s = 0;                  ///< 0: no session affinity
+  bool is_local_inside = false;                 ///< internalTrafficPolicy: Local
+  bool is_local_outside = false;                ///< externalTrafficPolicy: Local
+  std::vector<Target> targets;                  ///< sorted
   std::vector<Target> local_targets;  ///< of a policy Local, whether among `targets` or not; sorted
   bool operator==(const ServicePort&) const = default;
 
   /// "namespace/name:port:protocol": stable for as long as the port exists.
   std::string id() const;
-  /// The targets that a client of the cluster address, or of the node port, may be led to.
+  /// The targets that a client of the cluster address, or of the node port and of external
+  /// addresses, may be led to.
   const std::vector<Target>& inside() const;
   const std::vector<Target>& outside() const;
+  /// Those that a client of that address of it may be led to.
+  const std::vector<Target>& behind(std::string_view asked) const;
 };
 
 /// `address`: in host byte order.

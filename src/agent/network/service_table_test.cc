@@ -298,7 +298,19 @@ TEST(Flows, AreStaleWhereTheyLeadToWhatIsNotBehindTheService) {
   options.service_cidr = *Ipv4Range::parse("10.43.0.0/16");
   options.dns_address = "10.43.0.10";
   ServiceTable table("n1");
-  table.apply({udp_service(), udp_slice("10.42.0.5")}, true);
+  table.apply(
+      {udp_service(),
+       udp_slice("10.42.0.5"),
+       put("services",
+           "calls",
+           R"({"spec":{"clusterIP":"10.43.0.40","externalIPs":["192.0.2.7"],
+             "internalTrafficPolicy":"Local","ports":[{"port":5060,"protocol":"UDP"}]}})"),
+       put("endpointslices.discovery.k8s.io",
+           "calls-1",
+           R"({"metadata":{"labels":{"kubernetes.io/service-name":"calls"}},"addressType":"IPv4",
+             "ports":[{"name":"","port":8080,"protocol":"UDP"}],
+             "endpoints":[{"addresses":["10.42.1.6"],"nodeName":"n2"}]})")},
+      true);
   ServiceRules rules(options);
   rules.update(table, table.take_touched());
 
@@ -317,6 +329,8 @@ TEST(Flows, AreStaleWhereTheyLeadToWhatIsNotBehindTheService) {
                       {"10.43.0.20", 53, "10.43.0.20", 53, true},   // sent before it had endpoints
                       {"10.43.0.21", 53, "10.42.0.6", 8080, true},  // its service is gone
                       {"10.43.0.10", 53, "10.43.0.10", 53, false},  // the node's own DNS
+                      {"10.43.0.40", 5060, "10.42.1.6", 8080, true},  // only to local ones
+                      {"192.0.2.7", 5060, "10.42.1.6", 8080, false},  // the other policy
                       {"192.0.2.1", 30053, "10.42.0.5", 8080, false},
                       {"192.0.2.1", 30053, "10.42.0.6", 8080, true},
                       {"192.0.2.1", 30053, "192.0.2.1", 30053, false},  // no service: another host
