@@ -9,32 +9,28 @@
 
 #include "app/command.h"
 #include "app/machine.h"
+#include "app/ownership.h"
+#include "app/purge.h"
 
 namespace tetrarch::app {
 namespace {
 
-/// Only what we made: a directory that holds anything else stays, with that in it.
-void purge(const std::string& data_dir) {
-  std::error_code ignored;
-  for (const std::string_view name : {"server",
-                                      "agent",
-                                      "images",
-                                      "manifests",
-                                      "admin.kubeconfig",
-                                      "join-token",
-                                      "tetrarch.pid",
-                                      "tetrarch.log",
-                                      "agent.sock"}) {
-    std::filesystem::remove_all(std::filesystem::path(data_dir) / name, ignored);
+/// With the directory held, so that no service starts a process from it meanwhile.
+Status end_all(const std::string& data_dir, bool is_purge) {
+  end_process(data_dir);
+  auto owned = Ownership::take(data_dir);
+  // Goes on without where the lock cannot be written: a disk that is full may be why it is purged.
+  if (!owned.ok() && owned.error().code == Code::unavailable) {
+    return Error{Code::unavailable,
+                 fmt::format("a process runs from {} again, or still: end first what starts it, "
+                             "as by `systemctl stop tetrarch`",
+                             data_dir)};
   }
-  // What `store restore` puts aside, or did not finish.
-  for (const auto& entry : std::filesystem::directory_iterator(data_dir, ignored)) {
-    const std::string name = entry.path().filename();
-    if (name.starts_with("server.replaced-") || name == "server.restoring") {
-      std::filesystem::remove_all(entry.path(), ignored);
-    }
+  TRY_STATUS(agent::take_down(data_dir, is_purge));
+  if (is_purge) {
+    purge(data_dir);
   }
-  std::filesystem::remove(data_dir, ignored);
+  return ok();
 }
 
 }  // namespace
@@ -51,13 +47,15 @@ int run_down(const Config& config, const std::vector<std::string>& rest) {
     fmt::print("nothing runs from {}: there is no such directory\n", config.data_dir);
     return 0;
   }
-  end_process(config.data_dir);
-  const auto done = agent::take_down(config.data_dir, is_purge);
-  if (!done.ok()) {
+  if (const auto checked = is_purge ? check_purge(config.data_dir) : ok(); !checked.ok()) {
+    return fail(checked.error().message);
+  }
+  if (const auto done = end_all(config.data_dir, is_purge); !done.ok()) {
     return fail(done.error().message);
   }
   if (is_purge) {
-    purge(config.data_dir);
+    std::error_code not_empty;  // what is not ours stays
+    std::filesystem::remove(config.data_dir, not_empty);
   }
   fmt::print("nothing runs from {} any more{}\n",
              config.data_dir,

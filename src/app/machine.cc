@@ -88,8 +88,8 @@ int running_process(const std::string& data_dir) {
   if (fd < 0) {
     return 0;
   }
-  // Only while it is locked its pid is the one that we mean.
-  const bool is_owned = flock(fd, LOCK_EX | LOCK_NB) != 0;
+  // Only while it is locked its pid is the one that we mean. Shared: others may look as well.
+  const bool is_owned = flock(fd, LOCK_SH | LOCK_NB) != 0;
   close(fd);
   return is_owned ? std::atoi(read_file(path).value_or("0").c_str()) : 0;
 }

@@ -3,6 +3,7 @@
 // by the commands that change it while nothing does.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 
@@ -13,9 +14,15 @@ namespace tetrarch::app {
 /// The lock of a data directory and the pid in it, until this is gone.
 class Ownership {
  public:
-  /// Makes the directory where it is missing. Code::unavailable: another process has it.
-  static Result<std::unique_ptr<Ownership>> take(const std::string& data_dir);
+  /// Who looks whether a process runs has the lock for a moment, too.
+  static constexpr std::chrono::milliseconds kPatience{1000};
 
+  /// Makes the directory where it is missing. Code::unavailable: another process has it, after so
+  /// long. Blocking.
+  static Result<std::unique_ptr<Ownership>> take(const std::string& data_dir,
+                                                 std::chrono::milliseconds patience = kPatience);
+
+  /// Of a file that is locked.
   Ownership(int fd, std::string path) : fd_(fd), path_(std::move(path)) {}
 
   ~Ownership();
@@ -25,7 +32,9 @@ class Ownership {
  private:
   int fd_;
   std::string path_;
-  bool is_ours_ = true;
 };
+
+/// Whether the path still leads to the open file: not removed, nor made anew.
+bool is_at(int fd, const std::string& path);
 
 }  // namespace tetrarch::app

@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: Apache-2.0
 """`tetrarch down` after the worst: nothing is left, whatever it finds broken."""
+import fcntl
 import os
 import signal
 import subprocess
 
 import machine
-from harness import ClusterTest, make_deployment
+from harness import BINARY, ClusterTest, make_deployment
 from machine import run, wait_until
 
 
@@ -51,3 +52,26 @@ class Down(ClusterTest):
         results = run("find", "/var/lib/cni/results", "-name", f"*{machine.instance_of(self.cluster.data)}*", check=False)
         self.assertEqual(results.stdout, "")
         os.remove(config)
+
+    def test_what_starts_it_again_is_named_and_nothing_is_removed(self):
+        """A service would start the process again while its data goes; here the test has the lock in its place."""
+        self.kill()
+        with open(f"{self.cluster.data}/tetrarch.pid", "w", encoding="ascii") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            print("1", end="", file=lock, flush=True)  # a process that nobody ends
+            done = self.cluster.tetrarch("down", "--purge", check=False)
+        self.assert_fails(done, "systemctl stop tetrarch")
+        self.assertTrue(os.path.exists(f"{self.cluster.data}/server/ca.crt"))
+        self.assertTrue(os.path.exists(f"{self.cluster.data}/agent/objects.key"))
+
+    def test_a_directory_of_somebody_else_is_not_purged(self):
+        place = f"{self.cluster.directory}/project"
+        files = [f"{place}/server/main.go", f"{place}/images/cat.png", f"{place}/README.md"]
+        for path in files:
+            os.makedirs(os.path.dirname(path), exist_ok=True)
+            with open(path, "w", encoding="ascii") as file:
+                file.write("work")
+        done = run(BINARY, "down", "--purge", "--data-dir", place, check=False)
+        self.assert_fails(done, f"{place} is no data directory")
+        self.assertEqual([path for path in files if not os.path.exists(path)], [])
+        self.assertEqual(sorted(os.listdir(place)), ["README.md", "images", "server"], "nor is anything made in it")
