@@ -265,32 +265,32 @@ Task<void> Node::stop() {
 
 namespace {
 
-/// Nothing: the machine has not joined.
-Result<std::optional<NodeAccessKeys>> read_joined(const Config& config, const JoinFiles& files) {
-  TRY(auto pair, read_pair(files));
-  if (!pair) {
-    return std::optional<NodeAccessKeys>();
-  }
+/// Of a machine that has joined, with its certificate.
+Result<NodeAccessKeys> read_joined(const Config& config,
+                                   const JoinFiles& files,
+                                   trust::KeyPair pair) {
   NodeAccessKeys keys;
   keys.server_url = config.server;
   TRY(keys.ca_pem, read_file(files.ca()));
-  keys.credentials = *std::move(pair);
+  keys.credentials = std::move(pair);
   keys.is_joined = true;
   // Not there where a version before joined.
   keys.settings = read_file(files.settings()).value_or("");
   if (read_file(files.server()).value_or("") != config.server) {
     TRY_STATUS(write_private_file(files.server(), config.server));
   }
-  return std::optional(std::move(keys));
+  return keys;
 }
 
 }  // namespace
 
 Task<Result<NodeAccessKeys>> join(const Config& config) {
   const JoinFiles files(config);
-  CO_TRY(auto joined, read_joined(config, files));
-  if (joined) {
-    co_return *std::move(joined);
+  CO_TRY(auto kept, read_pair(files));
+  CO_TRY(const bool is_needed, needs_to_join(kept, config.token, system_clock().now()));
+  if (!is_needed) {
+    auto keys = read_joined(config, files, *std::move(kept));
+    co_return keys;
   }
   CO_TRY(const auto token, trust::JoinToken::parse(config.token));
   CO_TRY(const auto request,
@@ -326,14 +326,11 @@ Task<Result<NodeAccessKeys>> join(const Config& config) {
   CO_TRY_STATUS(make_directory(files.folder));
   CO_TRY_STATUS(write_private_file(files.ca(), ca));
   CO_TRY_STATUS(write_private_file(files.settings(), std::string(body->root()["settings"].raw())));
-  const trust::KeyPair pair{std::string(body->root()["certificate"].string()), request.key_pem};
+  trust::KeyPair pair{std::string(body->root()["certificate"].string()), request.key_pem};
   CO_TRY_STATUS(write_pair(files, pair));
   log::info("agent", "joined {} as {}", config.server, config.node_name);
-  CO_TRY(joined, read_joined(config, files));
-  if (!joined) {
-    co_return Error{Code::internal, "the files of the node's certificate are gone again"};
-  }
-  co_return *std::move(joined);
+  auto keys = read_joined(config, files, std::move(pair));
+  co_return keys;
 }
 
 }  // namespace tetrarch::app

@@ -27,7 +27,8 @@ struct NodeAccessKeys {
 };
 
 /// Joins by a token: checks the server's CA against the token's fingerprint, gets a client
-/// certificate, and keeps it in <data-dir>/agent. A machine that has joined before needs no token.
+/// certificate, and keeps it in <data-dir>/agent. A machine that has joined before needs no token,
+/// unless its certificate has ended meanwhile.
 Task<Result<NodeAccessKeys>> join(const Config& config);
 
 /// How an agent keeps its connection to a server: it beats (docs/adr/0041-beats.md).

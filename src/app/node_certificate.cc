@@ -83,6 +83,22 @@ Status write_pair(const JoinFiles& files, const trust::KeyPair& pair) {
   return ok();
 }
 
+Result<bool> needs_to_join(const std::optional<trust::KeyPair>& kept,
+                           std::string_view token,
+                           TimePoint now) {
+  if (!kept) {
+    return true;
+  }
+  TRY(const auto certificate, trust::read_certificate(kept->certificate_pem));
+  const bool has_ended = now >= certificate.not_after;
+  if (has_ended && token.empty()) {
+    return Error{Code::unauthenticated,
+                 "the node's certificate has ended: start once with --token (tetrarch token "
+                 "create)"};
+  }
+  return has_ended;
+}
+
 TimePoint renewal_time(const trust::CertificateInfo& certificate) {
   const auto begin = certificate.not_before + trust::kClockSkew;
   return begin + (certificate.not_after - begin) * 2 / 3;

@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "app/config.h"
 #include "async/task.h"
@@ -46,6 +47,12 @@ struct JoinFiles {
 /// The pair in the folder; nothing: the machine has not joined.
 Result<std::optional<trust::KeyPair>> read_pair(const JoinFiles& files);
 Status write_pair(const JoinFiles& files, const trust::KeyPair& pair);
+
+/// Whether a machine has to join, with what it keeps of a joining before: also where that has
+/// ended, since nobody would answer it. Code::unauthenticated: it has ended, and there is no token.
+Result<bool> needs_to_join(const std::optional<trust::KeyPair>& kept,
+                           std::string_view token,
+                           TimePoint now);
 
 /// When a certificate is to be renewed: at two thirds of its life, not counting the backdating.
 TimePoint renewal_time(const trust::CertificateInfo& certificate);

@@ -66,6 +66,19 @@ TEST_F(NodeCertificate, TakesOverTheFilesOfEarlierVersions) {
   EXPECT_EQ((*read_pair(files))->key_pem, pair.key_pem);
 }
 
+TEST_F(NodeCertificate, ThatHasEndedIsGotAnewByATokenOnly) {
+  const auto pair = std::optional(a_pair());
+  const auto end = kNow + hours(3);
+
+  EXPECT_EQ(needs_to_join(std::nullopt, "", kNow).value_or(false), true);
+  for (const auto* token : {"", "tetrarch1.x"}) {
+    EXPECT_EQ(needs_to_join(pair, token, end - seconds(1)).value_or(true), false) << token;
+  }
+  EXPECT_EQ(needs_to_join(pair, "tetrarch1.x", end).value_or(false), true);
+  EXPECT_EQ(needs_to_join(pair, "", end).error().message,
+            "the node's certificate has ended: start once with --token (tetrarch token create)");
+}
+
 TEST_F(NodeCertificate, AFileWithoutAKeyIsToldAbout) {
   const JoinFiles files(config_);
   ASSERT_TRUE(write_private_file(files.client(), a_pair().certificate_pem).ok());
