@@ -5,8 +5,6 @@
 #include <vector>
 
 #include "api/kubernetes/groups.h"
-#include "async/timer.h"
-#include "base/log.h"
 #include "net/stream_dial.h"
 #include "reconcile/api_services.h"
 
@@ -42,25 +40,14 @@ Aggregation::Aggregation(Private, Parts parts, trust::CertificateAuthority autho
 Result<std::unique_ptr<Aggregation>> Aggregation::make(Parts parts, const std::string& directory) {
   TRY(auto authority,
       trust::CertificateAuthority::load_or_create(directory, kAuthority, system_clock().now()));
-  auto out = std::make_unique<Aggregation>(Private{}, std::move(parts), std::move(authority));
-  TRY_STATUS(out->issue());
-  return out;
+  return std::make_unique<Aggregation>(Private{}, std::move(parts), std::move(authority));
 }
 
-Status Aggregation::issue() {
+Result<std::string> Aggregation::issue() {
   TRY(auto pair, authority_.issue_client({std::string(kFrontProxy), {}}, system_clock().now()));
+  auto certificate = pair.certificate_pem;
   aggregator_.use_credentials(std::move(pair));
-  return ok();
-}
-
-Task<void> Aggregation::renew_certificate() {
-  while (true) {
-    co_await async::sleep_for(trust::kCertificateValidity / 2);
-    if (const auto done = issue(); !done.ok()) {
-      log::error(
-          "server", "the front proxy's certificate is not renewed: {}", done.error().message);
-    }
-  }
+  return certificate;
 }
 
 void Aggregation::add_settings(reconcile::ClusterSettings& settings,

@@ -40,12 +40,10 @@ class Aggregation {
   /// Before the cache runs, on its strand from then on.
   void follow(control::Cache& cache);
   void run(async::TaskGroup& group);
-  /// Owned by a task group, as long as the server runs.
-  Task<void> renew_certificate();
+  /// A new certificate of the front proxy, in use from now on; before any request.
+  Result<std::string> issue();
 
  private:
-  Status issue();
-
   const Parts parts_;
   const trust::CertificateAuthority authority_;
   api::kubernetes::Aggregator aggregator_;

@@ -16,8 +16,8 @@
 #include "app/image_visits.h"
 #include "app/keys.h"
 #include "app/machine.h"
+#include "app/rotation.h"
 #include "app/token_secret.h"
-#include "async/timer.h"
 #include "base/log.h"
 #include "base/time_zone.h"
 #include "control/controller_manager.h"
@@ -90,7 +90,7 @@ struct ControlPlane::Impl {
   Result<registry::Options> registry_options() const;
   Status make_registry();
   Result<net::TlsMaterial> server_material() const;
-  Task<void> renew_certificate() const;
+  Result<std::string> show_certificate();
   Status make_aggregation();
   Status listen();
   void make_control();
@@ -101,7 +101,7 @@ struct ControlPlane::Impl {
   Result<trust::Identity> identify(const net::Peer& peer, const std::string& token) const;
   Task<Result<trust::Identity>> authenticate(net::Peer peer, std::string token) const;
   Task<Status> check_join_token(std::string token, std::string address);
-  Status write_kubeconfig() const;
+  Result<std::string> write_kubeconfig() const;
   Task<Status> write_join_token();
 
   const Config& config;
@@ -136,6 +136,7 @@ struct ControlPlane::Impl {
   std::unique_ptr<control::EventRecorder> scheduler_events;
   std::unique_ptr<control::SchedulerLoop> scheduler;
   std::unique_ptr<async::TaskGroup> scheduler_group;
+  Rotation rotation;  // on the strand of what follows
   std::unique_ptr<async::TaskGroup> background;
 };
 
@@ -356,16 +357,15 @@ Result<net::TlsMaterial> ControlPlane::Impl::server_material() const {
   return material;
 }
 
-/// Long before the server's certificate ends it has the next.
-Task<void> ControlPlane::Impl::renew_certificate() const {
-  while (true) {
-    co_await async::sleep_for(trust::kCertificateValidity / 2);
-    const auto material = server_material();
-    const auto done = material.ok() ? tls->reload(*material) : Status(material.error());
-    if (!done.ok()) {
-      log::error(kRoom, "the server's certificate is not renewed: {}", done.error().message);
-    }
+/// A new certificate, on every connection from now on.
+Result<std::string> ControlPlane::Impl::show_certificate() {
+  TRY(const auto material, server_material());
+  if (tls) {
+    TRY_STATUS(tls->reload(material));
+  } else {
+    TRY(tls, net::TlsContext::for_server(material));
   }
+  return material.certificate_pem;
 }
 
 Status ControlPlane::Impl::make_aggregation() {
@@ -378,13 +378,12 @@ Status ControlPlane::Impl::make_aggregation() {
                              },
                          .advertise_address = fmt::format("{}:{}", advertise, port)},
                         directory().string()));
-  return ok();
+  return rotation.add("the front proxy's certificate", [this] { return aggregation->issue(); });
 }
 
 Status ControlPlane::Impl::listen() {
   TRY(const auto where, parse_listen(config.api_listen));
-  TRY(const auto material, server_material());
-  TRY(tls, net::TlsContext::for_server(material));
+  TRY_STATUS(rotation.add("the server's certificate", [this] { return show_certificate(); }));
   port = where.port;
   TRY(audit, open_audit(config, blocking, metrics));
   api::kubernetes::FairnessLimits limits;
@@ -473,15 +472,17 @@ void ControlPlane::Impl::make_control() {
   scheduler_group->spawn(scheduler_events->run());
 }
 
-Status ControlPlane::Impl::write_kubeconfig() const {
+Result<std::string> ControlPlane::Impl::write_kubeconfig() const {
   const auto path = std::filesystem::path(config.data_dir) / "admin.kubeconfig";
   TRY(auto pair,
       ca->issue_client({"kubernetes-admin", {std::string(trust::kMasters)}}, system_clock().now()));
+  auto certificate = pair.certificate_pem;
   const auto text = trust::make_kubeconfig({.server = fmt::format("https://127.0.0.1:{}", port),
                                             .ca_pem = ca->certificate_pem(),
                                             .user = "kubernetes-admin",
                                             .credentials = std::move(pair)});
-  return write_private_file(path, text);
+  TRY_STATUS(write_private_file(path, text));
+  return certificate;
 }
 
 /// The first start leaves a token with which further machines join.
@@ -520,12 +521,11 @@ Task<Status> ControlPlane::start() {
   CO_TRY_STATUS(impl.listen());
   impl.make_control();
   CO_TRY_STATUS(impl.fleet->start(impl.config));
-  CO_TRY_STATUS(impl.write_kubeconfig());
+  CO_TRY_STATUS(impl.rotation.add("admin.kubeconfig", [&impl] { return impl.write_kubeconfig(); }));
   CO_TRY_STATUS(co_await impl.write_join_token());
   impl.background = std::make_unique<async::TaskGroup>(impl.pool.strand(), "background");
-  impl.background->spawn(impl.renew_certificate());
+  impl.background->spawn(impl.rotation.run(system_clock()));
   impl.background->spawn(impl.images->keep());
-  impl.background->spawn(impl.aggregation->renew_certificate());
   if (impl.rest_keys->has_seen_old()) {
     impl.background->spawn(reseal(*impl.store));  // a rotation that was cut off goes on
   }
