@@ -16,7 +16,7 @@ struct Config {
   std::string api_listen = "0.0.0.0:6443";
   std::string fleet_listen =
       "unix:///run/tetrarch/fleet.sock";  ///< comma-separated; empty: nowhere
-  std::string advertise_address;  ///< empty: the address of the default route, else 127.0.0.1
+  std::string advertise_address;  ///< empty: advertised_host, else the default route's, 127.0.0.1
   std::string pod_cidr = "10.42.0.0/16";
   std::string pod_transport = "auto";
   std::string service_cidr = "10.43.0.0/16";

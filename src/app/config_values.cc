@@ -5,6 +5,7 @@
 #include <array>
 #include <charconv>
 
+#include <arpa/inet.h>
 #include <fmt/format.h>
 
 #include "agent/pressure.h"
@@ -19,6 +20,7 @@ namespace {
 constexpr int kNodeBits = 24;
 /// Room for the fixed addresses, the tenth of which is DNS.
 constexpr int kServiceBitsMax = 28;
+constexpr Ipv4Range kLoopback{0x7f000000, 8};
 constexpr std::uint32_t kKubernetesPlace = 1;
 constexpr std::uint32_t kDnsPlace = 10;
 
@@ -106,6 +108,11 @@ Status check_names(const Config& config) {
     return bad_value("server", config.server, "of the form https://host:port");
   }
   return ok();
+}
+
+bool is_ip_address(const std::string& text) {
+  in6_addr ignored{};
+  return parse_ipv4(text) || inet_pton(AF_INET6, text.c_str(), &ignored) == 1;
 }
 
 std::string service_address(const Config& config, std::uint32_t place) {
@@ -272,8 +279,9 @@ Status check_config(const Config& config) {
   TRY_STATUS(check_housekeeping(config));
   TRY_STATUS(check_ranges(config));
   TRY_STATUS(check_names(config));
-  if (const auto listen = parse_listen(config.api_listen); !listen.ok()) {
-    return listen.error();
+  TRY(const auto api, parse_listen(config.api_listen));
+  if (!is_ip_address(api.host)) {
+    return bad_value("api-listen", config.api_listen, "an IP address and a port");
   }
   for (const auto& where : list_of(config.fleet_listen)) {
     if (where.starts_with("unix:///")) {
@@ -299,6 +307,27 @@ Status check_config(const Config& config) {
     return mirrors.error();
   }
   return ok();
+}
+
+std::string local_host(const Config& config) {
+  auto host = parse_listen(config.api_listen).value_or(HostPort{}).host;
+  return host.empty() || host == "0.0.0.0" || host == "::" ? "127.0.0.1" : host;
+}
+
+std::string local_url(const Config& config, std::uint16_t port) {
+  const auto host = local_host(config);
+  const bool is_ipv6 = host.find(':') != std::string::npos;
+  return is_ipv6 ? fmt::format("https://[{}]:{}", host, port)
+                 : fmt::format("https://{}:{}", host, port);
+}
+
+std::string advertised_host(const Config& config) {
+  if (!config.advertise_address.empty()) {
+    return config.advertise_address;
+  }
+  const auto host = local_host(config);
+  const auto address = parse_ipv4(host);
+  return address && !kLoopback.contains(*address) ? host : "";
 }
 
 std::string kubernetes_service_address(const Config& config) {

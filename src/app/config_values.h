@@ -43,6 +43,15 @@ Result<std::map<std::string, std::vector<std::string>>> parse_mirrors(std::strin
 /// Every value of a configuration, and what two of them say together.
 Status check_config(const Config& config);
 
+// Where the API is reached; api-listen has been checked.
+/// On this machine: where it listens, or 127.0.0.1 where that is everywhere.
+std::string local_host(const Config& config);
+/// https:// with local_host, and the port that it got.
+std::string local_url(const Config& config, std::uint16_t port);
+/// From other machines, where the configuration says it: by advertise-address, or by listening on
+/// one address that is not this machine's alone; else empty.
+std::string advertised_host(const Config& config);
+
 // The fixed addresses of the service range; the configuration has been checked.
 /// Of the Service kubernetes.default.
 std::string kubernetes_service_address(const Config& config);

@@ -32,6 +32,7 @@ TEST(ConfigValues, TakesTheDefaults) {
 TEST(ConfigValues, TakesWhatIsWellFormed) {
   for (const GoodRow& row : {
            GoodRow{"all addresses", &Config::api_listen, ":6443"},
+           GoodRow{"all addresses of both kinds", &Config::api_listen, ":::6443"},
            GoodRow{"any free port", &Config::api_listen, "127.0.0.1:0"},
            GoodRow{"smallest pod range", &Config::pod_cidr, "10.9.8.0/24"},
            GoodRow{"smallest service range", &Config::service_cidr, "10.9.8.16/28"},
@@ -57,6 +58,7 @@ TEST(ConfigValues, RefusesNonsenseAndNamesTheKey) {
            BadRow{"no size", &Config::container_log_max_size, "much", "container-log-max-size"},
            BadRow{"size too small", &Config::container_log_max_size, "1", "at least 4Ki"},
            BadRow{"no port", &Config::api_listen, "127.0.0.1", "api-listen: '127.0.0.1' is not"},
+           BadRow{"name to listen on", &Config::api_listen, "localhost:6443", "an IP address and"},
            BadRow{"port too large", &Config::api_listen, ":65536", "api-listen"},
            BadRow{"fleet without port", &Config::fleet_listen, "/run/f.sock", "fleet-listen"},
            BadRow{"no range", &Config::pod_cidr, "banana", "pod-cidr: \"banana\" is not"},
@@ -157,6 +159,36 @@ TEST(ConfigValues, CountsTheFixedAddressesFromTheRangesStart) {
 
   EXPECT_EQ(kubernetes_service_address(config), "10.9.8.17");
   EXPECT_EQ(dns_service_address(config), "10.9.8.26");
+}
+
+TEST(ConfigValues, TheApiIsReachedWhereItListens) {
+  struct Row {
+    std::string listen;
+    std::string advertise;
+    std::string local;
+    std::string url;
+    std::string advertised;
+  };
+
+  for (const Row& row : {
+           Row{"0.0.0.0:6443", "", "127.0.0.1", "https://127.0.0.1:7", ""},
+           Row{":6443", "", "127.0.0.1", "https://127.0.0.1:7", ""},
+           Row{":::6443", "", "127.0.0.1", "https://127.0.0.1:7", ""},
+           Row{"127.0.0.1:6443", "", "127.0.0.1", "https://127.0.0.1:7", ""},
+           Row{"127.0.0.2:6443", "", "127.0.0.2", "https://127.0.0.2:7", ""},
+           Row{"10.0.0.5:6443", "", "10.0.0.5", "https://10.0.0.5:7", "10.0.0.5"},
+           Row{"10.0.0.5:6443", "192.0.2.1", "10.0.0.5", "https://10.0.0.5:7", "192.0.2.1"},
+           Row{"0.0.0.0:6443", "192.0.2.1", "127.0.0.1", "https://127.0.0.1:7", "192.0.2.1"},
+           Row{"::1:6443", "", "::1", "https://[::1]:7", ""},
+       }) {
+    auto config = a_config();
+    config.api_listen = row.listen;
+    config.advertise_address = row.advertise;
+
+    EXPECT_EQ(local_host(config), row.local) << row.listen;
+    EXPECT_EQ(local_url(config, 7), row.url) << row.listen;
+    EXPECT_EQ(advertised_host(config), row.advertised) << row.listen;
+  }
 }
 
 TEST(ConfigValues, WantsThePolicyAndThePlaceOfAnAuditLog) {

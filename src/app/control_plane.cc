@@ -333,8 +333,11 @@ api::distribution::Parts ControlPlane::Impl::image_parts() {
           {*fairness, audit ? &audit->log : nullptr, system_clock(), system_random()}),
       .relayed = metrics.counter("tetrarch_image_relayed_bytes_total",
                                  "Bytes of images that passed through this server.")};
-  for (const auto& name :
-       {advertise, host_name(), std::string("127.0.0.1"), std::string("localhost")}) {
+  for (const auto& name : {advertise,
+                           host_name(),
+                           local_host(config),
+                           std::string("127.0.0.1"),
+                           std::string("localhost")}) {
     parts.own_names.push_back(fmt::format("{}:{}", name, port));
   }
   return parts;
@@ -348,7 +351,7 @@ Result<net::TlsMaterial> ControlPlane::Impl::server_material() const {
                "kubernetes.default.svc." + config.cluster_domain,
                "localhost",
                host_name()};
-  names.ips = {"127.0.0.1", advertise, kubernetes_service_address(config)};
+  names.ips = {"127.0.0.1", advertise, kubernetes_service_address(config), local_host(config)};
   TRY(auto pair, ca->issue_server({"tetrarch-server", {}}, names, system_clock().now()));
   // The CA goes along in the chain: a joining machine knows only its fingerprint.
   const auto chain = pair.certificate_pem + ca->certificate_pem();
@@ -477,7 +480,7 @@ Result<std::string> ControlPlane::Impl::write_kubeconfig() const {
   TRY(auto pair,
       ca->issue_client({"kubernetes-admin", {std::string(trust::kMasters)}}, system_clock().now()));
   auto certificate = pair.certificate_pem;
-  const auto text = trust::make_kubeconfig({.server = fmt::format("https://127.0.0.1:{}", port),
+  const auto text = trust::make_kubeconfig({.server = local_url(config, port),
                                             .ca_pem = ca->certificate_pem(),
                                             .user = "kubernetes-admin",
                                             .credentials = std::move(pair)});
@@ -512,8 +515,10 @@ ControlPlane::~ControlPlane() = default;
 
 Task<Status> ControlPlane::start() {
   Impl& impl = *impl_;
-  impl.advertise =
-      impl.config.advertise_address.empty() ? default_address() : impl.config.advertise_address;
+  impl.advertise = advertised_host(impl.config);
+  if (impl.advertise.empty()) {
+    impl.advertise = default_address();
+  }
   CO_TRY_STATUS(impl.open_trust());
   CO_TRY_STATUS(impl.open_store());
   CO_TRY_STATUS(impl.make_registry());

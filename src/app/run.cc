@@ -129,8 +129,7 @@ class Process {
       return run_to_end(pool_, join(config_));
     }
     TRY(auto pair, plane_->node_credentials(config_.node_name));
-    return NodeAccessKeys{
-        fmt::format("https://127.0.0.1:{}", plane_->port()), plane_->ca_pem(), std::move(pair)};
+    return NodeAccessKeys{local_url(config_, plane_->port()), plane_->ca_pem(), std::move(pair)};
   }
 
   const Config& config_;

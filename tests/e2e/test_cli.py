@@ -174,6 +174,27 @@ class Values(unittest.TestCase):
         self.assertIn(f"{self.directory}/none", done.stderr)
 
 
+class OnOneAddress(ClusterTest):
+    """The API listens on one address that is not 127.0.0.1."""
+
+    name = "oneaddress"
+
+    @classmethod
+    def start_cluster(cls):
+        cls.place = f"127.0.0.2:{machine.free_port()}"
+        cls.cluster = Cluster(cls.name, flags=("--api-listen", cls.place))
+        cls.cluster.start()
+
+    def test_its_agent_and_its_commands_go_there(self):
+        self.assertEqual(self.cluster.get_config()["clusters"][0]["cluster"]["server"], f"https://{self.place}")
+        self.run_pod(make_pod("there", "sleep", "3600"))
+        self.assertEqual(self.exec("there", "echo", "heard").stdout, "heard\n")
+        self.assertIn(self.cluster.node, self.cluster.tetrarch("status").stdout)
+        port = self.place.split(":")[1]
+        refused = run("curl", "-sk", "-m", "2", f"https://127.0.0.1:{port}/version", check=False)
+        self.assertEqual(refused.returncode, 7, "nobody listens elsewhere")
+
+
 class UnderSystemd(ClusterTest):
     """Started as a service manager starts it, configured by a file, ended and started again."""
 
