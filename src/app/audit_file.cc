@@ -56,17 +56,24 @@ AuditFile::~AuditFile() {
   }
 }
 
+/// The file before stays in use until the new one is: it is written to where none can be opened.
 Status AuditFile::open() {
-  fd_ = ::open(options_.path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-  if (fd_ < 0) {
+  const int fresh = ::open(options_.path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  if (fresh < 0) {
     return failure("cannot open the audit log", options_.path);
   }
 
   struct stat info {};
 
-  if (::fstat(fd_, &info) != 0) {
-    return failure("cannot read the size of", options_.path);
+  if (::fstat(fresh, &info) != 0) {
+    const auto error = failure("cannot read the size of", options_.path);
+    ::close(fresh);
+    return error;
   }
+  if (fd_ >= 0) {
+    ::close(fd_);
+  }
+  fd_ = fresh;
   size_ = static_cast<std::uint64_t>(info.st_size);
   return ok();
 }
@@ -156,10 +163,10 @@ Status AuditFile::rotate() {
   const auto aside =
       path.parent_path() /
       fmt::format("{}-{}{}", path.stem().string(), stamp(clock_.now()), path.extension().string());
-  if (::rename(options_.path.c_str(), aside.c_str()) != 0) {
+  // It may be gone: removed by somebody, or put aside when no new one could be opened.
+  if (::rename(options_.path.c_str(), aside.c_str()) != 0 && errno != ENOENT) {
     return failure("cannot put aside", options_.path);
   }
-  ::close(fd_);
   TRY_STATUS(open());
   prune();
   return ok();

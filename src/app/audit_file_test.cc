@@ -131,6 +131,45 @@ TEST_F(AuditFileTest, RemovesFilesThatAreTooOld) {
   EXPECT_EQ(read(files()[2]), "not ours");
 }
 
+TEST_F(AuditFileTest, GoesOnWhereSomebodyRemovedTheFile) {
+  options_.size_max = 4;
+  const auto file = make();
+  file->write("one");
+  file->flush();
+  std::filesystem::remove(options_.path);
+
+  for (const auto* line : {"two", "six", "ten"}) {
+    file->write(line);
+    file->flush();
+  }
+
+  std::vector<std::string> content;
+  for (const auto& path : files()) {
+    content.push_back(read(path));
+  }
+  EXPECT_THAT(content, ElementsAre("two\n", "six\n", "ten\n"));
+}
+
+TEST_F(AuditFileTest, WritesToTheOldFileUntilANewOneCanBeOpened) {
+  options_.size_max = 4;
+  const auto file = make();
+  file->write("one");
+  file->flush();
+  std::filesystem::remove_all(folder_);
+
+  for (const auto* line : {"two", "six"}) {
+    file->write(line);
+    file->flush();
+  }
+  std::filesystem::create_directories(folder_);
+  file->write("ten");
+  file->flush();
+
+  EXPECT_EQ(read(options_.path), "ten\n");
+  EXPECT_EQ(metrics_.counter("apiserver_audit_event_total", "").value(), 4U);
+  EXPECT_EQ(metrics_.counter("apiserver_audit_error_total", "", R"(plugin="log")").value(), 0U);
+}
+
 TEST_F(AuditFileTest, DropsAndCountsWhatTheDiskIsTooSlowFor) {
   options_.queue_max = 10;
   std::promise<void> go_on;
