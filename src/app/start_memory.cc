@@ -27,6 +27,11 @@ Mapping unwritable_file(std::string_view line) {
   return is_private_unwritable && rest.find(" /") != std::string_view::npos ? out : Mapping{};
 }
 
+/// Source: proc(5): in this order, "Anonymous:   0 kB" and some lines later "Swap:   0 kB".
+bool is_zero(std::string_view line) {
+  return line.ends_with(" 0 kB");
+}
+
 /// Header lines begin with an address, the lines below with a name in capitals.
 bool is_header(std::string_view line) {
   const auto dash = line.find('-');
@@ -38,13 +43,17 @@ bool is_header(std::string_view line) {
 std::vector<Mapping> clean_mappings(std::string_view smaps) {
   std::vector<Mapping> out;
   Mapping current;
+  bool is_unchanged = false;
   while (!smaps.empty()) {
     const auto line = smaps.substr(0, smaps.find('\n'));
     smaps.remove_prefix(std::min(smaps.size(), line.size() + 1));
     if (is_header(line)) {
       current = unwritable_file(line);
-    } else if (line.starts_with("Anonymous:") && line.ends_with(" 0 kB") && current.end > 0) {
-      out.push_back(current);
+      is_unchanged = false;
+    } else if (line.starts_with("Anonymous:")) {
+      is_unchanged = is_zero(line);
+    } else if (line.starts_with("Swap:") && is_zero(line) && is_unchanged && current.end > 0) {
+      out.push_back(current);  // what was changed and is in swap does not count as anonymous
     }
   }
   return out;

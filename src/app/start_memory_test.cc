@@ -21,13 +21,30 @@ TEST_P(CleanMappings, AreThoseOfFilesThatNobodyChanged) {
 }
 
 constexpr auto kRows = std::to_array<Row>({
-    {"code", "7f00-7f10 r-xp 00001000 fe:00 12   /usr/lib/x.so\nRss: 8 kB\nAnonymous:  0 kB\n", 1},
-    {"constants", "7f00-7f10 r--p 00000000 fe:00 12   /usr/lib/x.so\nAnonymous:   0 kB\n", 1},
-    {"relocated", "7f00-7f10 r--p 00002000 fe:00 12   /usr/lib/x.so\nAnonymous:   8 kB\n", 0},
-    {"data", "7f00-7f10 rw-p 00003000 fe:00 12   /usr/lib/x.so\nAnonymous:   0 kB\n", 0},
-    {"shared", "7f00-7f10 r--s 00003000 fe:00 12   /var/lib/x\nAnonymous:   0 kB\n", 0},
-    {"kernel", "7f00-7f10 r-xp 00000000 00:00 0   [vdso]\nAnonymous:   0 kB\n", 0},
-    {"nobody", "7f00-7f10 r--p 00000000 00:00 0\nAnonymous:   0 kB\n", 0},
+    {"code",
+     "7f00-7f10 r-xp 00001000 fe:00 12   /usr/lib/x.so\nRss: 8 kB\nAnonymous:  0 kB\nSwap: 0 kB\n",
+     1},
+    {"constants",
+     "7f00-7f10 r--p 00000000 fe:00 12   /usr/lib/x.so\nAnonymous:   0 kB\nSwap: 0 kB\n",
+     1},
+    {"relocated",
+     "7f00-7f10 r--p 00002000 fe:00 12   /usr/lib/x.so\nAnonymous:   8 kB\nSwap: 0 kB\n",
+     0},
+    {"data",
+     "7f00-7f10 rw-p 00003000 fe:00 12   /usr/lib/x.so\nAnonymous:   0 kB\nSwap: 0 kB\n",
+     0},
+    {"shared", "7f00-7f10 r--s 00003000 fe:00 12   /var/lib/x\nAnonymous:   0 kB\nSwap: 0 kB\n", 0},
+    {"kernel", "7f00-7f10 r-xp 00000000 00:00 0   [vdso]\nAnonymous:   0 kB\nSwap: 0 kB\n", 0},
+    {"nobody", "7f00-7f10 r--p 00000000 00:00 0\nAnonymous:   0 kB\nSwap: 0 kB\n", 0},
+    {"in_swap",
+     "7f00-7f10 r--p 02 fe:00 12   /x.so\nAnonymous:   0 kB\nSwap:   8 kB\nSwapPss: 8 kB\n",
+     0},
+    {"swap_untold", "7f00-7f10 r--p 02 fe:00 12   /x.so\nAnonymous:   0 kB\n", 0},
+    {"in_part_in_swap", "7f00-7f10 r--p 02 fe:00 12   /x.so\nAnonymous:   8 kB\nSwap:   8 kB\n", 0},
+    {"second",
+     "7f00-7f10 r--p 02 fe:00 12 /x.so\nAnonymous: 0 kB\nSwap: 8 kB\n"
+     "7f20-7f30 r--p 02 fe:00 12 /x.so\nAnonymous: 0 kB\nSwap: 0 kB\nSwapPss: 0 kB\n",
+     1},
     {"cut", "7f00-7f10 r-xp 00000000 fe:00 12   /usr/lib/x.so\nRss: 8 kB", 0},
     {"empty", "", 0},
 });
@@ -36,11 +53,11 @@ INSTANTIATE_TEST_SUITE_P(Rows, CleanMappings, testing::ValuesIn(kRows), [](const
 });
 
 TEST(StartMemory, IsGivenBackAndTheProgramGoesOn) {
-  const auto before = clean_mappings("1000-2000 r-xp 0 fe:00 1 /x\nAnonymous: 0 kB\n");
+  const auto before = clean_mappings("1000-2000 r-xp 0 fe:00 1 /x\nAnonymous: 0 kB\nSwap: 0 kB\n");
 
   give_back_start_memory();
 
-  const auto after = clean_mappings("1000-2000 r-xp 0 fe:00 1 /x\nAnonymous: 0 kB\n");
+  const auto after = clean_mappings("1000-2000 r-xp 0 fe:00 1 /x\nAnonymous: 0 kB\nSwap: 0 kB\n");
   ASSERT_EQ(after.size(), 1U);
   EXPECT_EQ(after[0].begin, 0x1000U);
   EXPECT_EQ(after[0].end, before[0].end);
