@@ -242,7 +242,7 @@ class UnderSystemd(ClusterTest):
     def test_the_unit_is_sound(self):
         with open(UNIT, encoding="ascii") as file:
             unit = file.read()
-        for line in ("Type=notify", "KillMode=process", "Delegate=yes"):
+        for line in ("Type=notify", "KillMode=process", "Delegate=yes", "StartLimitIntervalSec=0"):
             self.assertIn(line, unit.split("\n"))
         if shutil.which("systemd-analyze"):
             text = unit.replace("/usr/local/bin/tetrarch", BINARY)
