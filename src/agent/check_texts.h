@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a check that fails says, in the words of a kubelet: users and tools search events for them.
-// Pure. Source: Kubernetes pkg/probe (1.35) and the texts of Go's net and net/http.
+// What an HTTP check asks, and what a check that fails says, in the words of a kubelet: users and
+// tools search events for them. Pure. Source: Kubernetes pkg/probe (1.35) and the texts of Go's net
+// and net/http.
 #pragma once
 
 #include <string>
@@ -18,6 +19,15 @@ std::string authority(std::string_view host, int port);
 /// Of an httpGet handler: "http://10.42.0.5:8080/healthz".
 std::string url_of(object::View handler, std::string_view host, int port);
 
+/// The request of an httpGet handler, whole. `agent` is the User-Agent where the handler has none.
+std::string http_request(object::View handler,
+                         std::string_view host,
+                         int port,
+                         std::string_view agent);
+
+/// What Go says of a name without an address; that the look-up was aborted means that its time was
+/// up.
+std::string lookup_fault(std::string_view host, const boost::system::error_code& error);
 /// What Go says of an operation that failed; that it was aborted means that its time was up.
 std::string dial_fault(std::string_view authority, const boost::system::error_code& error);
 /// Of a connection that stands and gives no answer.

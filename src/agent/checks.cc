@@ -3,8 +3,8 @@
 
 #include <array>
 #include <charconv>
+#include <vector>
 
-#include <boost/asio/connect.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/error.hpp>
@@ -12,6 +12,7 @@
 #include <boost/asio/steady_timer.hpp>
 #include <boost/asio/write.hpp>
 #include <fmt/format.h>
+#include <openssl/ssl.h>
 
 #include "agent/check_texts.h"
 #include "agent/runtime/grpc_health.h"
@@ -23,16 +24,21 @@ namespace {
 using asio::ip::tcp;
 using std::chrono::milliseconds;
 
+/// Source: Kubernetes pkg/probe/http, userAgent (1.35).
+constexpr std::string_view kProbeAgent = "kube-probe/1.35";
+constexpr std::string_view kHookAgent = "kube-lifecycle/1.35";
+
 /// A socket that a timer closes: every operation on it ends by then. Lives in the coroutine.
 class LimitedSocket {
  public:
   LimitedSocket(asio::any_io_executor executor, milliseconds limit)
-      : socket(std::make_shared<tcp::socket>(executor)),
+      : shared_(std::make_shared<Shared>(executor)),
         timer_(std::make_shared<asio::steady_timer>(executor, limit)) {
-    timer_->async_wait([shared = socket](const boost::system::error_code& error) {
+    timer_->async_wait([shared = shared_](const boost::system::error_code& error) {
       if (!error) {
+        shared->is_over = true;
         boost::system::error_code ignored;
-        shared->close(ignored);
+        shared->socket.close(ignored);
       }
     });
   }
@@ -42,12 +48,53 @@ class LimitedSocket {
   LimitedSocket(const LimitedSocket&) = delete;
   LimitedSocket& operator=(const LimitedSocket&) = delete;
 
-  std::shared_ptr<tcp::socket> socket;  // shared with the timer's handler
+  tcp::socket& socket() { return shared_->socket; }
+
+  /// A socket that opens from now on would have no limit.
+  bool is_over() const { return shared_->is_over; }
+
+  asio::steady_timer::time_point end() const { return timer_->expiry(); }
 
  private:
+  /// With the timer's handler.
+  struct Shared {
+    explicit Shared(const asio::any_io_executor& executor) : socket(executor) {}
+
+    tcp::socket socket;
+    bool is_over = false;
+  };
+
+  std::shared_ptr<Shared> shared_;
   std::shared_ptr<asio::steady_timer>
       timer_;  // shared with nothing that outlives us but its own handler
 };
+
+/// One question to the system's resolver. Shared with its answer, which may come long after the
+/// check: getaddrinfo cannot be stopped once it asks.
+struct Lookup {
+  explicit Lookup(const asio::any_io_executor& executor) : resolver(executor), answered(executor) {}
+
+  tcp::resolver resolver;
+  asio::steady_timer answered;
+  boost::system::error_code failure = asio::error::operation_aborted;
+  std::vector<tcp::endpoint> endpoints;
+};
+
+Task<std::shared_ptr<Lookup>> look_up(LimitedSocket& at, std::string host, int port) {
+  const auto lookup = std::make_shared<Lookup>(co_await asio::this_coro::executor);
+  lookup->answered.expires_at(at.end());
+  lookup->resolver.async_resolve(
+      host,
+      std::to_string(port),
+      [lookup](const boost::system::error_code& error, const tcp::resolver::results_type& found) {
+        lookup->failure = error;
+        lookup->endpoints.assign(found.begin(), found.end());
+        lookup->answered.cancel();
+      });
+  co_await lookup->answered.async_wait(kAwait);
+  lookup->resolver.cancel();
+  co_return lookup;
+}
 
 int port_of(const CheckTarget& target, object::View port) {
   if (port.is_number()) {
@@ -64,15 +111,43 @@ int port_of(const CheckTarget& target, object::View port) {
   return number;
 }
 
-Task<std::string> connect(LimitedSocket& at, std::string host, int port) {
-  boost::system::error_code error;
-  const auto address = asio::ip::make_address(host, error);
-  if (error) {
-    co_return fmt::format("\"{}\" is not an address", host);
+/// To the first address that takes it. Empty, or why there is no connection.
+Task<std::string> connect_first(LimitedSocket& at, std::vector<tcp::endpoint> endpoints, int port) {
+  std::string fault;
+  for (const auto& endpoint : endpoints) {
+    const auto name = authority(endpoint.address().to_string(), port);
+    if (at.is_over()) {
+      co_return dial_fault(name, asio::error::operation_aborted);
+    }
+    const auto [failure] = co_await at.socket().async_connect(endpoint, kAwait);
+    if (!failure) {
+      co_return std::string();
+    }
+    fault = dial_fault(name, failure);
+    boost::system::error_code ignored;
+    at.socket().close(ignored);  // the next address may be of the other family
   }
-  const tcp::endpoint endpoint(address, static_cast<std::uint16_t>(port));
-  const auto [failure] = co_await at.socket->async_connect(endpoint, kAwait);
-  co_return failure ? dial_fault(authority(host, port), failure) : std::string();
+  co_return fault;
+}
+
+bool is_address(const std::string& host) {
+  boost::system::error_code error;
+  asio::ip::make_address(host, error);
+  return !error;
+}
+
+Task<std::string> connect(LimitedSocket& at, std::string host, int port) {
+  std::vector<tcp::endpoint> endpoints;
+  if (!is_address(host)) {
+    const auto lookup = co_await look_up(at, host, port);
+    if (lookup->failure) {
+      co_return lookup_fault(host, lookup->failure);
+    }
+    endpoints = lookup->endpoints;
+  } else {
+    endpoints.emplace_back(asio::ip::make_address(host), static_cast<std::uint16_t>(port));
+  }
+  co_return co_await connect_first(at, std::move(endpoints), port);
 }
 
 Task<CheckResult> check_tcp(CheckTarget target, object::View handler, milliseconds limit) {
@@ -81,23 +156,6 @@ Task<CheckResult> check_tcp(CheckTarget target, object::View handler, millisecon
   const std::string host(given.empty() ? std::string_view(target.pod_ip) : given);
   auto failure = co_await connect(at, host, port_of(target, handler["port"]));
   co_return CheckResult{failure.empty(), std::move(failure)};
-}
-
-std::string http_request(object::View handler, std::string_view host, int port) {
-  const auto path = handler["path"].string("/");
-  std::string headers;
-  bool has_host = false;
-  bool has_agent = false;
-  for (const auto header : handler["httpHeaders"].elements()) {
-    has_host = has_host || header["name"].string() == "Host";
-    has_agent = has_agent || header["name"].string() == "User-Agent";
-    headers += fmt::format("{}: {}\r\n", header["name"].string(), header["value"].string());
-  }
-  return fmt::format("GET {} HTTP/1.1\r\n{}{}Accept: */*\r\nConnection: close\r\n{}\r\n",
-                     path.empty() ? "/" : path,
-                     has_host ? "" : fmt::format("Host: {}:{}\r\n", host, port),
-                     has_agent ? "" : "User-Agent: kube-probe/1.35\r\n",
-                     headers);
 }
 
 /// Source: Kubernetes documentation, HTTP probes: 200 to 399 is success.
@@ -119,7 +177,7 @@ bool is_http(const std::string& response) {
 }
 
 template <class Stream>
-Task<CheckResult> talk_http(Stream& stream, std::string request, std::string url) {
+Task<CheckResult> talk_http(Stream& stream, std::string request, std::string url, bool is_hook) {
   const auto [write_error, written] =
       co_await asio::async_write(stream, asio::buffer(request), kAwait);
   std::string response;
@@ -132,7 +190,9 @@ Task<CheckResult> talk_http(Stream& stream, std::string request, std::string url
   }
   static_cast<void>(written);
   if (is_http(response)) {
-    co_return judge_http(response);
+    // Source: Kubernetes pkg/kubelet/lifecycle, runHTTPHandler (1.35): hooks look at no status.
+    auto judged = is_hook ? CheckResult{true} : judge_http(response);
+    co_return judged;
   }
   auto fault = response.empty() || failure ? answer_fault(failure)
                                            : "net/http: HTTP/1.x transport connection broken: "
@@ -149,13 +209,16 @@ Task<CheckResult> check_http(CheckTarget target, object::View handler, milliseco
   if (auto failure = co_await connect(at, host, port); !failure.empty()) {
     co_return CheckResult{false, get_fault(url, failure)};
   }
-  auto request = http_request(handler, host, port);
+  auto request = http_request(handler, host, port, target.is_hook ? kHookAgent : kProbeAgent);
   if (handler["scheme"].string() != "HTTPS") {
-    co_return co_await talk_http(*at.socket, std::move(request), std::move(url));
+    co_return co_await talk_http(at.socket(), std::move(request), std::move(url), target.is_hook);
   }
   // Source: Kubernetes documentation: the certificate of an HTTPS probe is not verified.
   asio::ssl::context context(asio::ssl::context::tls_client);
-  asio::ssl::stream<tcp::socket&> stream(*at.socket, context);
+  asio::ssl::stream<tcp::socket&> stream(at.socket(), context);
+  if (!is_address(host)) {
+    SSL_set_tlsext_host_name(stream.native_handle(), host.c_str());
+  }
   const auto [error] = co_await stream.async_handshake(asio::ssl::stream_base::client, kAwait);
   if (error) {
     const auto fault = error.category() == asio::error::get_ssl_category()
@@ -163,7 +226,7 @@ Task<CheckResult> check_http(CheckTarget target, object::View handler, milliseco
                            : answer_fault(error);
     co_return CheckResult{false, get_fault(url, fault)};
   }
-  co_return co_await talk_http(stream, std::move(request), std::move(url));
+  co_return co_await talk_http(stream, std::move(request), std::move(url), target.is_hook);
 }
 
 Task<CheckResult> check_exec(runtime::Runtime& runtime,

@@ -19,6 +19,8 @@ struct CheckTarget {
   object::View container;  ///< for named ports
   std::string container_id;
   std::string pod_ip;
+  /// Of a lifecycle hook: any answer to an HTTP request is success, whatever its status.
+  bool is_hook = false;
 };
 
 struct CheckResult {

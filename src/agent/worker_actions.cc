@@ -400,6 +400,7 @@ Task<Status> PodWorker::create_and_start(Action action, ReadyImage image) {
       subject(action.container), "Started", fmt::format("Started container {}", action.container));
   if (hook) {
     CheckTarget target{document, hook, container.view(), *id, memory_.facts.pod_ip};
+    target.is_hook = true;
     const auto ran = co_await run_check(shop_.runtime, target, kHookLimit);
     memory.hook_id.clear();
     if (!ran.is_success && !is_ending()) {

@@ -33,6 +33,7 @@ Task<void> PodWorker::run_pre_stop(Action action) {
   const auto container = container_named(views::PodView(document->root()), action.container);
   const auto hook = container.lifecycle().view()["preStop"];
   CheckTarget target{document, hook, container.view(), action.id, memory_.facts.pod_ip};
+  target.is_hook = true;
   const auto limit = remaining(action.grace, shop_.clock.now());
   const auto ran = co_await run_check(shop_.runtime, target, limit);
   if (!ran.is_success) {

@@ -41,8 +41,7 @@ class HttpHandler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
         self.server.seen.append((self.path, dict(self.headers)))
         status = 200 if self.server.is_well else 503
-        if self.path == "/elsewhere":
-            status = 302
+        status = {"/elsewhere": 302, "/missing": 404}.get(self.path, status)
         self.send_response(status)
         if status == 302:
             self.send_header("Location", "/healthz")

@@ -107,6 +107,25 @@ class Probes(ClusterTest):
         seconds = lambda text: time.mktime(time.strptime(text, "%Y-%m-%dT%H:%M:%SZ"))
         self.assertGreaterEqual(seconds(ready) - seconds(began), 3)
 
+    def test_a_host_by_name_and_a_path_without_a_slash(self):
+        server = self.server("http")
+        asked = {"port": server.port, "host": "localhost"}
+        self.run_pod(self.host_pod(
+            "named", livenessProbe={"tcpSocket": asked, **OFTEN},
+            readinessProbe={"httpGet": {"path": "ask", **asked, "httpHeaders": [{"name": "host", "value": "shop"}]}, **OFTEN}))
+        self.assertEqual((server.seen[0][0], server.seen[0][1]["Host"]), ("/ask", "shop"))
+        self.assertEqual(container_of(self.get("pod", "named"))["restartCount"], 0)
+
+    def test_a_hook_takes_any_answer(self):
+        server = self.server("http")
+        hook = {"httpGet": {"path": "missing", "port": server.port, "host": "localhost"}}
+        self.run_pod(make_pod("deaf", "sleep", "3600", container={"lifecycle": {"postStart": hook, "preStop": hook}}))
+        self.assertEqual(container_of(self.get("pod", "deaf"))["restartCount"], 0)
+        self.kubectl("delete", "pod", "deaf")
+        self.assertEqual([path for path, _ in server.seen], ["/missing", "/missing"])
+        told = [event["reason"] for event in self.get("events")["items"] if event["involvedObject"]["name"] == "deaf"]
+        self.assertFalse([reason for reason in told if "Hook" in reason])
+
     def test_hooks_of_every_kind(self):
         server = self.server("http")
         port = server.port
