@@ -160,6 +160,23 @@ TEST_F(ServiceTest, ChangingTheTypeGivesBackWhatTheNewTypeDoesNotHave) {
   EXPECT_THAT(claims(), ElementsAre(kubernetes));
 }
 
+TEST_F(ServiceTest, AnExternalAddressKeepsThePolicyOfOutsideTraffic) {
+  const auto policy = [](const auto& service) {
+    return service.ok() ? std::string(service->root().find("spec.externalTrafficPolicy").string())
+                        : text_of(service);
+  };
+  EXPECT_EQ(policy(create("services",
+                          "default",
+                          service("s",
+                                  R"("externalIPs":["192.0.2.7"],"externalTrafficPolicy":"Local",)"
+                                  R"("ports":[{"port":80}])"))),
+            "Local");
+
+  EXPECT_EQ(policy(merge("services", "default", "s", R"({"metadata":{"labels":{"a":"b"}}})")),
+            "Local");
+  EXPECT_EQ(policy(merge("services", "default", "s", R"({"spec":{"externalIPs":null}})")), "");
+}
+
 TEST_F(ServiceTest, AffinityThatIsSwitchedOffLeavesNoSettings) {
   const auto made = create(
       "services", "default", service("s", R"("sessionAffinity":"ClientIP","ports":[{"port":80}])"));

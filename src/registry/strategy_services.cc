@@ -59,7 +59,9 @@ class Assignment {
  private:
   /// What only the old type had goes with it, where the caller just sent it back unchanged.
   void drop_fields_of_old_type(std::string_view type) {
-    const bool is_external = type == "NodePort" || type == "LoadBalancer";
+    // Source: Kubernetes pkg/api/service, ExternallyAccessible (1.35).
+    const bool is_external = type == "NodePort" || type == "LoadBalancer" ||
+                             (type == "ClusterIP" && spec_["externalIPs"].size() > 0);
     const auto drop_unchanged = [&](std::string_view field) {
       if (old_[field].exists() && spec_[field].same_as(old_[field])) {
         draft_.drop("spec." + std::string(field));

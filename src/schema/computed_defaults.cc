@@ -88,8 +88,18 @@ std::string target_port(const Siblings& port) {
   return std::to_string(value);
 }
 
+bool has_elements(const Element* list) {
+  simdjson::dom::array elements;
+  return list != nullptr && list->get_array().get(elements) == simdjson::SUCCESS &&
+         elements.size() > 0;
+}
+
+/// Source: Kubernetes pkg/api/service, ExternallyAccessible (1.35).
 bool is_outside_service(const Siblings& spec) {
-  return spec.string("type") == "NodePort" || spec.string("type") == "LoadBalancer";
+  const auto type = spec.string("type");
+  const bool is_inner = type.empty() || type == "ClusterIP";
+  return type == "NodePort" || type == "LoadBalancer" ||
+         (is_inner && has_elements(spec.element("externalIPs")));
 }
 
 std::string internal_traffic(const Siblings& spec) {
@@ -225,12 +235,7 @@ std::string device_count(const Siblings& request) {
 
 /// A policy is about what pods receive, and about what they send where it says something of that.
 std::string policy_types(const Siblings& spec) {
-  const auto* egress = spec.element("egress");
-  simdjson::dom::array rules;
-  const bool has_egress = egress != nullptr &&
-                          egress->get_array().get(rules) == simdjson::SUCCESS &&
-                          rules.begin() != rules.end();
-  return has_egress ? R"(["Ingress","Egress"])" : R"(["Ingress"])";
+  return has_elements(spec.element("egress")) ? R"(["Ingress","Egress"])" : R"(["Ingress"])";
 }
 
 constexpr auto kComputed = std::to_array<Computed>({

@@ -238,6 +238,18 @@ constexpr auto kDefaultRows = std::to_array<DefaultRow>({
      R"("hostPort":80,"protocol":"TCP"}],)"
      R"("resources":{},"terminationMessagePath":"/dev/termination-log",)"
      R"("terminationMessagePolicy":"File"}])"},
+    {"service_with_external_addresses",
+     "",
+     "Service",
+     R"({"spec":{"externalIPs":["192.0.2.7"]}})",
+     "spec.externalTrafficPolicy",
+     R"("Cluster")"},
+    {"service_with_no_external_address",
+     "",
+     "Service",
+     R"({"spec":{"externalIPs":[]}})",
+     "spec.externalTrafficPolicy",
+     "null"},
     {"service_type",
      "",
      "Service",
