@@ -39,8 +39,19 @@ std::string volume_pull_policy(const Siblings& volume) {
   return pull_policy_of(volume.string("reference"));
 }
 
-/// A pod on the host's network listens on the node itself.
-std::string host_port(const Siblings& port) {
+/// A pod on the host's network listens on the node itself. Only for pods themselves.
+/// Source: Kubernetes pkg/apis/core/v1, SetDefaults_Pod (1.35, without the feature
+/// DefaultHostNetworkHostPortsInPodTemplates).
+std::string default_host_port(const Siblings& port) {
+  if (port.root_type().name != "Pod") {
+    return {};
+  }
+  std::int64_t given = 0;
+  const auto* host_port = port.element("hostPort");
+  if (host_port != nullptr &&
+      (host_port->get_int64().get(given) != simdjson::SUCCESS || given != 0)) {
+    return {};
+  }
   const auto pod_spec = port.around("PodSpec");
   const auto* container_port = port.element("containerPort");
   if (pod_spec.empty() || !pod_spec[0].is_true("hostNetwork") || container_port == nullptr) {
@@ -244,7 +255,7 @@ constexpr auto kComputed = std::to_array<Computed>({
     {"@empty-dir", empty_dir},
     {"@enable-service-links", enable_service_links},
     {"@external-traffic", external_traffic},
-    {"@host-port", host_port},
+    {"@host-port", default_host_port, nullptr, true},
     {"@image-pull-policy", image_pull_policy},
     {"@internal-traffic", internal_traffic},
     {"@job-backoff-limit", job_backoff_limit},

@@ -238,6 +238,26 @@ constexpr auto kDefaultRows = std::to_array<DefaultRow>({
      R"("hostPort":80,"protocol":"TCP"}],)"
      R"("resources":{},"terminationMessagePath":"/dev/termination-log",)"
      R"("terminationMessagePolicy":"File"}])"},
+    {"host_network_port_of_zero_is_none",
+     "",
+     "Pod",
+     R"({"spec":{"hostNetwork":true,"containers":[{"image":"a:1","ports":[{"containerPort":80,)"
+     R"("hostPort":0},{"containerPort":81,"hostPort":82}]}]}})",
+     "spec.containers",
+     R"([{"image":"a:1","imagePullPolicy":"IfNotPresent","ports":[{"containerPort":80,)"
+     R"("hostPort":80,"protocol":"TCP"},{"containerPort":81,"hostPort":82,"protocol":"TCP"}],)"
+     R"("resources":{},"terminationMessagePath":"/dev/termination-log",)"
+     R"("terminationMessagePolicy":"File"}])"},
+    {"host_network_ports_of_a_template_are_left",
+     "apps",
+     "Deployment",
+     R"({"spec":{"template":{"spec":{"hostNetwork":true,"containers":[{"image":"a:1","ports":[{)"
+     R"("containerPort":80}]}]}}}})",
+     "spec.template.spec.containers",
+     R"([{"image":"a:1","imagePullPolicy":"IfNotPresent","ports":[{"containerPort":80,)"
+     R"("protocol":"TCP"}],)"
+     R"("resources":{},"terminationMessagePath":"/dev/termination-log",)"
+     R"("terminationMessagePolicy":"File"}])"},
     {"service_with_external_addresses",
      "",
      "Service",

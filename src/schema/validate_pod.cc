@@ -25,11 +25,28 @@ constexpr std::array kContainerLists{"initContainers", "containers", "ephemeralC
 /// What is known of the whole pod while its containers are gone through.
 struct Seen {
   std::set<std::string_view> names;
-  std::set<std::string> host_ports;
+  std::set<std::string> host_ports;  ///< of those that this one is compared with
   std::set<std::string_view> volumes;
-  bool is_on_host_network = false;
   bool needs_images = true;
 };
+
+/// Source: Kubernetes validateHostNetwork (1.35): a template may leave out what its pods get by
+/// default.
+void check_host_network_ports(Problems& problems, const Site& site, const PodSpecView& spec) {
+  const bool is_of_pod = site.path == "spec";
+  std::size_t container_index = 0;
+  for (const auto container : spec.containers()) {
+    const auto ports = join_path(index_path(site.at("containers"), container_index++), "ports");
+    std::size_t index = 0;
+    for (const auto port : container.ports()) {
+      const auto path = join_path(index_path(ports, index++), "hostPort");
+      if ((is_of_pod || port.host_port() != 0) && port.host_port() != port.container_port()) {
+        problems.invalid(
+            path, port.view()["hostPort"], "must match `containerPort` when `hostNetwork` is true");
+      }
+    }
+  }
+}
 
 void check_ports(Problems& problems,
                  const std::string& path,
@@ -38,11 +55,6 @@ void check_ports(Problems& problems,
   std::size_t index = 0;
   for (const auto port : container.ports()) {
     const auto place = index_path(join_path(path, "ports"), index++);
-    if (seen.is_on_host_network && port.host_port() != port.container_port()) {
-      problems.invalid(join_path(place, "containerPort"),
-                       port.view()["containerPort"],
-                       "must match `hostPort` when `hostNetwork` is true");
-    }
     if (port.host_port() == 0) {
       continue;
     }
@@ -86,7 +98,11 @@ void check_init_container(Problems& problems,
 
 void check_container_list(Problems& problems, const Site& site, std::string_view list, Seen& seen) {
   std::size_t index = 0;
+  seen.host_ports.clear();
   for (const auto element : site.fresh[list].elements()) {
+    if (list == "initContainers") {
+      seen.host_ports.clear();  // they run one by one; Kubernetes takes sidecars so, too
+    }
     const ContainerView container{element};
     const auto path = index_path(site.at(list), index++);
     if (!container.name().empty() && !seen.names.insert(container.name()).second) {
@@ -138,13 +154,15 @@ void check_host_aliases(Problems& problems, const Site& site, const PodSpecView&
 void check_pod_spec(Problems& problems, const Site& site) {
   const PodSpecView spec{site.fresh};
   Seen seen;
-  seen.is_on_host_network = spec.host_network();
   seen.needs_images = spec.runtime_class_name() != kWithoutImages;
   for (const auto volume : spec.volumes()) {
     seen.volumes.insert(volume.name());
   }
   for (const auto* list : kContainerLists) {
     check_container_list(problems, site, list, seen);
+  }
+  if (spec.host_network()) {
+    check_host_network_ports(problems, site, spec);
   }
   check_ephemeral_containers(problems, site);
   check_dns(problems, site, spec);

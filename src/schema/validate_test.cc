@@ -249,6 +249,37 @@ const std::vector<Row> kPodRows{
      "Pod",
      pod(R"("ports":[{"containerPort":1,"hostPort":9},{"containerPort":2,"hostPort":9}],)"),
      {kFirst + "ports[1].hostPort: Duplicate value: \"TCP//9\""}},
+    {"host_port_twice_in_two_containers",
+     "",
+     "Pod",
+     R"({"metadata":{"name":"p","namespace":"n"},"spec":{"containers":[)"
+     R"({"name":"a","image":"i","ports":[{"containerPort":1,"hostPort":9}]},)"
+     R"({"name":"b","image":"i","ports":[{"containerPort":2,"hostPort":9}]}]}})",
+     {"spec.containers[1].ports[0].hostPort: Duplicate value: \"TCP//9\""}},
+    {"host_port_twice_in_an_init_container",
+     "",
+     "Pod",
+     pod(R"("ports":[{"containerPort":1,"hostPort":9}],)",
+         R"("initContainers":[{"name":"a","image":"i","ports":[{"containerPort":1,"hostPort":9},)"
+         R"({"containerPort":2,"hostPort":9}]},{"name":"b","image":"i","restartPolicy":"Always",)"
+         R"("ports":[{"containerPort":1,"hostPort":9}]}],)"),
+     {"spec.initContainers[0].ports[1].hostPort: Duplicate value: \"TCP//9\""}},
+    {"host_network_port",
+     "",
+     "Pod",
+     pod(R"("ports":[{"containerPort":80},{"containerPort":81,"hostPort":82}],)",
+         R"("hostNetwork":true,)"),
+     {kFirst + "ports[1].hostPort: Invalid value: 82: must match `containerPort` when "
+               "`hostNetwork` is true"}},
+    {"host_network_port_of_a_template",
+     "apps",
+     "Deployment",
+     R"({"metadata":{"name":"d","namespace":"n"},"spec":{"selector":{"matchLabels":{"a":"b"}},)"
+     R"("template":{"metadata":{"labels":{"a":"b"}},"spec":{"hostNetwork":true,"containers":[)"
+     R"({"name":"c","image":"i","ports":[{"containerPort":80},)"
+     R"({"containerPort":81,"hostPort":82}]}]}}}})",
+     {"spec.template.spec.containers[0].ports[1].hostPort: Invalid value: 82: must match "
+      "`containerPort` when `hostNetwork` is true"}},
     {"request_over_limit",
      "",
      "Pod",
