@@ -133,6 +133,31 @@ Status check_non_root(const runtime::SecurityContext& security, const ImageUser&
   return Error{Code::invalid, "container has runAsNonRoot and image will run as root"};
 }
 
+/// Source: Kubernetes pkg/kubelet/kuberuntime, generatePodSandboxConfig (1.35): of what runs beside
+/// the pod's containers, too.
+std::vector<runtime::PortMapping> host_ports_of(views::PodView pod) {
+  std::vector<runtime::PortMapping> out;
+  const auto add = [&out](views::ContainerView container) {
+    for (const auto port : container.ports()) {
+      if (port.host_port() > 0) {
+        out.push_back({std::string(port.protocol()),
+                       static_cast<int>(port.container_port()),
+                       static_cast<int>(port.host_port()),
+                       std::string(port.host_ip())});
+      }
+    }
+  };
+  for (const auto container : pod.spec().init_containers()) {
+    if (container.restart_policy() == "Always") {
+      add(container);
+    }
+  }
+  for (const auto container : pod.spec().containers()) {
+    add(container);
+  }
+  return out;
+}
+
 }  // namespace
 
 std::string log_directory(const NodeSettings& node, views::PodView pod) {
@@ -227,15 +252,8 @@ runtime::SandboxConfig sandbox_config(views::PodView pod,
                 {runtime::kLabelPodUid, out.uid}};
   out.cgroup_parent = pod_cgroup_parent(node.instance, qos_of(pod), out.uid);
   out.namespaces = namespaces_of(pod);
-  for (const auto container : pod.spec().containers()) {
-    for (const auto port : container.ports()) {
-      if (port.host_port() > 0 && !out.namespaces.is_host_network) {
-        out.ports.push_back({std::string(port.protocol()),
-                             static_cast<int>(port.container_port()),
-                             static_cast<int>(port.host_port()),
-                             std::string(port.host_ip())});
-      }
-    }
+  if (!out.namespaces.is_host_network) {
+    out.ports = host_ports_of(pod);
   }
   const auto context = pod.spec().security_context();
   for (const auto sysctl : context.sysctls()) {

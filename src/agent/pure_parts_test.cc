@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The small pure parts: environment, resources, back-off, probes, volumes' content, names and
 // addresses.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -20,6 +21,7 @@ using testing::Contains;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Pair;
+using testing::UnorderedElementsAre;
 
 struct ExpandRow {
   std::string_view name;
@@ -298,6 +300,26 @@ TEST(EtcHosts, NamesThePodAndItsAliases) {
 
   EXPECT_THAT(text, HasSubstr("10.0.0.5\tweb-0.web.n.svc.cluster.local\tweb-0\n"));
   EXPECT_THAT(text, HasSubstr("192.0.2.9\tdb\tdb2\n"));
+}
+
+TEST(SandboxConfig, OpensTheHostPortsOfSidecarsToo) {
+  constexpr auto kSpec = R"({{"spec":{{{}
+    "containers":[{{"name":"c","ports":[{{"containerPort":80,"hostPort":8080}}]}}],
+    "initContainers":[
+      {{"name":"i","ports":[{{"containerPort":81,"hostPort":8081}}]}},
+      {{"name":"s","restartPolicy":"Always","ports":[{{"containerPort":82,"hostPort":8082}},
+                                                   {{"containerPort":83}}]}}]}}}})";
+  const auto ports = [&](std::string_view members) {
+    const auto pod = parse(fmt::format(kSpec, members));
+    std::vector<int> out;
+    for (const auto& port : sandbox_config(views::PodView(pod->root()), node(), 0).ports) {
+      out.push_back(port.host_port);
+    }
+    return out;
+  };
+
+  EXPECT_THAT(ports(""), UnorderedElementsAre(8080, 8082));
+  EXPECT_THAT(ports(R"("hostNetwork":true,)"), ElementsAre());
 }
 
 TEST(Security, RefusesRootWhereThePodForbidsIt) {
