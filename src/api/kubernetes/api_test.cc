@@ -437,7 +437,6 @@ constexpr RefusalRow kRefusals[] = {
      "Invalid"},
     {"match_of_a_watch", "GET", "/api/v1/nodes?watch=1&resourceVersionMatch=Exact", 422, "Invalid"},
     {"initial_events_of_a_list", "GET", "/api/v1/nodes?sendInitialEvents=true", 422, "Invalid"},
-    {"broken_watch", "GET", "/api/v1/nodes?watch=perhaps", 400, "BadRequest"},
     {"broken_timeout", "GET", "/api/v1/nodes?timeoutSeconds=soon", 400, "BadRequest"},
     {"broken_grace", "DELETE", "/api/v1/nodes/n?gracePeriodSeconds=soon", 400, "BadRequest"},
     {"unknown_policy", "DELETE", "/api/v1/nodes/n?propagationPolicy=x", 422, "Invalid"},

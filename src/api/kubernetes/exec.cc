@@ -26,10 +26,10 @@ Result<Wishes> wishes_of(const Context& context) {
   const bool is_attach = context.match.route->action == Action::attach;
   const auto& request = context.request;
   Wishes out;
-  TRY(out.has_stdin, bool_parameter(request, "stdin"));
-  TRY(out.has_stdout, bool_parameter(request, "stdout"));
-  TRY(out.has_stderr, bool_parameter(request, "stderr"));
-  TRY(out.is_tty, bool_parameter(request, "tty"));
+  out.has_stdin = bool_parameter(request, "stdin");
+  out.has_stdout = bool_parameter(request, "stdout");
+  out.has_stderr = bool_parameter(request, "stderr");
+  out.is_tty = bool_parameter(request, "tty");
   out.command = request.parameters("command");
   if (!out.has_stdin && !out.has_stdout && !out.has_stderr) {
     return Error{Code::malformed, "you must specify at least 1 of stdin, stdout, stderr"};

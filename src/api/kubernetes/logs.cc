@@ -46,8 +46,7 @@ Result<std::string> log_request(const net::Request& request, const PodTarget& ta
   object::Writer writer(out);
   begin_reach_request(writer, "logs", target);
   for (const auto* name : {"follow", "previous", "timestamps"}) {
-    TRY(const bool is_set, bool_parameter(request, name));
-    writer.field(name, is_set);
+    writer.field(name, bool_parameter(request, name));
   }
   TRY_STATUS(add_number(writer, request, "tailLines", 0));
   TRY_STATUS(add_number(writer, request, "limitBytes", 1));

@@ -237,20 +237,10 @@ std::string text_parameter(const net::Request& request, std::string_view name) {
   return request.parameter(name).value_or("");
 }
 
-// Source: Kubernetes API Concepts: query parameters are decoded as Go's strconv.ParseBool does,
-// empty is true-less.
-Result<bool> bool_parameter(const net::Request& request, std::string_view name) {
-  const auto text = text_parameter(request, name);
-  if (text.empty() || text == "0" || text == "f" || text == "F" || text == "false" ||
-      text == "False" || text == "FALSE") {
-    return false;
-  }
-  if (text == "1" || text == "t" || text == "T" || text == "true" || text == "True" ||
-      text == "TRUE") {
-    return true;
-  }
-  return Error{Code::malformed,
-               fmt::format("invalid value \"{}\" of parameter {}: not a boolean", text, name)};
+// Source: apimachinery v0.35, pkg/runtime, Convert_Slice_string_To_bool.
+bool bool_parameter(const net::Request& request, std::string_view name) {
+  const auto text = request.parameter(name);
+  return text && *text != "0" && !net::equals_ignoring_case(*text, "false");
 }
 
 Result<std::optional<std::int64_t>> int_parameter(const net::Request& request,
@@ -272,10 +262,10 @@ Result<ListParameters> list_parameters(const net::Request& request) {
   out.list.continue_token = text_parameter(request, "continue");
   TRY(const auto limit, int_parameter(request, "limit"));
   out.list.limit = limit.value_or(0) > 0 ? static_cast<std::size_t>(*limit) : 0;
-  TRY(out.is_watch, bool_parameter(request, "watch"));
-  TRY(out.wants_bookmarks, bool_parameter(request, "allowWatchBookmarks"));
+  out.is_watch = bool_parameter(request, "watch");
+  out.wants_bookmarks = bool_parameter(request, "allowWatchBookmarks");
   if (request.parameter("sendInitialEvents")) {
-    TRY(out.sends_initial_events, bool_parameter(request, "sendInitialEvents"));
+    out.sends_initial_events = bool_parameter(request, "sendInitialEvents");
   }
   TRY(out.timeout_s, int_parameter(request, "timeoutSeconds"));
   TRY_STATUS(check_versions(out));
@@ -294,7 +284,7 @@ Result<WriteParameters> write_parameters(const net::Request& request, std::strin
 // Source: apimachinery v0.35, apis/meta/v1/validation, ValidatePatchOptions.
 Result<WriteParameters> patch_parameters(const net::Request& request, client::PatchType type) {
   constexpr std::string_view kOptions = "PatchOptions";
-  TRY(const bool is_forced, bool_parameter(request, "force"));
+  const bool is_forced = bool_parameter(request, "force");
   if (type != client::PatchType::apply && request.parameter("force")) {
     return forbidden(kOptions, "force", "may not be specified for non-apply patch");
   }
@@ -332,7 +322,7 @@ Result<client::DeleteOptions> delete_parameters(const net::Request& request) {
   TRY(out.grace_seconds, int_parameter(request, "gracePeriodSeconds"));
   std::optional<bool> is_orphan;
   if (request.parameter("orphanDependents")) {
-    TRY(is_orphan, bool_parameter(request, "orphanDependents"));
+    is_orphan = bool_parameter(request, "orphanDependents");
   }
   TRY_STATUS(read_propagation(text_parameter(request, "propagationPolicy"), is_orphan, out));
   if (!request.body.empty()) {

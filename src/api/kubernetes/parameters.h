@@ -45,7 +45,9 @@ std::string printable_manager(std::string_view agent);
 Result<client::DeleteOptions> delete_parameters(const net::Request& request);
 Result<IncludeObject> include_object(const net::Request& request);
 
-Result<bool> bool_parameter(const net::Request& request, std::string_view name);
+/// Kubernetes' clients say no by leaving it out, "false" or "0"; whatever else is there says yes,
+/// `?watch` alone, too.
+bool bool_parameter(const net::Request& request, std::string_view name);
 Result<std::optional<std::int64_t>> int_parameter(const net::Request& request,
                                                   std::string_view name);
 std::string text_parameter(const net::Request& request, std::string_view name);

@@ -44,6 +44,43 @@ TEST(ListParameters, ReadsWhatAnInformerAsks) {
   EXPECT_EQ(found->timeout_s, 431);
 }
 
+struct FlagRow {
+  std::string_view name;
+  std::string_view query;
+  bool is_set;
+};
+
+void PrintTo(const FlagRow& row, std::ostream* out) {
+  *out << row.name;
+}
+
+constexpr auto kFlags = std::to_array<FlagRow>({
+    {"absent", "limit=1", false},
+    {"no", "watch=false", false},
+    {"no_in_any_case", "watch=FaLSE", false},
+    {"zero", "watch=0", false},
+    {"yes", "watch=true", true},
+    {"one", "watch=1", true},
+    {"bare", "limit=1&watch", true},
+    {"empty", "watch=", true},
+    {"no_boolean", "watch=maybe", true},
+    {"half_a_no", "watch=f", true},
+    {"first_of_two", "watch=0&watch=1", false},
+});
+
+class FlagTest : public testing::TestWithParam<FlagRow> {};
+
+TEST_P(FlagTest, IsSetUnlessItSaysNo) {
+  const auto found = list_parameters(with_query(GetParam().query));
+
+  ASSERT_TRUE(found.ok()) << found.error().message;
+  EXPECT_EQ(found->is_watch, GetParam().is_set);
+}
+
+INSTANTIATE_TEST_SUITE_P(Table, FlagTest, testing::ValuesIn(kFlags), [](const auto& row) {
+  return std::string(row.param.name);
+});
+
 struct RefusalRow {
   std::string_view name;
   std::string_view query;
@@ -58,7 +95,6 @@ void PrintTo(const RefusalRow& row, std::ostream* out) {
 constexpr auto kRefusals = std::to_array<RefusalRow>({
     {"limit_no_number", "limit=many", Code::malformed, "parameter limit"},
     {"limit_too_big", "limit=99999999999999999999", Code::malformed, "parameter limit"},
-    {"watch_no_boolean", "watch=maybe", Code::malformed, "parameter watch"},
     {"unknown_match",
      "resourceVersionMatch=Newest&resourceVersion=1",
      Code::invalid,

@@ -1,12 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/kubernetes/request_verb.h"
 
+#include "api/kubernetes/parameters.h"
+
 namespace tetrarch::api::kubernetes {
 namespace {
 
 bool asks_for_watch(const net::Request& request) {
-  const auto value = request.query.empty() ? std::nullopt : request.parameter("watch");
-  return value && *value != "false" && *value != "0";
+  return bool_parameter(request, "watch");
 }
 
 std::string lower(std::string_view text) {

@@ -43,6 +43,9 @@ INSTANTIATE_TEST_SUITE_P(
     ::testing::Values(
         VerbRow{"list", "GET", "/api/v1/pods", "", "list"},
         VerbRow{"watch", "GET", "/api/v1/pods", "limit=1&watch=true", "watch", true},
+        VerbRow{"bare_watch", "GET", "/api/v1/pods", "watch", "watch", true},
+        VerbRow{"broken_watch", "GET", "/api/v1/pods", "watch=perhaps", "watch", true},
+        VerbRow{"upper_no_watch", "GET", "/api/v1/pods", "watch=False", "list"},
         VerbRow{"no_watch", "GET", "/api/v1/pods", "watch=false", "list"},
         VerbRow{"old_watch", "GET", "/api/v1/watch/pods", "", "watch", true},
         VerbRow{"create", "POST", "/api/v1/namespaces/a/pods", "", "create"},
