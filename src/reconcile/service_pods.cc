@@ -11,20 +11,33 @@ namespace {
 using object::TreeArray;
 using object::TreeObject;
 
-std::int64_t named_port(views::PodView pod, std::string_view name, std::string_view protocol) {
-  const auto find_in = [&](const auto& containers) -> std::int64_t {
-    for (const auto container : containers) {
-      for (const auto port : container.ports()) {
-        const auto its = port.protocol().empty() ? std::string_view("TCP") : port.protocol();
-        if (port.name() == name && its == protocol) {
-          return port.container_port();
-        }
-      }
+std::int64_t named_port_in(views::ContainerView container,
+                           std::string_view name,
+                           std::string_view protocol) {
+  for (const auto port : container.ports()) {
+    const auto its = port.protocol().empty() ? std::string_view("TCP") : port.protocol();
+    if (port.name() == name && its == protocol) {
+      return port.container_port();
     }
-    return 0;
-  };
-  const auto found = find_in(pod.spec().containers());
-  return found != 0 ? found : find_in(pod.spec().init_containers());  // sidecars
+  }
+  return 0;
+}
+
+/// Of what runs while the pod does. Source: Kubernetes pkg/api/v1/pod, FindPort (1.35).
+std::int64_t named_port(views::PodView pod, std::string_view name, std::string_view protocol) {
+  for (const auto container : pod.spec().containers()) {
+    if (const auto found = named_port_in(container, name, protocol); found != 0) {
+      return found;
+    }
+  }
+  for (const auto container : pod.spec().init_containers()) {
+    const bool is_sidecar = container.restart_policy() == "Always";
+    const auto found = is_sidecar ? named_port_in(container, name, protocol) : 0;
+    if (found != 0) {
+      return found;
+    }
+  }
+  return 0;
 }
 
 std::int64_t target_port(views::ServicePortView port,
