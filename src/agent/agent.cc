@@ -247,6 +247,7 @@ void Agent::Impl::make_workshop(const Machine& machine) {
   const auto room = allocatable_of(options, machine, thresholds);
   facts.node_cpu_milli = room.cpu_milli;
   facts.node_memory = room.memory_bytes;
+  facts.node_disk = machine.disk_bytes;  // all of it: see write_amounts
   shop = std::make_unique<Workshop>(Workshop{
       *runtime,
       with.client,

@@ -281,6 +281,14 @@ Result<std::string> field_value(views::PodView pod, const PodFacts& facts, std::
 
 namespace {
 
+/// Source: Kubernetes pkg/api/v1/resource, MergeContainerResourceLimits (1.35).
+std::int64_t node_amount(const PodFacts& facts, std::string_view resource) {
+  return resource == "cpu"                 ? facts.node_cpu_milli
+         : resource == "memory"            ? facts.node_memory
+         : resource == "ephemeral-storage" ? facts.node_disk
+                                           : 0;
+}
+
 object::View resources_of(views::PodView pod, std::string_view container_name) {
   object::View out;
   for (const char* list : {"initContainers", "containers"}) {
@@ -314,7 +322,7 @@ Result<std::string> resource_value(views::PodView pod,
   if (amount.exists()) {
     milli = is_cpu ? object::milli_value_of(amount) : object::value_of(amount);
   } else if (kind == "limits") {
-    milli = is_cpu ? facts.node_cpu_milli : what == "memory" ? facts.node_memory : 0;
+    milli = node_amount(facts, what);
   }
   const auto divisor = selector.view()["divisor"];
   std::int64_t unit = is_cpu ? 1000 : 1;

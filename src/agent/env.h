@@ -37,6 +37,7 @@ struct PodFacts {
   std::string host_ip = {};
   std::int64_t node_cpu_milli = 0;  ///< allocatable: stands for an absent limit in resourceFieldRef
   std::int64_t node_memory = 0;
+  std::int64_t node_disk = 0;  ///< "ephemeral-storage"
 };
 
 /// The value of `metadata.labels['a']`, `status.podIP` …; an error names a path that is none.

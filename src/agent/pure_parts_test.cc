@@ -114,6 +114,26 @@ TEST(Environment, SaysWhatIsMissing) {
   EXPECT_EQ(environment.error().message, "couldn't find key none in ConfigMap n/map");
 }
 
+TEST(ResourceValue, IsTheNodesWhereThereIsNoLimit) {
+  const auto pod = parse(R"({"spec":{"containers":[{"name":"c"}]}})");
+  PodFacts facts;
+  facts.node_cpu_milli = 3500;
+  facts.node_memory = 4096;
+  facts.node_disk = 8192;
+  const auto value = [&](std::string_view resource) {
+    const auto selector = parse(fmt::format(R"({{"resource":"{}"}})", resource));
+    return *resource_value(views::PodView(pod->root()),
+                           facts,
+                           views::ResourceFieldSelectorView(selector->root()),
+                           "c");
+  };
+
+  EXPECT_EQ(value("limits.cpu"), "4");
+  EXPECT_EQ(value("limits.memory"), "4096");
+  EXPECT_EQ(value("limits.ephemeral-storage"), "8192");
+  EXPECT_EQ(value("requests.ephemeral-storage"), "0");
+}
+
 TEST(Resources, BecomeTheKernelsNumbers) {
   EXPECT_EQ(cpu_shares(0), 2);
   EXPECT_EQ(cpu_shares(1000), 1024);
