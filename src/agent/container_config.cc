@@ -133,6 +133,15 @@ Status check_non_root(const runtime::SecurityContext& security, const ImageUser&
   return Error{Code::invalid, "container has runAsNonRoot and image will run as root"};
 }
 
+/// Empty where the pod is in none.
+std::string domain_of(views::PodView pod, const NodeSettings& node) {
+  const auto subdomain = pod.spec().subdomain();
+  return subdomain.empty()
+             ? std::string()
+             : fmt::format(
+                   "{}.{}.svc.{}", subdomain, pod.metadata().namespace_(), node.cluster_domain);
+}
+
 /// Source: Kubernetes pkg/kubelet/kuberuntime, generatePodSandboxConfig (1.35): of what runs beside
 /// the pod's containers, too.
 std::vector<runtime::PortMapping> host_ports_of(views::PodView pod) {
@@ -183,6 +192,28 @@ std::string host_name(views::PodView pod) {
   return name;
 }
 
+Result<std::string> kernel_name(views::PodView pod, const NodeSettings& node) {
+  constexpr std::size_t kLongest = 64;  // Source: uname(2), __NEW_UTS_LEN
+  auto name = host_name(pod);
+  const auto domain = domain_of(pod, node);
+  const bool is_whole = pod.spec().set_hostname_as_fqdn() && !domain.empty();
+  if (!is_whole || pod.spec().host_network()) {
+    return name;
+  }
+  name += "." + domain;
+  if (name.size() > kLongest) {
+    // Source: Kubernetes pkg/kubelet/util, GetNodenameForKernel (1.35).
+    return Error{
+        Code::invalid,
+        fmt::format("failed to construct FQDN from pod hostname and cluster domain, FQDN {} is too "
+                    "long ({} characters is the max, {} characters requested)",
+                    name,
+                    kLongest,
+                    name.size())};
+  }
+  return name;
+}
+
 runtime::Dns dns_of(views::PodView pod, const NodeSettings& node) {
   const auto policy = pod.spec().dns_policy();
   const bool is_host_network = pod.spec().host_network();
@@ -212,15 +243,10 @@ std::string etc_hosts(views::PodView pod, const PodFacts& facts, const NodeSetti
       "ip6-loopback\nfe00::0\tip6-localnet\nfe00::0\tip6-mcastprefix\nfe00::1\tip6-allnodes\n"
       "fe00::2\tip6-allrouters\n";
   const auto name = host_name(pod);
+  const auto domain = domain_of(pod, node);
   for (const auto& ip : facts.pod_ips) {
-    if (const auto subdomain = pod.spec().subdomain(); !subdomain.empty()) {
-      out += fmt::format("{}\t{}.{}.{}.svc.{}\t{}\n",
-                         ip,
-                         name,
-                         subdomain,
-                         pod.metadata().namespace_(),
-                         node.cluster_domain,
-                         name);
+    if (!domain.empty()) {
+      out += fmt::format("{}\t{}.{}\t{}\n", ip, name, domain, name);
     } else {
       out += fmt::format("{}\t{}\n", ip, name);
     }
@@ -244,7 +270,8 @@ runtime::SandboxConfig sandbox_config(views::PodView pod,
   out.ns = std::string(metadata.namespace_());
   out.uid = std::string(metadata.uid());
   out.attempt = attempt;
-  out.hostname = host_name(pod);
+  const auto name = kernel_name(pod, node);
+  out.hostname = name.ok() ? *name : host_name(pod);
   out.log_directory = log_directory(node, pod);
   out.dns = dns_of(pod, node);
   out.labels = {{runtime::kLabelPodName, out.name},

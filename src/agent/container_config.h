@@ -26,6 +26,7 @@ std::string log_directory(const NodeSettings& node, views::PodView pod);
 /// Relative to log_directory: "main/0.log".
 std::string log_path(std::string_view container, std::uint32_t attempt);
 
+/// A kernel_name that is too long is left out; who makes the sandbox asks before.
 runtime::SandboxConfig sandbox_config(views::PodView pod,
                                       const NodeSettings& node,
                                       std::uint32_t attempt);
@@ -35,6 +36,9 @@ runtime::Dns dns_of(views::PodView pod, const NodeSettings& node);
 /// The text of the pod's /etc/hosts.
 std::string etc_hosts(views::PodView pod, const PodFacts& facts, const NodeSettings& node);
 std::string host_name(views::PodView pod);
+/// What the pod's kernel is told that it is called: host_name, or the whole name where the pod asks
+/// for that. An error: it is longer than a kernel takes.
+Result<std::string> kernel_name(views::PodView pod, const NodeSettings& node);
 
 /// The image's own user, for runAsNonRoot.
 struct ImageUser {

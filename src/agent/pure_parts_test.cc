@@ -322,6 +322,41 @@ TEST(EtcHosts, NamesThePodAndItsAliases) {
   EXPECT_THAT(text, HasSubstr("192.0.2.9\tdb\tdb2\n"));
 }
 
+TEST(KernelName, IsTheWholeNameWhereThePodAsksForIt) {
+  const auto name = [](std::string_view spec) {
+    const auto pod =
+        parse(R"({"metadata":{"name":"web-0","namespace":"n"},"spec":)" + std::string(spec) + "}");
+    const auto found = kernel_name(views::PodView(pod->root()), node());
+    return found.ok() ? *found : found.error().message;
+  };
+
+  EXPECT_EQ(name(R"({"subdomain":"web"})"), "web-0");
+  EXPECT_EQ(name(R"({"setHostnameAsFQDN":true})"), "web-0");
+  EXPECT_EQ(name(R"({"subdomain":"web","setHostnameAsFQDN":true})"),
+            "web-0.web.n.svc.cluster.local");
+  EXPECT_EQ(name(R"({"subdomain":"web","setHostnameAsFQDN":true,"hostname":"a"})"),
+            "a.web.n.svc.cluster.local");
+  const auto host = name(R"({"subdomain":"web","setHostnameAsFQDN":true,"hostNetwork":true})");
+  EXPECT_EQ(host, "web-0");
+}
+
+TEST(KernelName, HasRoomForSixtyFourCharacters) {
+  const auto name = [](std::size_t size) {
+    const auto pod = parse(fmt::format(
+        R"({{"metadata":{{"name":"p","namespace":"n"}},"spec":{{"setHostnameAsFQDN":true,
+           "hostname":"{}","subdomain":"s"}}}})",
+        std::string(size, 'h')));
+    return kernel_name(views::PodView(pod->root()), node());
+  };
+  const auto whole = *name(1);
+  const auto most = 64 - whole.size() + 1;
+
+  EXPECT_TRUE(name(most).ok());
+  ASSERT_FALSE(name(most + 1).ok());
+  EXPECT_THAT(name(most + 1).error().message,
+              HasSubstr("is too long (64 characters is the max, 65 characters requested)"));
+}
+
 TEST(SandboxConfig, OpensTheHostPortsOfSidecarsToo) {
   constexpr auto kSpec = R"({{"spec":{{{}
     "containers":[{{"name":"c","ports":[{{"containerPort":80,"hostPort":8080}}]}}],

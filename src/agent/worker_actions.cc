@@ -175,11 +175,11 @@ Task<void> PodWorker::run_sandbox(Action action) {
   const DocumentPtr document = pod_.document;
   const views::PodView pod(document->root());
   auto config = sandbox_config(pod, shop_.node, action.attempt);
-  Result<std::string> made = std::string();
+  Result<std::string> made = kernel_name(pod, shop_.node);
   // One that ended by itself (a reboot, a killed pause process) still holds its address.
   if (const auto freed = co_await stop_sandboxes(); !freed.ok()) {
     made = freed.error();
-  } else {
+  } else if (made.ok()) {
     made = co_await shop_.runtime.run_sandbox(std::move(config));
   }
   if (!made.ok()) {
