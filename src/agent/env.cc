@@ -193,6 +193,9 @@ Result<std::optional<std::string>> referred_value(views::PodView pod,
     const auto ref = from.secret_key_ref();
     return key_value(pod, KeyReference{ref.name(), ref.key(), ref.optional(), true}, sources);
   }
+  if (from.view()["fileKeyRef"]) {
+    return Error{Code::unimplemented, "fileKeyRef is not supported here"};
+  }
   const auto ref = from.config_map_key_ref();
   return key_value(pod, KeyReference{ref.name(), ref.key(), ref.optional(), false}, sources);
 }

@@ -114,6 +114,18 @@ TEST(Environment, SaysWhatIsMissing) {
   EXPECT_EQ(environment.error().message, "couldn't find key none in ConfigMap n/map");
 }
 
+TEST(Environment, SaysThatItReadsNoFiles) {
+  const auto pod = parse(R"({"metadata":{"name":"p","namespace":"n"},"spec":{"containers":[
+    {"name":"c","env":[{"name":"A",
+      "valueFrom":{"fileKeyRef":{"volumeName":"v","path":"a.env","key":"A"}}}]}]}})");
+  const views::PodView view(pod->root());
+
+  const auto environment = environment_of(view, view.spec().containers().at(0), sources(), {});
+
+  ASSERT_FALSE(environment.ok());
+  EXPECT_EQ(environment.error().message, "fileKeyRef is not supported here");
+}
+
 TEST(ResourceValue, IsTheNodesWhereThereIsNoLimit) {
   const auto pod = parse(R"({"spec":{"containers":[{"name":"c"}]}})");
   PodFacts facts;
