@@ -70,13 +70,20 @@ Task<void> Dialer::upgrade_into(std::optional<Connected>& connected) {
   connected = co_await upgrade();
 }
 
+Task<void> Dialer::wait_for_answer(bool& has_come) {
+  co_await answered_.wait();
+  has_come = true;
+}
+
 /// One that began while the network was away hangs until TCP tries again, seconds after it is back.
 Task<Dialer::Connected> Dialer::connect() {
   std::optional<Connected> connected;
+  bool begins_anew = false;
   dialled_ = clock_.steady();
   phase_ = Phase::dialling;
-  co_await async::first_of(upgrade_into(connected), answered_.wait());
-  if (!connected) {
+  co_await async::first_of(upgrade_into(connected), wait_for_answer(begins_anew));
+  // What was cut off may still have come to its end, by an error.
+  if (!connected || (begins_anew && !connected->ok())) {
     connected = co_await upgrade();
   }
   co_return *std::move(connected);

@@ -80,6 +80,7 @@ class Dialer {
   Task<Connected> connect();
   Task<Connected> upgrade();
   Task<void> upgrade_into(std::optional<Connected>& connected);
+  Task<void> wait_for_answer(bool& has_come);
   void use(std::shared_ptr<Mux> mux);
   static Task<void> answer(Handler handler,
                            std::string request,

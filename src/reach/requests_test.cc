@@ -105,10 +105,7 @@ class RequestsTest : public ::testing::Test {
     Dialer::Options quick;
     quick.backoff_min = std::chrono::milliseconds(1);
     quick.patience = {};
-    dialer_ = std::make_unique<Dialer>(pool_, *direct_, NodeName("n1"), ignore, quick);
-    Requests::Options options;
-    options.connect_limit = std::chrono::seconds(60);
-    requests_ = std::make_unique<Requests>(*dialer_, *direct_, options);
+    make_dialer(quick);
   }
 
   ~RequestsTest() override {
@@ -116,6 +113,14 @@ class RequestsTest : public ::testing::Test {
     dialer_->stop_and_wait();
     group_.stop_and_wait();
     server_.stop_and_wait();
+  }
+
+  void make_dialer(const Dialer::Options& dialling) {
+    requests_.reset();
+    dialer_ = std::make_unique<Dialer>(pool_, *direct_, NodeName("n1"), ignore, dialling);
+    Requests::Options options;
+    options.connect_limit = std::chrono::seconds(60);
+    requests_ = std::make_unique<Requests>(*dialer_, *direct_, options);
   }
 
   static net::ServerOptions server_options() {
@@ -213,6 +218,11 @@ TEST_F(RequestsTest, AStreamWaitsForTheConnectionAndEndsWithIt) {
 }
 
 TEST_F(RequestsTest, AnAnswerTellsADialThatHangsToBeginAnew) {
+  Dialer::Options slow;  // at once, not after a pause
+  slow.backoff_min = std::chrono::hours(1);
+  slow.backoff_max = std::chrono::hours(1);
+  slow.patience = {};
+  make_dialer(slow);
   api_.dials_lost = 1;
   dialer_->run();
   while (api_.dials_lost > 0) {
