@@ -3,13 +3,16 @@
 
 #include <array>
 #include <charconv>
+#include <memory>
 #include <vector>
 
+#include <boost/asio/bind_executor.hpp>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/ssl/context.hpp>
 #include <boost/asio/ssl/error.hpp>
 #include <boost/asio/ssl/stream.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <boost/asio/thread_pool.hpp>
 #include <boost/asio/write.hpp>
 #include <fmt/format.h>
 #include <openssl/ssl.h>
@@ -69,10 +72,19 @@ class LimitedSocket {
       timer_;  // shared with nothing that outlives us but its own handler
 };
 
+/// Asio looks names up in one thread of each context. Pods say what is looked up here, and a name
+/// whose servers hang takes a minute: whom the agent dials is not to wait behind it. Never ends, as
+/// its end would wait as long.
+asio::thread_pool& lookups() {
+  static auto* const pool = std::make_unique<asio::thread_pool>(1).release();
+  return *pool;
+}
+
 /// One question to the system's resolver. Shared with its answer, which may come long after the
 /// check: getaddrinfo cannot be stopped once it asks.
 struct Lookup {
-  explicit Lookup(const asio::any_io_executor& executor) : resolver(executor), answered(executor) {}
+  explicit Lookup(const asio::any_io_executor& executor)
+      : resolver(lookups()), answered(executor) {}
 
   tcp::resolver resolver;
   asio::steady_timer answered;
@@ -83,14 +95,16 @@ struct Lookup {
 Task<std::shared_ptr<Lookup>> look_up(LimitedSocket& at, std::string host, int port) {
   const auto lookup = std::make_shared<Lookup>(co_await asio::this_coro::executor);
   lookup->answered.expires_at(at.end());
+  auto take = [lookup](const boost::system::error_code& error,
+                       const tcp::resolver::results_type& found) {
+    lookup->failure = error;
+    lookup->endpoints.assign(found.begin(), found.end());
+    lookup->answered.cancel();
+  };
   lookup->resolver.async_resolve(
       host,
       std::to_string(port),
-      [lookup](const boost::system::error_code& error, const tcp::resolver::results_type& found) {
-        lookup->failure = error;
-        lookup->endpoints.assign(found.begin(), found.end());
-        lookup->answered.cancel();
-      });
+      asio::bind_executor(lookup->answered.get_executor(), std::move(take)));
   co_await lookup->answered.async_wait(kAwait);
   lookup->resolver.cancel();
   co_return lookup;
