@@ -44,7 +44,7 @@ class Reporter {
 
   std::string make() {
     outcome_ = outcome_of(pod_, seen_, memory_);
-    phase_ = phase();
+    phase_ = phase_of(pod_, before_, seen_, memory_);
     writer_.begin_object();
     writer_.field("phase", phase_);
     write_reason();
@@ -97,80 +97,6 @@ class Reporter {
   bool is_running(std::string_view name) const {
     const auto* container = current(name);
     return container != nullptr && container->state == ContainerState::running;
-  }
-
-  bool has_running() const {
-    return std::any_of(seen_.containers.begin(), seen_.containers.end(), [](const auto& entry) {
-      return entry.second.current && entry.second.current->state == ContainerState::running;
-    });
-  }
-
-  /// A pod is final only once nothing of it runs any more. Source: Kubernetes documentation, "Pod
-  /// Lifecycle".
-  std::string_view phase() const {
-    if (const auto old = pod_.status().phase(); (old == "Failed" || old == "Succeeded")) {
-      return old;
-    }
-    if (outcome_ != Outcome::open && !has_running()) {
-      return outcome_ == Outcome::failed ? "Failed" : "Succeeded";
-    }
-    if (const auto end = phase_of_deleted(); !end.empty()) {
-      return end;
-    }
-    if (before_["phase"].string() == "Running") {
-      return "Running";
-    }
-    bool has_all = is_initialized(pod_, seen_, memory_);
-    for (const auto container : pod_.spec().containers()) {
-      has_all = has_all && has_begun(container.name());
-    }
-    return has_all ? "Running" : "Pending";
-  }
-
-  bool has_begun(std::string_view name) const {
-    const auto* container = current(name);
-    return container != nullptr && container->state != ContainerState::created;
-  }
-
-  /// A start is under way that may have made something; one that pulls gives up by itself.
-  bool is_making() const {
-    constexpr std::string_view kStart = "start/";
-    for (auto at = memory_.busy.lower_bound(kStart);
-         at != memory_.busy.end() && at->starts_with(kStart);
-         ++at) {
-      const auto* memory = container_memory(std::string_view(*at).substr(kStart.size()));
-      if (memory == nullptr || !memory->is_pulling) {
-        return true;
-      }
-    }
-    return false;
-  }
-
-  /// A deleted pod of which nothing runs is final whatever its policy: none of it begins again.
-  /// What never ran has failed: whoever holds the pod until it is over (a Job) would wait for ever.
-  /// Source: kubelet gives pods that are deleted while they are Pending the phase Failed (1.27).
-  std::string_view phase_of_deleted() const {
-    if (pod_.metadata().deletion_timestamp().empty() || has_running() || is_making()) {
-      return {};
-    }
-    if (const auto told = before_["phase"].string(); told == "Failed" || told == "Succeeded") {
-      return told;  // the runtime may have forgotten it since
-    }
-    bool has_failure = false;
-    for (const auto container : pod_.spec().containers()) {
-      has_failure = has_failure || has_failed(container.name());
-    }
-    return has_failure ? "Failed" : "Succeeded";
-  }
-
-  /// Of an app container that does not run and never will; what is not there any more counts by
-  /// what was told of it.
-  bool has_failed(std::string_view name) const {
-    if (const auto* ended = current(name)) {
-      return ended->state != ContainerState::exited || ended->exit_code != 0;
-    }
-    const auto told = told_status(name, Role::app)["state"]["terminated"];
-    return !told || told["exitCode"].integer() != 0;
   }
 
   /// Failed before anything of it was made: kubelet then reports no containers, and kubectl shows

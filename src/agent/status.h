@@ -14,6 +14,13 @@ namespace tetrarch::agent {
 /// Whether the agent says how it stands; all other conditions are what others write.
 bool is_own_condition(object::View condition);
 
+/// "Pending", "Running", "Succeeded" or "Failed"; may be a part of the pod's text or of `before`,
+/// which is the status last written.
+std::string_view phase_of(views::PodView pod,
+                          object::View before,
+                          const Observation& seen,
+                          const PodMemory& memory);
+
 /// Canonical JSON of status. `before` is the status last written (or the pod's own): where one of
 /// our conditions has not changed, its transition time is kept. Those of others are the pod's own.
 std::string status_of(views::PodView pod,
