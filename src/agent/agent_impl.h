@@ -148,6 +148,8 @@ struct Agent::Impl {
   std::unique_ptr<BlobServer> blob_server;  ///< null: other nodes cannot fetch from this one
   std::unique_ptr<ImageMirror> mirror;      ///< null: there is no registry of the cluster
   std::set<std::string> imported;  ///< names from archives, noted: what is removed of them is lost
+  bool is_import_unnoted = false;  ///< some of them are not in the note
+  bool is_noting_imports = false;
   HealthPorts health_ports;
   Tokens tokens;
   CgroupFiles cgroups;

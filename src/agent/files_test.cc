@@ -200,6 +200,20 @@ TEST_F(Files, ADraftIsNoObjectAndGoes) {
   EXPECT_FALSE(fs::exists(draft));
 }
 
+// As a former version left it.
+TEST_F(Files, ADraftThatIsCalledLikeAnObjectIsNone) {
+  async::BlockingPool blocking(1);
+  const auto draft = place_ / "pods/default@web.new";
+  fs::create_directories(draft.parent_path());
+  std::ofstream(draft) << "7\n{\"metadata\":{\"name\":\"web\",\"namespace\":\"default\"}}";
+  Objects objects(place_, blocking);
+
+  objects.load();
+
+  EXPECT_TRUE(objects.all("pods").empty());
+  EXPECT_FALSE(fs::exists(draft));
+}
+
 TEST_F(Files, WhatCannotBeSavedIsSavedLater) {
   async::IoPool pool(1);
   async::BlockingPool blocking(1);

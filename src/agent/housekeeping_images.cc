@@ -47,19 +47,25 @@ std::set<std::string> read_imported(const std::filesystem::path& note) {
   return out;
 }
 
-/// On disk, one name a line: a new process knows no archive that a user has loaded.
+/// On disk, one name a line: a new process knows no archive that a user has loaded. One writes at a
+/// time, whoever loads; what could not be written is with the next load.
 Task<void> Agent::Impl::note_imported(std::vector<std::string> names) {
   const auto before = imported.size();
   imported.insert(names.begin(), names.end());
-  if (imported.size() == before) {
-    co_return;
-  }
-  auto write = [note = imported_note(), text = fmt::format("{}\n", fmt::join(imported, "\n"))] {
-    return write_lasting_file(note, text, 0600);
-  };
-  const auto written = co_await runtime::on_pool(with.blocking, std::move(write));
-  if (!written.ok()) {
-    log::warning("agent", "imported images not noted: {}", written.error().message);
+  is_import_unnoted = is_import_unnoted || imported.size() != before;
+  while (is_import_unnoted && !is_noting_imports) {
+    auto write = [note = imported_note(), text = fmt::format("{}\n", fmt::join(imported, "\n"))] {
+      return write_lasting_file(note, text, 0600);
+    };
+    is_noting_imports = true;
+    is_import_unnoted = false;
+    const auto written = co_await runtime::on_pool(with.blocking, std::move(write));
+    is_noting_imports = false;
+    if (!written.ok()) {
+      is_import_unnoted = true;
+      log::warning("agent", "imported images not noted: {}", written.error().message);
+      co_return;
+    }
   }
 }
 

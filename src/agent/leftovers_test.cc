@@ -73,5 +73,16 @@ TEST_F(Leftovers, ANewProcessKnowsWhichImagesWereImported) {
   EXPECT_THAT(read_imported(place_ / "none"), testing::IsEmpty());
 }
 
+TEST_F(Leftovers, AnImportThatCouldNotBeNotedIsWithTheNextLoad) {
+  const auto note = agent_->imported_note();
+  fs::create_directories(note / "in the way");
+  run(agent_->note_imported({"docker.io/app:1"}));
+  fs::remove_all(note);
+
+  run(agent_->note_imported({"docker.io/app:1"}));
+
+  EXPECT_THAT(read_imported(note), ElementsAre("docker.io/app:1"));
+}
+
 }  // namespace
 }  // namespace tetrarch::agent

@@ -95,6 +95,12 @@ void Objects::load() {
         log::warning("agent", "saved object {} cannot be read; skipped", entry.path().string());
         continue;
       }
+      if (const auto name = (*document)->root()["metadata"]["name"].string();
+          !name.empty() && name != key->name) {
+        std::error_code ignored;
+        fs::remove(entry.path(), ignored);  // a draft of a former version: "default@web.new"
+        continue;
+      }
       std::from_chars(bytes.data(), bytes.data() + line, revision);
       objects_[*key] = Stored{*key, Revision{revision}, *document};
     }

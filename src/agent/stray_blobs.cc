@@ -21,7 +21,7 @@ std::vector<std::string> StrayBlobs::look(const std::vector<runtime::ContentInfo
                                           const Digests& wanted,
                                           TimePoint now) {
   std::vector<std::string> out;
-  std::map<std::string, TimePoint> strays;
+  std::map<std::string, Stray> strays;
   std::map<std::string, std::string> named;
   goes_soon_ = false;
   for (const auto& info : kept) {
@@ -33,13 +33,14 @@ std::vector<std::string> StrayBlobs::look(const std::vector<runtime::ContentInfo
     const auto known = named_.find(info.digest);
     const bool was_named = known != named_.end() && known->second == time;
     const auto before = strays_.find(info.digest);
-    const auto since = before == strays_.end() ? now : before->second;
+    const bool is_same = before != strays_.end() && before->second.kept_at == time;
+    const auto since = is_same ? before->second.since : now;
     const std::chrono::minutes patience = was_named ? kGivenUpMax : reach::kBlobStrayMax;
     if (now - since >= patience) {
       out.push_back(info.digest);
       continue;
     }
-    strays[info.digest] = since;
+    strays[info.digest] = {since, time};
     if (was_named) {
       named[info.digest] = std::move(time);
       goes_soon_ = true;

@@ -26,7 +26,12 @@ class StrayBlobs {
   bool has_any_that_goes_soon() const { return goes_soon_; }
 
  private:
-  std::map<std::string, TimePoint> strays_;   ///< since when
+  struct Stray {
+    TimePoint since;
+    std::string kept_at;
+  };
+
+  std::map<std::string, Stray> strays_;
   std::map<std::string, std::string> named_;  ///< since an ImageBlob named it: when it was kept
   bool goes_soon_ = false;
 };

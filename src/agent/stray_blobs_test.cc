@@ -52,6 +52,15 @@ TEST(StrayBlobs, StayLongWhereTheyWereKeptAgain) {
   EXPECT_FALSE(strays.has_any_that_goes_soon());
 }
 
+TEST(StrayBlobs, OnesThatArePushedAgainAreAsNewAsOthers) {
+  StrayBlobs strays;
+  ASSERT_THAT(strays.look(kept("t"), {}, kStart), IsEmpty());
+
+  const auto again = kStart + reach::kBlobStrayMax;
+  EXPECT_THAT(strays.look(kept("later"), {}, again), IsEmpty());
+  EXPECT_THAT(strays.look(kept("later"), {}, again + reach::kBlobStrayMax), ElementsAre("one"));
+}
+
 TEST(StrayBlobs, AreNoneWhereTheyAreWantedAgain) {
   StrayBlobs strays;
   ASSERT_THAT(strays.look(kept("t"), {}, kStart), IsEmpty());
