@@ -125,11 +125,17 @@ void keys_of_node(const MachineIds& ids, const Observed& change, std::vector<Key
   keys_of_twins(ids, change, keys);
 }
 
+/// Also of a node whose agent has no systemd, or has lost it for a moment.
+std::string_view overlay_id_of(const Stored& node) {
+  const auto told = id_of(node);
+  return told.empty() ? node.root()["status"]["nodeInfo"]["machineID"].string() : told;
+}
+
 /// Whether anything changed. Of a node that does not say its ID it is not known what was laid over
 /// its metadata: what its labels say of that stays until it does.
 bool take_labels(const Stored& node, const Stored* machine, Edit& edit) {
   const auto wanted = labels_for(metadata_of(node, machine));
-  const bool is_known = !id_of(node).empty();
+  const bool is_known = !overlay_id_of(node).empty();
   auto& labels = Edit::object_in(edit.metadata(), "labels");
   bool is_changed = false;
   for (const auto [key, value] : node.metadata()["labels"].members()) {
@@ -198,7 +204,7 @@ class FleetMachineController final : public Controller {
     if (node == nullptr) {
       return plan;
     }
-    const auto id = id_of(*node);
+    const auto id = overlay_id_of(*node);
     const auto* machine = id.empty() ? nullptr : asked.seen.get(kFleetMachines, "", id);
     const auto* elder = elder_of(asked.seen, *ids_, *node);
     Edit edit(*node);

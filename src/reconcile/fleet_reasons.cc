@@ -146,6 +146,18 @@ std::string peer_elsewhere(const FleetView& view, const FleetUnit& unit, std::st
   return "";
 }
 
+/// All of its peers are on that node. A unit that takes a machine from another does not wait there
+/// for them.
+bool has_peers(const FleetView& view, const FleetUnit& unit, std::string_view node) {
+  const auto pods = view.seen.pods_on(node);
+  return std::all_of(
+      unit.wanted.peers.begin(), unit.wanted.peers.end(), [&](const std::string& peer) {
+        return std::any_of(pods.begin(), pods.end(), [&](const Stored* pod) {
+          return pod->key.ns == unit.ns() && is_active(*pod) && unit_of(*pod) == peer;
+        });
+      });
+}
+
 /// Why that machine does not do, apart from room on it; empty: it does.
 std::string refusal_of(const FleetView& view, const FleetUnit& unit, const Stored& node) {
   if (!is_asked_machine(view.seen, unit, node)) {
@@ -214,8 +226,7 @@ UnitPlacement wanted_place(const Mirror& seen, const FleetUnit& unit) {
 bool may_take(const FleetView& view, const FleetUnit& unit, const Stored& node) {
   const auto document = object::to_document(pod_of_unit(view, unit, wanted_place(view.seen, unit)));
   const NodeFit fit(views::PodSpecView(document->root()["spec"]));
-  return fit.wants(node) && fit.bears(node, false) &&
-         peer_elsewhere(view, unit, node.key.name).empty() &&
+  return fit.wants(node) && fit.bears(node, false) && has_peers(view, unit, node.key.name) &&
          conflicting_unit(view, unit, node.key.name, nullptr).empty();
 }
 

@@ -363,6 +363,17 @@ TEST_F(FleetUnitTest, AReplacementTakesNoMachineThatDoesNotSuitIt) {
   EXPECT_FALSE(pod_of("a.service").metadata()["deletionTimestamp"].exists());
 }
 
+TEST_F(FleetUnitTest, AReplacementWaitsForItsPeersBeforeItTakesAMachine) {
+  node("n1");
+  unit("a.service");
+  run_on("a.service", "n1");
+  unit("peer.service", fleet("MachineMetadata", "gen=9"));  // waits for a machine
+  unit("b.service", fleet("Replaces", "a.service") + fleet("MachineOf", "peer.service"));
+
+  EXPECT_EQ(named_node_of(pod_of("b.service")), "");
+  EXPECT_FALSE(pod_of("a.service").metadata()["deletionTimestamp"].exists());
+}
+
 TEST_F(FleetUnitTest, AReplacementLetsGoOfAMachineThatDoesNotSuitItAnyMore) {
   node("n1", "gen=2");
   node("n2", "gen=2");
@@ -446,6 +457,18 @@ TEST_F(FleetUnitTest, UnitsStayOnAMachineWhoseAgentHasLostSystemd) {
     labels[kMachineId] = "n100000000";
   });
   expect_all_stay();
+}
+
+TEST_F(FleetUnitTest, MetadataOfAMachineWithoutSystemdChanges) {
+  node("n1", "role=web", false);
+  world_.change({"nodes", "", "n1"}, [](TreeObject& root) {
+    root["status"].as_object()["nodeInfo"] = TreeObject{{"machineID", "n100000000"}};
+    Edit::object_in(root, "metadata")["annotations"] = TreeObject{{kStaticMetadata, "role=db"}};
+  });
+  ASSERT_TRUE(world_.settle());
+
+  const auto labels = world_.get({"nodes", "", "n1"})->metadata()["labels"];
+  EXPECT_EQ(labels["metadata.fleet.tetrarch.dev/role"].string(), "db");
 }
 
 TEST_F(FleetUnitTest, AGlobalUnitLeavesAMachineThatHasTheIdOfAnother) {
