@@ -33,6 +33,14 @@ Status end_all(const std::string& data_dir, bool is_purge) {
   return ok();
 }
 
+/// What may start the process again, once we have let go of the directory; empty: nothing is known.
+std::string restarting_service(const std::string& data_dir) {
+  const int pid = running_process(data_dir);
+  const auto theirs = read_file(fmt::format("/proc/{}/cgroup", pid)).value_or("");
+  auto service = pid > 1 ? service_of(theirs) : "";
+  return service == service_of(read_file("/proc/self/cgroup").value_or("")) ? "" : service;
+}
+
 }  // namespace
 
 int run_down(const Config& config, const std::vector<std::string>& rest) {
@@ -50,6 +58,7 @@ int run_down(const Config& config, const std::vector<std::string>& rest) {
   if (const auto checked = is_purge ? check_purge(config.data_dir) : ok(); !checked.ok()) {
     return fail(checked.error().message);
   }
+  const auto service = restarting_service(config.data_dir);
   if (const auto done = end_all(config.data_dir, is_purge); !done.ok()) {
     return fail(done.error().message);
   }
@@ -60,6 +69,9 @@ int run_down(const Config& config, const std::vector<std::string>& rest) {
   fmt::print("nothing runs from {} any more{}\n",
              config.data_dir,
              is_purge ? "; its data is removed" : "");
+  if (!service.empty()) {
+    fmt::print(stderr, "it ran in {0}, which may start it again: systemctl stop {0}\n", service);
+  }
   return 0;
 }
 

@@ -94,6 +94,19 @@ int running_process(const std::string& data_dir) {
   return is_owned ? std::atoi(read_file(path).value_or("0").c_str()) : 0;
 }
 
+std::string service_of(std::string_view cgroups) {
+  std::string out;
+  while (!cgroups.empty()) {
+    const auto end = cgroups.find_first_of("/\n");
+    const auto part = cgroups.substr(0, end);
+    if (part.ends_with(".service") && !part.starts_with("user@")) {
+      out = part;
+    }
+    cgroups.remove_prefix(end == std::string_view::npos ? cgroups.size() : end + 1);
+  }
+  return out;
+}
+
 void end_process(const std::string& data_dir) {
   const int pid = running_process(data_dir);
   if (pid <= 1) {

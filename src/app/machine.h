@@ -19,6 +19,9 @@ std::string host_name();
 
 /// The process that runs from a data directory: it holds the lock of the pid file. 0: none does.
 int running_process(const std::string& data_dir);
+/// The service of systemd that a process is in, by the text of its /proc/PID/cgroup, as
+/// "tetrarch.service". Empty: none. That of a user's session is none.
+std::string service_of(std::string_view cgroups);
 /// Ends it, at last by force. Blocking.
 void end_process(const std::string& data_dir);
 
