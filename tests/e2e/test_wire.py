@@ -100,7 +100,8 @@ class Wire(ClusterTest):
         for i in range(4):
             self.api.ok("POST", self.maps, config_map(f"large-{i}", {"k": "x" * size}))
         plain = self.api.get(self.maps)
-        self.assertEqual(json.loads(self.curl("--http2", f"{self.base}{self.maps}")), plain.json)
+        by_http2 = json.loads(self.curl("--http2", f"{self.base}{self.maps}"))
+        self.assertTrue(by_http2["items"] == plain.json["items"], "the same, whatever else was written between the two")
         body = os.path.join(self.cluster.directory, "body.json")
         for count, code in ((size, "201"), (10 << 20, "413")):
             with open(body, "w", encoding="ascii") as file:

@@ -82,17 +82,19 @@ Task<void> take_blob(FakeAgent& agent, net::Stream& stream) {
   }
 }
 
-Task<void> serve(FakeAgent& agent, DocumentPtr request, std::unique_ptr<net::Stream> stream) {
-  const auto root = request->root();
-  if (root["kind"].string() == "blob-put") {
-    if (agent.hangs) {
-      async::Event never;
-      co_await never.wait();
-    }
-    co_await take_blob(agent, *stream);
-    co_return;
+Task<void> serve_put(FakeAgent& agent, std::unique_ptr<net::Stream> stream) {
+  if (agent.hangs) {
+    async::Event never;
+    co_await never.wait();
   }
-  const auto& content = agent.blobs[std::string(root["digest"].string())];
+  co_await take_blob(agent, *stream);
+}
+
+/// Of the blob as it was when it was asked for: a test may take it away by now.
+Task<void> serve_get(std::string content,
+                     DocumentPtr request,
+                     std::unique_ptr<net::Stream> stream) {
+  const auto root = request->root();
   const auto part = content.substr(static_cast<std::size_t>(root["offset"].integer()),
                                    static_cast<std::size_t>(root["length"].integer()));
   (void)co_await stream->write(part);
@@ -228,7 +230,9 @@ class DistributionTest : public registry::RegistryTest {
       co_return Error{is_put ? Code::exhausted : Code::not_found, "it cannot"};
     }
     auto [ours, theirs] = net::make_pipe();
-    group_.spawn_on(pool_.strand(), serve(agent, asked, std::move(theirs)));
+    auto served = is_put ? serve_put(agent, std::move(theirs))
+                         : serve_get(agent.blobs.at(digest), asked, std::move(theirs));
+    group_.spawn_on(pool_.strand(), std::move(served));
     co_return std::move(ours);
   }
 
