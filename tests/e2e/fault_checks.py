@@ -134,6 +134,14 @@ def unexplained_restarts(observer, faults):
     return out
 
 
+def waits_to_start(one, faults):
+    """A containerd that has ended twice in a minute is started the third time after a pause (runtime/containerd.cc), and
+    its node is not ready for longer than these pods bear."""
+    return one.fault.kind == "kill containerd" and 2 <= sum(
+        before.fault.kind == one.fault.kind and before.fault.host == one.fault.host and 0 < one.began - before.began < 60
+        for before in faults)
+
+
 def unexplained_removals(observer, faults):
     """A control plane that was away itself is no reason."""
     out = []
@@ -143,8 +151,8 @@ def unexplained_removals(observer, faults):
             continue
         for one in faults:
             is_long = min(one.ended, when) - one.began > DETECTION - 5
-            if one.fault.host == node and one.began < when and (one.fault.kind == "drain" or (
-                    one.fault.kind in AWAY and is_long)):
+            if one.fault.host == node and one.began < when and (
+                    one.fault.kind == "drain" or waits_to_start(one, faults) or (one.fault.kind in AWAY and is_long)):
                 break
         else:
             out.append(f"{name} was taken from {node}, which no fault explains")

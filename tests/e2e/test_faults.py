@@ -192,6 +192,12 @@ class Judges(unittest.TestCase):
                 cause = self.done(kind, host, 5, 5 + took)
                 self.assertEqual(len(fault_checks.unexplained_removals(self.observer(gone=40), [cause])), found)
 
+    def test_removals_by_a_runtime_that_waits_to_start(self):
+        for times, found in (((5, 10, 30), 0), ((5, 10), 1), ((5, 70, 80), 1), ((5, 10, 50), 1)):
+            with self.subTest(times=times):
+                causes = [self.done("kill containerd", "m2", time, time) for time in times]
+                self.assertEqual(len(fault_checks.unexplained_removals(self.observer(gone=40), causes)), found)
+
     def test_writes(self):
         writer = Writer(None, NAMESPACE, None)
         writer.possible = {"w1": {"1"}, "w2": {"2", "3"}, "w3": {None}, "w4": {"4"}}

@@ -165,7 +165,8 @@ class PythonClient(ClusterTest):
 
     def test_exec_attach_and_forward(self):
         self.run_pod(make_pod("box", "sh", "-c", "while read line; do echo heard $line; done", container={"stdin": True}))
-        self.assertEqual(self.exec_stream("sh", "-c", "echo out; echo err >&2").split(), ["out", "err"])
+        self.assertEqual(sorted(self.exec_stream("sh", "-c", "echo out; echo err >&2").split()), ["err", "out"],
+                         "two channels, each in an order of its own")
         session = self.exec_stream("sh", stdin=True, _preload_content=False)
         with contextlib.closing(session):
             session.write_stdin("echo $((6*7)) > /tmp/answer; cat /tmp/answer\n")
