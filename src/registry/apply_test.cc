@@ -39,6 +39,22 @@ class ApplyTest : public RegistryTest {
     return apply(by(manager, "configmaps", "m"), map_json(data), forced);
   }
 
+  /// ConfigMaps, and no more than that.
+  void let_ann_patch() {
+    ASSERT_TRUE(create("clusterroles.rbac.authorization.k8s.io",
+                       "",
+                       R"({"metadata":{"name":"p"},"rules":[{"apiGroups":[""],"resources":[)"
+                       R"("configmaps"],"verbs":["patch"]}]})")
+                    .ok());
+    ASSERT_TRUE(
+        create("clusterrolebindings.rbac.authorization.k8s.io",
+               "",
+               R"({"metadata":{"name":"p"},"roleRef":{"apiGroup":)"
+               R"("rbac.authorization.k8s.io","kind":"ClusterRole","name":"p"},"subjects":[)"
+               R"({"kind":"User","name":"ann"}]})")
+            .ok());
+  }
+
   static std::string map_json(const std::string& data) {
     return R"({"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"m"},"data":{)" + data +
            "}}";
@@ -340,17 +356,7 @@ TEST_F(ApplyTest, OnTrialChangesNothing) {
 }
 
 TEST_F(ApplyTest, MayCreateOnlyWithTheRightToCreate) {
-  ASSERT_TRUE(create("clusterroles.rbac.authorization.k8s.io",
-                     "",
-                     R"({"metadata":{"name":"p"},"rules":[{"apiGroups":[""],"resources":[)"
-                     R"("configmaps"],"verbs":["patch"]}]})")
-                  .ok());
-  ASSERT_TRUE(create("clusterrolebindings.rbac.authorization.k8s.io",
-                     "",
-                     R"({"metadata":{"name":"p"},"roleRef":{"apiGroup":)"
-                     R"("rbac.authorization.k8s.io","kind":"ClusterRole","name":"p"},"subjects":[)"
-                     R"({"kind":"User","name":"ann"}]})")
-                  .ok());
+  let_ann_patch();
   who_ = plain_user("ann");
   EXPECT_THAT(text_of(apply_map("a", R"("x":"1")")),
               HasSubstr("cannot create resource \"configmaps\""));
@@ -361,17 +367,7 @@ TEST_F(ApplyTest, MayCreateOnlyWithTheRightToCreate) {
 }
 
 TEST_F(ApplyTest, NeedsTheRightToCreateWhatWasDeletedMeanwhile) {
-  ASSERT_TRUE(create("clusterroles.rbac.authorization.k8s.io",
-                     "",
-                     R"({"metadata":{"name":"p"},"rules":[{"apiGroups":[""],"resources":[)"
-                     R"("configmaps"],"verbs":["patch"]}]})")
-                  .ok());
-  ASSERT_TRUE(create("clusterrolebindings.rbac.authorization.k8s.io",
-                     "",
-                     R"({"metadata":{"name":"p"},"roleRef":{"apiGroup":)"
-                     R"("rbac.authorization.k8s.io","kind":"ClusterRole","name":"p"},"subjects":[)"
-                     R"({"kind":"User","name":"ann"}]})")
-                  .ok());
+  let_ann_patch();
   ASSERT_TRUE(apply_map("a", R"("x":"1")").ok());
   StoreDouble store(*store_);
   restart_on(store, Options());
